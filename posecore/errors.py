@@ -1,0 +1,31 @@
+"""The errors a person may cause and can mend. Each message is a sentence that says what to do next."""
+
+from __future__ import annotations
+
+
+class PosecoreError(Exception):
+    """Base of every error that posecore raises on purpose; its text is fit to be shown to a user as it is."""
+
+
+class ImageError(PosecoreError, ValueError):
+    """A picture that cannot be used: not a picture, truncated, too large, too small or too thin."""
+
+
+class WeightsError(PosecoreError, RuntimeError):
+    """Weights that are missing, cannot be fetched, are damaged or do not fit the network."""
+
+
+class UnknownModelError(PosecoreError, LookupError):
+    """A model name that the catalogue does not know; the message names the nearest ones."""
+
+
+class SettingsError(PosecoreError, ValueError):
+    """A setting that does not exist for this model or whose value is out of range."""
+
+
+class SkeletonError(PosecoreError, ValueError):
+    """A skeleton that contradicts itself, or two skeletons that do not fit together."""
+
+
+class DataError(PosecoreError, ValueError):
+    """Data in a file (annotations, poses, fields) that cannot be read; the message names file and place."""

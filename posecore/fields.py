@@ -1,0 +1,207 @@
+"""Fields: what a network says about a picture, before anything is decided.
+
+A field is a stack of maps on a regular grid over the network's input. Families differ in which fields they have;
+the kinds below are all there are, so that a viewer or a cache needs to know nothing about the family.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecore.errors import DataError
+from posecore.imaging import InputTransform
+from posecore.skeleton import Edge, Skeleton
+
+
+class FieldKind(StrEnum):
+    """What the values of a field mean."""
+
+    HEATMAP = "heatmap"  #: how likely a keypoint is here; scalar
+    OFFSETS = "offsets"  #: from the cell to the exact keypoint; vector
+    DISPLACEMENT = "displacement"  #: from a keypoint to the keypoint at an edge's other end; vector
+    PART_AFFINITY = "part affinity"  #: unit direction along a limb; vector
+    CENTRE = "centre"  #: how likely a person's centre is here; scalar
+    REGRESSION = "regression"  #: from a person's centre to each keypoint; vector
+    BOX = "box"  #: size or correction of a person's box; vector
+
+
+@dataclass(frozen=True, eq=False)
+class FieldMap:
+    """One named stack of maps.
+
+    Attributes:
+        name: Unique within its :class:`Fields`, for example ``heatmaps`` or ``displacement_forward``.
+        kind: Meaning of the values.
+        values: float32 ``(C, H, W)`` for scalar kinds, ``(C, 2, H, W)`` with (x, y) components for vector kinds.
+        units: ``probability``, ``input px``, ``cells`` or ``unit vector``.
+        stride: Input pixels between two cells.
+        origin: Input position of the centre of cell 0, the same on both axes.
+        channels: A label per channel.
+        keypoints: Keypoint index per channel, or None when channels are not keypoints.
+        edges: Directed edge (from, to) per channel, or None when channels are not edges.
+        stage: Refinement stage that made the map (0 when there is only one); the last stage decides.
+    """
+
+    name: str
+    kind: FieldKind
+    values: NDArray[np.float32]
+    units: str
+    stride: float
+    origin: float
+    channels: tuple[str, ...]
+    keypoints: tuple[int, ...] | None = None
+    edges: tuple[Edge, ...] | None = None
+    stage: int = 0
+
+    def __post_init__(self) -> None:
+        if self.values.ndim not in (3, 4) or len(self.values) != len(self.channels):
+            raise ValueError(f"Field {self.name!r}: {len(self.channels)} channel labels for shape {self.values.shape}.")
+
+    @property
+    def is_vector(self) -> bool:
+        """True when a channel has an x and a y component."""
+        return self.values.ndim == 4
+
+    @property
+    def grid_size(self) -> tuple[int, int]:
+        """(width, height) in cells."""
+        return self.values.shape[-1], self.values.shape[-2]
+
+    def cell_to_input(self, cells: NDArray[Any]) -> NDArray[np.float64]:
+        """Cell coordinates ``(…, 2)`` (x, y), fractional allowed, to input pixels."""
+        return np.asarray(cells, np.float64) * self.stride + self.origin
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where fields come from; equal provenance means equal fields.
+
+    Attributes:
+        picture: Identity of the picture (a hash of its pixels unless the caller had a better one).
+        model: Full model name.
+        weights: Hash of the weights.
+        settings: The network settings that were in force.
+        region: The region that was looked at, or None for the whole picture.
+    """
+
+    picture: str
+    model: str
+    weights: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    region: tuple[float, float, float, float] | None = None
+
+    @property
+    def key(self) -> str:
+        """Short hash of all of the above: the cache key of the fields."""
+        text = json.dumps(asdict(self), sort_keys=True, default=str)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Fields:
+    """All maps of one picture, with the way back to its pixels.
+
+    Attributes:
+        family: Family that can decode them.
+        maps: The maps, in display order; ``fields["heatmaps"]`` finds one by name.
+        transform: From the network's input to source pixels.
+        skeleton: Meaning of keypoint and edge indices.
+        provenance: Where the maps come from.
+        timings: Milliseconds of ``preprocess`` and ``network``; a batch's time is shared out evenly.
+    """
+
+    family: str
+    maps: tuple[FieldMap, ...]
+    transform: InputTransform
+    skeleton: Skeleton
+    provenance: Provenance
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> FieldMap:
+        for candidate in self.maps:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(f"No field {name!r}; there are {', '.join(m.name for m in self.maps)}.")
+
+    def __contains__(self, name: str) -> bool:
+        return any(candidate.name == name for candidate in self.maps)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the maps hold in memory."""
+        return sum(candidate.values.nbytes for candidate in self.maps)
+
+    def to_source(self, name: str, cells: NDArray[Any]) -> NDArray[np.float64]:
+        """Cell coordinates ``(…, 2)`` (x, y) of map ``name`` to source-picture pixels."""
+        return self.transform.to_source(self[name].cell_to_input(cells))
+
+    def save(self, path: str | Path) -> None:
+        """Write a compressed ``.npz``: one array per map under its name, and ``__meta__`` with the rest as JSON."""
+        meta = {
+            "format": "posecore.fields",
+            "version": 1,
+            "family": self.family,
+            "transform": asdict(self.transform),
+            "skeleton": asdict(self.skeleton),
+            "provenance": asdict(self.provenance),
+            "timings": self.timings,
+            "maps": [{k: v for k, v in vars(m).items() if k != "values"} for m in self.maps],
+        }
+        arrays = {m.name: m.values for m in self.maps}
+        with open(path, "wb") as file:
+            np.savez_compressed(file, __meta__=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Fields:
+        """Read what :meth:`save` wrote; raises ``DataError`` for anything else (nothing in the file is executed)."""
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                meta = json.loads(str(archive["__meta__"]))
+                maps = tuple(_map_from(item, archive[item["name"]]) for item in meta["maps"])
+            skeleton = meta["skeleton"]
+            transform = {name: tuple(value) for name, value in meta["transform"].items()}
+            region = meta["provenance"].pop("region")
+            return cls(
+                meta["family"],
+                maps,
+                InputTransform(**transform),
+                Skeleton(
+                    skeleton["name"],
+                    tuple(skeleton["keypoints"]),
+                    _edges(skeleton["edges"]) or (),
+                    _edges(skeleton["flip_pairs"]) or (),
+                    tuple(skeleton["sigmas"]),
+                ),
+                Provenance(**meta["provenance"], region=None if region is None else tuple(region)),
+                meta["timings"],
+            )
+        except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise DataError(f"{path} does not hold posecore fields ({error}); save them with --save fields.") from error
+
+
+def _edges(pairs: Any) -> tuple[Edge, ...] | None:
+    return None if pairs is None else tuple((int(a), int(b)) for a, b in pairs)
+
+
+def _map_from(meta: dict[str, Any], values: NDArray[np.float32]) -> FieldMap:
+    keypoints = meta["keypoints"]
+    return FieldMap(
+        **{
+            **meta,
+            "kind": FieldKind(meta["kind"]),
+            "values": values,
+            "channels": tuple(meta["channels"]),
+            "keypoints": None if keypoints is None else tuple(keypoints),
+            "edges": _edges(meta["edges"]),
+        }
+    )
