@@ -1,0 +1,596 @@
+"""Poses drawn on pictures: lines, joints, boxes and names, readable on any picture and at any size.
+
+Pictures are ``(H, W, 3)`` uint8 RGB; positions are (x, y) in pixels, the centre of the top-left one at (0, 0), as in
+:mod:`posecore.poses`. Every coloured shape lies on a slightly larger dark one, so that it stands out on light and on
+dark ground alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from pydantic import BaseModel, ConfigDict, Field
+
+from posecore.errors import ImageError
+from posecore.imaging import Picture, Region, check_region
+from posecore.poses import Poses
+
+Color = tuple[int, int, int]
+Points = NDArray[np.float64]
+#: ``(N, 2)`` corners in OpenCV's fixed-point pixels; without corners when nothing is visible.
+Polygon = NDArray[np.int32]
+
+ColorBy = Literal["person", "side", "score", "keypoint"]
+Background = Literal["picture", "dimmed", "black", "white"]
+
+#: Colours of people, told apart under the common colour-vision deficiencies because lightness differs along with hue.
+PERSON_COLORS: tuple[Color, ...] = (
+    (0, 190, 255), (255, 120, 40), (160, 245, 90), (255, 90, 190), (255, 225, 60), (125, 85, 255),
+    (0, 165, 125), (255, 190, 230), (215, 30, 55), (150, 235, 245), (35, 95, 225), (185, 145, 20),
+)  # fmt: skip
+#: Colours of the person's own sides: blue against orange keeps apart for nearly every eye.
+SIDE_COLORS: dict[str, Color] = {"left": (30, 160, 255), "right": (255, 140, 20), "middle": (240, 240, 240)}
+#: Scores 0 … 1 run through this colormap, of which the darkest part is left out.
+SCORE_COLORMAP = "plasma"
+_SCORE_START = 0.12
+
+OUTLINE: Color = (18, 20, 26)
+WHITE: Color = (255, 255, 255)
+_DIM = 0.38
+
+_SHIFT = 4  # Fractional bits of the coordinates handed to OpenCV.
+# OpenCV's antialiased edge adds this much to what is filled; taken off again, so that widths come out as asked for.
+_EXCESS = 1.5
+
+
+class DrawingOptions(BaseModel):
+    """How poses are drawn. The app makes its controls and the command line its flags from these fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    skeleton: bool = Field(default=True, title="Skeleton", description="Draw the lines between joints.")
+    joints: bool = Field(default=True, title="Joints", description="Draw a dot on every joint.")
+    boxes: bool = Field(default=False, title="Boxes", description="Draw a box around every person.")
+    labels: bool = Field(
+        default=False, title="Names", description="Write the name of every joint beside it, where there is room."
+    )
+    scores: bool = Field(
+        default=False,
+        title="Scores",
+        description="Write every person's score above them and joint scores after the names.",
+    )
+    color_by: ColorBy = Field(
+        default="person",
+        title="Colour by",
+        description="What colours tell apart: people, body sides, scores or joints.",
+    )
+    thickness: float = Field(
+        default=1.0, ge=0.25, le=4, title="Thickness", description="Factor on the size of lines and joints."
+    )
+    opacity: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        title="Opacity",
+        description="How much the drawing covers the picture: 0 not at all, 1 fully.",
+    )
+    background: Background = Field(
+        default="picture",
+        title="Background",
+        description="What lies under the drawing: the picture, the picture darkened, or a plain colour.",
+    )
+
+
+def draw_poses(image: Picture, poses: Poses, options: DrawingOptions | None = None) -> Picture:
+    """Draw people on a picture.
+
+    Missing (NaN) keypoints are left out; lines to keypoints outside the picture end at its edge. A picture of another
+    size than ``poses.image_size`` (a thumbnail, say) gets the poses scaled along. The first person lies on top.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB; not changed.
+        poses: The people to draw.
+        options: What to draw and how; the defaults when None.
+
+    Returns:
+        A new ``(H, W, 3)`` uint8 picture.
+
+    Raises:
+        ImageError: When ``image`` is not such a picture.
+    """
+    options = options or DrawingOptions()
+    base = _background(image, options.background)
+    if not len(poses) or options.opacity == 0:
+        return base
+    canvas = base if options.opacity == 1 else base.copy()
+    people = [_Person.of(poses, index, canvas, options) for index in range(len(poses))]
+    for person in reversed(people):
+        if options.boxes:
+            _draw_box(canvas, person)
+        if options.skeleton:
+            _draw_limbs(canvas, person)
+        if options.joints:
+            _draw_joints(canvas, person)
+    _draw_texts(canvas, poses, people, options)
+    if canvas is not base:
+        cv2.addWeighted(canvas, options.opacity, base, 1 - options.opacity, 0, dst=canvas)
+    return canvas
+
+
+def draw_region(image: Picture, region: Region, color: Color = (255, 225, 60)) -> Picture:
+    """Mark a region of a picture: a frame around it, the rest dimmed.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB; not changed.
+        region: (x0, y0, x1, y1), may reach outside; the whole picture is (0, 0, width, height).
+        color: RGB of the frame.
+
+    Returns:
+        A new ``(H, W, 3)`` uint8 picture.
+    """
+    x0, y0, x1, y1 = check_region(region)
+    canvas = _background(image, "dimmed")
+    height, width = canvas.shape[:2]
+    left, right = (round(min(max(x, 0), width)) for x in (x0, x1))
+    top, bottom = (round(min(max(y, 0), height)) for y in (y0, y1))
+    canvas[top:bottom, left:right] = image[top:bottom, left:right]
+    size = max(1.5, 0.003 * math.hypot(width, height))
+    # A region counts pixel edges from 0, positions count pixel centres from 0. The frame lies inside where it can.
+    inset = size / 2 - 0.5
+    box = (max(x0, 0) + inset, max(y0, 0) + inset, min(x1, width) - inset - 1, min(y1, height) - inset - 1)
+    _frame(canvas, np.array(box), color, size)
+    return canvas
+
+
+def check_picture(image: Any) -> Picture:
+    """``image`` itself when it is a picture to draw on; raises ``ImageError`` saying what it is otherwise."""
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ImageError(f"Drawing needs a picture of shape (height, width, 3) of uint8; this is {what}.")
+    if not image.size:
+        raise ImageError(f"Drawing needs a picture with pixels; this one has shape {image.shape}.")
+    return image
+
+
+def _background(image: Picture, kind: Background) -> Picture:
+    """A new contiguous picture to draw on."""
+    check_picture(image)
+    if kind == "picture":
+        return np.array(image, order="C")
+    if kind == "dimmed":
+        return np.asarray(cv2.convertScaleAbs(np.ascontiguousarray(image), alpha=_DIM), np.uint8)
+    return np.full(image.shape, 0 if kind == "black" else 255, np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class _Person:
+    """One person ready to be drawn, in pixels of the canvas.
+
+    Attributes:
+        points: ``(K, 2)`` positions; NaN where missing.
+        box: ``(4,)`` x0, y0, x1, y1 around the points, NaN without any.
+        color: The person's own colour.
+        joint_colors: A colour per keypoint.
+        limbs: ``(N, 2, 2)`` segments, one or two per edge whose ends are present.
+        limb_colors: A colour per segment.
+        line: Width of lines.
+        radius: Radius of joints.
+    """
+
+    points: Points
+    box: NDArray[np.float64]
+    color: Color
+    joint_colors: tuple[Color, ...]
+    limbs: Points
+    limb_colors: tuple[Color, ...]
+    line: float
+    radius: float
+
+    @property
+    def landmarks(self) -> Points:
+        """``(N, 2)`` joints and points along the limbs, which names should rather not cover."""
+        start, step = self.limbs[:, 0], self.limbs[:, 1] - self.limbs[:, 0]
+        return np.concatenate([self.points, *(start + share * step for share in (0.25, 0.5, 0.75))])
+
+    @property
+    def outline(self) -> float:
+        """Width of the dark rim on each side of a shape."""
+        return min(max(0.22 * self.line, 0.8), 0.08 * self.line + 3)
+
+    @classmethod
+    def of(cls, poses: Poses, index: int, canvas: Picture, options: DrawingOptions) -> _Person:
+        height, width = canvas.shape[:2]
+        size = np.array([width, height], np.float64)
+        points = poses.keypoints[index].astype(np.float64)
+        factor = size / poses.image_size
+        if (factor != 1).any():
+            points = (points + 0.5) * factor - 0.5
+        present = np.isfinite(points).all(-1)
+        points[~present] = np.nan
+        box = np.full(4, np.nan)
+        if present.any():
+            box = np.concatenate([points[present].min(0), points[present].max(0)])
+        line = _line_width(box, size) * options.thickness
+        color = person_color(poses, index)
+        joint_colors = _joint_colors(poses, index, options.color_by)
+        limbs, limb_colors = _limbs(poses, points, present, joint_colors, options.color_by)
+        return cls(points, box, color, joint_colors, limbs, limb_colors, line, 0.9 * line + 0.6)
+
+
+def _line_width(box: NDArray[np.float64], size: NDArray[np.float64]) -> float:
+    """Automatic line width: a share of the person's size as far as it is visible, within shares of the picture's."""
+    mean_side = math.sqrt(size.prod())
+    inside = np.clip(box.reshape(2, 2), 0, size - 1)
+    person = float(np.nan_to_num(np.hypot(*(inside[1] - inside[0]))))
+    return max(1.3, min(max(0.011 * person, 0.0024 * mean_side), 0.008 * mean_side))
+
+
+def person_color(poses: Poses, index: int) -> Color:
+    """RGB of a person: by track identity where there is one (so that it stays), else by place in the list."""
+    number = index if poses.track_ids is None else int(poses.track_ids[index])
+    return PERSON_COLORS[number % len(PERSON_COLORS)]
+
+
+def _joint_colors(poses: Poses, index: int, color_by: ColorBy) -> tuple[Color, ...]:
+    skeleton = poses.skeleton
+    if color_by == "person":
+        return (person_color(poses, index),) * len(skeleton)
+    if color_by == "side":
+        return tuple(SIDE_COLORS[skeleton.side(keypoint)] for keypoint in range(len(skeleton)))
+    if color_by == "score":
+        return tuple(score_color(float(score)) for score in poses.keypoint_scores[index])
+    return skeleton.colors
+
+
+def _limbs(
+    poses: Poses, points: Points, present: NDArray[np.bool_], colors: Sequence[Color], color_by: ColorBy
+) -> tuple[Points, tuple[Color, ...]]:
+    """Segments ``(N, 2, 2)`` and their colours; a limb takes the colour that both ends share."""
+    segments: list[Points] = []
+    limb_colors: list[Color] = []
+    for a, b in poses.skeleton.edges:
+        if not (present[a] and present[b]):
+            continue
+        middle = (points[a] + points[b]) / 2
+        if color_by in ("keypoint", "score") and colors[a] != colors[b]:
+            # Half of the limb for each end: a mixed colour would stand for nothing.
+            segments += [np.stack([points[a], middle]), np.stack([middle, points[b]])]
+            limb_colors += [colors[a], colors[b]]
+            continue
+        segments.append(np.stack([points[a], points[b]]))
+        if color_by == "side":
+            sides = {poses.skeleton.side(a), poses.skeleton.side(b)}
+            limb_colors.append(SIDE_COLORS[sides.pop() if len(sides) == 1 else "middle"])
+        else:
+            limb_colors.append(colors[a])
+    return np.array(segments, np.float64).reshape(-1, 2, 2), tuple(limb_colors)
+
+
+@lru_cache(maxsize=32)
+def color_table(colormap: str) -> NDArray[np.uint8]:
+    """``(256, 3)`` RGB values of a Matplotlib colormap.
+
+    Raises:
+        ValueError: When Matplotlib has none of that name.
+    """
+    if colormap not in mpl.colormaps:
+        raise ValueError(f"There is no colormap {colormap!r}; try viridis, magma, inferno, plasma, cividis or turbo.")
+    table = np.asarray(mpl.colormaps[colormap](np.linspace(0, 1, 256), bytes=True))[:, :3].copy()
+    table.setflags(write=False)
+    return table
+
+
+def score_color(score: float) -> Color:
+    """RGB of a score in 0 … 1 (clipped)."""
+    clipped = min(max(score, 0.0), 1.0) if math.isfinite(score) else 0.0
+    red, green, blue = color_table(SCORE_COLORMAP)[round(255 * (_SCORE_START + (1 - _SCORE_START) * clipped))]
+    return int(red), int(green), int(blue)
+
+
+def _draw_limbs(canvas: Picture, person: _Person) -> None:
+    # All rims first, so that none cuts into a neighbouring limb.
+    fill(canvas, capsules(person.limbs, person.line + 2 * person.outline, canvas), OUTLINE)
+    fill(canvas, capsules(person.limbs, person.line, canvas), person.limb_colors)
+
+
+def _draw_joints(canvas: Picture, person: _Person) -> None:
+    """Dark rim, white ring, coloured core; without the ring where the dot is too small to show three things."""
+    fill(canvas, discs(person.points, person.radius + person.outline, canvas), OUTLINE)
+    core = person.radius
+    if core >= 2.5:
+        fill(canvas, discs(person.points, core, canvas), WHITE)
+        core *= 0.7
+    fill(canvas, discs(person.points, core, canvas), person.joint_colors)
+
+
+def _draw_box(canvas: Picture, person: _Person) -> None:
+    if np.isfinite(person.box).all():
+        _frame(canvas, _padded(person), person.color, max(0.6 * person.line, 1.2))
+
+
+def _padded(person: _Person) -> NDArray[np.float64]:
+    """The person's box with room for the joints' dots."""
+    pad = 1.5 * person.radius + person.outline
+    return person.box + np.array([-pad, -pad, pad, pad])
+
+
+def _frame(canvas: Picture, box: NDArray[np.float64], color: Color, width: float) -> None:
+    """An outlined rectangle through the corners (x0, y0, x1, y1)."""
+    x0, y0, x1, y1 = box
+    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+    sides = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1)
+    rim = max(0.3 * width, 0.8)
+    fill(canvas, capsules(sides, width + 2 * rim, canvas, steps=2), OUTLINE)
+    fill(canvas, capsules(sides, width, canvas, steps=2), color)
+
+
+def clip_segments(segments: Points, canvas: Picture, margin: float) -> Points:
+    """Cut segments ``(N, 2, 2)`` at a frame ``margin`` pixels around the picture; those that miss it become NaN.
+
+    Keeps every coordinate small enough for OpenCV's fixed-point arithmetic, without turning a line.
+    """
+    height, width = canvas.shape[:2]
+    start, step = segments[:, 0], segments[:, 1] - segments[:, 0]
+    low, high = np.array([-margin, -margin]), np.array([width - 1 + margin, height - 1 + margin])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Shares of the way at which a line crosses the frame; 0 / 0 lies on it and counts as inside.
+        first, second = (low - start) / step, (high - start) / step
+        first, second = np.where(np.isnan(first), -np.inf, first), np.where(np.isnan(second), np.inf, second)
+    enter = np.minimum(first, second).max(-1).clip(0, None)
+    leave = np.maximum(first, second).min(-1).clip(None, 1)
+    clipped = np.stack([start + step * enter[:, None].clip(0, 1), start + step * leave[:, None].clip(0, 1)], axis=1)
+    clipped[(enter > leave) | ~np.isfinite(segments).all((1, 2))] = np.nan
+    return clipped
+
+
+def capsules(segments: Points, width: float, canvas: Picture, steps: int = 6) -> list[Polygon]:
+    """Round-ended lines ``width`` pixels wide along segments ``(N, 2, 2)``, as one polygon per segment."""
+    clipped = clip_segments(segments, canvas, 4 * width + 8)
+    radius = max(width - _EXCESS, 0.1) / 2
+    direction = clipped[:, 1] - clipped[:, 0]
+    angle = np.arctan2(direction[:, 1], direction[:, 0])[:, None]
+    sweep = np.linspace(-np.pi / 2, np.pi / 2, steps)
+    cap = radius * np.stack([np.cos(angle + sweep), np.sin(angle + sweep)], axis=-1)
+    return polygons(np.concatenate([clipped[:, 1, None] + cap, clipped[:, 0, None] - cap], axis=1))
+
+
+def discs(centres: Points, radius: float, canvas: Picture) -> list[Polygon]:
+    """Circles around ``(N, 2)`` centres, as one polygon each."""
+    height, width = canvas.shape[:2]
+    # NaN compares false and so is not near the canvas either.
+    near = np.all((centres > -radius - 1) & (centres < (width + radius, height + radius)), axis=1, keepdims=True)
+    turns = np.linspace(0, 2 * np.pi, 12 + int(4 * math.sqrt(radius)), endpoint=False)
+    circle = max(radius - _EXCESS / 2, 0.1) * np.stack([np.cos(turns), np.sin(turns)], axis=-1)
+    return polygons(np.where(near, centres, np.nan)[:, None] + circle)
+
+
+def polygons(shapes: Points) -> list[Polygon]:
+    """Shapes ``(N, M, 2)`` in fixed point, ready for :func:`fill`; shapes with a NaN lose all their corners."""
+    seen = np.asarray(np.isfinite(shapes).reshape(len(shapes), -1).all(axis=1))
+    fixed = np.rint(np.nan_to_num(shapes) * (1 << _SHIFT)).astype(np.int32)
+    return [polygon if visible else polygon[:0] for polygon, visible in zip(fixed, seen, strict=True)]
+
+
+def fill(canvas: Picture, shapes: Sequence[Polygon], color: Color | Sequence[Color]) -> None:
+    """Fill convex polygons, antialiased, in one colour or in one each."""
+    each = [color] * len(shapes) if color and isinstance(color[0], int) else color
+    for polygon, paint in zip(shapes, each, strict=True):
+        if len(polygon):
+            cv2.fillConvexPoly(canvas, polygon, paint, cv2.LINE_AA, _SHIFT)  # type: ignore[arg-type]
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+
+
+def text_size(canvas: Picture) -> int:
+    """Height of letters in pixels that is legible on a picture of this size."""
+    return round(max(9.0, 0.0165 * math.sqrt(canvas.shape[0] * canvas.shape[1])))
+
+
+@lru_cache(maxsize=16)
+def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+    # Matplotlib ships this font: the same letters on every machine, arrows and dashes included.
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+@lru_cache(maxsize=512)
+def text_masks(text: str, size: int, outline: int, bold: bool = False) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Coverage 0 … 255 of a line of text with its outline and of its letters alone, both ``(h, w)``.
+
+    The height is the same for every text of one size, so that lines align.
+    """
+    font = _font(size, bold)
+    ascent, descent = font.getmetrics()
+    width = math.ceil(font.getlength(text)) + 2 * outline
+    shape = (max(width, 1), ascent + descent + 2 * outline)
+    masks = []
+    for stroke in (outline, 0):
+        layer = Image.new("L", shape)
+        ImageDraw.Draw(layer).text((outline, outline), text, fill=255, font=font, stroke_width=stroke)
+        mask = np.array(layer)
+        mask.setflags(write=False)
+        masks.append(mask)
+    return masks[0], masks[1]
+
+
+def draw_text(
+    canvas: Picture, text: str, corner: tuple[int, int], size: int, color: Color = WHITE, bold: bool = False
+) -> None:
+    """Write outlined text with its box's top-left corner at (x, y); what lies outside the canvas is cut off."""
+    rim, letters = text_masks(text, size, _text_outline(size), bold)
+    _paint(canvas, rim, corner, OUTLINE)
+    _paint(canvas, letters, corner, color)
+
+
+def _text_outline(size: int) -> int:
+    return max(1, round(size / 9))
+
+
+def _paint(canvas: Picture, mask: NDArray[np.uint8], corner: tuple[int, int], color: Color) -> None:
+    """Lay ``color`` on the canvas through a coverage mask whose top-left pixel is ``corner`` (x, y)."""
+    x, y = corner
+    x0, y0 = max(x, 0), max(y, 0)
+    x1, y1 = min(x + mask.shape[1], canvas.shape[1]), min(y + mask.shape[0], canvas.shape[0])
+    if x0 >= x1 or y0 >= y1:
+        return
+    part = canvas[y0:y1, x0:x1]
+    alpha = mask[y0 - y : y1 - y, x0 - x : x1 - x, None].astype(np.uint16)
+    part[:] = ((255 - alpha) * part + alpha * np.array(color, np.uint16) + 127) // 255
+
+
+def _draw_texts(canvas: Picture, poses: Poses, people: list[_Person], options: DrawingOptions) -> None:
+    room = _Room(canvas.shape[1], canvas.shape[0])
+    if options.scores or (options.boxes and poses.track_ids is not None):
+        for index, person in enumerate(people):
+            _draw_tag(canvas, _tag_text(poses, index, options), person, room)
+    if options.labels:
+        room.avoid = np.concatenate([person.landmarks for person in people])
+        for index, person in enumerate(people):
+            _draw_names(canvas, poses, index, person, room, options.scores)
+
+
+def _tag_text(poses: Poses, index: int, options: DrawingOptions) -> str:
+    parts = [] if poses.track_ids is None else [f"#{poses.track_ids[index]}"]
+    return " ".join([*parts, f"{poses.scores[index]:.2f}"] if options.scores else parts)
+
+
+def _draw_tag(canvas: Picture, text: str, person: _Person, room: _Room) -> None:
+    """A filled plate in the person's colour on the top-left corner of their box."""
+    if not np.isfinite(person.box).all():
+        return
+    size = text_size(canvas)
+    _, letters = text_masks(text, size, 0, bold=True)
+    pad = max(2, round(0.35 * size))
+    height, width = letters.shape[0] + pad // 2, letters.shape[1] + 2 * pad
+    x, y, _, _ = _padded(person)
+    left, top = room.clamp(x, y - height, width, height)
+    plate = canvas[top : top + height, left : left + width]
+    plate[:] = person.color
+    luminance = np.dot(person.color, (0.299, 0.587, 0.114))
+    _paint(canvas, letters, (left + pad, top + pad // 4), OUTLINE if luminance > 110 else WHITE)
+    room.take(left, top, width, height)
+
+
+def _draw_names(canvas: Picture, poses: Poses, index: int, person: _Person, room: _Room, scores: bool) -> None:
+    size = text_size(canvas)
+    if not np.isfinite(person.box).all():
+        return
+    middle = (person.box[:2] + person.box[2:]) / 2
+    for keypoint, point in enumerate(person.points):
+        x, y = point
+        if not (0 <= x <= canvas.shape[1] - 1 and 0 <= y <= canvas.shape[0] - 1):
+            continue
+        text = poses.skeleton.keypoints[keypoint].replace("_", " ")
+        if scores:
+            text += f" {poses.keypoint_scores[index, keypoint]:.2f}"
+        rim, letters = text_masks(text, size, _text_outline(size))
+        gap = person.radius + person.outline + 1
+        found = room.find(point, point - middle, rim.shape[1], rim.shape[0], gap)
+        if found is None:
+            continue
+        left, top = found
+        _draw_leader(canvas, point, (left, top, rim.shape[1], rim.shape[0]), gap, person.joint_colors[keypoint])
+        _paint(canvas, rim, found, OUTLINE)
+        _paint(canvas, letters, found, _lightened(person.joint_colors[keypoint]))
+
+
+def _lightened(color: Color) -> Color:
+    """A tint of ``color`` that is legible as letters on a dark rim."""
+    red, green, blue = (round(0.45 * value + 0.55 * 255) for value in color)
+    return red, green, blue
+
+
+def _draw_leader(canvas: Picture, point: Points, plate: tuple[int, int, int, int], gap: float, color: Color) -> None:
+    """A thin line from a joint to its name where the two are apart."""
+    left, top, width, height = plate
+    inset = height / 4
+    nearest = np.array(
+        [min(max(point[0], left + inset), left + width - inset), min(max(point[1], top + inset), top + height - inset)]
+    )
+    distance = float(np.hypot(*(nearest - point)))
+    if distance < gap + 0.9 * height:
+        return
+    start = point + (nearest - point) * (gap / distance)
+    line = np.stack([start, nearest])[None]
+    thickness = max(1.2, height / 18)
+    fill(canvas, capsules(line, thickness + 2, canvas, steps=2), OUTLINE)
+    fill(canvas, capsules(line, thickness, canvas, steps=2), color)
+
+
+#: Directions (x, y) in which a name may lie from its joint, and how many line heights away it is tried, nearest first.
+_DIRECTIONS = np.array([(math.cos(turn), math.sin(turn)) for turn in np.linspace(0, 2 * np.pi, 16, endpoint=False)])
+_DISTANCES = (0.0, 0.8, 1.8, 3.0)
+
+
+@dataclass
+class _Room:
+    """Where text may still go on a canvas of ``width`` × ``height`` pixels.
+
+    Attributes:
+        taken: Boxes (x0, y0, x1, y1) of the texts that are there.
+        avoid: ``(N, 2)`` points that text should rather not cover; NaN where missing.
+    """
+
+    width: int
+    height: int
+    taken: list[tuple[float, float, float, float]] = field(default_factory=list)
+    avoid: Points = field(default_factory=lambda: np.zeros((0, 2)))
+
+    def clamp(self, x: float, y: float, width: int, height: int) -> tuple[int, int]:
+        """Top-left corner nearest to (x, y) at which a box of this size lies on the canvas, if it fits at all."""
+        return round(max(min(x, self.width - width), 0)), round(max(min(y, self.height - height), 0))
+
+    def take(self, x: float, y: float, width: float, height: float) -> None:
+        self.taken.append((x, y, x + width, y + height))
+
+    def find(self, point: Points, outward: Points, width: int, height: int, gap: float) -> tuple[int, int] | None:
+        """Place a box near ``point``, rather ``outward`` than not; None when every place is taken."""
+        for distance in _DISTANCES:
+            corners = self._candidates(point, width, height, gap + distance * height)
+            overlap = self._overlap(corners, width, height)
+            free = overlap < 0.08
+            if not free.any():
+                continue
+            centres = corners + np.array([width / 2, height / 2]) - point
+            cosine = centres @ outward / (np.hypot(*outward) * np.hypot(*centres.T) + 1e-9)
+            cost = self._covered(corners, width, height) - 0.8 * cosine + 4 * overlap
+            best = int(np.where(free, cost, np.inf).argmin())
+            left, top = int(corners[best, 0]), int(corners[best, 1])
+            self.take(left, top, width, height)
+            return left, top
+        return None
+
+    def _candidates(self, point: Points, width: int, height: int, gap: float) -> Points:
+        """``(N, 2)`` top-left corners of boxes around ``point``, moved onto the canvas."""
+        half = np.array([width, height]) / 2
+        # The box touches a circle around the joint with the side or the corner that faces it.
+        centres = point + _DIRECTIONS * gap + half * np.clip(1.5 * _DIRECTIONS, -1, 1)
+        limits = np.array([max(self.width - width, 0), max(self.height - height, 0)])
+        return np.rint(np.clip(centres - half, 0, limits))
+
+    def _covered(self, corners: Points, width: int, height: int) -> NDArray[np.float64]:
+        """``(N,)`` how many of the points to avoid a box at each corner covers."""
+        low, high = corners.min(0), corners.max(0) + np.array([width, height])
+        near = self.avoid[np.all((self.avoid > low) & (self.avoid < high), axis=1)]
+        inside = (near > corners[:, None]) & (near < corners[:, None] + np.array([width, height]))
+        return np.count_nonzero(inside.all(axis=-1), axis=1).astype(np.float64)
+
+    def _overlap(self, corners: Points, width: int, height: int) -> NDArray[np.float64]:
+        """``(N,)`` share of a box at each corner that is taken already."""
+        size = np.array([width, height])
+        taken = np.array(self.taken, np.float64).reshape(-1, 4)
+        taken = taken[np.all((taken[:, 2:] > corners.min(0)) & (taken[:, :2] < corners.max(0) + size), axis=1)]
+        low = np.maximum(corners[:, None], taken[None, :, :2])
+        high = np.minimum(corners[:, None] + size, taken[None, :, 2:])
+        return (high - low).clip(0, None).prod(-1).sum(1) / size.prod()
