@@ -8,7 +8,7 @@ dark ground alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -200,7 +200,14 @@ class _Person:
     def landmarks(self) -> Points:
         """``(N, 2)`` joints and points along the limbs, which names should rather not cover."""
         start, step = self.limbs[:, 0], self.limbs[:, 1] - self.limbs[:, 0]
-        return np.concatenate([self.points, *(start + share * step for share in (0.25, 0.5, 0.75))])
+        along = [start + share * step for share in (0.25, 0.5, 0.75)]
+        # A joint weighs as much as a whole limb.
+        return np.concatenate([*[self.points] * len(along), *along])
+
+    def on(self, canvas: Picture) -> bool:
+        """True when the box around the joints meets the canvas."""
+        x0, y0, x1, y1 = self.box
+        return bool(x0 < canvas.shape[1] and y0 < canvas.shape[0] and x1 > -1 and y1 > -1)
 
     @property
     def outline(self) -> float:
@@ -314,7 +321,7 @@ def _draw_joints(canvas: Picture, person: _Person) -> None:
 
 
 def _draw_box(canvas: Picture, person: _Person) -> None:
-    if np.isfinite(person.box).all():
+    if person.on(canvas):
         _frame(canvas, _padded(person), person.color, max(0.6 * person.line, 1.2))
 
 
@@ -394,7 +401,7 @@ def fill(canvas: Picture, shapes: Sequence[Polygon], color: Color | Sequence[Col
 
 def text_size(canvas: Picture) -> int:
     """Height of letters in pixels that is legible on a picture of this size."""
-    return round(max(9.0, 0.0165 * math.sqrt(canvas.shape[0] * canvas.shape[1])))
+    return round(max(10.0, 0.0165 * math.sqrt(canvas.shape[0] * canvas.shape[1])))
 
 
 @lru_cache(maxsize=16)
@@ -425,11 +432,17 @@ def text_masks(text: str, size: int, outline: int, bold: bool = False) -> tuple[
 
 
 def draw_text(
-    canvas: Picture, text: str, corner: tuple[int, int], size: int, color: Color = WHITE, bold: bool = False
+    canvas: Picture,
+    text: str,
+    corner: tuple[int, int],
+    size: int,
+    color: Color = WHITE,
+    rim: Color = OUTLINE,
+    bold: bool = False,
 ) -> None:
     """Write outlined text with its box's top-left corner at (x, y); what lies outside the canvas is cut off."""
-    rim, letters = text_masks(text, size, _text_outline(size), bold)
-    _paint(canvas, rim, corner, OUTLINE)
+    around, letters = text_masks(text, size, _text_outline(size), bold)
+    _paint(canvas, around, corner, rim)
     _paint(canvas, letters, corner, color)
 
 
@@ -450,14 +463,19 @@ def _paint(canvas: Picture, mask: NDArray[np.uint8], corner: tuple[int, int], co
 
 
 def _draw_texts(canvas: Picture, poses: Poses, people: list[_Person], options: DrawingOptions) -> None:
-    room = _Room(canvas.shape[1], canvas.shape[0])
+    height, width = canvas.shape[:2]
+    room = _Room(width, height, np.concatenate([person.landmarks for person in people]))
+    visible = [index for index, person in enumerate(people) if person.on(canvas)]
     if options.scores or (options.boxes and poses.track_ids is not None):
-        for index, person in enumerate(people):
-            _draw_tag(canvas, _tag_text(poses, index, options), person, room)
+        for index in visible:
+            _draw_tag(canvas, _tag_text(poses, index, options), people[index], room)
     if options.labels:
-        room.avoid = np.concatenate([person.landmarks for person in people])
-        for index, person in enumerate(people):
-            _draw_names(canvas, poses, index, person, room, options.scores)
+        size = text_size(canvas)
+        names = [name for index in visible for name in _place_names(poses, index, people[index], room, size, options)]
+        for name in names:
+            _draw_leader(canvas, name)
+        for name in names:
+            draw_text(canvas, name.text, (name.box[0], name.box[1]), size, name.color, name.rim)
 
 
 def _tag_text(poses: Poses, index: int, options: DrawingOptions) -> str:
@@ -466,66 +484,73 @@ def _tag_text(poses: Poses, index: int, options: DrawingOptions) -> str:
 
 
 def _draw_tag(canvas: Picture, text: str, person: _Person, room: _Room) -> None:
-    """A filled plate in the person's colour on the top-left corner of their box."""
-    if not np.isfinite(person.box).all():
-        return
+    """A filled plate in the person's colour at a corner of their box, the top-left one if it is free."""
     size = text_size(canvas)
     _, letters = text_masks(text, size, 0, bold=True)
     pad = max(2, round(0.35 * size))
     height, width = letters.shape[0] + pad // 2, letters.shape[1] + 2 * pad
-    x, y, _, _ = _padded(person)
-    left, top = room.clamp(x, y - height, width, height)
-    plate = canvas[top : top + height, left : left + width]
-    plate[:] = person.color
+    x0, y0, x1, y1 = _padded(person)
+    left, top = room.first_free(
+        [(x0, y0 - height), (x1 - width, y0 - height), (x0, y1), (x1 - width, y1)], width, height
+    )
+    canvas[top : top + height, left : left + width] = person.color
     luminance = np.dot(person.color, (0.299, 0.587, 0.114))
     _paint(canvas, letters, (left + pad, top + pad // 4), OUTLINE if luminance > 110 else WHITE)
-    room.take(left, top, width, height)
 
 
-def _draw_names(canvas: Picture, poses: Poses, index: int, person: _Person, room: _Room, scores: bool) -> None:
-    size = text_size(canvas)
-    if not np.isfinite(person.box).all():
-        return
+@dataclass(frozen=True, eq=False)
+class _Name:
+    """A joint's name with its place: ``box`` is (x, y, width, height), ``gap`` the distance it keeps from ``point``."""
+
+    text: str
+    point: Points
+    box: tuple[int, int, int, int]
+    gap: float
+    color: Color
+    rim: Color
+
+
+def _place_names(
+    poses: Poses, index: int, person: _Person, room: _Room, size: int, options: DrawingOptions
+) -> Iterator[_Name]:
+    """The names of a person's joints that lie on the canvas, as far as there is room for them."""
     middle = (person.box[:2] + person.box[2:]) / 2
+    gap = person.radius + person.outline + 1
     for keypoint, point in enumerate(person.points):
-        x, y = point
-        if not (0 <= x <= canvas.shape[1] - 1 and 0 <= y <= canvas.shape[0] - 1):
+        if not (0 <= point[0] < room.width and 0 <= point[1] < room.height):
             continue
         text = poses.skeleton.keypoints[keypoint].replace("_", " ")
-        if scores:
+        if options.scores:
             text += f" {poses.keypoint_scores[index, keypoint]:.2f}"
-        rim, letters = text_masks(text, size, _text_outline(size))
-        gap = person.radius + person.outline + 1
-        found = room.find(point, point - middle, rim.shape[1], rim.shape[0], gap)
-        if found is None:
-            continue
-        left, top = found
-        _draw_leader(canvas, point, (left, top, rim.shape[1], rim.shape[0]), gap, person.joint_colors[keypoint])
-        _paint(canvas, rim, found, OUTLINE)
-        _paint(canvas, letters, found, _lightened(person.joint_colors[keypoint]))
+        height, width = text_masks(text, size, _text_outline(size))[0].shape
+        corner = room.find(point, point - middle, width, height, gap)
+        if corner is not None:
+            colors = _letter_colors(person.joint_colors[keypoint], options.background)
+            yield _Name(text, point, (*corner, width, height), gap, *colors)
 
 
-def _lightened(color: Color) -> Color:
-    """A tint of ``color`` that is legible as letters on a dark rim."""
+def _letter_colors(color: Color, background: Background) -> tuple[Color, Color]:
+    """Letters and rim: a tint on dark, but a shade on light where the ground is white."""
+    if background == "white":
+        red, green, blue = (round(0.45 * value) for value in color)
+        return (red, green, blue), WHITE
     red, green, blue = (round(0.45 * value + 0.55 * 255) for value in color)
-    return red, green, blue
+    return (red, green, blue), OUTLINE
 
 
-def _draw_leader(canvas: Picture, point: Points, plate: tuple[int, int, int, int], gap: float, color: Color) -> None:
+def _draw_leader(canvas: Picture, name: _Name) -> None:
     """A thin line from a joint to its name where the two are apart."""
-    left, top, width, height = plate
-    inset = height / 4
-    nearest = np.array(
-        [min(max(point[0], left + inset), left + width - inset), min(max(point[1], top + inset), top + height - inset)]
-    )
-    distance = float(np.hypot(*(nearest - point)))
-    if distance < gap + 0.9 * height:
+    left, top, width, height = name.box
+    low = np.array([left, top]) + height / 4
+    nearest = name.point.clip(low, low + np.array([width, height]) - height / 2)
+    distance = float(np.hypot(*(nearest - name.point)))
+    if distance < name.gap + 0.9 * height:
         return
-    start = point + (nearest - point) * (gap / distance)
+    start = name.point + (nearest - name.point) * (name.gap / distance)
     line = np.stack([start, nearest])[None]
     thickness = max(1.2, height / 18)
-    fill(canvas, capsules(line, thickness + 2, canvas, steps=2), OUTLINE)
-    fill(canvas, capsules(line, thickness, canvas, steps=2), color)
+    fill(canvas, capsules(line, thickness + 2, canvas, steps=2), name.rim)
+    fill(canvas, capsules(line, thickness, canvas, steps=2), name.color)
 
 
 #: Directions (x, y) in which a name may lie from its joint, and how many line heights away it is tried, nearest first.
@@ -538,21 +563,25 @@ class _Room:
     """Where text may still go on a canvas of ``width`` × ``height`` pixels.
 
     Attributes:
-        taken: Boxes (x0, y0, x1, y1) of the texts that are there.
-        avoid: ``(N, 2)`` points that text should rather not cover; NaN where missing.
+        avoid: ``(N, 2)`` points that names should rather not cover; NaN where missing.
+        taken: ``(M, 4)`` boxes x0, y0, x1, y1 of the texts that are there.
     """
 
     width: int
     height: int
-    taken: list[tuple[float, float, float, float]] = field(default_factory=list)
-    avoid: Points = field(default_factory=lambda: np.zeros((0, 2)))
+    avoid: Points
+    taken: Points = field(default_factory=lambda: np.zeros((0, 4)))
 
-    def clamp(self, x: float, y: float, width: int, height: int) -> tuple[int, int]:
-        """Top-left corner nearest to (x, y) at which a box of this size lies on the canvas, if it fits at all."""
-        return round(max(min(x, self.width - width), 0)), round(max(min(y, self.height - height), 0))
+    def first_free(self, spots: Sequence[tuple[float, float]], width: int, height: int) -> tuple[int, int]:
+        """Take the first of ``spots`` (top-left x, y; moved onto the canvas) that is free, else the first."""
+        limits = np.array([max(self.width - width, 0), max(self.height - height, 0)])
+        corners = np.rint(np.clip(np.array(spots), 0, limits))
+        return self._take(corners[int((self._overlap(corners, width, height) > 0.05).argmin())], width, height)
 
-    def take(self, x: float, y: float, width: float, height: float) -> None:
-        self.taken.append((x, y, x + width, y + height))
+    def _take(self, corner: Points, width: int, height: int) -> tuple[int, int]:
+        left, top = int(corner[0]), int(corner[1])
+        self.taken = np.concatenate([self.taken, [[left, top, left + width, top + height]]])
+        return left, top
 
     def find(self, point: Points, outward: Points, width: int, height: int, gap: float) -> tuple[int, int] | None:
         """Place a box near ``point``, rather ``outward`` than not; None when every place is taken."""
@@ -566,9 +595,7 @@ class _Room:
             cosine = centres @ outward / (np.hypot(*outward) * np.hypot(*centres.T) + 1e-9)
             cost = self._covered(corners, width, height) - 0.8 * cosine + 4 * overlap
             best = int(np.where(free, cost, np.inf).argmin())
-            left, top = int(corners[best, 0]), int(corners[best, 1])
-            self.take(left, top, width, height)
-            return left, top
+            return self._take(corners[best], width, height)
         return None
 
     def _candidates(self, point: Points, width: int, height: int, gap: float) -> Points:
@@ -589,8 +616,8 @@ class _Room:
     def _overlap(self, corners: Points, width: int, height: int) -> NDArray[np.float64]:
         """``(N,)`` share of a box at each corner that is taken already."""
         size = np.array([width, height])
-        taken = np.array(self.taken, np.float64).reshape(-1, 4)
-        taken = taken[np.all((taken[:, 2:] > corners.min(0)) & (taken[:, :2] < corners.max(0) + size), axis=1)]
+        near = (self.taken[:, 2:] > corners.min(0)) & (self.taken[:, :2] < corners.max(0) + size)
+        taken = self.taken[np.all(near, axis=1)]
         low = np.maximum(corners[:, None], taken[None, :, :2])
         high = np.minimum(corners[:, None] + size, taken[None, :, 2:])
         return (high - low).clip(0, None).prod(-1).sum(1) / size.prod()
