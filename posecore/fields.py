@@ -156,7 +156,7 @@ class Fields:
             "maps": [{k: v for k, v in vars(m).items() if k != "values"} for m in self.maps],
         }
         arrays = {m.name: m.values for m in self.maps}
-        with open(path, "wb") as file:
+        with Path(path).open("wb") as file:
             np.savez_compressed(file, __meta__=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
 
     @classmethod

@@ -249,9 +249,7 @@ def sample(
     return _interpolate(rows, np.arange(width) * scale_x + shift_x, 1, fill)
 
 
-def _interpolate(
-    values: NDArray[Any], positions: NDArray[np.float64], axis: int, fill: float | None
-) -> NDArray[np.float32]:
+def _interpolate(values: NDArray[Any], positions: NDArray[Any], axis: int, fill: float | None) -> NDArray[np.float32]:
     """Linear interpolation of ``values`` along ``axis`` at fractional ``positions``."""
     last = values.shape[axis] - 1
     floor = np.floor(positions)

@@ -62,7 +62,8 @@ class Poses:
     def empty(cls, skeleton: Skeleton, image_size: tuple[int, int]) -> Poses:
         """No people in a picture of ``image_size`` (width, height)."""
         count = len(skeleton)
-        return cls(np.zeros((0, count, 2)), np.zeros((0, count)), np.zeros(0), skeleton, image_size)
+        nobody = np.zeros((0, count), np.float32)
+        return cls(np.zeros((0, count, 2), np.float32), nobody, nobody[:, 0], skeleton, image_size)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -70,7 +71,7 @@ class Poses:
     @property
     def present(self) -> NDArray[np.bool_]:
         """``(P, K)`` True where a keypoint has a position."""
-        return np.isfinite(self.keypoints).all(-1)
+        return np.isfinite(self.keypoints[..., 0]) & np.isfinite(self.keypoints[..., 1])
 
     def select(self, which: NDArray[Any] | Sequence[int] | slice) -> Poses:
         """The people at ``which`` (indices, boolean mask or slice), in that order."""

@@ -78,7 +78,7 @@ class Skeleton:
 
     @cached_property
     def flip_permutation(self) -> NDArray[np.intp]:
-        """``(K,)`` permutation: channel ``i`` of a mirrored picture is channel ``flip_permutation[i]`` of the original."""
+        """``(K,)``: channel ``i`` of a mirrored picture is channel ``flip_permutation[i]`` of the original."""
         order = np.arange(len(self))
         for left, right in self.flip_pairs:
             order[left], order[right] = right, left
@@ -206,6 +206,7 @@ _LIMBS = (
     "left_shoulder-left_elbow left_elbow-left_wrist right_shoulder-right_elbow right_elbow-right_wrist "
     "left_hip-left_knee left_knee-left_ankle right_hip-right_knee right_knee-right_ankle"
 )
+_TRUNK = "left_shoulder-right_shoulder left_hip-right_hip left_shoulder-left_hip right_shoulder-right_hip"
 _FACE = "nose-left_eye nose-right_eye left_eye-left_ear right_eye-right_ear"
 
 COCO_17 = Skeleton(
@@ -213,7 +214,7 @@ COCO_17 = Skeleton(
     _COCO_NAMES,
     _named_edges(
         _COCO_NAMES,
-        f"{_FACE} left_shoulder-right_shoulder left_hip-right_hip left_shoulder-left_hip right_shoulder-right_hip {_LIMBS}",
+        f"{_FACE} {_TRUNK} {_LIMBS}",
     ),
     _pairs(_COCO_NAMES),
     _COCO_SIGMAS,

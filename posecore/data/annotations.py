@@ -1,0 +1,110 @@
+"""Labelled pictures: the types that readers make, writers take, and training and evaluation use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecore.imaging import Region
+from posecore.skeleton import Skeleton
+
+
+class Label(IntEnum):
+    """What is known about a keypoint; 0, 1 and 2 are COCO's visibility flags."""
+
+    UNLABELLED = 0  #: nobody said where it is; training masks it
+    HIDDEN = 1  #: labelled, but covered by something
+    VISIBLE = 2  #: labelled and visible
+    ABSENT = 3  #: known not to be in the picture; training learns that nothing is there
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One labelled person (or object with keypoints).
+
+    Attributes:
+        keypoints: ``(K, 2)`` float32 (x, y) in picture pixels; NaN unless labelled.
+        labels: ``(K,)`` uint8 of :class:`Label`.
+        box: (x0, y0, x1, y1) in picture pixels.
+        area: Area in square pixels that OKS is scaled by.
+        crowd: True for a region of people that nobody separated.
+        category: Class name.
+    """
+
+    keypoints: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    box: Region
+    area: float
+    crowd: bool = False
+    category: str = "person"
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """``(K,)`` True where a position is given."""
+        return (self.labels == Label.HIDDEN) | (self.labels == Label.VISIBLE)
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedImage:
+    """One picture and what is labelled in it.
+
+    Attributes:
+        path: Picture file.
+        size: (width, height) in pixels.
+        people: Labelled people, crowds included.
+        image_id: Number that results refer to, unique in its dataset.
+        ignore: Regions in which unlabelled people may be: no loss and no penalty there.
+        split: The set's own split (``train``, ``val``, ``test``), or None.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    people: tuple[Person, ...]
+    image_id: int
+    ignore: tuple[Region, ...] = ()
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An entry that was skipped: in which file, where in it, and why."""
+
+    file: Path
+    place: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.place}: {self.reason}"
+
+
+@dataclass(frozen=True, eq=False)
+class PoseDataset:
+    """Labelled pictures that share a skeleton.
+
+    Attributes:
+        name: For people.
+        skeleton: Meaning of the keypoints.
+        images: The pictures.
+        problems: What was skipped while reading, and why.
+    """
+
+    name: str
+    skeleton: Skeleton
+    images: tuple[AnnotatedImage, ...]
+    problems: tuple[Problem, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[AnnotatedImage]:
+        return iter(self.images)
+
+    @property
+    def people(self) -> int:
+        """Number of labelled people, crowds not counted."""
+        return sum(not person.crowd for image in self.images for person in image.people)

@@ -1,0 +1,19 @@
+"""The families of networks. ``FAMILIES`` is the only list of them; everything else asks a family what it can do."""
+
+from __future__ import annotations
+
+from posecore.families.contract import Architecture, Family, ForeignWeights
+from posecore.families.posenet import POSENET
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (POSENET,)}
+
+
+def family_of(architecture: str) -> Family:
+    """The family that an architecture such as ``posenet-mobilenet_v1-075`` belongs to; KeyError when none does."""
+    for family in FAMILIES.values():
+        if architecture in family.architectures:
+            return family
+    raise KeyError(f"No family has an architecture {architecture!r}.")
+
+
+__all__ = ["FAMILIES", "Architecture", "Family", "ForeignWeights", "family_of"]

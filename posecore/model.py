@@ -1,0 +1,205 @@
+"""A loaded model: a network, the codec of its family, and the way from pictures to its input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any, Literal, overload
+
+import numpy as np
+import torch
+from torch import nn
+
+from posecore.errors import SettingsError
+from posecore.families.contract import Family, Trace
+from posecore.fields import Fields, Provenance
+from posecore.imaging import ImageSource, Region, check_region, picture_id, read_image
+from posecore.poses import Poses
+from posecore.settings import DecodeSettings, NetworkSettings, build_settings
+from posecore.skeleton import COCO_17, Skeleton
+
+
+def pick_device(wanted: str = "auto") -> torch.device:
+    """``auto`` takes CUDA or MPS when present, else the CPU; anything else is taken at its word.
+
+    Raises:
+        SettingsError: When the wanted device is not there.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(f"Device {wanted!r} is not available here; use 'auto' or 'cpu'.") from error
+    return device
+
+
+class PoseModel:
+    """Pictures to fields to poses.
+
+    Attributes:
+        name: Full name, ``architecture.tag``.
+        family: Its family.
+        architecture: Name of its architecture.
+        skeleton: Meaning of its keypoints.
+        weights_id: Hash of its weights.
+        device: Where the network runs.
+        network: The network itself, fused, in evaluation mode.
+        network_settings_class, decode_settings_class: What this model can be told.
+        network_defaults: Network settings used unless a call says otherwise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        family: Family,
+        architecture: str,
+        network: nn.Module,
+        weights_id: str,
+        *,
+        skeleton: Skeleton = COCO_17,
+        device: str = "auto",
+        network_settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.family = family
+        self.architecture = architecture
+        self.skeleton = skeleton
+        self.weights_id = weights_id
+        self.device = pick_device(device)
+        self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network_settings_class = family.network_settings(architecture)
+        self.decode_settings_class = family.decode_settings
+        self.network_defaults = build_settings(self.network_settings_class, network_settings or {})
+
+    def __repr__(self) -> str:
+        return f"PoseModel({self.name!r}, device={str(self.device)!r})"
+
+    def network_settings(self, **settings: Any) -> NetworkSettings:
+        """This model's network settings with ``settings`` changed; raises ``SettingsError`` for unknown ones."""
+        return build_settings(self.network_settings_class, {**self.network_defaults.model_dump(), **settings})
+
+    def decode_settings(self, **settings: Any) -> DecodeSettings:
+        """The decoder's settings with ``settings`` changed; raises ``SettingsError`` for unknown ones."""
+        return build_settings(self.decode_settings_class, settings)
+
+    def split_settings(self, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Sort mixed settings into network settings and decode settings; unknown names raise ``SettingsError``."""
+        network = {k: v for k, v in settings.items() if k in self.network_settings_class.model_fields}
+        decode = {k: v for k, v in settings.items() if k not in network}
+        build_settings(self.decode_settings_class, decode)
+        return network, decode
+
+    def provenance(self, picture: str, region: Region | None = None, **settings: Any) -> Provenance:
+        """Provenance that the fields of picture ``picture`` would have: its ``key`` can be asked before computing."""
+        resolved = self.network_settings(**settings).model_dump()
+        return Provenance(picture, self.name, self.weights_id, resolved, region)
+
+    @overload
+    def fields(
+        self, image: Sequence[ImageSource], region: Sequence[Region | None] | Region | None = ..., **settings: Any
+    ) -> list[Fields]: ...
+
+    @overload
+    def fields(self, image: ImageSource, region: Region | None = ..., **settings: Any) -> Fields: ...
+
+    def fields(
+        self,
+        image: ImageSource | Sequence[ImageSource],
+        region: Any = None,
+        *,
+        picture: str | Sequence[str] | None = None,
+        **settings: Any,
+    ) -> Fields | list[Fields]:
+        """Run the network.
+
+        Args:
+            image: A picture (anything :func:`posecore.imaging.read_image` takes) or a list of them. Pictures of a list
+                that share an input size go through the network as one batch.
+            region: Look only at this part, (x0, y0, x1, y1) in source pixels, possibly reaching outside; for a list of
+                pictures one region per picture or one for all.
+            picture: Identity of the picture(s) for the provenance; a hash of the pixels unless given.
+            **settings: Network settings, for example ``output_stride=8``.
+
+        Returns:
+            Fields of the picture, or a list of them in the order given.
+
+        Raises:
+            ImageError: When a picture or region cannot be used.
+            SettingsError: When a setting is unknown or out of range.
+        """
+        many = isinstance(image, (list, tuple))
+        sources: list[Any] = list(image) if many else [image]  # type: ignore[arg-type]
+        one_region = region is None or (len(region) == 4 and all(np.isscalar(side) for side in region))
+        regions = [region] * len(sources) if one_region else list(region)
+        names = [None] * len(sources) if picture is None else [picture] if isinstance(picture, str) else list(picture)
+        if not len(sources) == len(regions) == len(names):
+            raise SettingsError(f"{len(sources)} pictures need as many regions and identities, or one region for all.")
+        resolved = self.network_settings(**settings)
+        prepared = [self._prepare(*item, resolved) for item in zip(sources, regions, names, strict=True)]
+        results: list[Fields | None] = [None] * len(sources)
+        for size in dict.fromkeys(item[1].input_size for item in prepared):
+            members = [index for index, item in enumerate(prepared) if item[1].input_size == size]
+            start = time.perf_counter()
+            outputs = self._forward(np.stack([prepared[index][0] for index in members]), resolved)
+            share = 1000 * (time.perf_counter() - start) / len(members)
+            for row, index in enumerate(members):
+                _, transform, provenance, spent = prepared[index]
+                one = {name: values[row] for name, values in outputs.items()}
+                results[index] = Fields(
+                    self.family.name,
+                    self.family.maps(one, resolved, self.skeleton),
+                    transform,
+                    self.skeleton,
+                    provenance,
+                    {"preprocess": spent, "network": share},
+                )
+        done = [result for result in results if result is not None]
+        return done if many else done[0]
+
+    def _prepare(self, source: Any, region: Any, name: str | None, settings: NetworkSettings) -> tuple[Any, ...]:
+        picture = read_image(source)
+        region = None if region is None else check_region(region)
+        provenance = Provenance(name or picture_id(picture), self.name, self.weights_id, settings.model_dump(), region)
+        start = time.perf_counter()
+        transform = self.family.place((picture.shape[1], picture.shape[0]), region, settings)
+        pixels = self.family.prepare(picture, transform, settings)
+        return pixels, transform, provenance, 1000 * (time.perf_counter() - start)
+
+    def _forward(self, pixels: np.ndarray[Any, Any], settings: NetworkSettings) -> dict[str, np.ndarray[Any, Any]]:
+        """``(B, H, W, 3)`` RGB 0 … 255 to float32 outputs on the host."""
+        # A channels-last view of the NHWC array: nothing is copied on the CPU.
+        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
+        half = settings.precision == "bfloat16"
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext():
+            outputs = self.family.run(self.network, batch, settings)
+            return {name: value.float().cpu().numpy() for name, value in outputs.items()}
+
+    @overload
+    def decode(self, fields: Fields, *, trace: Literal[False] = ..., **settings: Any) -> Poses: ...
+
+    @overload
+    def decode(self, fields: Fields, *, trace: Literal[True], **settings: Any) -> tuple[Poses, Trace]: ...
+
+    def decode(self, fields: Fields, *, trace: bool = False, **settings: Any) -> Poses | tuple[Poses, Trace]:
+        """Fields to poses in source pixels, best first.
+
+        Args:
+            fields: What :meth:`fields` returned.
+            trace: Also return the evidence for every joint; the poses are the same.
+            **settings: Decode settings, for example ``pose_threshold=0.3``.
+
+        Raises:
+            SettingsError: When a setting is unknown or out of range.
+        """
+        poses, evidence = self.family.decode(fields, self.decode_settings(**settings), trace)
+        return (poses, evidence or Trace()) if trace else poses
+
+    def __call__(self, image: ImageSource, region: Region | None = None, **settings: Any) -> Poses:
+        """Poses of one picture; network and decode settings may be mixed."""
+        network, decode = self.split_settings(settings)
+        return self.decode(self.fields(image, region, **network), **decode)

@@ -1,0 +1,164 @@
+"""Settings as classes: ranges, defaults and help are written once; the app's controls and the command line's flags
+are made from them.
+
+Two kinds matter everywhere. :class:`NetworkSettings` change what the network sees or how it runs: a new forward pass.
+:class:`DecodeSettings` change how fields become poses: only the fast second half runs again.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
+
+from posecore.errors import SettingsError
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NetworkSettings(Settings):
+    """What every family's network can be told."""
+
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        title="Precision",
+        description="Number format of the network's arithmetic. bfloat16 is faster on recent processors and slightly "
+        "less exact.",
+    )
+
+
+class DecodeSettings(Settings):
+    """What every family's decoder can be told."""
+
+    pose_threshold: float = Field(
+        0.15,
+        title="Pose threshold",
+        ge=0,
+        le=1,
+        description="Lowest score of a person that is shown.",
+        json_schema_extra={"step": 0.01},
+    )
+    keypoint_threshold: float = Field(
+        0.1,
+        title="Keypoint threshold",
+        ge=0,
+        le=1,
+        description="Lowest score of a joint that is shown.",
+        json_schema_extra={"step": 0.01},
+    )
+
+
+SettingsClass = TypeVar("SettingsClass", bound=Settings)
+
+
+@dataclass(frozen=True)
+class Control:
+    """One setting as a widget or flag needs it.
+
+    Attributes:
+        name: Field name.
+        label: Short title.
+        help: One or two sentences.
+        kind: ``choice``, ``int``, ``float`` or ``flag``.
+        default: Value when nothing is said.
+        choices: Allowed values of a choice.
+        minimum, maximum, step: Range of a number.
+        when: Other settings' values without which this one has no effect (name → value).
+    """
+
+    name: str
+    label: str
+    help: str
+    kind: Literal["choice", "int", "float", "flag"]
+    default: Any
+    choices: tuple[Any, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    when: tuple[tuple[str, Any], ...] = ()
+
+    def applies(self, values: Mapping[str, Any]) -> bool:
+        """True when the setting has an effect given the other ``values``."""
+        return all(values.get(name) == value for name, value in self.when)
+
+
+def controls(settings_class: type[Settings]) -> tuple[Control, ...]:
+    """One :class:`Control` per field, in the order of definition (a subclass's own fields come last)."""
+    return tuple(_control(name, info) for name, info in settings_class.model_fields.items())
+
+
+def _control(name: str, info: FieldInfo) -> Control:
+    extra: Mapping[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    kind: Literal["choice", "int", "float", "flag"]
+    choices: tuple[Any, ...] = ()
+    if get_origin(info.annotation) is Literal:
+        kind, choices = "choice", get_args(info.annotation)
+    elif info.annotation is bool:
+        kind = "flag"
+    elif info.annotation is int:
+        kind = "int"
+    elif info.annotation is float:
+        kind = "float"
+    else:
+        raise TypeError(
+            f"Setting {name!r} of type {info.annotation} has no control; use a Literal, bool, int or float."
+        )
+    limits: dict[str, float] = {}
+    for constraint in info.metadata:
+        if isinstance(constraint, annotated_types.Ge):
+            limits["minimum"] = constraint.ge  # type: ignore[assignment]
+        if isinstance(constraint, annotated_types.Le):
+            limits["maximum"] = constraint.le  # type: ignore[assignment]
+    return Control(
+        name=name,
+        label=info.title or name.replace("_", " ").capitalize(),
+        help=info.description or "",
+        kind=kind,
+        default=info.default,
+        choices=choices,
+        step=extra.get("step"),
+        when=tuple(dict(extra.get("when", {})).items()),
+        **limits,
+    )
+
+
+def narrow(
+    settings_class: type[SettingsClass], name: str, choices: Iterable[Any], default: Any = None
+) -> type[SettingsClass]:
+    """A subclass whose choice ``name`` allows only ``choices``, so that one model offers only what it can do."""
+    allowed = tuple(choices)
+    info = settings_class.model_fields[name]
+    if default is None:
+        default = info.default if info.default in allowed else allowed[0]
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else None
+    narrowed = Field(default, title=info.title, description=info.description, json_schema_extra=extra)
+    fields: dict[str, Any] = {name: (Literal[allowed], narrowed)}
+    return create_model(settings_class.__name__, __base__=settings_class, **fields)
+
+
+def build_settings(settings_class: type[SettingsClass], values: Mapping[str, Any]) -> SettingsClass:
+    """Settings from plain values.
+
+    Raises:
+        SettingsError: For an unknown name (naming the nearest one) or a value out of range (naming what is allowed).
+    """
+    known = settings_class.model_fields
+    for name in values:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}."
+            raise SettingsError(f"There is no setting {name!r} here; {hint}")
+    try:
+        return settings_class(**values)
+    except ValidationError as error:
+        problems = (f"{p['loc'][0]} = {p['input']!r}: {p['msg'][0].lower()}{p['msg'][1:]}" for p in error.errors())
+        raise SettingsError("; ".join(problems) + ".") from error

@@ -1,0 +1,28 @@
+"""What all tests share: the reference files, where they are present, and a home of their own for every test."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of published weights and outputs that are not part of the project."""
+    folder = Path(os.environ.get("POSECORE_REFERENCE", ROOT.parent / "shared" / "reference"))
+    if not folder.is_dir():
+        pytest.skip(f"no reference files at {folder}; set POSECORE_REFERENCE to their folder")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty POSECORE_HOME."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("POSECORE_HOME", str(folder))
+    monkeypatch.delenv("POSECORE_WEIGHTS_MIRROR", raising=False)
+    return folder
