@@ -1,5 +1,15 @@
 """Poses and fields drawn on pictures."""
 
+from posecore.drawing.fields import field_values, heatmap_grid, heatmap_over, vector_arrows, vector_hue
 from posecore.drawing.overlay import DrawingOptions, draw_poses, draw_region
 
-__all__ = ["DrawingOptions", "draw_poses", "draw_region"]
+__all__ = [
+    "DrawingOptions",
+    "draw_poses",
+    "draw_region",
+    "field_values",
+    "heatmap_grid",
+    "heatmap_over",
+    "vector_arrows",
+    "vector_hue",
+]

@@ -588,7 +588,7 @@ class _Room:
         for distance in _DISTANCES:
             corners = self._candidates(point, width, height, gap + distance * height)
             overlap = self._overlap(corners, width, height)
-            free = overlap < 0.08
+            free = overlap < 0.03
             if not free.any():
                 continue
             centres = corners + np.array([width / 2, height / 2]) - point
