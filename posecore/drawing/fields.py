@@ -358,7 +358,9 @@ def _resample(fields: Fields, field: FieldMap, cells: Values, size: tuple[int, i
         source = (np.arange(size[axis]) + 0.5) * (transform.image_size[axis] / size[axis]) - 0.5
         position = (source - transform.shift[axis]) / transform.scale[axis]
         weights.append(_weights((position - field.origin) / field.stride, field.grid_size[axis]))
-        inside.append((position >= -0.5) & (position <= transform.input_size[axis] - 0.5))
+        # Half a pixel around the first, and up to where the next after the last would lie: a region that was mapped
+        # corner on corner ends there, and without it a whole picture would have a bare right edge.
+        inside.append((position >= -0.5) & (position < transform.input_size[axis]))
     values = np.asarray(weights[1] @ cells.astype(np.float32, copy=False) @ weights[0].T, np.float32)
     values[:, ~inside[1]] = np.nan
     values[:, :, ~inside[0]] = np.nan
