@@ -1,0 +1,39 @@
+"""Finding, fetching, checking and loading weights."""
+
+from __future__ import annotations
+
+from posecore.zoo.fetch import Progress
+from posecore.zoo.models import (
+    ModelInfo,
+    Verified,
+    default_model,
+    fetch_model,
+    list_models,
+    load_model,
+    model_info,
+    remove_model,
+    resolve_name,
+    verify_model,
+)
+from posecore.zoo.places import home
+from posecore.zoo.weights import Weights, WeightsHeader, load_weights, read_header, save_weights
+
+__all__ = [
+    "ModelInfo",
+    "Progress",
+    "Verified",
+    "Weights",
+    "WeightsHeader",
+    "default_model",
+    "fetch_model",
+    "home",
+    "list_models",
+    "load_model",
+    "load_weights",
+    "model_info",
+    "read_header",
+    "remove_model",
+    "resolve_name",
+    "save_weights",
+    "verify_model",
+]

@@ -1,0 +1,296 @@
+"""The models a person can choose from: list, find, fetch, load, verify, remove."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from posecore.errors import UnknownModelError, WeightsError
+from posecore.families import FAMILIES, family_of
+from posecore.model import PoseModel
+from posecore.settings import build_settings
+from posecore.zoo.catalog import CatalogEntry, catalog
+from posecore.zoo.fetch import Progress
+from posecore.zoo.official import cached_path, fetch_official, load_official, remove_official
+from posecore.zoo.own_files import read_own_file
+from posecore.zoo.places import shipped_folder
+from posecore.zoo.weights import Weights, load_weights, read_header
+
+log = logging.getLogger(__name__)
+
+Origin = Literal["shipped", "official", "yours"]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model that can be loaded.
+
+    Attributes:
+        name: ``architecture.tag``, or ``run:NAME``.
+        family: Name of its family.
+        architecture: Name of its architecture.
+        tag: What follows the architecture in the name.
+        title: Words for people.
+        origin: ``shipped`` with posecore, ``official`` from its publisher, or ``yours``.
+        licence: Licence and its holder.
+        source: Page or URL it comes from.
+        description: A sentence.
+        size_bytes: Size of the file, or of the download while it is not on this machine.
+        available: On this machine, usable without a network.
+        path: Its file, when available.
+    """
+
+    name: str
+    family: str
+    architecture: str
+    tag: str
+    title: str
+    origin: Origin
+    licence: str
+    source: str
+    description: str
+    size_bytes: int
+    available: bool
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found in a model's file.
+
+    Attributes:
+        name: Name of the model.
+        path: Its file.
+        sha256: Checksum of its tensors, computed afresh.
+        tensors: How many there are.
+        parameters: How many numbers they hold.
+        originals: URL → SHA-256 of the published files it was converted from (JSON), for official models.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    tensors: int
+    parameters: int
+    originals: str = ""
+
+
+def _shipped() -> Iterable[ModelInfo]:
+    """Models in ``weights/`` of the project."""
+    for path in sorted(shipped_folder().glob("*.safetensors")):
+        info = _described(path, "shipped")
+        if info is not None:
+            yield info
+
+
+def _official() -> Iterable[ModelInfo]:
+    """Models of the catalogue."""
+    for entry in catalog():
+        path = cached_path(entry)
+        cached = path.is_file()
+        yield ModelInfo(
+            name=entry.name,
+            family=family_of(entry.architecture).name,
+            architecture=entry.architecture,
+            tag=entry.tag,
+            title=entry.title,
+            origin="official",
+            licence=entry.licence,
+            source=entry.source,
+            description=entry.description,
+            size_bytes=path.stat().st_size if cached else entry.download_size,
+            available=cached,
+            path=path if cached else None,
+        )
+
+
+#: Where models come from, in order of preference for work without a network. A further source is one more function.
+SOURCES: tuple[Callable[[], Iterable[ModelInfo]], ...] = (_shipped, _official)
+
+
+def list_models() -> tuple[ModelInfo, ...]:
+    """Every model: shipped ones first, then those of the catalogue, then yours."""
+    return tuple(info for source in SOURCES for info in source())
+
+
+def model_info(name: str) -> ModelInfo:
+    """The model of exactly this name; raises ``UnknownModelError`` naming the nearest ones."""
+    models = {info.name: info for info in list_models()}
+    if name in models:
+        return models[name]
+    raise UnknownModelError(_no_such_model(name, [*models, *(a for f in FAMILIES.values() for a in f.architectures)]))
+
+
+def resolve_name(name: str) -> ModelInfo:
+    """The model of this name; an architecture alone stands for its best weights.
+
+    Those are the shipped ones if there are any, else official ones on this machine, else the catalogue's first.
+
+    Raises:
+        UnknownModelError: Naming the nearest names.
+        WeightsError: When the architecture exists but nobody offers weights for it.
+    """
+    name = name.strip()
+    if not any(name in family.architectures for family in FAMILIES.values()):
+        return model_info(name)
+    candidates = [info for info in list_models() if info.architecture == name and info.origin != "yours"]
+    if not candidates:
+        raise WeightsError(f"There are no weights for {name} yet; name a file of your own as weights, or train some.")
+    return min(candidates, key=lambda info: not info.available)
+
+
+def default_model() -> ModelInfo | None:
+    """The best model that works without a network: shipped, else official and cached, else yours; None without any."""
+    return next((info for info in list_models() if info.available), None)
+
+
+def fetch_model(name: str, progress: Progress | None = None) -> Path:
+    """Make sure that a model is on this machine; returns its file.
+
+    Raises:
+        UnknownModelError: When there is no such model.
+        WeightsError: When it cannot be fetched, with what to do about it.
+    """
+    info = resolve_name(name)
+    return fetch_official(_entry(info), progress) if info.origin == "official" else _file_of(info)
+
+
+def load_model(
+    name: str,
+    *,
+    weights: Path | str | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+    **network_settings: Any,
+) -> PoseModel:
+    """Load a model, fetching its weights on first use.
+
+    Args:
+        name: ``architecture.tag``, ``run:NAME``, or an architecture alone for its best weights.
+        weights: A file of your own to use in place of the named weights; see ``own_files.READABLE``.
+        device: ``auto``, ``cpu``, ``cuda``, …
+        progress: Told how a download is going.
+        **network_settings: Defaults of this model's network settings, for example ``output_stride=16``.
+
+    Raises:
+        UnknownModelError: When there is no such model; the message names the nearest ones.
+        WeightsError: When the weights cannot be fetched, are damaged or do not fit.
+        SettingsError: When a setting does not exist or is out of range, or the device is not there.
+    """
+    if weights is None:
+        info = resolve_name(name)
+        name, architecture = info.name, info.architecture
+    else:
+        architecture = _architecture_named(name)
+    family = family_of(architecture)
+    # Before anything is fetched: a mistyped setting should not cost a download.
+    build_settings(family.network_settings(architecture), network_settings)
+    if weights is not None:
+        loaded = read_own_file(weights, architecture)
+        name = loaded.header.name if name == architecture else name
+    else:
+        loaded = _load(info, progress)
+    header = loaded.header
+    network = family.build(architecture, header.skeleton)
+    network.load_state_dict(loaded.state)
+    return PoseModel(
+        name,
+        family,
+        architecture,
+        network,
+        header.sha256[:16],
+        skeleton=header.skeleton,
+        device=device,
+        network_settings={**header.network_settings, **network_settings},
+    )
+
+
+def verify_model(name: str) -> Verified:
+    """Read a model's file afresh and check its checksum, tensor names, shapes and values.
+
+    Raises:
+        UnknownModelError: When there is no such model.
+        WeightsError: When it is not on this machine, is damaged, or was converted from other files than the ones known.
+    """
+    info = resolve_name(name)
+    path = _file_of(info)
+    try:
+        loaded = load_weights(path)
+    except WeightsError as error:
+        advice = f" `posecore weights remove {info.name}` removes it." if info.origin == "official" else ""
+        raise WeightsError(f"{error}{advice}") from error
+    numbers = sum(tensor.numel() for tensor in loaded.state.values())
+    originals = loaded.header.extra.get("originals", "")
+    return Verified(info.name, path, loaded.header.sha256, len(loaded.state), numbers, originals)
+
+
+def remove_model(name: str) -> int:
+    """Remove an official model from this machine and forget its remembered checksums; returns the bytes freed.
+
+    Raises:
+        UnknownModelError: When there is no such model.
+        WeightsError: For a model that is not official: those are not copies of something that can be fetched again.
+    """
+    info = model_info(name)
+    if info.origin != "official":
+        whose = "is part of posecore" if info.origin == "shipped" else "is one of your runs; remove the run"
+        raise WeightsError(f"{name} {whose}; only official models, which can be fetched again, are removed here.")
+    return remove_official(_entry(info))
+
+
+def _load(info: ModelInfo, progress: Progress | None) -> Weights:
+    return load_official(_entry(info), progress) if info.origin == "official" else load_weights(_file_of(info))
+
+
+def _file_of(info: ModelInfo) -> Path:
+    if info.path is None:
+        raise WeightsError(f"{info.name} is not on this machine; `posecore weights fetch {info.name}` fetches it.")
+    return info.path
+
+
+def _entry(info: ModelInfo) -> CatalogEntry:
+    return next(entry for entry in catalog() if entry.name == info.name)
+
+
+def _described(path: Path, origin: Origin) -> ModelInfo | None:
+    """A model from a weights file's header; None, and a warning in the log, for a file that cannot be understood."""
+    try:
+        header = read_header(path)
+        family = family_of(header.architecture)
+    except (WeightsError, KeyError) as error:
+        log.warning("Left out %s: %s", path, error)
+        return None
+    return ModelInfo(
+        name=header.name,
+        family=family.name,
+        architecture=header.architecture,
+        tag=header.name.removeprefix(header.architecture).lstrip("."),
+        title=header.title or family.architectures[header.architecture].title,
+        origin=origin,
+        licence=header.licence,
+        source=header.extra.get("source", ""),
+        description=header.description,
+        size_bytes=path.stat().st_size,
+        available=True,
+        path=path,
+    )
+
+
+def _architecture_named(name: str) -> str:
+    """The architecture in ``architecture`` or ``architecture.tag``."""
+    architecture = name.strip().partition(".")[0]
+    known = [a for family in FAMILIES.values() for a in family.architectures]
+    if architecture not in known:
+        raise UnknownModelError(_no_such_model(architecture, known))
+    return architecture
+
+
+def _no_such_model(name: str, known: Iterable[str]) -> str:
+    spelling = {candidate.lower(): candidate for candidate in known}
+    nearest = [repr(spelling[found]) for found in difflib.get_close_matches(name.lower(), spelling, 3, 0.5)]
+    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    return f"There is no model {name!r}; {hint}`posecore models` lists all."

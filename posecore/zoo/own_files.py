@@ -1,0 +1,111 @@
+"""Weights from a file that a person names: posecore's own, a publisher's, or a state dictionary."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from posecore.errors import WeightsError
+from posecore.families import family_of
+from posecore.families.backbones import fuse
+from posecore.skeleton import COCO_17, Skeleton
+from posecore.zoo.catalog import catalog
+from posecore.zoo.formats import FORMATS
+from posecore.zoo.weights import (
+    State,
+    Weights,
+    WeightsHeader,
+    check_state,
+    is_posecore_file,
+    load_plain_state,
+    load_weights,
+    weights_id,
+)
+
+READABLE = (
+    "a .safetensors file, a TensorFlow.js model.json or manifest.json with its other files beside it, or a .pt or .pth "
+    "file with a state_dict"
+)
+
+
+def read_own_file(path: Path | str, architecture: str) -> Weights:
+    """Weights for ``architecture`` from a file.
+
+    Args:
+        path: One of ``READABLE``. The state may be that of the fused network or of the one with BatchNorm.
+        architecture: What the weights are for.
+
+    Raises:
+        WeightsError: When the file cannot be read or does not fit the architecture.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        what = "is a folder; name the file in it" if path.is_dir() else "does not exist"
+        raise WeightsError(f"{path} {what}. posecore reads {READABLE}.")
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors" and is_posecore_file(path):
+        weights = load_weights(path)
+        if weights.header.architecture != architecture:
+            raise WeightsError(
+                f"{path} holds weights of {weights.header.architecture}, not of {architecture}; load it as that."
+            )
+        return weights
+    skeleton = default_skeleton(architecture)
+    if suffix == ".safetensors":
+        state = _fused(load_plain_state(path), architecture, skeleton)
+    elif suffix == ".json":
+        state = family_of(architecture).convert(architecture, FORMATS[_json_format(path)].read(path))
+    elif suffix in (".pt", ".pth"):
+        state = _fused(_torch_state(path), architecture, skeleton)
+    else:
+        raise WeightsError(f"{path} has an unknown ending {suffix!r}; posecore reads {READABLE}.")
+    check_state(state, architecture, skeleton, str(path))
+    name = f"{architecture}.{path.stem}"
+    return Weights(WeightsHeader(name, architecture, skeleton, weights_id(state)), state)
+
+
+def default_skeleton(architecture: str) -> Skeleton:
+    """Meaning of the keypoints of an architecture's published weights, for files that do not say."""
+    return next((entry.skeleton for entry in catalog() if entry.architecture == architecture), COCO_17)
+
+
+def _json_format(path: Path) -> str:
+    """Which TensorFlow.js layout a JSON file enters."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as JSON ({error}); posecore reads {READABLE}.") from error
+    return "tfjs_graph" if isinstance(content, dict) and "weightsManifest" in content else "tfjs_variables"
+
+
+def _torch_state(path: Path) -> State:
+    """State dictionary from a PyTorch file, without running anything that it contains."""
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path} holds Python objects, which posecore does not run, or is damaged; save only the tensors, with "
+            "torch.save(network.state_dict(), …) or as safetensors."
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path} is damaged or not a PyTorch file ({error}).") from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise WeightsError(f"{path} does not hold a state_dict (names and tensors); posecore reads {READABLE}.")
+    return {str(name): tensor.float() if tensor.is_floating_point() else tensor for name, tensor in content.items()}
+
+
+def _fused(state: State, architecture: str, skeleton: Skeleton) -> State:
+    """State of the fused network from that of the network with BatchNorm; anything else passes unchanged."""
+    network = family_of(architecture).build(architecture, skeleton, fused=False)
+    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    if {name: tensor.shape for name, tensor in state.items()} != expected:
+        return state
+    network.load_state_dict(state)
+    return fuse(network).state_dict()
