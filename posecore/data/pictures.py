@@ -1,0 +1,123 @@
+"""Picture files of a set of labels: finding them, their size, and bringing them to another folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from PIL import Image, UnidentifiedImageError
+
+from posecore.data.checks import EntryError, is_file
+from posecore.errors import DataError, ImageError
+from posecore.imaging import IMAGE_SUFFIXES, Picture, check_size, read_image
+
+#: What happens to pictures when labels are written: linked, copied as they are, or saved anew as JPEG.
+PictureMode = Literal["copy", "symlink", "reencode"]
+
+_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) of a picture as it is seen upright, from its header alone.
+
+    Raises:
+        EntryError: When it is missing, is not a picture or has a size that no network can use.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
+                width, height = height, width
+        check_size(width, height)
+    except FileNotFoundError as error:
+        raise EntryError(f"there is no picture {path}") from error
+    except ImageError as error:
+        raise EntryError(f"{path.name}: {str(error).rstrip('.')}") from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise EntryError(f"{path.name} is not a picture that can be read") from error
+    return width, height
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """All picture files in a folder and the folders below, sorted."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(path for path in found if is_file(path))
+
+
+def find_picture(folder: Path, names: Iterable[PurePosixPath]) -> Path | None:
+    """The first of ``names`` that is a file in ``folder``; each is also tried without its own folders."""
+    for name in names:
+        for path in dict.fromkeys((folder / name, folder / name.name)):
+            if is_file(path):
+                return path
+    return None
+
+
+def save_jpeg(path: Path, picture: Picture, quality: int) -> None:
+    """Write a picture as JPEG with full colour resolution."""
+    Image.fromarray(picture).save(path, "JPEG", quality=quality, subsampling=0)
+
+
+def new_folder(folder: Path) -> Path:
+    """Make ``folder``; raises ``DataError`` when it holds something, so that nothing is overwritten or mixed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise DataError(f"{folder} is not empty; choose a new or empty folder.")
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made: {error.strerror}.") from error
+    return folder
+
+
+@dataclass
+class PictureCarrier:
+    """Brings pictures into folders under names that are free there.
+
+    Attributes:
+        mode: What to do, see :data:`PictureMode`.
+        quality: JPEG quality 1 … 100 of ``reencode``.
+        taken: Names in use, by folder, in lower case (some file systems do not tell case apart).
+    """
+
+    mode: PictureMode = "copy"
+    quality: int = 90
+    taken: dict[Path, set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise DataError(f"JPEG quality {self.quality} is out of range; choose 1 to 100.")
+
+    def bring(self, source: Path, folder: Path) -> Path:
+        """Bring one picture into ``folder`` (made when missing) and return where it is now.
+
+        Raises:
+            DataError: When it cannot be read or written.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / self._free_name(source, folder)
+        try:
+            if self.mode == "symlink":
+                target.symlink_to(source.resolve())
+            elif self.mode == "copy":
+                shutil.copyfile(source, target)
+            else:
+                save_jpeg(target, read_image(source), self.quality)
+        except ImageError as error:
+            raise DataError(f"{source}: {error}") from error
+        except OSError as error:
+            raise DataError(f"{source} cannot be brought to {target}: {error.strerror or error}.") from error
+        return target
+
+    def _free_name(self, source: Path, folder: Path) -> str:
+        suffix = ".jpg" if self.mode == "reencode" else source.suffix
+        taken = self.taken.setdefault(folder, set())
+        name, number = f"{source.stem}{suffix}", 2
+        # Labels of some formats are named after the stem, so that it must be unique too.
+        while Path(name).stem.lower() in taken:
+            name, number = f"{source.stem}-{number}{suffix}", number + 1
+        taken.add(Path(name).stem.lower())
+        return name
