@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from posecore.families import family_of
 from posecore.skeleton import SKELETONS, Skeleton
-
-FormatName = Literal["tfjs_graph", "tfjs_variables"]
 
 
 class KnownFile(BaseModel):
@@ -52,7 +49,7 @@ class CatalogEntry:
     description: str
     licence: str
     source: str
-    format: FormatName
+    format: str
     url: str
     download_size: int
     skeleton: Skeleton
@@ -79,7 +76,7 @@ class _Series(BaseModel):
     description: str
     licence: str
     source: str
-    format: FormatName
+    format: str
     url: str
     skeleton: str = "coco-17"
     models: dict[str, _Model]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, BinaryIO, Protocol
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 import pooch
@@ -58,7 +59,7 @@ def sibling(url: str, name: str) -> str:
     """Address of the file ``name`` in the folder of ``url``; the query stays."""
     parts = urlsplit(url)
     folder = parts.path.rpartition("/")[0]
-    return urlunsplit(parts._replace(path=f"{folder}/{name}"))
+    return urlunsplit(parts._replace(path=f"{folder}/{quote(name)}"))
 
 
 def location(url: str) -> str | Path:
@@ -74,7 +75,7 @@ def location(url: str) -> str | Path:
     if parts.scheme in ("http", "https"):
         return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{path}", query="", fragment=""))
     folder = url2pathname(parts.path) if parts.scheme == "file" else mirror
-    return Path(folder).expanduser() / path
+    return Path(folder).expanduser() / unquote(path)
 
 
 def download(remote: RemoteFile, target: Path, on_bytes: Callable[[int], None] = lambda done: None) -> str:
@@ -93,64 +94,55 @@ def download(remote: RemoteFile, target: Path, on_bytes: Callable[[int], None] =
         OSError: When it cannot be written.
     """
     source = location(remote.url)
-    meter = _Meter(remote, on_bytes)
     if isinstance(source, Path):
-        _copy(source, target, meter)
+        _copy(source, target, remote, on_bytes)
     else:
-        _get(source, target, meter)
+        _get(source, target, remote, on_bytes)
     return _checked(remote, target, source)
 
 
-class _Meter:
-    """Counts bytes in the shape that pooch expects of a progress bar; stops a file that is longer than it may be."""
+class _Counted:
+    """An open file that counts what is written to it, and stops what is longer than it may be."""
 
-    def __init__(self, remote: RemoteFile, on_bytes: Callable[[int], None]) -> None:
-        self.total = 0
-        self._done = 0
+    def __init__(self, file: BinaryIO, remote: RemoteFile, on_bytes: Callable[[int], None]) -> None:
+        self._file = file
         self._limit = remote.size or MAX_UNKNOWN_SIZE
         self._url = remote.url
         self._on_bytes = on_bytes
-
-    def update(self, count: int) -> None:
-        """``count`` more bytes; pooch rounds up to whole chunks, and says 0 at the end when no length was announced."""
-        if not count:
-            return
-        self._done += count
-        if self._done > self._limit + _CHUNK:
-            raise WeightsError(f"{self._url} is longer than the {self._limit} bytes expected of it. {WAYS_ON}")
-        self._on_bytes(min(self._done, self._limit))
-
-    def reset(self) -> None:
-        """The file starts again from its beginning."""
         self._done = 0
 
-    def close(self) -> None:
-        """Nothing to tidy; pooch calls it at the end."""
+    def write(self, data: bytes) -> int:
+        self._done += len(data)
+        if self._done > self._limit:
+            raise WeightsError(f"{self._url} is longer than the {self._limit} bytes expected of it. {WAYS_ON}")
+        self._on_bytes(self._done)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        """pooch flushes after every piece; the file is complete only at the end anyway."""
 
 
-def _copy(source: Path, target: Path, meter: _Meter) -> None:
+def _copy(source: Path, target: Path, remote: RemoteFile, on_bytes: Callable[[int], None]) -> None:
     """Copy from a mirror that is a folder."""
     try:
         stream = source.open("rb")
     except OSError as error:
         raise WeightsError(
             f"{source} cannot be read ({error.strerror}); POSECORE_WEIGHTS_MIRROR names a folder that does not have "
-            "this file. Correct or unset it; shipped models work in any case."
+            "this file. Correct or unset it, or name a file of your own as weights; shipped models work in any case."
         ) from error
     with stream, target.open("wb") as output:
-        while chunk := stream.read(_CHUNK):
-            output.write(chunk)
-            meter.update(len(chunk))
+        shutil.copyfileobj(stream, _Counted(output, remote, on_bytes), _CHUNK)
 
 
-def _get(url: str, target: Path, meter: _Meter) -> None:
+def _get(url: str, target: Path, remote: RemoteFile, on_bytes: Callable[[int], None]) -> None:
     """Download over HTTP, trying again where that may help."""
-    get = pooch.HTTPDownloader(progressbar=meter, chunk_size=_CHUNK, timeout=TIMEOUT)
+    get = pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=TIMEOUT)
 
     def attempt(address: str, output: str, owner: Any) -> None:
-        meter.reset()
         try:
-            get(address, output, owner)
+            with Path(output).open("wb") as file:
+                get(address, _Counted(file, remote, on_bytes), owner)
         except requests.exceptions.RequestException as error:
             if _is_final(error):
                 raise WeightsError(_sentence(address, error)) from error
@@ -180,7 +172,7 @@ def _sentence(url: str, error: requests.exceptions.RequestException) -> str:
     elif _is_final(error):
         reason = f"there is no connection to {urlsplit(url).netloc}"
     else:
-        reason = f"the transfer broke off ({type(error).__name__})"
+        reason = f"the connection failed ({type(error).__name__})"
     return f"{url} could not be fetched: {reason}. {WAYS_ON}"
 
 

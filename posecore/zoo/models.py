@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import json
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from posecore.errors import UnknownModelError, WeightsError
 from posecore.families import FAMILIES, family_of
@@ -68,7 +70,7 @@ class Verified:
         sha256: Checksum of its tensors, computed afresh.
         tensors: How many there are.
         parameters: How many numbers they hold.
-        originals: URL → SHA-256 of the published files it was converted from (JSON), for official models.
+        originals: URL → SHA-256 of the published files it was converted from, for official models.
     """
 
     name: str
@@ -76,7 +78,7 @@ class Verified:
     sha256: str
     tensors: int
     parameters: int
-    originals: str = ""
+    originals: Mapping[str, str] = field(default_factory=dict)
 
 
 def _shipped() -> Iterable[ModelInfo]:
@@ -220,11 +222,13 @@ def verify_model(name: str) -> Verified:
     path = _file_of(info)
     try:
         loaded = load_weights(path)
+        originals: dict[str, str] = json.loads(loaded.header.extra.get("originals", "{}"))
+        if info.origin == "official":
+            _check_originals(_entry(info), originals)
     except WeightsError as error:
         advice = f" `posecore weights remove {info.name}` removes it." if info.origin == "official" else ""
         raise WeightsError(f"{error}{advice}") from error
     numbers = sum(tensor.numel() for tensor in loaded.state.values())
-    originals = loaded.header.extra.get("originals", "")
     return Verified(info.name, path, loaded.header.sha256, len(loaded.state), numbers, originals)
 
 
@@ -240,6 +244,14 @@ def remove_model(name: str) -> int:
         whose = "is part of posecore" if info.origin == "shipped" else "is one of your runs; remove the run"
         raise WeightsError(f"{name} {whose}; only official models, which can be fetched again, are removed here.")
     return remove_official(_entry(info))
+
+
+def _check_originals(entry: CatalogEntry, originals: Mapping[str, str]) -> None:
+    """Raise ``WeightsError`` when a model was converted from other files than the catalogue knows."""
+    for url, sha256 in originals.items():
+        known = entry.files.get(urlsplit(url).path.rpartition("/")[2])
+        if known is not None and known.sha256 != sha256:
+            raise WeightsError(f"{entry.name} was converted from another {url} than the catalogue knows.")
 
 
 def _load(info: ModelInfo, progress: Progress | None) -> Weights:

@@ -38,10 +38,10 @@ def load_official(entry: CatalogEntry, progress: Progress | None = None) -> Weig
     """
     path = fetch_official(entry, progress)
     try:
-        return load_weights(path)
+        return _load(path, entry)
     except WeightsError as damage:
         try:
-            return load_weights(fetch_official(entry, progress, replace=path.stat().st_mtime_ns))
+            return _load(fetch_official(entry, progress, replace=path.stat().st_mtime_ns), entry)
         except (WeightsError, OSError) as error:
             raise WeightsError(
                 f"{damage} It could not be replaced either: {error} `posecore weights remove {entry.name}` removes it."
@@ -83,6 +83,13 @@ def remove_official(entry: CatalogEntry) -> int:
         path.unlink(missing_ok=True)
         Pins(cache_folder() / "pins.json").forget_beside(sibling(entry.url, ""))
     return size
+
+
+def _load(path: Path, entry: CatalogEntry) -> Weights:
+    weights = load_weights(path)
+    if weights.header.name != entry.name:
+        raise WeightsError(f"{path} holds {weights.header.name}, not {entry.name}.")
+    return weights
 
 
 def _fetch_and_convert(entry: CatalogEntry, folder: Path, path: Path, progress: Progress | None) -> None:

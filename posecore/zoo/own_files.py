@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from posecore.families import family_of
 from posecore.families.backbones import fuse
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.zoo.catalog import catalog
-from posecore.zoo.formats import FORMATS
+from posecore.zoo.formats import FORMATS, format_of
 from posecore.zoo.weights import (
     State,
     Weights,
@@ -58,10 +57,10 @@ def read_own_file(path: Path | str, architecture: str) -> Weights:
     skeleton = default_skeleton(architecture)
     if suffix == ".safetensors":
         state = _fused(load_plain_state(path), architecture, skeleton)
-    elif suffix == ".json":
-        state = family_of(architecture).convert(architecture, FORMATS[_json_format(path)].read(path))
     elif suffix in (".pt", ".pth"):
         state = _fused(_torch_state(path), architecture, skeleton)
+    elif foreign := format_of(path):
+        state = family_of(architecture).convert(architecture, FORMATS[foreign].read(path))
     else:
         raise WeightsError(f"{path} has an unknown ending {suffix!r}; posecore reads {READABLE}.")
     check_state(state, architecture, skeleton, str(path))
@@ -72,15 +71,6 @@ def read_own_file(path: Path | str, architecture: str) -> Weights:
 def default_skeleton(architecture: str) -> Skeleton:
     """Meaning of the keypoints of an architecture's published weights, for files that do not say."""
     return next((entry.skeleton for entry in catalog() if entry.architecture == architecture), COCO_17)
-
-
-def _json_format(path: Path) -> str:
-    """Which TensorFlow.js layout a JSON file enters."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read as JSON ({error}); posecore reads {READABLE}.") from error
-    return "tfjs_graph" if isinstance(content, dict) and "weightsManifest" in content else "tfjs_variables"
 
 
 def _torch_state(path: Path) -> State:

@@ -11,8 +11,7 @@ import copy
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,13 +196,10 @@ def check_state(state: Mapping[str, torch.Tensor], architecture: str, skeleton: 
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside ``path`` that takes its place at the end, or vanishes when something goes wrong."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    # Not tempfile's: those are readable by their owner alone, and the permissions would stay.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         yield temporary
-        # mkstemp makes files that only their owner may read; weights are to be shared as other files are.
-        temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
