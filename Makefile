@@ -34,8 +34,8 @@ format: $(READY)  ## Mend what can be mended by itself
 	$(BIN)/ruff format .
 
 benchmark: $(READY)  ## Ratios between two things in one run
-	$(BIN)/python benchmarks/decode.py
-	$(BIN)/python benchmarks/network.py
+	$(BIN)/python -m benchmarks.posenet_decode
+	$(BIN)/python -m benchmarks.network
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ ImageSource = str | Path | bytes | IO[bytes] | Image.Image | NDArray[Any]
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 8
 MAX_ASPECT = 100.0
+_DAMAGED = "The picture is damaged or cut off; save or download it again."
 #: File name endings of the formats that posecore promises to read.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -66,45 +68,39 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Picture:
         data = source.read()
     if not data:
         raise ImageError("The file is empty (0 bytes); choose another picture.")
+    return _from_bytes(data, max_pixels)
+
+
+def _from_bytes(data: bytes, max_pixels: int) -> Picture:
     try:
         with warnings.catch_warnings():
-            # Pillow only warns between its own limit and twice that; the exact check on the size follows below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of sizes and of odd metadata; sizes are checked below, metadata does not matter here.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as image:
-                return _from_pillow(image, max_pixels, data)
+                return _from_pillow(image, max_pixels)
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large(None, max_pixels)) from error
     except UnidentifiedImageError as error:
         raise ImageError(
             "This is not a picture that can be read; use JPEG, PNG, WebP, BMP or TIFF (HEIC and RAW need converting)."
         ) from error
+    except (OSError, SyntaxError, EOFError, MemoryError, struct.error, OverflowError) as error:
+        raise ImageError(_DAMAGED) from error
 
 
-def _from_pillow(image: Image.Image, max_pixels: int, encoded: bytes | None = None) -> Picture:
+def _from_pillow(image: Image.Image, max_pixels: int) -> Picture:
     check_size(image.width, image.height, max_pixels)
     try:
         image.load()
         upright = ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        # Pillow has no 16-bit colour; OpenCV reads such TIFFs.
-        if (
-            encoded is not None
-            and (array := cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)) is not None
-        ):
-            return _from_array(_bgr_to_rgb(array), max_pixels)
-        raise ImageError("The picture is damaged or cut off; save or download it again.") from error
+        raise ImageError(_DAMAGED) from error
     if upright.mode.startswith("I") or upright.mode == "F":
         return _from_array(np.asarray(upright), max_pixels)
     if "A" in upright.getbands() or "transparency" in upright.info:
         layer = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
     return np.array(upright.convert("RGB"))
-
-
-def _bgr_to_rgb(array: NDArray[Any]) -> NDArray[Any]:
-    if array.ndim == 2:
-        return array
-    return array[..., [2, 1, 0, *range(3, array.shape[2])]]
 
 
 def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:

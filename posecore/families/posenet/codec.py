@@ -219,7 +219,7 @@ def grow(maps: PoseNetMaps, roots: Peaks, refinement_steps: int, record: bool = 
     xy[everyone, roots.keypoints] = roots.xy
     scores[everyone, roots.keypoints] = roots.scores
     flat_scores = maps.scores.reshape(keypoints, -1)
-    flat_displacements = maps.displacements.reshape(*maps.displacements.shape[:2], -1)
+    flat_displacements = maps.displacements.reshape(*maps.displacements.shape[:2], flat_scores.shape[1])
     for hops in hop_plan(maps.tree, keypoints):
         slots = np.arange(hops.source.shape[1])
         person, slot = np.nonzero(slots < hops.count[roots.keypoints][:, None])
@@ -274,28 +274,30 @@ def decode_multi(maps: PoseNetMaps, settings: PoseNetDecodeSettings, record: boo
     squared_radius = settings.nms_radius**2
     taken_by = np.full(len(peaks.scores), -1, np.intp)
     pending = np.ones(len(peaks.scores), bool)
+    keypoints = len(maps.scores)
+    xy = np.empty((settings.max_poses, keypoints, 2))
     accepted: list[tuple[int, Walk, int, float]] = []
     while len(accepted) < settings.max_poses and pending.any():
         chunk = np.flatnonzero(pending)[:_CHUNK]
         walk = grow(maps, _subset(peaks, chunk), settings.refinement_steps, record)
         for row, peak in enumerate(chunk):
+            count = len(accepted)
+            if count == settings.max_poses:
+                break
             if not pending[peak]:
                 continue
             pending[peak] = False
-            others = np.array([other.xy[index] for _, other, index, _ in accepted]).reshape(-1, *walk.xy.shape[1:])
-            apart = _squared(others - walk.xy[row]) > squared_radius
-            score = float(walk.scores[row][apart.all(0)].sum()) / len(maps.scores)
+            overlapped = (_squared(xy[:count] - walk.xy[row]) <= squared_radius).any(0)
+            score = float(walk.scores[row][~overlapped].sum()) / keypoints
             if score < settings.pose_threshold:
                 continue
-            near = _squared(peaks.xy - walk.xy[row, peaks.keypoints]) <= squared_radius
-            taken_by[(near & pending) | (np.arange(len(near)) == peak)] = len(accepted)
-            pending &= ~near
+            lost = pending & (_squared(peaks.xy - walk.xy[row, peaks.keypoints]) <= squared_radius)
+            taken_by[lost] = taken_by[peak] = count
+            pending &= ~lost
+            xy[count] = walk.xy[row]
             accepted.append((int(peak), walk, row, score))
-            if len(accepted) == settings.max_poses:
-                break
-    keypoints = len(maps.scores)
     return Decoded(
-        np.array([walk.xy[row] for _, walk, row, _ in accepted]).reshape(-1, keypoints, 2),
+        xy[: len(accepted)],
         np.array([walk.scores[row] for _, walk, row, _ in accepted]).reshape(-1, keypoints),
         np.array([score for *_, score in accepted]),
         np.array([peak for peak, *_ in accepted], np.intp),
@@ -330,7 +332,8 @@ def _subset(peaks: Peaks, which: Index) -> Peaks:
 
 
 def _squared(difference: Array) -> Array:
-    return np.einsum("...c,...c->...", difference, difference)
+    squares: Array = difference * difference
+    return squares[..., 0] + squares[..., 1]
 
 
 def encode(

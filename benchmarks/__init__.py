@@ -1,0 +1,1 @@
+"""Benchmarks: each prints ratios between two things measured in one run. Start with ``python -m benchmarks.NAME``."""

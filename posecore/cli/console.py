@@ -1,0 +1,46 @@
+"""Where the command line writes: results to standard output, everything said about them to standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+output = Console()
+errors = Console(stderr=True)
+
+
+def counting_progress() -> Progress:
+    """A bar that counts things done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=errors, transient=True)
+
+
+class DownloadBar:
+    """A bar of bytes that the zoo reports to."""
+
+    def __init__(self, progress: Progress, label: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(label, total=None)
+
+    def update(self, done_bytes: int, total_bytes: int | None) -> None:
+        """``done_bytes`` of ``total_bytes`` (None when unknown) have arrived."""
+        self._progress.update(self._task, completed=done_bytes, total=total_bytes)
+
+
+@contextmanager
+def download_bar(label: str) -> Iterator[DownloadBar]:
+    """Show a bar while something is fetched; nothing is shown when nothing is."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=errors, transient=True) as progress:
+        yield DownloadBar(progress, label)

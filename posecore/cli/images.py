@@ -1,0 +1,267 @@
+"""Commands that run a model on pictures."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import torch
+import typer
+from rich.table import Table
+
+from posecore.cli.console import counting_progress, download_bar, errors, output
+from posecore.cli.settings import options_of, settings_options
+from posecore.drawing.overlay import DrawingOptions, draw_poses
+from posecore.errors import PosecoreError
+from posecore.fields import Fields
+from posecore.imaging import IMAGE_SUFFIXES, Picture, picture_id, read_image
+from posecore.model import PoseModel
+from posecore.poses import Poses
+from posecore.zoo import default_model, load_model
+
+FORMATS = ("png", "json", "csv", "coco", "fields")
+ModelName = Annotated[
+    str | None, typer.Option("--model", "-m", help="Model name; the best one on this machine if none.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+WeightsFile = Annotated[Path | None, typer.Option("--weights", help="A weights file of your own for this model.")]
+
+
+def open_model(name: str | None, device: str, weights: Path | None = None) -> PoseModel:
+    """Load a model by name, or the best one that is here, with a bar while it is fetched."""
+    if name is None:
+        found = default_model()
+        if found is None:
+            raise PosecoreError(
+                "No model is on this machine yet; name one with --model and it will be fetched "
+                "('posecore models' lists them)."
+            )
+        name = found.name
+    with download_bar(name) as bar:
+        return load_model(name, weights=weights, device=device, progress=bar)
+
+
+def find_pictures(paths: Iterable[str], recursive: bool) -> list[Path]:
+    """Picture files named by files, folders and glob patterns, in order, each once.
+
+    Raises:
+        PosecoreError: When a path or pattern matches nothing.
+    """
+    found: dict[Path, None] = {}
+    for text in paths:
+        path = Path(text)
+        if path.is_dir():
+            inside = sorted(path.rglob("*") if recursive else path.iterdir())
+            files = [file for file in inside if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
+        elif path.exists():
+            files = [path]
+        else:
+            files = [Path(name) for name in sorted(glob.glob(text, recursive=True)) if Path(name).is_file()]  # noqa: PTH207 - absolute patterns
+        if not files:
+            raise PosecoreError(f"{text!r} names no picture; give picture files, folders that hold some, or a pattern.")
+        found.update(dict.fromkeys(files))
+    return list(found)
+
+
+@dataclass
+class ResultWriter:
+    """Writes results of picture after picture; the tables of all pictures when closed.
+
+    Attributes:
+        folder: Where everything goes; made if missing.
+        formats: Which of ``FORMATS`` to write.
+        drawing: Options of the drawn pictures.
+    """
+
+    folder: Path
+    formats: frozenset[str]
+    drawing: DrawingOptions
+    _rows: list[tuple[str, Poses]] = field(default_factory=list)
+    _names: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def add(self, path: Path, picture: Picture, fields: Fields, poses: Poses) -> None:
+        """Write what belongs to one picture."""
+        stem = self._unique(path.stem)
+        if "png" in self.formats:
+            drawn = draw_poses(picture, poses, self.drawing)
+            cv2.imwrite(str(self.folder / f"{stem}.png"), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+        if "json" in self.formats:
+            (self.folder / f"{stem}.json").write_text(poses.to_json(indent=1))
+        if "fields" in self.formats:
+            fields.save(self.folder / f"{stem}.npz")
+        self._rows.append((path.name if stem == path.stem else f"{stem}{path.suffix}", poses))
+
+    def close(self) -> None:
+        """Write the files that cover all pictures."""
+        if "csv" in self.formats:
+            with (self.folder / "keypoints.csv").open("w", newline="") as file:
+                self._write_table(csv.writer(file))
+        if "coco" in self.formats:
+            images = [
+                {"id": index, "file_name": name, "width": poses.image_size[0], "height": poses.image_size[1]}
+                for index, (name, poses) in enumerate(self._rows, 1)
+            ]
+            results = [
+                entry for index, (_, poses) in enumerate(self._rows, 1) for entry in poses.to_coco_results(index)
+            ]
+            (self.folder / "coco_results.json").write_text(json.dumps(results))
+            (self.folder / "coco_images.json").write_text(json.dumps(images))
+
+    def _write_table(self, writer: Any) -> None:
+        header_written = False
+        for name, poses in self._rows:
+            table = poses.to_dataframe()
+            if not header_written:
+                writer.writerow(["picture", *table.columns])
+                header_written = True
+            writer.writerows([name, *row] for row in table.itertuples(index=False))
+
+    def _unique(self, stem: str) -> str:
+        """The stem, numbered when another picture already took it."""
+        name, number = stem, 1
+        while name in self._names:
+            number += 1
+            name = f"{stem}-{number}"
+        self._names.add(name)
+        return name
+
+
+def _readable(paths: Iterable[Path], failures: list[Path]) -> Iterator[tuple[Path, Picture]]:
+    """Pictures that can be read; the others are reported and remembered."""
+    for path in paths:
+        try:
+            yield path, read_image(path)
+        except (PosecoreError, OSError) as error:
+            failures.append(path)
+            errors.print(f"[red]{path}:[/red] {error}", soft_wrap=True, highlight=False)
+
+
+@options_of("drawing", DrawingOptions)
+@settings_options
+def image(
+    paths: Annotated[list[str], typer.Argument(help="Pictures, folders or patterns such as “shots/*.jpg”.")],
+    model: ModelName = None,
+    weights: WeightsFile = None,
+    destination: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("poses"),
+    save: Annotated[str, typer.Option(help=f"What to write, separated by commas: {', '.join(FORMATS)}.")] = "png,json",
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders inside folders.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures that go through the network together.")] = 8,
+    device: Device = "auto",
+    *,
+    settings: dict[str, Any],
+    drawing: dict[str, Any],
+) -> None:
+    """Find the people in pictures and write what was found.
+
+    A picture that cannot be read is reported and left out; the exit code is then 1.
+    """
+    formats = frozenset(part.strip().lower() for part in save.split(",") if part.strip())
+    if unknown := formats - set(FORMATS):
+        raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
+    files = find_pictures(paths, recursive)
+    loaded = open_model(model, device, weights)
+    network, decode = loaded.split_settings(settings)
+    writer = ResultWriter(destination, formats, DrawingOptions(**drawing))
+    failures: list[Path] = []
+    people = 0
+    with counting_progress() as progress:
+        task = progress.add_task("Pictures", total=len(files))
+        readable = _readable(files, failures)
+        while group := list(islice(readable, batch)):
+            names, pictures = zip(*group, strict=True)
+            for path, picture, fields in zip(names, pictures, loaded.fields(list(pictures), **network), strict=True):
+                poses = loaded.decode(fields, **decode)
+                people += len(poses)
+                writer.add(path, picture, fields, poses)
+            progress.update(task, advance=len(group))
+    writer.close()
+    done = len(files) - len(failures)
+    output.print(f"{people} people in {done} of {len(files)} pictures with {loaded.name}; results in {destination}/")
+    if failures:
+        raise typer.Exit(1)
+
+
+@settings_options
+def benchmark(
+    model: ModelName = None,
+    pictures: Annotated[list[str] | None, typer.Argument(help="Pictures to use; a rendered scene if none.")] = None,
+    weights: WeightsFile = None,
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs per picture, after two untimed ones.")] = 20,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of the processor; PyTorch's choice if none.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file too.")] = None,
+    device: Device = "auto",
+    *,
+    settings: dict[str, Any],
+) -> None:
+    """Time preprocessing, network, decoding and drawing, each apart."""
+    if threads:
+        torch.set_num_threads(threads)
+    loaded = open_model(model, device, weights)
+    network, decode = loaded.split_settings(settings)
+    shots = [read_image(path) for path in find_pictures(pictures, recursive=False)] if pictures else [_sample_scene()]
+    times: dict[str, list[float]] = {"preprocess": [], "network": [], "decode": [], "draw": []}
+    for shot in shots:
+        for run in range(-2, runs):
+            measured = _timed(loaded, shot, network, decode)
+            if run >= 0:
+                for stage, spent in measured.items():
+                    times[stage].append(spent)
+    times["total"] = [sum(parts) for parts in zip(*times.values(), strict=True)]
+    figures = {
+        stage: {f"p{level}": round(float(np.percentile(spent, level)), 3) for level in (5, 50, 95)}
+        for stage, spent in times.items()
+    }
+    report = {
+        "model": loaded.name,
+        "device": str(loaded.device),
+        "threads": torch.get_num_threads(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "pictures": [f"{shot.shape[1]}×{shot.shape[0]}" for shot in shots],
+        "runs": runs,
+        "settings": loaded.network_settings(**network).model_dump() | loaded.decode_settings(**decode).model_dump(),
+        "milliseconds": figures,
+    }
+    if json_file:
+        json_file.write_text(json.dumps(report, indent=2, ensure_ascii=False))
+    table = Table("Milliseconds", "5 %", "median", "95 %", box=None, pad_edge=False)
+    for stage, levels in figures.items():
+        table.add_row(stage, *(f"{value:.2f}" for value in levels.values()))
+    output.print(
+        f"{loaded.name} on {loaded.device}, {torch.get_num_threads()} threads, {', '.join(report['pictures'])}"
+    )  # type: ignore[arg-type]
+    output.print(table)
+
+
+def _timed(model: PoseModel, picture: Picture, network: dict[str, Any], decode: dict[str, Any]) -> dict[str, float]:
+    """Milliseconds of each stage for one picture."""
+    fields = model.fields(picture, picture=picture_id(picture), **network)
+    start = time.perf_counter()
+    poses = model.decode(fields, **decode)
+    decoded = time.perf_counter()
+    draw_poses(picture, poses)
+    drawn = time.perf_counter()
+    return {**fields.timings, "decode": 1000 * (decoded - start), "draw": 1000 * (drawn - decoded)}
+
+
+def _sample_scene() -> Picture:
+    from posecore.data.synthetic import render_scene
+
+    return render_scene(seed=1).image

@@ -1,0 +1,86 @@
+"""Commands about models and their weights, and the one that opens the app."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.filesize import decimal
+from rich.table import Table
+
+import posecore
+from posecore.cli.console import download_bar, errors, output
+from posecore.errors import PosecoreError
+from posecore.zoo import fetch_model, list_models, remove_model, verify_model
+
+weights = typer.Typer(help="Fetch, check and remove the weights of models.", no_args_is_help=True)
+Names = Annotated[list[str], typer.Argument(help="Model names, as listed by “posecore models”.")]
+
+
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of a table.")] = False,
+) -> None:
+    """List every model: name, family, origin, size, licence, and whether it is on this machine."""
+    infos = list_models()
+    if as_json:
+        typer.echo(json.dumps([asdict(info) for info in infos], indent=2, default=str))
+        return
+    table = Table("Name", "Family", "Origin", "Size", "Here", "Licence", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.columns[0].no_wrap = True
+    for info in infos:
+        size = decimal(info.size_bytes) if info.size_bytes else "?"
+        here = "[green]yes[/green]" if info.available else "no"
+        table.add_row(info.name, info.family, info.origin, size, here, info.licence.split(",")[0])
+    output.print(table)
+
+
+@weights.command("fetch")
+def fetch(names: Names) -> None:
+    """Download and convert weights, so that they are there when there is no network."""
+    for name in names:
+        with download_bar(name) as bar:
+            path = fetch_model(name, progress=bar)
+        output.print(f"{name}: {path}", soft_wrap=True)
+
+
+@weights.command("verify")
+def verify(names: Names) -> None:
+    """Check that weights on this machine are what they were when they came; exit code 1 if any is not."""
+    failed = False
+    for name in names:
+        try:
+            verify_model(name)
+            output.print(f"{name}: [green]intact[/green]")
+        except PosecoreError as error:
+            failed = True
+            errors.print(f"[red]{name}:[/red] {error}", soft_wrap=True, highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+@weights.command("remove")
+def remove(names: Names) -> None:
+    """Delete fetched weights; they can be fetched again."""
+    for name in names:
+        output.print(f"{name}: {decimal(remove_model(name))} freed")
+
+
+def open_app(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 8501,
+    headless: Annotated[bool, typer.Option(help="Do not open a browser window.")] = False,
+) -> None:
+    """Open the app in the browser."""
+    entry = Path(posecore.__file__).parent.parent / "app.py"
+    if not entry.is_file():
+        raise PosecoreError(
+            f"{entry} is not there; run this from a checkout of the project, installed with --editable."
+        )
+    options = ["--server.port", str(port), "--server.headless", str(headless).lower()]
+    raise typer.Exit(
+        subprocess.call([sys.executable, "-m", "streamlit", "run", str(entry), *options], cwd=entry.parent)
+    )

@@ -1,0 +1,79 @@
+"""Flags made from the settings classes, so that a setting is described in one place only."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+
+from posecore.families import FAMILIES
+from posecore.settings import Control, Settings, controls
+
+_TYPES: dict[str, type] = {"int": int, "float": float, "flag": bool, "choice": str}
+
+
+def family_controls() -> dict[str, Control]:
+    """All families' settings by name; where several share one, the first family's words and the widest choice."""
+    merged: dict[str, Control] = {}
+    for family in FAMILIES.values():
+        classes: list[type[Settings]] = [family.network_settings(name) for name in family.architectures]
+        for control in (c for cls in (*classes, family.decode_settings) for c in controls(cls)):
+            known = merged.get(control.name)
+            if known is None or len(control.choices) > len(known.choices):
+                merged[control.name] = control
+    return merged
+
+
+def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one flag per network and decode setting; its ``settings`` argument gets those that were used."""
+    return _with_flags(function, "settings", family_controls())
+
+
+def options_of(name: str, settings_class: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command one flag per field of ``settings_class``, collected as a dict in its argument ``name``."""
+    return lambda function: _with_flags(function, name, {c.name: c for c in controls(settings_class)})
+
+
+def _with_flags(function: Callable[..., Any], argument: str, flags: dict[str, Control]) -> Callable[..., Any]:
+    signature = inspect.signature(function, eval_str=True)
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != argument]
+    clash = {parameter.name for parameter in own} & set(flags)
+    if clash:
+        raise TypeError(f"{function.__name__} already has the flags {', '.join(sorted(clash))}.")
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(control))
+        for name, control in flags.items()
+    ]
+
+    @functools.wraps(function)
+    def command(**values: Any) -> Any:
+        chosen = {name: values.pop(name) for name in flags}
+        given = {name: _parsed(flags[name], value) for name, value in chosen.items() if value is not None}
+        return function(**values, **{argument: given})
+
+    command.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *added)}
+    return command
+
+
+def _annotation(control: Control) -> Any:
+    allowed = ""
+    if control.minimum is not None and control.maximum is not None:
+        allowed = f" From {control.minimum:g} to {control.maximum:g}."
+    option = typer.Option(
+        help=f"{control.help}{allowed} Default {control.default}.",
+        show_default=False,
+        rich_help_panel="Settings",
+        metavar="|".join(map(str, control.choices)) or None,
+    )
+    return Annotated[_TYPES[control.kind] | None, option]
+
+
+def _parsed(control: Control, value: Any) -> Any:
+    """A choice given as text, as the type its choices have; an impossible one is left for the settings to refuse."""
+    by_text = {str(choice): choice for choice in control.choices}
+    return by_text.get(value, value) if control.kind == "choice" else value

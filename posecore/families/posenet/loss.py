@@ -1,0 +1,118 @@
+"""PoseNet's training loss (PersonLab, Papandreou et al. 2018, sections 3.1 and 3.3).
+
+Heatmaps: binary cross-entropy on logits against disks around the keypoints. Short-range offsets and both mid-range
+displacements: smooth L1 inside the disk of the keypoint that they start from, in units of the disk's radius. What is
+not known has no loss: cells where an unlabelled joint may lie, and ignore regions. Other people are never background
+for each other's disks, because the targets hold everybody in the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from pydantic import Field
+from torch.nn import functional as F
+
+from posecore.data.batches import Truth
+from posecore.families.contract import LossTerm
+from posecore.families.posenet.codec import DISK_RADIUS, encode
+from posecore.settings import Settings
+from posecore.skeleton import Edge
+
+
+class PoseNetLossSettings(Settings):
+    """How PoseNet's outputs are judged in training."""
+
+    heatmap_radius: float = Field(
+        DISK_RADIUS,
+        title="Heatmap radius",
+        gt=0,
+        le=100,
+        description="Radius in input pixels of the disks in the heatmaps; at least 0.71 of the output stride, so that "
+        "every disk holds a cell.",
+    )
+    vector_radius: float = Field(
+        DISK_RADIUS,
+        title="Vector radius",
+        gt=0,
+        le=100,
+        description="Radius in input pixels within which offsets and displacements are trained; at least the heatmap's.",
+    )
+    positive_weight: float = Field(
+        1.0, title="Positive weight", gt=0, le=100, description="Weight of cells inside a disk against those outside."
+    )
+    focus: float = Field(
+        0.0,
+        title="Focus",
+        ge=0,
+        le=5,
+        description="Exponent of the focal loss (Lin et al. 2017): how far cells that are already right are discounted.",
+    )
+    heatmap_weight: float = Field(1.0, title="Heatmap weight", ge=0, le=100, description="Weight in the total.")
+    offset_weight: float = Field(0.5, title="Offset weight", ge=0, le=100, description="Weight in the total.")
+    displacement_weight: float = Field(
+        0.1, title="Displacement weight", ge=0, le=100, description="Weight of each direction in the total."
+    )
+    smooth: float = Field(
+        0.1,
+        title="Smooth",
+        ge=0,
+        le=1,
+        description="Errors below this part of the radius count quadratically; 0 is plain L1.",
+    )
+
+
+def posenet_loss(
+    outputs: Mapping[str, torch.Tensor],
+    truth: Truth,
+    tree: tuple[Edge, ...],
+    stride: int,
+    settings: PoseNetLossSettings,
+) -> dict[str, LossTerm]:
+    """Compare a batch of outputs with its labels.
+
+    Args:
+        outputs: From ``PoseNet.forward``: heatmaps are logits, vectors (x, y) in input pixels.
+        truth: Labels in input pixels.
+        tree: Directed edges of the displacement channels.
+        stride: Input pixels per cell.
+        settings: Radii and weights.
+
+    Returns:
+        ``heatmaps``, ``offsets``, ``displacement_forward``, ``displacement_backward``: sums over the batch with their
+        denominators (cells inside disks), so that several processes can share one mean.
+    """
+    logits = outputs["heatmaps"].float()
+    height, width = logits.shape[2:]
+    radius = max(settings.vector_radius, settings.heatmap_radius)
+    targets = encode(truth.keypoints, truth.labelled, (width, height), stride, tree, radius)
+    near = targets["offsets"].square().sum(2) <= settings.heatmap_radius**2
+    disks = near & (targets["offsets_mask"] > 0)
+    known = ~truth.unknown(stride) | disks
+    terms = {"heatmaps": _heatmap_term(logits, disks, known, settings)}
+    weights = {"offsets": settings.offset_weight}
+    weights |= dict.fromkeys(("displacement_forward", "displacement_backward"), settings.displacement_weight)
+    for name, weight in weights.items():
+        mask = targets[f"{name}_mask"]
+        error = F.smooth_l1_loss(
+            outputs[name].float() / radius, targets[name] / radius, reduction="none", beta=settings.smooth
+        )
+        # Two components per vector; a mean over x and y.
+        total = (error.mean(2) * mask).sum()
+        terms[name] = LossTerm(total, mask.sum(), weight)
+    return terms
+
+
+def _heatmap_term(
+    logits: torch.Tensor, disks: torch.Tensor, known: torch.Tensor, settings: PoseNetLossSettings
+) -> LossTerm:
+    """Cross-entropy over known cells; its denominator counts the cells inside disks, as background is mostly empty."""
+    target = disks.float()
+    loss = F.binary_cross_entropy_with_logits(
+        logits, target, reduction="none", pos_weight=logits.new_tensor(settings.positive_weight)
+    )
+    if settings.focus:
+        probability = torch.sigmoid(logits.detach())
+        loss = loss * (target - probability).abs() ** settings.focus
+    return LossTerm((loss * known).sum(), target.sum(), settings.heatmap_weight)

@@ -1,0 +1,148 @@
+"""The command line on pictures and models, with a small random network in a home of its own."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from posecore.cli import app, images, main
+from posecore.cli.images import find_pictures
+from posecore.errors import PosecoreError
+from posecore.families.posenet import POSENET
+from posecore.fields import Fields
+from posecore.model import PoseModel
+from posecore.poses import Poses
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> PoseModel:
+    """A network that finds somebody everywhere, in place of the loaded one."""
+    torch.manual_seed(0)
+    network = POSENET.build("posenet-mobilenet_v1-050")
+    torch.nn.init.constant_(network.heads["heatmaps"].bias, 3.0)
+    loaded = PoseModel("posenet-mobilenet_v1-050.test", POSENET, "posenet-mobilenet_v1-050", network, "test")
+    monkeypatch.setattr(images, "load_model", lambda *_, **__: loaded)
+    return loaded
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    shots = tmp_path / "shots"
+    (shots / "deeper").mkdir(parents=True)
+    for name in ("a.png", "b.jpg", "deeper/a.png"):
+        Image.fromarray(rng.integers(0, 256, (90, 120, 3), np.uint8)).save(shots / name)
+    (shots / "notes.txt").write_text("not a picture")
+    return shots
+
+
+def run(*arguments: object):
+    return RUNNER.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+
+SMALL = ("--model", "any", "--input-size", 97)
+
+
+def test_everything_is_written(model: PoseModel, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run("image", folder, "-r", "-o", out, "--save", "png,json,csv,coco,fields", "--max-poses", 2, *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "3 of 3 pictures" in result.output.replace("\n", " ")
+    assert {p.name for p in out.iterdir()} == {
+        "a.png", "a.json", "a.npz", "b.png", "b.json", "b.npz", "a-2.png", "a-2.json", "a-2.npz",
+        "keypoints.csv", "coco_results.json", "coco_images.json",
+    }  # fmt: skip
+    poses = Poses.from_json((out / "b.json").read_text())
+    assert 1 <= len(poses) <= 2
+    assert Image.open(out / "b.png").size == (120, 90)
+    fields = Fields.load(out / "b.npz")
+    again = model.decode(fields, max_poses=2)
+    assert np.array_equal(again.keypoints, poses.keypoints, equal_nan=True)
+    rows = list(csv.DictReader((out / "keypoints.csv").open()))
+    assert {row["picture"] for row in rows} == {"a.png", "b.jpg", "a-2.png"}
+    assert len([row for row in rows if row["picture"] == "b.jpg"]) == 17 * len(poses)
+    ids = {image["id"]: image["file_name"] for image in json.loads((out / "coco_images.json").read_text())}
+    results = json.loads((out / "coco_results.json").read_text())
+    assert len([r for r in results if ids[r["image_id"]] == "b.jpg"]) == len(poses)
+
+
+def test_a_bad_picture_stops_nothing_and_shows_in_the_exit_code(model: PoseModel, folder: Path, tmp_path: Path) -> None:
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    result = run("image", folder, "-o", tmp_path / "out", *SMALL)
+    assert result.exit_code == 1
+    assert "2 of 3 pictures" in result.output.replace("\n", " ")
+    assert "broken.jpg" in result.output
+    assert (tmp_path / "out" / "b.png").exists()
+
+
+def test_settings_and_drawing_are_flags(model: PoseModel, folder: Path, tmp_path: Path) -> None:
+    few, none = tmp_path / "few", tmp_path / "none"
+    run("image", folder / "a.png", "-o", few, "--save", "json,png", "--max-poses", 1, "--background", "black", *SMALL)
+    run("image", folder / "a.png", "-o", none, "--save", "json", "--pose-threshold", 1, *SMALL)
+    assert len(Poses.from_json((few / "a.json").read_text())) == 1
+    assert len(Poses.from_json((none / "a.json").read_text())) == 0
+    assert (np.asarray(Image.open(few / "a.png")) == 0).mean() > 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("image", "{folder}", "--save", "gif"), "unknown format gif"),
+        (("image", "{folder}/none*.jpg"), "names no picture"),
+        (("image", "{folder}", "--output-stride", "7"), "output_stride = '7'"),
+        (("image", "{folder}", "--pose-threshold", "2"), "pose_threshold = 2.0"),
+    ],
+)
+def test_mistakes_are_sentences(
+    model: PoseModel, folder: Path, arguments, message: str, monkeypatch, capsys, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    filled = [argument.format(folder=folder) for argument in arguments]
+    monkeypatch.setattr("sys.argv", ["posecore", *filled, "--model", "any"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code in (1, 2)
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert message in " ".join(said.replace("│", " ").split())
+    assert "Traceback" not in said
+
+
+def test_pictures_are_found_by_folder_file_and_pattern(folder: Path) -> None:
+    assert [p.name for p in find_pictures([str(folder)], recursive=False)] == ["a.png", "b.jpg"]
+    assert len(find_pictures([str(folder), str(folder / "a.png")], recursive=True)) == 3
+    assert [p.name for p in find_pictures([str(folder / "*.jpg")], recursive=False)] == ["b.jpg"]
+    with pytest.raises(PosecoreError, match="names no picture"):
+        find_pictures([str(folder / "nope")], recursive=False)
+
+
+def test_benchmark_tells_the_stages_apart(model: PoseModel, folder: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    result = run("benchmark", folder / "a.png", "--runs", 3, "--json", report, "--threads", 1, *SMALL)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(report.read_text())
+    assert figures["threads"] == 1
+    assert set(figures["milliseconds"]) == {"preprocess", "network", "decode", "draw", "total"}
+    parts = ("preprocess", "network", "decode", "draw")
+    assert all(figures["milliseconds"][part]["p50"] > 0 for part in parts)
+    assert figures["settings"]["input_size"] == 97
+
+
+def test_models_are_listed_as_a_table_and_as_json(home: Path) -> None:
+    listed = json.loads(run("models", "--json").output)
+    assert {"name", "family", "origin", "available"} <= set(listed[0])
+    assert len({entry["name"] for entry in listed}) == len(listed)
+    assert {entry["origin"] for entry in listed} <= {"shipped", "official", "yours"}
+    assert listed[0]["family"] in run("models").output
+
+
+def test_version() -> None:
+    assert run("--version").output.startswith("posecore ")
