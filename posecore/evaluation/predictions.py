@@ -1,0 +1,225 @@
+"""Running a model over labelled pictures in one of two ways, so that figures of different models can be compared.
+
+*crops*: every labelled person on their own, in a square around their box; the model's best pose there.
+*full*: the whole picture; everybody the model finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
+from posecore.errors import ImageError, SettingsError
+from posecore.fields import Fields
+from posecore.imaging import Picture, Region, picture_id, read_image
+from posecore.model import PoseModel
+from posecore.poses import Poses
+from posecore.skeleton import Skeleton
+
+Protocol = Literal["crops", "full"]
+Settings = dict[str, Any]
+
+#: Side of the square that is looked at around a person, relative to the longer side of their box.
+CROP_EXPAND = 1.25
+#: Network inputs that go through the network together.
+BATCH = 16
+
+#: Settings of each protocol; a model takes those it has.
+_PROTOCOL: dict[Protocol, Settings] = {
+    "crops": {"mode": "multi", "keypoint_threshold": 0.0, "pose_threshold": 0.0, "root_threshold": 0.05},
+    "full": {
+        "mode": "multi",
+        "max_poses": 20,
+        "keypoint_threshold": 0.0,
+        "pose_threshold": 0.05,
+        "root_threshold": 0.05,
+    },
+}
+#: Longer side of the network's input, by family: for crops and for full pictures. Others have one of their own.
+_INPUT_SIZE: dict[str, dict[Protocol, int]] = {
+    "posenet": {"crops": 257, "full": 513},
+    "openpose": {"crops": 256, "full": 512},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class PicturePoses:
+    """What a model found in one labelled picture.
+
+    Attributes:
+        image: The picture and its labels.
+        poses: In the labels' skeleton.
+        answers: ``(P,)`` index in ``image.people`` of the person that each pose was asked for; None when the whole
+            picture was looked at.
+    """
+
+    image: AnnotatedImage
+    poses: Poses
+    answers: NDArray[np.intp] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One input of the network: a picture, or a part of it around one person (an index in ``image.people``)."""
+
+    image: AnnotatedImage
+    person: int | None
+    region: Region | None
+
+
+def protocol_settings(
+    model: PoseModel, protocol: Protocol, settings: Mapping[str, Any] | None = None
+) -> tuple[Settings, Settings]:
+    """All network settings and all decode settings of a run: the protocol's, with ``settings`` over them.
+
+    Raises:
+        SettingsError: For an unknown protocol or setting.
+    """
+    if protocol not in _PROTOCOL:
+        raise SettingsError(f"There is no protocol {protocol!r}; choose {' or '.join(_PROTOCOL)}.")
+    offered = {**model.network_settings_class.model_fields, **model.decode_settings_class.model_fields}
+    wanted = dict(_PROTOCOL[protocol])
+    if model.family.name in _INPUT_SIZE:
+        wanted["input_size"] = _INPUT_SIZE[model.family.name][protocol]
+    wanted = {name: value for name, value in wanted.items() if name in offered}
+    network, decode = model.split_settings({**wanted, **(settings or {})})
+    return model.network_settings(**network).model_dump(), model.decode_settings(**decode).model_dump()
+
+
+def crop_region(person: Person, expand: float = CROP_EXPAND) -> Region:
+    """The square around a person's box, possibly reaching outside the picture."""
+    x0, y0, x1, y1 = person.box
+    half = expand * max(x1 - x0, y1 - y0, 1.0) / 2
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return x - half, y - half, x + half, y + half
+
+
+def views(image: AnnotatedImage, protocol: Protocol) -> list[View]:
+    """What the network looks at in one picture: all of it, or every person who has a labelled keypoint."""
+    if protocol == "full":
+        return [View(image, None, None)]
+    return [
+        View(image, index, crop_region(person))
+        for index, person in enumerate(image.people)
+        if person.labelled.any() and not person.crowd
+    ]
+
+
+def analyse(
+    model: PoseModel,
+    images: Iterable[AnnotatedImage],
+    protocol: Protocol,
+    network: Mapping[str, Any],
+    *,
+    batch: int = BATCH,
+    problems: list[Problem] | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> Iterator[tuple[View, Fields]]:
+    """Fields of every view of every picture, in order; decoding them is left to the caller.
+
+    Args:
+        model: The model.
+        images: Labelled pictures.
+        protocol: What is looked at.
+        network: Network settings.
+        batch: Most views that go through the network together.
+        problems: Takes pictures that cannot be read or are not of the size that the labels say; such are left out.
+        advance: Called after every picture read.
+    """
+    pictures = _pictures(images, protocol, problems, advance)
+    while some := list(islice(pictures, batch)):
+        yield from zip(
+            (view for view, _, _ in some),
+            model.fields(
+                [picture for _, picture, _ in some],
+                [view.region for view, _, _ in some],
+                picture=[name for _, _, name in some],
+                **network,
+            ),
+            strict=True,
+        )
+
+
+def _pictures(
+    images: Iterable[AnnotatedImage],
+    protocol: Protocol,
+    problems: list[Problem] | None,
+    advance: Callable[[], object],
+) -> Iterator[tuple[View, Picture, str]]:
+    """Views with their picture and its identity; every file is read once."""
+    for image in images:
+        try:
+            picture = read_image(image.path)
+            size = picture.shape[1], picture.shape[0]
+            if size != image.size:
+                raise ImageError(f"the picture is {size[0]} × {size[1]} pixels, its labels are for {image.size}")
+        except (ImageError, OSError) as error:
+            if problems is not None:
+                problems.append(Problem(image.path, f"image {image.image_id}", str(error)))
+            continue
+        finally:
+            advance()
+        name = picture_id(picture)
+        yield from ((view, picture, name) for view in views(image, protocol))
+
+
+def predict(
+    model: PoseModel,
+    dataset: PoseDataset,
+    protocol: Protocol,
+    network: Mapping[str, Any],
+    decode: Mapping[str, Any],
+    *,
+    limit: int | None = None,
+    batch: int = BATCH,
+    problems: list[Problem] | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> list[PicturePoses]:
+    """Poses of every picture that can be read; see :func:`analyse` for the arguments.
+
+    ``limit`` takes only the first pictures.
+    """
+    images = islice(dataset, limit)
+    found = analyse(model, images, protocol, network, batch=batch, problems=problems, advance=advance)
+    decoded = ((view, model.decode(fields, **decode)) for view, fields in found)
+    return collect(decoded, dataset.skeleton)
+
+
+def collect(decoded: Iterable[tuple[View, Poses]], skeleton: Skeleton) -> list[PicturePoses]:
+    """Join the poses of each picture's views, in the labels' skeleton. Views of one picture must follow each other."""
+    results = []
+    for _, members in groupby(decoded, key=lambda item: item[0].image.image_id):
+        answered = list(members)
+        image, person = answered[0][0].image, answered[0][0].person
+        if person is None:
+            results.append(PicturePoses(image, answered[0][1].to_skeleton(skeleton)))
+            continue
+        best = [(view, best_pose(poses)) for view, poses in answered if len(poses)]
+        joined = _joined([poses for _, poses in best], skeleton, image.size)
+        results.append(PicturePoses(image, joined, np.array([view.person for view, _ in best], np.intp)))
+    return results
+
+
+def best_pose(poses: Poses) -> Poses:
+    """The pose with the highest score alone, scored by the mean of its keypoint scores."""
+    best = poses.select([int(poses.scores.argmax())])
+    return replace(best, scores=best.keypoint_scores.mean(1))
+
+
+def _joined(parts: Sequence[Poses], skeleton: Skeleton, size: tuple[int, int]) -> Poses:
+    if not parts:
+        return Poses.empty(skeleton, size)
+    mapped = [part.to_skeleton(skeleton) for part in parts]
+    return Poses(
+        np.concatenate([part.keypoints for part in mapped]),
+        np.concatenate([part.keypoint_scores for part in mapped]),
+        np.concatenate([part.scores for part in mapped]),
+        skeleton,
+        size,
+    )
