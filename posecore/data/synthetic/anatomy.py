@@ -237,13 +237,14 @@ class _Builder:
         keep: Keep | None = None,
         folds: float = 0.0,
         gloss: float = 0.03,
+        lead: float = 0.0,
         grow: bool = True,
     ) -> None:
         """Add a solid; ``grow`` makes it as thick as the person is."""
         size = self.look.height * (self.look.girth if grow else 1)
         scaled = (radii[0] * size, radii[1] * size)
         axes = self.bones.frames[frame]
-        self.solids.append(Solid(tag, start, end, scaled, paint, axes, stretch, cut, keep, folds, gloss))
+        self.solids.append(Solid(tag, start, end, scaled, paint, axes, stretch, cut, keep, folds, gloss, lead * size))
 
 
 def build_body(figure: Figure) -> Body:
@@ -275,15 +276,15 @@ def _lowest(solid: Solid) -> float:
     return float(min(solid.start[1] - reach * solid.radii[0], solid.end[1] - reach * solid.radii[1]))
 
 
-def _shirt_paint(look: Look, offset: float) -> Color | Paint:
-    """Cloth of the shirt; ``offset`` is how far the solid's start lies above the waist, metres."""
+def _shirt_paint(look: Look, offset: Array) -> Color | Paint:
+    """Cloth of the shirt; ``offset`` ``(3,)`` is where the solid's start lies seen from the waist, metres."""
     base, accent = np.array(look.shirt, np.float32), np.array(look.accent, np.float32)
     pattern = look.pattern
     if pattern == "plain":
         return look.shirt
 
     def paint(points: Array) -> Array:
-        x, y, z = points[:, 0], points[:, 1] + offset, points[:, 2]
+        x, y, z = (points + offset.astype(np.float32)).T
         if pattern == "hoops":
             mixed = np.sin(y * (2 * np.pi / 0.085)) > 0.1
         elif pattern == "stripes":
@@ -300,35 +301,33 @@ def _shirt_paint(look: Look, offset: float) -> Color | Paint:
 
 
 def _add_torso(builder: _Builder) -> None:
-    look, height = builder.look, builder.look.height
+    look = builder.look
     wide = look.shoulders / 0.105
-    shirt = _shirt_paint(look, 0.0)
-    below = _shirt_paint(look, -0.06 * height)
-    # Long tops hang over the hips.
     builder.add(
         "pelvis", builder.at("pelvis", "pelvis", (0, 0.035, 0)), builder.at("pelvis", "pelvis", (0, -0.008, -0.004)),
         (0.06, 0.06), look.legs, "pelvis", (1.38 * look.hips / 0.052, 1, 1), folds=0.1,
     )  # fmt: skip
-    builder.add(
-        "belly", builder.at("waist", "belly", (0, -0.06, 0)), builder.at("waist", "belly", (0, 0.01, 0)),
-        (0.064, 0.06), below, "belly", (1.36, 0.8, 1), folds=0.14,
-    )  # fmt: skip
-    builder.add(
-        "chest", builder.at("waist", "chest"), builder.at("breast"),
-        (0.061, 0.068), shirt, "chest", (1.36 * wide, 0.85, 1), folds=0.12,
-    )  # fmt: skip
-    yoke = _shirt_paint(look, (_SHOULDER_HEIGHT - _WAIST_HEIGHT) * height)
+
+    def cloth(
+        tag: str, start: Array, end: Array, radii: tuple[float, float], frame: str = "chest",
+        stretch: tuple[float, float, float] = (1, 1, 1), cut: bool = False,
+    ) -> None:  # fmt: skip
+        offset = builder.bones.frames[frame].T @ (start - builder.at("waist"))
+        builder.add(tag, start, end, radii, _shirt_paint(look, offset), frame, stretch, cut=cut, folds=0.12, lead=0.022 if cut else 0.017)
+
+    # The hem reaches round both thighs, however thick they are.
+    hem = (look.hips / look.girth + 0.059) / 0.074
+    cloth("belly", builder.at("waist", "chest", (0, 0.01, 0)), builder.at("pelvis", "belly", (0, -0.024, 0)),
+          (0.057, 0.074), "belly", (hem, 1, 1), cut=True)  # fmt: skip
+    cloth("chest", builder.at("waist"), builder.at("breast"), (0.061, 0.067), "chest", (1.4 * wide, 0.85, 1))
+    cloth("chest", builder.at("breast"), builder.at("neck", "chest", (0, -0.05, 0.004)), (0.067, 0.046), "chest",
+          (1.45 * wide, 0.9, 1))  # fmt: skip
     for side, sign in zip(SIDES, (1, -1), strict=True):
-        builder.add(
-            "shoulders", builder.at("neck", "chest", (sign * 0.022, -0.022, 0)),
-            builder.at(f"{side}_shoulder", "chest", (-sign * 0.014, -0.004, 0)),
-            (0.034, 0.034), yoke, "chest", folds=0.08,
-        )  # fmt: skip
-        builder.add(
-            "shoulders", builder.at("breast", "chest", (sign * 0.03, -0.01, 0.0)),
-            builder.at(f"{side}_shoulder", "chest", (-sign * 0.016, -0.02, 0)),
-            (0.058, 0.038), yoke if look.pattern == "plain" else _shirt_paint(look, 0.115 * height), "chest", folds=0.1,
-        )  # fmt: skip
+        shoulder = f"{side}_shoulder"
+        slope = builder.at(shoulder, "chest", (-sign * 0.012, -0.002, 0))
+        cloth("shoulders", builder.at("neck", "chest", (sign * 0.016, -0.014, 0)), slope, (0.029, 0.032))
+        socket = builder.at(shoulder, "chest", (-sign * 0.02, -0.012, 0.002))
+        cloth("shoulders", builder.at("neck", "chest", (sign * 0.03, -0.056, 0.004)), socket, (0.046, 0.037))
     builder.add(
         "neck", builder.at("neck", "chest", (0, -0.015, 0)), builder.at("head", "head", (0, -0.03, -0.014)),
         (0.031, 0.027), look.skin, "chest",
@@ -340,20 +339,22 @@ def _add_arm(builder: _Builder, index: int) -> None:
     sign = 1 - 2 * index
     shoulder, elbow, wrist = (builder.at(f"{side}_{joint}") for joint in ("shoulder", "elbow", "wrist"))
     upper, lower = f"{side}_arm", f"{side}_forearm"
-    builder.add(upper, shoulder, elbow, (0.031, 0.0235), look.skin, upper)
-    builder.add(lower, elbow, builder.at(f"{side}_elbow", lower, (0, -0.04, 0)), (0.0235, 0.025), look.skin, lower)
-    builder.add(lower, builder.at(f"{side}_elbow", lower, (0, -0.04, 0)), wrist, (0.025, 0.0165), look.skin, lower)
+    muscle = builder.at(f"{side}_elbow", lower, (0, -0.04, 0))
+    if look.sleeve < 1:
+        builder.add(upper, shoulder, elbow, (0.031, 0.0235), look.skin, upper)
+    if look.sleeve < 2:
+        builder.add(lower, elbow, muscle, (0.0235, 0.025), look.skin, lower)
+        builder.add(lower, muscle, wrist, (0.025, 0.0165), look.skin, lower)
     cloth = look.accent if look.pattern == "halves" and look.sleeve < 1.5 else look.shirt
-    if look.pattern == "hoops":
-        cloth_paint: Color | Paint = _shirt_paint(look, 0.188 * look.height)
-    else:
-        cloth_paint = cloth
+    hooped = look.pattern == "hoops"
+    level = np.array([0, (_SHOULDER_HEIGHT - _WAIST_HEIGHT) * look.height, 0])
+    cloth_paint = _shirt_paint(look, level) if hooped else cloth
     if look.sleeve == 0:
         builder.add(upper, shoulder, shoulder, (0.034, 0.034), cloth_paint, upper)
     else:
         part = min(look.sleeve, 1.0)
         hem = shoulder + (elbow - shoulder) * part
-        radii = (0.0365, 0.0365 - 0.006 * part)
+        radii = (0.0355, 0.0355 - 0.005 * part)
         builder.add(upper, shoulder, hem, radii, cloth_paint, upper, cut=look.sleeve < 1, folds=0.16)
     if look.sleeve > 1:
         part = look.sleeve - 1
@@ -373,9 +374,8 @@ def _add_hand(builder: _Builder, side: str, sign: int) -> None:
     for number in range(4):
         z = (number - 1.5) * 0.0105
         length = 0.036 - 0.003 * abs(number - 1.7)
-        knuckle, bent = point(0, -_PALM - 0.006, z), point(-0.006, -_PALM - length * 0.6, z * 1.05)
-        builder.add(tag, knuckle, bent, (0.0078, 0.0072), look.skin, frame)
-        builder.add(tag, bent, point(-0.014, -_PALM - length, z), (0.0072, 0.006), look.skin, frame)
+        tip = point(-0.008, -_PALM - length, z * 1.1)
+        builder.add(tag, point(0, -_PALM - 0.004, z), tip, (0.0078, 0.006), look.skin, frame)
     builder.add(tag, point(-0.002, -0.016, 0.012), point(-0.012, -0.048, 0.028), (0.0105, 0.0075), look.skin, frame)
 
 
@@ -384,19 +384,20 @@ def _add_leg(builder: _Builder, index: int) -> None:
     hip, knee, ankle = (builder.at(f"{side}_{joint}") for joint in ("hip", "knee", "ankle"))
     thigh, shin = f"{side}_leg", f"{side}_shin"
     calf = builder.at(f"{side}_knee", shin, (0, -0.075, -0.01))
-    builder.add(f"{side}_thigh", hip, knee, (0.053, 0.0345), look.skin, thigh)
-    builder.add(shin, knee, calf, (0.0335, 0.0335), look.skin, shin)
-    builder.add(shin, calf, ankle, (0.0335, 0.02), look.skin, shin)
     if look.legwear == "trousers":
-        builder.add(f"{side}_thigh", hip, knee, (0.058, 0.039), look.legs, thigh, folds=0.14)
+        builder.add(f"{side}_thigh", hip, knee, (0.056, 0.039), look.legs, thigh, folds=0.14)
         builder.add(shin, knee, calf, (0.039, 0.037), look.legs, shin, folds=0.16)
         hem = calf + (ankle - calf) * 0.97
         builder.add(shin, calf, hem, (0.037, 0.03), look.legs, shin, cut=True, folds=0.18)
-    elif look.legwear == "shorts":
-        hem = hip + (knee - hip) * 0.74
-        builder.add(f"{side}_thigh", hip, hem, (0.06, 0.052), look.legs, thigh, cut=True, folds=0.16)
     else:
-        builder.add(f"{side}_thigh", hip, hip + (knee - hip) * 0.3, (0.057, 0.055), look.legs, thigh, cut=True)
+        builder.add(f"{side}_thigh", hip, knee, (0.052, 0.0345), look.skin, thigh)
+        builder.add(shin, knee, calf, (0.0335, 0.0335), look.skin, shin)
+        builder.add(shin, calf, ankle, (0.0335, 0.02), look.skin, shin)
+    if look.legwear == "shorts":
+        hem = hip + (knee - hip) * 0.74
+        builder.add(f"{side}_thigh", hip, hem, (0.058, 0.052), look.legs, thigh, cut=True, folds=0.16)
+    elif look.legwear == "skirt":
+        builder.add(f"{side}_thigh", hip, hip + (knee - hip) * 0.3, (0.056, 0.055), look.legs, thigh, cut=True)
     _add_foot(builder, side)
 
 
@@ -432,11 +433,11 @@ def _add_skirt(builder: _Builder) -> None:
     builder.bones.frames["skirt"] = np.stack([side, -down, np.cross(side, -down)], 1)
     spread = np.abs((knees[0] - knees[1]) @ builder.bones.frames["skirt"]) / (2 * look.height)
     reach = 0.8
-    flare = 0.066 + 0.012 + max(spread[2] * reach * 0.85, 0.0)
-    wide = min(max((spread[0] * reach + 0.052) / flare, 1.0), 1.6)
+    flare = min(0.078 + spread[2] * reach * 0.7, 0.13)
+    wide = min(max((spread[0] * reach + 0.05) / flare, 1.0), 2.6)
     builder.add(
-        "skirt", top, top + down * length * reach, (0.058, flare), look.legs, "skirt", (max(wide, 1.25), 1, 1),
-        cut=True, folds=0.22,
+        "skirt", top, top + down * length * reach, (0.058, flare), look.legs, "skirt", (max(wide, 1.5), 1, 1),
+        cut=True, folds=0.22, lead=0.012,
     )  # fmt: skip
 
 
@@ -469,9 +470,9 @@ def _add_head(builder: _Builder) -> None:
     metre = unit * look.height
     part("head", point(0, 0.22, -0.06), point(0, -0.62, 0.2), (0.78, 0.36), _face_paint(look, metre), (_HEAD_WIDTH, 1, 1))
     shade = tuple(0.94 * channel for channel in look.skin)
-    part("nose", point(0, 0.02, 0.67), point(0, -0.2, 0.8), (0.08, 0.115), look.skin)
+    part("nose", point(0, 0.02, 0.66), point(0, -0.19, 0.75), (0.08, 0.105), look.skin)
     for x in (-0.09, 0.09):
-        part("nose", point(x, -0.23, 0.72), point(x, -0.23, 0.72), (0.075, 0.075), shade)  # type: ignore[arg-type]
+        part("nose", point(x, -0.22, 0.67), point(x, -0.22, 0.67), (0.08, 0.08), shade)  # type: ignore[arg-type]
     for sign in (1, -1):
         part("ear", point(sign * 0.67, 0.1, -0.08), point(sign * 0.64, -0.1, -0.02), (0.17, 0.12), shade, (0.45, 1, 0.8))  # type: ignore[arg-type]
     _add_hair(look, part, point, metre)
@@ -541,7 +542,8 @@ def _add_hair(look: Look, part: Callable[..., None], point: Callable[[float, flo
         part("hair", point(0, 0.5, 0.55), point(0, 0.44, 0.95), (0.42, 0.36), look.accent, (1.25, 0.16, 1))
         return
     if style == "afro":
-        part("hair", point(0, 0.42, -0.16), point(0, 0.42, -0.16), (1.0, 1.0), hair, keep=lambda x, y, z: (z < 0.36 * unit) & (y > -0.75 * unit) | (y > 0.3 * unit), gloss=0)
+        part("hair", point(0, 0.36, -0.42), point(0, 0.36, -0.42), (0.92, 0.92), hair, gloss=0)
+        part("hair", point(0, 0.46, -0.1), point(0, 0.46, -0.1), (0.9, 0.9), hair, keep=lambda x, y, z: y > 0.12 * unit, gloss=0)
         return
     part("hair", skull, point(0, 0.2, -0.1), (0.85, 0.85), hair, (_HEAD_WIDTH, 1, 1), keep=hairline, gloss=0.09)
     if style == "bun":
@@ -557,7 +559,7 @@ def _add_hair(look: Look, part: Callable[..., None], point: Callable[[float, flo
 def _keypoints(builder: _Builder) -> Array:
     """``(17, 3)`` COCO keypoints, metres."""
     unit = _HEAD * builder.look.head
-    face = {"nose": (0.0, -0.2, 0.91)}
+    face = {"nose": (0.0, -0.19, 0.85)}
     for side, sign in zip(SIDES, (1, -1), strict=True):
         face[f"{side}_eye"] = (sign * _EYE[0], _EYE[1], _EYE_FRONT)
         face[f"{side}_ear"] = (sign * 0.69, 0.0, -0.05)

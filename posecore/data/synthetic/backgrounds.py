@@ -44,18 +44,34 @@ def _gradient(size: tuple[int, int], stops: Sequence[tuple[float, Rgb]]) -> NDAr
 
 
 def _near(rng: np.random.Generator, color: Rgb, spread: float = 10) -> Rgb:
-    red, green, blue = np.clip(np.array(color) + rng.normal(0, spread, 3) + rng.normal(0, spread), 0, 255)
+    # Brightness varies more than hue.
+    red, green, blue = np.clip(np.array(color) + rng.normal(0, 0.45 * spread, 3) + rng.normal(0, 1.2 * spread), 0, 255)
     return float(red), float(green), float(blue)
 
 
-def _lay_ground(picture: NDArray[np.float32], tile: NDArray[np.float32], camera: Camera, metres: float) -> None:
-    """Lay a texture ``tile`` that covers ``metres`` square on the ground below the horizon, in place.
+def _lay_ground(
+    picture: NDArray[np.float32],
+    tile: NDArray[np.float32],
+    camera: Camera,
+    metres: float,
+    color: Rgb,
+    rows: tuple[int, int] | None = None,
+) -> None:
+    """Lay a texture on the ground in perspective, in place.
 
-    Far away, where several samples of the tile fall on one pixel, its mean is used instead.
+    Args:
+        picture: ``(height, width, 3)``.
+        tile: ``(_TILE, _TILE)`` brightness around 1; far away, where several of its samples fall on one pixel, a
+            coarser copy and at last its mean are used instead.
+        camera: Where the ground is seen from.
+        metres: Side of the square that the tile covers.
+        color: Colour at brightness 1; brighter parts turn a little yellower.
+        rows: First row and the one after the last; None for all below the horizon.
     """
-    first = max(int(np.ceil(camera.horizon + 0.5)), 0)
     height, width = picture.shape[:2]
-    if first >= height:
+    first, last = rows or (0, height)
+    first, last = max(first, int(np.ceil(camera.horizon + 0.5)), 0), min(last, height)
+    if first >= last:
         return
     scale = _TILE / metres
     to_tile = np.array(
@@ -65,19 +81,45 @@ def _lay_ground(picture: NDArray[np.float32], tile: NDArray[np.float32], camera:
             [0, 1, first - camera.horizon],
         ]
     )
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    size = (width, height - first)
-    soft = cv2.GaussianBlur(tile, (0, 0), 5, borderType=cv2.BORDER_REFLECT)
-    near, middle = (
-        cv2.warpPerspective(level, to_tile, size, flags=flags, borderMode=cv2.BORDER_REFLECT) for level in (tile, soft)
-    )
-    rows = np.arange(first, height, dtype=np.float32) - np.float32(camera.horizon)
+    below = np.arange(first, last, dtype=np.float32) - np.float32(camera.horizon)
     # Samples of the tile between one row of the picture and the next.
-    step = camera.focal * camera.eye_height * scale / np.maximum(rows, 0.5) ** 2
-    blur = np.clip((step - 1.5) / 6, 0, 1)[:, None, None]
-    gone = np.clip((step - 16) / 60, 0, 1)[:, None, None]
-    blended = near + (middle - near) * blur
-    picture[first:] = blended + (tile.mean((0, 1)) - blended) * gone
+    step = camera.focal * camera.eye_height * scale / np.maximum(below, 0.5) ** 2
+    tone = _in_perspective(tile, to_tile, width, step)
+    base = np.array(color, np.float32)
+    picture[first:last] = tone[..., None] * (base * np.array((1.06, 1.0, 0.86), np.float32))
+    picture[first:last] += base * np.array((-0.06, 0.0, 0.14), np.float32)
+
+
+def _in_perspective(
+    tile: NDArray[np.float32], to_tile: NDArray[np.float64], width: int, step: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """``(rows, width)`` brightness of a tile seen through the homography ``to_tile``.
+
+    ``step`` ``(rows,)`` is the number of the tile's samples per row, falling from the first row to the last.
+    """
+    # Byte images are warped several times faster than floats.
+    sharp_tile = np.clip(tile * 100, 0, 255).astype(np.uint8)
+    blur = np.clip((step - 1.5) / 6, 0, 1)[:, None]
+    sharp_from, soft_to = int(np.count_nonzero(blur >= 1)), int(np.count_nonzero(blur > 0))
+    tone = np.empty((len(step), width), np.float32)
+    if sharp_from < len(step):
+        lower = to_tile @ np.array([[1, 0, 0], [0, 1, sharp_from], [0, 0, 1]])
+        tone[sharp_from:] = _warp(sharp_tile, lower, (width, len(step) - sharp_from))
+    if soft_to:
+        small = cv2.resize(sharp_tile, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
+        soft = _warp(small, np.diag([1 / 8, 1 / 8, 1]) @ to_tile, (width, soft_to)).astype(np.float32)
+        soft += (float(sharp_tile.mean()) - soft) * np.clip((step[:soft_to, None] - 16) / 60, 0, 1)
+        both = slice(sharp_from, soft_to)
+        soft[both] += (tone[both] - soft[both]) * (1 - blur[both])
+        tone[:soft_to] = soft
+    tone *= np.float32(1 / 100)
+    return tone
+
+
+def _warp(tile: NDArray[np.uint8], to_tile: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The tile, mirrored on for ever, as seen through the homography from picture to tile."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(tile, to_tile, size, flags=flags, borderMode=cv2.BORDER_REFLECT)  # type: ignore[return-value]
 
 
 def _haze(picture: NDArray[np.float32], camera: Camera, color: Rgb, strength: float) -> None:
@@ -110,15 +152,11 @@ def _sky(rng: np.random.Generator, camera: Camera) -> tuple[NDArray[np.float32],
 
 
 def _grass(rng: np.random.Generator) -> NDArray[np.float32]:
-    base = np.array(_near(rng, (98, 138, 62), 8), np.float32)
-    fine = noise(rng, _TILE, _TILE, 7, 2)
-    patches = noise(rng, _TILE, _TILE, 120, 3)
-    tile = base * (1 + 0.34 * fine + 0.16 * patches)[..., None]
-    return tile + (np.maximum(patches, 0) * 18)[..., None] * np.array((1.0, 0.7, 0.1), np.float32)
+    return 1 + 0.34 * noise(rng, _TILE, _TILE, 7, 2) + 0.2 * noise(rng, _TILE, _TILE, 120, 3)
 
 
-def _paving(rng: np.random.Generator, base: Rgb, slabs: int, joint: float = 0.72) -> NDArray[np.float32]:
-    """Square slabs of slightly different colour with dark joints."""
+def _paving(rng: np.random.Generator, slabs: int, joint: float = 0.72) -> NDArray[np.float32]:
+    """Square slabs of slightly different brightness with dark joints."""
     each = 1 + 0.06 * rng.uniform(-1, 1, (slabs, slabs)).astype(np.float32)
     tone = cv2.resize(each, (_TILE, _TILE), interpolation=cv2.INTER_NEAREST)
     tone *= 1 + 0.07 * noise(rng, _TILE, _TILE, 9, 2)
@@ -127,47 +165,47 @@ def _paving(rng: np.random.Generator, base: Rgb, slabs: int, joint: float = 0.72
         at = min(int(number * step), _TILE - 2)
         tone[at : at + 2] *= joint
         tone[:, at : at + 2] *= joint
-    return tone[..., None] * np.array(base, np.float32)
+    return tone  # type: ignore[return-value]
 
 
-def _planks(rng: np.random.Generator, base: Rgb) -> NDArray[np.float32]:
+def _planks(rng: np.random.Generator) -> NDArray[np.float32]:
     """Floor boards that run away from the viewer."""
     boards = 16
-    tone = np.ones((_TILE, _TILE), np.float32)
     width = _TILE // boards
-    grain = cv2.resize(noise(rng, _TILE, 32, 6, 2), (_TILE, _TILE))
+    tone = 1 + 0.09 * cv2.resize(noise(rng, _TILE, 32, 6, 2), (_TILE, _TILE))
     for board in range(boards):
         columns = slice(board * width, (board + 1) * width)
         tone[:, columns] *= 1 + 0.11 * rng.uniform(-1, 1)
         seam = int(rng.integers(_TILE - 3))
         tone[seam : seam + 2, columns] *= 0.7
         tone[:, board * width : board * width + 2] *= 0.72
-    return (tone * (1 + 0.09 * grain))[..., None] * np.array(base, np.float32)
+    return tone  # type: ignore[return-value]
 
 
 def _treeline(rng: np.random.Generator, picture: NDArray[np.float32], camera: Camera, far: Rgb) -> None:
     """Bushes and trees along the horizon, further ones paler."""
     width, height = camera.size
+    bottom = int(np.clip(camera.horizon + 0.012 * height, 1, height))
+    band = picture[:bottom]
+    rows = np.arange(bottom, dtype=np.float32)[:, None]
+    rough = noise(rng, width, bottom, max(height / 34, 3), 4)
     for depth in range(3):
-        tone = 1 - 0.22 * depth
-        pale = np.array(far, np.float32) * (0.45 - 0.2 * depth)
-        color = np.array(_near(rng, (74, 108, 58), 8), np.float32) * tone * (0.6 + 0.2 * depth) + pale
-        tall = height * (0.06 + 0.035 * depth) * rng.uniform(0.8, 1.4)
-        mask = np.zeros((height, width), np.uint8)
-        for _ in range(int(14 + rng.integers(8))):
-            x, radius = rng.uniform(-0.05, 1.05) * width, tall * rng.uniform(0.4, 1.2)
-            center = (int(x), int(camera.horizon - 0.5 * radius))
-            cv2.ellipse(mask, center, (int(radius * 0.9) + 1, int(radius) + 1), 0, 0, 360, 255, -1, cv2.LINE_AA)
-        rough = noise(rng, width, height, max(tall / 3, 3), 3)
-        mask[int(max(camera.horizon + 1, 0)) :] = 0
-        leaves = color * (1 + 0.3 * rough)[..., None]
-        share = (cv2.GaussianBlur(mask, (0, 0), 0.8).astype(np.float32) / 255)[..., None]
-        picture += (leaves - picture) * share
+        tall = height * (0.19 - 0.055 * depth) * rng.uniform(0.75, 1.25)
+        crowns = noise(rng, width, 1, max(width / (6 + 3 * depth), 4), 4)[0]
+        top = bottom - tall * np.clip(0.75 + 0.75 * crowns, 0.12, 1.6)
+        # Leaves fray the outline and catch more light on top.
+        inside = rows - top + rough * tall * 0.3
+        share = np.clip(inside / 2 + 0.5, 0, 1)[..., None]
+        lit = 1.12 + 0.42 * rough - 0.32 * np.clip(inside / tall, 0, 1)
+        color = np.array(_near(rng, (82, 116, 58), 7), np.float32) * (0.62 + 0.19 * depth)
+        pale = (0.38 - 0.17 * depth) * np.array(far, np.float32)
+        leaves = color * (0.75 + 0.1 * depth) * lit[..., None] + pale
+        band += (leaves - band) * share
 
 
 def _park(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
     picture, low = _sky(rng, camera)
-    _lay_ground(picture, _grass(rng), camera, 5.0)
+    _lay_ground(picture, _grass(rng), camera, 5.0, _near(rng, (98, 138, 62), 8))
     if rng.uniform() < 0.6:
         _path(rng, picture, camera)
     _haze(picture, camera, low, 0.45)
@@ -189,18 +227,19 @@ def _path(rng: np.random.Generator, picture: NDArray[np.float32], camera: Camera
     limit = 8 * max(camera.size)
     points = np.rint(np.clip(outline, -limit, limit) * 16).astype(np.int32)
     cv2.fillPoly(mask, [points], 255, lineType=cv2.LINE_AA, shift=4)
-    sand = np.array(_near(rng, (196, 178, 142), 6), np.float32)
-    laid = np.zeros_like(picture)
-    _lay_ground(laid, sand * (1 + 0.1 * noise(rng, _TILE, _TILE, 6, 3))[..., None], camera, 3.0)
-    soft = cv2.GaussianBlur(mask, (0, 0), 1.2).astype(np.float32)[..., None] / 255
-    picture += (laid - picture) * soft
+    x, y, wide, tall = cv2.boundingRect(mask)
+    part = (slice(y, y + tall), slice(x, x + wide))
+    # The grain of what grew there before does for the sand as well.
+    grain = 0.75 + 0.25 * picture[part][..., 1:2] / max(float(picture[part][..., 1].mean()), 1.0)
+    sand = grain * np.array(_near(rng, (196, 178, 142), 6), np.float32)
+    share = cv2.GaussianBlur(mask[part], (0, 0), 1.2)[..., None] * np.float32(1 / 255)
+    picture[part] += (sand - picture[part]) * share
 
 
 def _beach(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
     picture, low = _sky(rng, camera)
-    sand = np.array(_near(rng, (218, 196, 152), 6), np.float32)
-    tile = sand * (1 + 0.07 * noise(rng, _TILE, _TILE, 5, 2) + 0.06 * noise(rng, _TILE, _TILE, 70, 2))[..., None]
-    _lay_ground(picture, tile, camera, 4.0)
+    tile = 1 + 0.07 * noise(rng, _TILE, _TILE, 5, 2) + 0.06 * noise(rng, _TILE, _TILE, 70, 2)
+    _lay_ground(picture, tile, camera, 4.0, _near(rng, (218, 196, 152), 6))
     width, height = camera.size
     first, shore = int(np.clip(camera.horizon, 0, height - 1)), int(camera.horizon + 0.09 * height)
     rows = np.arange(first, min(shore + 3, height))
@@ -218,24 +257,32 @@ def _street(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
     picture, low = _sky(rng, camera)
     width, height = camera.size
     x = -float(rng.uniform(0, 0.1)) * width
-    base = int(np.clip(camera.horizon + 0.035 * height, 1, height))
+    base = int(np.clip(camera.horizon + camera.focal * camera.eye_height / 19, 1, height))
     while x < width:
         wide = rng.uniform(0.16, 0.34) * max(width, height * 0.8)
         _house(rng, picture, int(x), int(x + wide), int(camera.horizon - rng.uniform(0.16, 0.6) * height), base)
         x += wide
-    road = np.zeros_like(picture)
+    kerbs = [camera.horizon + camera.focal * camera.eye_height / distance for distance in (17.0, rng.uniform(7.5, 9))]
+    first, last = (int(np.clip(row, base, height)) for row in kerbs)
     stone = _near(rng, (168, 164, 158), 8)
-    _lay_ground(road, _paving(rng, stone, int(rng.integers(5, 9))), camera, 4.0)
-    picture[base:] = road[base:]
-    asphalt = np.zeros_like(picture)
-    gray = np.full((_TILE, _TILE, 3), rng.uniform(78, 100), np.float32)
-    _lay_ground(asphalt, gray * (1 + 0.1 * noise(rng, _TILE, _TILE, 4, 2))[..., None], camera, 3.0)
-    kerb = camera.horizon + camera.focal * camera.eye_height / rng.uniform(9, 13)
-    first, last = base, int(np.clip(kerb, base, height))
-    picture[first:last] = asphalt[first:last]
+    slabs = _paving(rng, int(rng.integers(5, 9)))
+    _lay_ground(picture, slabs, camera, 4.0, stone, (base, first))
+    _lay_ground(picture, slabs, camera, 4.0, stone, (last, height))
+    tar = 1 + 0.1 * noise(rng, _TILE, _TILE, 4, 2)
+    _lay_ground(picture, tar, camera, 3.0, _near(rng, (112, 112, 114), 5), (first, last))
+    picture[first : first + 1] = (150, 148, 144)
+    _lane(picture, camera, 12.0)
     picture[last : last + max(height // 160, 1)] = (206, 204, 198)
     _haze(picture, camera, low, 0.15)
     return picture
+
+
+def _lane(picture: NDArray[np.float32], camera: Camera, distance: float) -> None:
+    """A dashed white line across the picture, ``distance`` metres away."""
+    for start in range(-24, 24, 4):
+        corners = np.array([(start + x, 0, -distance + z) for x, z in ((0, 0.15), (2.2, 0.15), (2.2, -0.15), (0, -0.15))])
+        points = np.rint(camera.project(corners) * 16).astype(np.int32)
+        cv2.fillConvexPoly(picture, points, (214, 212, 206), cv2.LINE_AA, 4)
 
 
 def _house(rng: np.random.Generator, picture: NDArray[np.float32], x0: int, x1: int, y0: int, y1: int) -> None:
@@ -287,14 +334,11 @@ def _room(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
     skirting = int(max(0.1 * metre, 2))
     picture[max(edge - skirting, 0) : edge] = np.array(_near(rng, (236, 234, 228), 4), np.float32)
     picture[max(edge - skirting, 0) : max(edge - skirting, 0) + 1] *= 0.8
-    laid = np.zeros_like(picture)
     woods: tuple[Rgb, ...] = ((176, 130, 86), (134, 94, 62), (196, 164, 124))
     if rng.uniform() < 0.75:
-        tile = _planks(rng, _near(rng, woods[rng.integers(3)], 8))
+        _lay_ground(picture, _planks(rng), camera, 3.0, _near(rng, woods[rng.integers(3)], 8), (edge, height))
     else:
-        tile = _paving(rng, _near(rng, (186, 180, 172), 8), 6, 0.8)
-    _lay_ground(laid, tile, camera, 3.0)
-    picture[edge:] = laid[edge:]
+        _lay_ground(picture, _paving(rng, 6, 0.8), camera, 3.0, _near(rng, (186, 180, 172), 8), (edge, height))
     picture[edge : edge + max(height // 120, 1)] *= 0.75
     return picture
 

@@ -12,6 +12,7 @@ once for the pixels that are finally seen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -54,6 +55,7 @@ class Solid:
         keep: Where on the surface there is material; None for everywhere.
         folds: Depth of cloth folds, 0 for none.
         gloss: Strength of the highlight.
+        lead: How far it is taken to be nearer than it is, metres, so that cloth stays in front of what it covers.
     """
 
     tag: str
@@ -67,6 +69,7 @@ class Solid:
     keep: Keep | None = None
     folds: float = 0.0
     gloss: float = 0.05
+    lead: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,27 +153,31 @@ class _Rays:
         squeeze = np.swapaxes(frames, 1, 2) / stretch[:, :, None]
         first_round, last_round = (np.einsum("nij,nj->ni", squeeze, points) for points in (first, last))
         ray = squeeze[:, :, 2]
-        self.ray_length = np.linalg.norm(ray, axis=1)
-        ray = ray / self.ray_length[:, None]
+        ray_length = np.linalg.norm(ray, axis=1)
+        ray = ray / ray_length[:, None]
         axis = last_round - first_round
-        self.toward = np.einsum("ni,ni->n", axis, ray)
-        across = axis - self.toward[:, None] * ray
+        toward = np.einsum("ni,ni->n", axis, ray)
+        across = axis - toward[:, None] * ray
         spare = np.cross(ray, np.where(np.abs(ray[:, :1]) < 0.7, [[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]]))
         across = np.where(np.linalg.norm(across, axis=1, keepdims=True) > 1e-6, across, spare * 1e-6)
         length = np.linalg.norm(across, axis=1)
         across = across / length[:, None]
         basis = np.stack([across, np.cross(ray, across), ray], -1)
 
-        self.radius = radii[:, 0]
-        self.taper = radii[:, 1] - radii[:, 0]
+        taper = radii[:, 1] - radii[:, 0]
         # Seen end on, the small sphere lies inside the large one; the closed form wants them just apart.
-        self.length = np.maximum(length, 1.05 * np.abs(self.taper) + 1e-3)
-        self.plane = np.einsum("nji,njk->nik", basis, squeeze)[:, :, :2]
-        self.offset = -np.einsum("nji,nj->ni", basis, first_round)
-        self.normals = np.einsum("nji,njk->nik", squeeze, basis)
-        self.to_local = np.swapaxes(frames, 1, 2) / self.scale[:, None, None]
-        self.start_offset = first
-        self.origin = origin
+        length = np.maximum(length, 1.05 * np.abs(taper) + 1e-3)
+        plane = np.einsum("nji,njk->nik", basis, squeeze)[:, :, :2].reshape(-1, 6)
+        offset = -np.einsum("nji,nj->ni", basis, first_round)
+        rest = np.stack([radii[:, 0], taper, length, toward, ray_length], -1)
+        # Plain floats: they keep the arrays that they are combined with in single precision, at little cost per call.
+        self.constants: list[list[float]] = np.concatenate([plane, offset, rest], 1).tolist()
+        self.normals = np.einsum("nji,njk->nik", squeeze, basis).astype(np.float32)
+        self.frames = frames.astype(np.float32)
+        to_local = np.swapaxes(frames, 1, 2) / self.scale[:, None, None]
+        shift = np.einsum("nij,nj->ni", to_local, first)[:, :, None]
+        self.locals: list[list[list[float]]] = np.concatenate([to_local, shift], -1).tolist()
+        self.origin: list[list[float]] = origin.tolist()
         reach = radii * np.maximum(stretch.max(1), 1)[:, None]
         ends = np.stack([first, last], 1)[:, :, :2]
         low = (ends - reach[:, :, None]).min(1)
@@ -196,27 +203,36 @@ class _Rays:
             ``inside`` (positive where the ray hits), ``t``, ``along``, ``across`` and ``near``, the height of the
             surface over the middle in samples.
         """
-        plane, offset = self.plane[index].astype(np.float32), self.offset[index].astype(np.float32)
-        radius, taper = np.float32(self.radius[index]), np.float32(self.taper[index])
-        length, toward = np.float32(self.length[index]), np.float32(self.toward[index])
-        along = plane[0, 0] * right + (plane[0, 1] * up + offset[0])
-        across = plane[1, 0] * right + (plane[1, 1] * up + offset[1])
+        a0, a1, b0, b1, c0, c1, a2, b2, c2, radius, taper, length, toward, ray_length = self.constants[index]
+        along = a0 * right + (a1 * up + a2)
+        across = b0 * right + (b1 * up + b2)
         curve = length * length - taper * taper
-        middle = (along * length + radius * taper) / curve
-        rest = radius * radius - along * along - across * across
-        peak = np.sqrt(np.maximum(rest + middle * middle * curve, 0))
-        t = np.clip(middle + peak * (toward / np.sqrt(curve * (curve + toward * toward))), 0, 1)
-        inside = rest + t * curve * (2 * middle - t)
-        bulge = np.sqrt(np.maximum(inside, 0))
-        depth = plane[2, 0] * right + (plane[2, 1] * up + offset[2])
-        near = (t * toward + bulge - depth) / np.float32(self.ray_length[index])
+        rest = radius * radius - along * along
+        rest -= across * across
+        middle = along * (length / curve)
+        middle += radius * taper / curve
+        peak = middle * middle
+        peak *= curve
+        peak += rest
+        np.sqrt(np.maximum(peak, 0, out=peak), out=peak)
+        peak *= toward / math.sqrt(curve * (curve + toward * toward))
+        peak += middle
+        t = np.minimum(np.maximum(peak, 0, out=peak), 1, out=peak)
+        inside = middle
+        inside *= 2
+        inside -= t
+        inside *= t
+        inside *= curve
+        inside += rest
+        near = np.sqrt(np.maximum(inside, 0, out=rest), out=rest)
+        near += t * toward
+        near -= c0 * right + (c1 * up + c2)
+        near *= 1 / ray_length
         return inside, t, along, across, near
 
     def local(self, index: int, right: Array, up: Array, near: Array) -> tuple[Array, Array, Array]:
         """Surface coordinates x, y, z in the solid's frame, metres from its start."""
-        matrix = self.to_local[index].astype(np.float32)
-        shift = (matrix @ self.start_offset[index]).astype(np.float32)
-        x, y, z = (row[0] * right + row[1] * up + row[2] * near - move for row, move in zip(matrix, shift, strict=True))
+        x, y, z = (a * right + b * up + (c * near - shift) for a, b, c, shift in self.locals[index])
         return x, y, z
 
 
@@ -242,11 +258,11 @@ class Canvas:
         for index, face in enumerate(self.faces):
             self._rasterise_face(len(self.solids) + index, face)
 
-    def _window(self, bounds: Array) -> tuple[slice, slice] | None:
+    def _window(self, bounds: Array | Sequence[float]) -> tuple[slice, slice] | None:
         """Rows and columns of the samples inside ``bounds`` (x0, y0, x1, y1), or None outside the picture."""
         height, width = self.owner.shape
-        x0, y0 = max(int(np.floor(bounds[0])), 0), max(int(np.floor(bounds[1])), 0)
-        x1, y1 = min(int(np.ceil(bounds[2])) + 1, width), min(int(np.ceil(bounds[3])) + 1, height)
+        left, top, right, bottom = (float(bound) for bound in bounds)
+        x0, y0, x1, y1 = max(int(left), 0), max(int(top), 0), min(math.ceil(right) + 1, width), min(math.ceil(bottom) + 1, height)
         return (slice(y0, y1), slice(x0, x1)) if x0 < x1 and y0 < y1 else None
 
     def _rasterise_solid(self, index: int) -> None:
@@ -256,19 +272,21 @@ class Canvas:
         if window is None:
             return
         rows, columns = window
-        right = (np.arange(columns.start, columns.stop) - rays.origin[index, 0]).astype(np.float32)[None, :]
-        up = (rays.origin[index, 1] - np.arange(rows.start, rows.stop)).astype(np.float32)[:, None]
+        x, y = rays.origin[index]
+        right = np.arange(columns.start - x, columns.stop - x - 0.5, dtype=np.float32)[None, :]
+        up = np.arange(y - rows.start, y - rows.stop + 0.5, -1, dtype=np.float32)[:, None]
         inside, _, _, _, near = rays.hit(index, right, up)
-        distance = np.float32(rays.distance[index]) - near * np.float32(1 / rays.scale[index])
+        distance = near * (-1 / float(rays.scale[index]))
+        distance += float(rays.distance[index]) - self.solids[index].lead
         seen = (inside > 0) & (distance < self.distance[window])
         solid = self.solids[index]
         if solid.cut or solid.keep is not None:
-            x, y, z = rays.local(index, right, up, near)
+            local = rays.local(index, right, up, near)
             if solid.cut:
-                axis = (solid.frame.T @ (solid.end - solid.start)).astype(np.float32)
-                seen &= axis[0] * x + axis[1] * y + axis[2] * z < axis @ axis
+                a, b, c = (solid.frame.T @ (solid.end - solid.start)).tolist()
+                seen &= a * local[0] + b * local[1] + c * local[2] < a * a + b * b + c * c
             if solid.keep is not None:
-                seen &= solid.keep(x, y, z)
+                seen &= solid.keep(*local)
         np.copyto(self.distance[window], distance, where=seen)
         np.copyto(self.owner[window], np.int16(index), where=seen)
 
@@ -294,140 +312,166 @@ class Canvas:
         np.copyto(self.distance[window], distance, where=seen)
         np.copyto(self.owner[window], np.int16(number), where=seen)
 
+    def window_of(self, first: int, count: int) -> tuple[slice, slice] | None:
+        """Rows and columns of the samples that ``count`` solids from number ``first`` may cover, None if outside."""
+        if self._rays is None or not count:
+            return None
+        bounds = self._rays.bounds[first : first + count]
+        return self._window(np.concatenate([bounds[:, :2].min(0), bounds[:, 2:].max(0)]))
+
     def composite(self, background: NDArray[np.uint8], light: Light) -> NDArray[np.uint8]:
         """The things in front of ``background`` ``(H, W, 3)`` RGB, antialiased."""
-        covered = self.owner >= 0
-        columns, rows = np.flatnonzero(covered.any(0)), np.flatnonzero(covered.any(1))
-        if not len(columns):
-            return background.copy()
-        step = SUPERSAMPLING
-        x0, x1 = columns[0] // step, -(-(columns[-1] + 1) // step)
-        y0, y1 = rows[0] // step, -(-(rows[-1] + 1) // step)
-        part = (slice(y0 * step, y1 * step), slice(x0 * step, x1 * step))
-        light_map = self._shade(part, light)
-        size = (int(x1 - x0), int(y1 - y0))
-        color = cv2.resize(light_map, size, interpolation=cv2.INTER_AREA)
-        alpha = cv2.resize(covered[part].view(np.uint8) * np.float32(1), size, interpolation=cv2.INTER_AREA)
         picture = background.copy()
-        under = picture[y0:y1, x0:x1].astype(np.float32)
-        under *= under
-        under *= (1 - alpha)[..., None] * np.float32(1 / 255**2)
-        under += color
-        np.minimum(under, 1, out=under)
-        picture[y0:y1, x0:x1] = np.sqrt(under) * 255 + 0.5
+        rows, columns = (np.flatnonzero((self.owner >= 0).any(axis)) for axis in (1, 0))
+        if not len(rows):
+            return picture
+        step = SUPERSAMPLING
+        x0, x1 = int(columns[0]) // step, -(-int(columns[-1] + 1) // step)
+        y0, y1 = int(rows[0]) // step, -(-int(rows[-1] + 1) // step)
+        part = (slice(y0 * step, y1 * step), slice(x0 * step, x1 * step))
+        size = (x1 - x0, y1 - y0)
+        color = cv2.resize(self._shade(part, light), size, interpolation=cv2.INTER_AREA)
+        covered = (self.owner[part] >= 0).view(np.uint8) * np.uint8(255)
+        free = 1 - cv2.resize(covered, size, interpolation=cv2.INTER_AREA) * np.float32(1 / 255)
+        seen = picture[y0:y1, x0:x1] * free[..., None]
+        seen += color * self._occlusion(part)[..., None]
+        picture[y0:y1, x0:x1] = seen + np.float32(0.5)
         return picture
 
-    def _shade(self, part: tuple[slice, slice], light: Light) -> NDArray[np.float32]:
-        """Linear colour of the samples in ``part``, 0 where nothing is."""
-        owner = self.owner[part]
-        flat = owner.reshape(-1)
-        pixels = np.flatnonzero(flat >= 0)
-        pixels = pixels[np.argsort(flat[pixels], kind="stable")]
-        numbers = flat[pixels]
-        rows, columns = np.divmod(pixels, owner.shape[1])
-        count = len(pixels)
-        albedo, normals = np.empty((count, 3), np.float32), np.empty((count, 3), np.float32)
-        gloss = np.zeros(count, np.float32)
-        ends = np.searchsorted(numbers, np.arange(len(self.solids) + len(self.faces) + 1))
-        for number in np.unique(numbers):
-            run = slice(ends[number], ends[number + 1])
-            if number < len(self.solids):
-                x, y = columns[run] + part[1].start, rows[run] + part[0].start
-                albedo[run], normals[run] = self._surface(int(number), x, y)
-                gloss[run] = self.solids[number].gloss
-            else:
-                face = self.faces[number - len(self.solids)]
-                albedo[run], normals[run] = face.paint, face.normal
-        color = _lit(albedo, normals, gloss, light)
-        color *= self._occlusion(part)[rows, columns][:, None]
-        result = np.zeros((*owner.shape, 3), np.float32)
-        result.reshape(-1, 3)[pixels] = color
+    def _shade(self, part: tuple[slice, slice], light: Light) -> NDArray[np.uint8]:
+        """Display colour of the samples in ``part``, 0 where nothing is."""
+        result = np.zeros((*self.owner[part].shape, 3), np.uint8)
+        lamp = _Lamp(light)
+        for index, solid in enumerate(self.solids):
+            assert self._rays is not None
+            window = self._window(self._rays.bounds[index])
+            if window is None:
+                continue
+            rows, columns = np.nonzero(self.owner[window] == index)
+            if not len(rows):
+                continue
+            rows, columns = rows + window[0].start, columns + window[1].start
+            albedo, normals = self._surface(index, columns, rows)
+            color = lamp.color(albedo, normals, solid.gloss)
+            result[rows - part[0].start, columns - part[1].start] = color.T
+        for number, face in enumerate(self.faces, len(self.solids)):
+            seen = self.owner[part] == number
+            normal = face.normal.astype(np.float32)[:, None]
+            result[seen] = lamp.color(np.array(face.paint, np.float32)[:, None], normal, 0.0)[:, 0]
         return result
 
-    def _surface(self, index: int, x: NDArray[np.intp], y: NDArray[np.intp]) -> tuple[Array | Color, Array]:
-        """Albedo and ``(N, 3)`` unit normals of a solid at samples ``x``, ``y`` where it is seen."""
+    def _surface(self, index: int, x: NDArray[np.intp], y: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Albedo, ``(3, 1)`` or ``(3, N)``, and ``(3, N)`` unit normals of a solid at samples ``x``, ``y``."""
         rays, solid = self._rays, self.solids[index]
         assert rays is not None
-        right = (x - rays.origin[index, 0]).astype(np.float32)
-        up = (rays.origin[index, 1] - y).astype(np.float32)
+        right, up = (x - rays.origin[index][0]).astype(np.float32), (rays.origin[index][1] - y).astype(np.float32)
         inside, t, along, across, near = rays.hit(index, right, up)
-        around = np.stack([along - np.float32(rays.length[index]) * t, across, np.sqrt(np.maximum(inside, 0))])
-        normals = rays.normals[index].astype(np.float32) @ around
-        normals *= 1 / np.sqrt(np.maximum((normals * normals).sum(0), 1e-9))
-        if not callable(solid.paint) and not solid.folds:
-            return solid.paint, normals.T
-        points = np.stack(rays.local(index, right, up, near), -1)
+        around = np.empty((3, len(x)), np.float32)
+        around[0] = along - rays.constants[index][11] * t
+        around[1] = across
+        np.sqrt(np.maximum(inside, 0), out=around[2])
+        normals = _unit(rays.normals[index] @ around)
+        plain = np.array(solid.paint, np.float32)[:, None] if not callable(solid.paint) else None
+        if plain is not None and not solid.folds:
+            return plain, normals
+        points = np.empty((3, len(x)), np.float32)
+        points[0], points[1], points[2] = rays.local(index, right, up, near)
         if solid.folds:
-            normals += solid.folds * _folds(points, solid.frame, index)
-            normals *= 1 / np.sqrt((normals * normals).sum(0))
-        return (solid.paint(points) if callable(solid.paint) else solid.paint), normals.T
+            normals = _unit(normals + rays.frames[index] @ (solid.folds * _folds(points, index)))
+        if callable(solid.paint):
+            return solid.paint(points.T).T, normals
+        assert plain is not None
+        return plain, normals
 
     def _occlusion(self, part: tuple[slice, slice]) -> NDArray[np.float32]:
-        """Factor that darkens what lies just behind something nearer, as light has a harder way to it."""
-        distance = self.distance[part]
-        size = (distance.shape[1] // SUPERSAMPLING, distance.shape[0] // SUPERSAMPLING)
-        small = cv2.resize(distance, size, interpolation=cv2.INTER_NEAREST)
+        """Per pixel of ``part``, a factor that darkens what lies just behind something nearer: less light gets there."""
+        small = self.distance[part][::SUPERSAMPLING, ::SUPERSAMPLING]
         finite = np.isfinite(small)
         far = np.float32(small[finite].max() if finite.any() else 1.0)
         small = np.where(finite, small, far)
         sigma = 0.02 * self.camera.focal / max(float(np.median(small[finite])) if finite.any() else far, 0.5)
         nearer = np.clip(small - cv2.GaussianBlur(small, (0, 0), max(sigma, 0.8)), 0, 0.25)
-        factor = 1 / (1 + np.float32(5.0) * nearer)
-        return cv2.resize(factor, (distance.shape[1], distance.shape[0]), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+        return 1 / np.sqrt(1 + np.float32(5.0) * nearer)
 
 
-def _folds(points: Array, frame: Array, phase: float) -> Array:
+def _unit(vectors: Array) -> Array:
+    """``(3, N)`` vectors at length 1, in place."""
+    vectors *= 1 / np.sqrt(np.maximum(np.einsum("in,in->n", vectors, vectors), 1e-9))
+    return vectors
+
+
+def _folds(points: Array, phase: float) -> Array:
     """``(3, N)`` disturbance of normals that reads as folds of cloth: a few waves, one bent by the other."""
-    x, y, z = (points[:, axis] for axis in range(3))
-    bent = y * 26 + x * 17 + 1.6 * np.sin(z * 21 + y * 9 + phase)
-    first = np.cos(bent)
-    second = np.cos(x * 38 - y * 43 + z * 30 + 2 * phase + 0.8 * first)
-    local = np.stack([0.6 * first + 0.5 * second, 0.8 * first - 0.6 * second, 0.3 * second])
-    return frame.astype(np.float32) @ local.astype(np.float32)
+    x, y, z = points
+    first = np.cos(y * 26 + x * 17 + 1.6 * np.sin(z * 21 + y * 9 + phase))
+    second = np.cos(x * 38 - y * 43 + z * 30 + 0.8 * first + 2 * phase)
+    local = np.empty_like(points)
+    local[0], local[1], local[2] = 0.6 * first + 0.5 * second, 0.8 * first - 0.6 * second, 0.3 * second
+    return local
 
 
-def _lit(albedo: Array, normals: Array, gloss: Array, light: Light) -> NDArray[np.float32]:
-    """Linear colour of surfaces: wrapped direct light, diffuse light from above and below, a soft highlight."""
-    direction = np.array(light.direction, np.float32)
-    # Light wraps a little around the edge, as it does on skin and cloth.
-    direct = np.clip(normals @ direction * np.float32(0.8) + np.float32(0.2), 0, None)
-    upward = normals[:, 1] * np.float32(0.5) + np.float32(0.5)
-    ground, sky, key = (np.array(color, np.float32) for color in (light.ground, light.sky, light.key))
-    color = upward[:, None] * (sky - ground)
-    color += ground
-    color += direct[:, None] * key
-    color *= albedo
-    halfway = direction + np.array([0, 0, 1], np.float32)
-    halfway /= np.linalg.norm(halfway)
-    highlight = np.clip(normals @ halfway, 0, 1)
-    highlight *= highlight
-    highlight *= highlight
-    highlight *= highlight
-    color += (highlight * highlight * gloss)[:, None]
-    return color
+class _Lamp:
+    """The arrays of a light, made once per picture."""
+
+    def __init__(self, light: Light) -> None:
+        direction = np.array(light.direction, np.float32)
+        ground, sky, self.key = (np.array(color, np.float32)[:, None] for color in (light.ground, light.sky, light.key))
+        # Light wraps a little around the edge, as it does on skin and cloth.
+        self.wrapped = direction * np.float32(0.8)
+        self.slope, self.level = (sky - ground) / 2, (sky + ground) / 2
+        halfway = direction + np.array([0, 0, 1], np.float32)
+        self.halfway = halfway / np.linalg.norm(halfway)
+
+    def color(self, albedo: Array, normals: Array, gloss: float) -> NDArray[np.uint8]:
+        """``(3, N)`` display colour: wrapped direct light, diffuse light from above and below, a highlight."""
+        color = normals[1] * self.slope
+        color += self.level
+        color += np.maximum(self.wrapped @ normals + np.float32(0.2), 0) * self.key
+        color *= albedo
+        if gloss:
+            highlight = np.maximum(self.halfway @ normals, 0)
+            for _ in range(4):
+                highlight *= highlight
+            color += highlight * gloss
+        np.sqrt(np.minimum(color, 1, out=color), out=color)
+        color *= 255
+        return color.astype(np.uint8)
 
 
-def cast_shadows(background: NDArray[np.uint8], solids: Sequence[Solid], faces: Sequence[Face], camera: Camera, light: Light) -> NDArray[np.uint8]:
+def cast_shadows(
+    background: NDArray[np.uint8], solids: Sequence[Solid], faces: Sequence[Face], camera: Camera, light: Light
+) -> NDArray[np.uint8]:
     """``background`` with the soft shadows that the things throw on the ground."""
-    mask = np.zeros(background.shape[:2], np.uint8)
-    toward = np.array(light.direction)
+    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    ring = np.stack([np.cos(angles), np.zeros(12), np.sin(angles)], -1)
     outlines = [face.corners for face in faces]
     if solids:
-        angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-        ring = np.stack([np.cos(angles), np.zeros(12), np.sin(angles)], -1)
-        outlines += [
-            np.concatenate([solid.start + solid.radii[0] * ring, solid.end + solid.radii[1] * ring]) for solid in solids
-        ]
-    for outline in outlines:
-        landed = outline - toward * (np.maximum(outline[:, 1:2], 0) / toward[1])
-        if (landed[:, 2] > -0.3).any():
-            continue
-        hull = cv2.convexHull(camera.project(landed).astype(np.float32))
-        cv2.fillConvexPoly(mask, np.rint(hull * (1 << _SHIFT)).astype(np.int32), 255, shift=_SHIFT, lineType=cv2.LINE_AA)
-    mask[: max(int(np.ceil(camera.horizon)), 0)] = 0
-    if not mask.any():
+        centers = np.array([(solid.start, solid.end) for solid in solids])
+        radii = np.array([solid.radii for solid in solids])
+        outlines += list((centers[:, :, None] + radii[:, :, None, None] * ring).reshape(len(solids), 24, 3))
+    if not outlines:
         return background
-    soft = cv2.GaussianBlur(mask, (0, 0), max(camera.size) / 200)
-    # Halving linear light is a factor of its square root in display values.
+    sizes = [len(outline) for outline in outlines]
+    points = np.concatenate(outlines)
+    toward = np.array(light.direction)
+    landed = points - toward * (np.maximum(points[:, 1:2], 0) / toward[1])
+    pixels = np.rint(camera.project(landed) * (1 << _SHIFT))
+    mask = np.zeros(background.shape[:2], np.uint8)
+    for first, size in zip(np.cumsum([0, *sizes[:-1]]), sizes, strict=True):
+        run = slice(first, first + size)
+        if landed[run, 2].max() < -0.3:
+            hull = cv2.convexHull(pixels[run].astype(np.int32))
+            cv2.fillConvexPoly(mask, hull, 255, shift=_SHIFT)
+    mask[: max(int(np.ceil(camera.horizon)), 0)] = 0
+    x, y, width, height = cv2.boundingRect(mask)
+    if not width:
+        return background
+    sigma = max(camera.size) / 200
+    reach = int(3 * sigma) + 1
+    part = (slice(max(y - reach, 0), y + height + reach), slice(max(x - reach, 0), x + width + reach))
+    soft = cv2.GaussianBlur(mask[part], (0, 0), sigma)
+    # A share of linear light is its square root in display values.
     table = np.sqrt(1 - light.shadow * np.arange(256, dtype=np.float32) / 255)
-    return (background * table[soft][..., None] + 0.5).astype(np.uint8)
+    result = background.copy()
+    result[part] = result[part] * table[soft][..., None] + np.float32(0.5)
+    return result

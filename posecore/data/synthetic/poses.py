@@ -151,7 +151,7 @@ _STILL: tuple[tuple[float, Posture], ...] = (
     (
         0.8,
         Posture(
-            lean=3, leg_forward=(68, -28), knee=(74, 42), planted=(1, 0), arm_out=(50, 50), elbow=(30, 30)
+            lean=3, leg_forward=(68, -38), knee=(72, 30), planted=(1, 0), arm_out=(50, 50), elbow=(30, 30)
         ),
     ),
     (

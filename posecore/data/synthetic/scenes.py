@@ -268,18 +268,23 @@ def _through_lens(image: NDArray[np.uint8], plan: ScenePlan) -> NDArray[np.uint8
         image = cv2.GaussianBlur(image, (0, 0), plan.blur)  # type: ignore[assignment]
     if plan.noise > 0:
         rng = _stream(plan.seed, 6)
-        # One tile of noise, repeated at a random shift, is far cheaper than a number for every pixel.
-        tile = rng.normal(0, plan.noise, (256, 256, 1)) + rng.normal(0, 0.4 * plan.noise, (256, 256, 3))
+        # One tile of noise, repeated, is far cheaper than a number for every pixel.
+        side = 160
+        tile = rng.normal(0, plan.noise, (side, side, 1)) + rng.normal(0, 0.4 * plan.noise, (side, side, 3))
         height, width = image.shape[:2]
-        grain = np.tile(np.rint(tile).astype(np.int16), (-(-height // 256), -(-width // 256), 1))[:height, :width]
-        image = np.clip(image + grain, 0, 255).astype(np.uint8)
+        grain = np.tile(np.rint(tile).astype(np.int16), (-(-height // side), -(-width // side), 1))[:height, :width]
+        image = cv2.add(image, np.ascontiguousarray(grain), dtype=cv2.CV_8U)  # type: ignore[assignment]
     return image
 
 
 def _measure(canvas: Canvas, figure: Figure, body: Body, first: int) -> SyntheticPerson | None:
     """Ground truth of the person whose solids are numbered from ``first``; None when nothing of it is seen."""
-    mine = (canvas.owner >= first) & (canvas.owner < first + len(body.solids))
-    columns, rows = np.flatnonzero(mine.any(0)), np.flatnonzero(mine.any(1))
+    window = canvas.window_of(first, len(body.solids))
+    if window is None:
+        return None
+    owner = canvas.owner[window]
+    mine = (owner >= first) & (owner < first + len(body.solids))
+    columns, rows = np.flatnonzero(mine.any(0)) + window[1].start, np.flatnonzero(mine.any(1)) + window[0].start
     if not len(columns):
         return None
     edges = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
@@ -304,12 +309,13 @@ def _visibility(canvas: Canvas, figure: Figure, body: Body, keypoints: Array, fi
             visibility[index] = OUTSIDE
             continue
         tags, depth = shown_by(name)
-        allowed = [first + number for number, solid in enumerate(body.solids) if solid.tag in tags]
+        allowed = {first + number for number, solid in enumerate(body.solids) if solid.tag in tags}
         column, row = (round((value + 0.5) * SUPERSAMPLING - 0.5) for value in (x, y))
         # A joint on the outline may round to the sample beside it.
         near = (slice(max(row - 1, 0), row + 2), slice(max(column - 1, 0), column + 2))
         limit = -body.keypoints[index, 2] - depth * figure.look.height
-        if (np.isin(canvas.owner[near], allowed) & (canvas.distance[near] > limit)).any():
+        seen = canvas.owner[near][canvas.distance[near] > limit]
+        if not allowed.isdisjoint(seen.tolist()):
             visibility[index] = VISIBLE
     return visibility
 
