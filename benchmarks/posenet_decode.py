@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from benchmarks.literal_posenet import decode_literally
+from benchmarks.timing import medians
 from posecore.families.posenet.codec import (
     COCO_TREE,
     PoseNetDecodeSettings,
@@ -63,17 +61,6 @@ def maps_of(people: np.ndarray, soft: bool) -> PoseNetMaps:
     return PoseNetMaps(scores, fields["offsets"], both, STRIDE, COCO_TREE)
 
 
-def milliseconds(function: Callable[[], object], repeats: int) -> float:
-    """Median of ``repeats`` calls, after one untimed."""
-    function()
-    spent = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        spent.append(1000 * (time.perf_counter() - start))
-    return statistics.median(spent)
-
-
 def main() -> None:
     """Print a line per scene and write the figures when asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -86,8 +73,11 @@ def main() -> None:
         for people in (1, 5, 20):
             maps = maps_of(scene(people, seed=people), soft)
             found = len(decode_multi(maps, settings).scores)
-            ours = milliseconds(lambda m=maps: decode_multi(m, settings), 50)
-            literal = milliseconds(lambda m=maps: decode_literally(m, 30, 0.5, 20), 3)
+            alternatives = {
+                "ours": lambda m=maps: decode_multi(m, settings),
+                "literal": lambda m=maps: decode_literally(m, 30, 0.5, 20),
+            }
+            ours, literal = medians(alternatives, 25).values()
             kind = "soft peaks" if soft else "encoded disks"
             lines.append({"maps": kind, "people": people, "found": found, "ours_ms": ours, "literal_ms": literal})
             print(f"{kind:14} {people:3} people, {found:3} found: {ours:6.2f} ms, literal {literal:7.1f} ms, "  # noqa: T201

@@ -21,7 +21,8 @@ from posecore.drawing import (
     vector_hue,
 )
 from posecore.drawing.fields import arrow_segments, gate_values
-from posecore.drawing.overlay import OUTLINE, PERSON_COLORS, SIDE_COLORS, person_color, score_color
+from posecore.drawing.overlay import PERSON_COLORS, SIDE_COLORS, person_color, score_color
+from posecore.drawing.shapes import OUTLINE
 from posecore.errors import ImageError
 from posecore.fields import FieldKind, FieldMap, Fields, Provenance
 from posecore.imaging import InputTransform, letterbox, stretch

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
 
 from posecore.families import FAMILIES
 from posecore.settings import Control, Settings, controls
@@ -33,7 +32,7 @@ def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return _with_flags(function, "settings", family_controls())
 
 
-def options_of(name: str, settings_class: type[BaseModel]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def options_of(name: str, settings_class: type[Settings]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one flag per field of ``settings_class``, collected as a dict in its argument ``name``."""
     return lambda function: _with_flags(function, name, {c.name: c for c in controls(settings_class)})
 

@@ -15,20 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.drawing.overlay import (
-    OUTLINE,
-    Points,
-    Polygon,
-    capsules,
-    check_picture,
-    clip_segments,
-    color_table,
-    draw_text,
-    fill,
-    polygons,
-    text_masks,
-    text_size,
-)
+from posecore.drawing.overlay import check_picture
+from posecore.drawing.shapes import OUTLINE, Points, Polygon, capsules, clip_segments, color_table, fill, polygons
+from posecore.drawing.text import draw_text, text_masks, text_size
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import Picture
 

@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import cv2
-import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from posecore.drawing.shapes import (
+    OUTLINE,
+    WHITE,
+    Color,
+    Points,
+    capsules,
+    color_table,
+    discs,
+    fill,
+)
+from posecore.drawing.text import Room, draw_text, outline_width, paint, text_masks, text_size
 from posecore.errors import ImageError
 from posecore.imaging import Picture, Region, check_region
 from posecore.poses import Poses
-
-Color = tuple[int, int, int]
-Points = NDArray[np.float64]
-#: ``(N, 2)`` corners in OpenCV's fixed-point pixels; without corners when nothing is visible.
-Polygon = NDArray[np.int32]
+from posecore.settings import Settings
 
 ColorBy = Literal["person", "side", "score", "keypoint"]
 Background = Literal["picture", "dimmed", "black", "white"]
@@ -44,19 +47,11 @@ SIDE_COLORS: dict[str, Color] = {"left": (30, 160, 255), "right": (255, 140, 20)
 SCORE_COLORMAP = "plasma"
 _SCORE_START = 0.12
 
-OUTLINE: Color = (18, 20, 26)
-WHITE: Color = (255, 255, 255)
 _DIM = 0.38
 
-_SHIFT = 4  # Fractional bits of the coordinates handed to OpenCV.
-# OpenCV's antialiased edge adds this much to what is filled; taken off again, so that widths come out as asked for.
-_EXCESS = 1.5
 
-
-class DrawingOptions(BaseModel):
+class DrawingOptions(Settings):
     """How poses are drawn. The app makes its controls and the command line its flags from these fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     skeleton: bool = Field(default=True, title="Skeleton", description="Draw the lines between joints.")
     joints: bool = Field(default=True, title="Joints", description="Draw a dot on every joint.")
@@ -283,20 +278,6 @@ def _limbs(
     return np.array(segments, np.float64).reshape(-1, 2, 2), tuple(limb_colors)
 
 
-@lru_cache(maxsize=32)
-def color_table(colormap: str) -> NDArray[np.uint8]:
-    """``(256, 3)`` RGB values of a Matplotlib colormap.
-
-    Raises:
-        ValueError: When Matplotlib has none of that name.
-    """
-    if colormap not in mpl.colormaps:
-        raise ValueError(f"There is no colormap {colormap!r}; try viridis, magma, inferno, plasma, cividis or turbo.")
-    table = np.asarray(mpl.colormaps[colormap](np.linspace(0, 1, 256), bytes=True))[:, :3].copy()
-    table.setflags(write=False)
-    return table
-
-
 def score_color(score: float) -> Color:
     """RGB of a score in 0 … 1 (clipped)."""
     clipped = min(max(score, 0.0), 1.0) if math.isfinite(score) else 0.0
@@ -341,132 +322,9 @@ def _frame(canvas: Picture, box: NDArray[np.float64], color: Color, width: float
     fill(canvas, capsules(sides, width, canvas, steps=2), color)
 
 
-def clip_segments(segments: Points, canvas: Picture, margin: float) -> Points:
-    """Cut segments ``(N, 2, 2)`` at a frame ``margin`` pixels around the picture; those that miss it become NaN.
-
-    Keeps every coordinate small enough for OpenCV's fixed-point arithmetic, without turning a line.
-    """
-    height, width = canvas.shape[:2]
-    start, step = segments[:, 0], segments[:, 1] - segments[:, 0]
-    low, high = np.array([-margin, -margin]), np.array([width - 1 + margin, height - 1 + margin])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Shares of the way at which a line crosses the frame; 0 / 0 lies on it and counts as inside.
-        first, second = (low - start) / step, (high - start) / step
-        first, second = np.where(np.isnan(first), -np.inf, first), np.where(np.isnan(second), np.inf, second)
-    enter = np.minimum(first, second).max(-1).clip(0, None)
-    leave = np.maximum(first, second).min(-1).clip(None, 1)
-    clipped = np.stack([start + step * enter[:, None].clip(0, 1), start + step * leave[:, None].clip(0, 1)], axis=1)
-    clipped[(enter > leave) | ~np.isfinite(segments).all((1, 2))] = np.nan
-    return clipped
-
-
-def capsules(segments: Points, width: float, canvas: Picture, steps: int = 6) -> list[Polygon]:
-    """Round-ended lines ``width`` pixels wide along segments ``(N, 2, 2)``, as one polygon per segment."""
-    clipped = clip_segments(segments, canvas, 4 * width + 8)
-    radius = max(width - _EXCESS, 0.1) / 2
-    direction = clipped[:, 1] - clipped[:, 0]
-    angle = np.arctan2(direction[:, 1], direction[:, 0])[:, None]
-    sweep = np.linspace(-np.pi / 2, np.pi / 2, steps)
-    cap = radius * np.stack([np.cos(angle + sweep), np.sin(angle + sweep)], axis=-1)
-    return polygons(np.concatenate([clipped[:, 1, None] + cap, clipped[:, 0, None] - cap], axis=1))
-
-
-def discs(centres: Points, radius: float, canvas: Picture) -> list[Polygon]:
-    """Circles around ``(N, 2)`` centres, as one polygon each."""
-    height, width = canvas.shape[:2]
-    # NaN compares false and so is not near the canvas either.
-    near = np.all((centres > -radius - 1) & (centres < (width + radius, height + radius)), axis=1, keepdims=True)
-    turns = np.linspace(0, 2 * np.pi, 12 + int(4 * math.sqrt(radius)), endpoint=False)
-    circle = max(radius - _EXCESS / 2, 0.1) * np.stack([np.cos(turns), np.sin(turns)], axis=-1)
-    return polygons(np.where(near, centres, np.nan)[:, None] + circle)
-
-
-def polygons(shapes: Points) -> list[Polygon]:
-    """Shapes ``(N, M, 2)`` in fixed point, ready for :func:`fill`; shapes with a NaN lose all their corners."""
-    if not len(shapes):
-        return []
-    seen = np.asarray(np.isfinite(shapes).reshape(len(shapes), -1).all(axis=1))
-    fixed = np.rint(np.nan_to_num(shapes) * (1 << _SHIFT)).astype(np.int32)
-    return [polygon if visible else polygon[:0] for polygon, visible in zip(fixed, seen, strict=True)]
-
-
-def fill(canvas: Picture, shapes: Sequence[Polygon], color: Color | Sequence[Color]) -> None:
-    """Fill convex polygons, antialiased, in one colour or in one each."""
-    each = [color] * len(shapes) if color and isinstance(color[0], int) else color
-    for polygon, paint in zip(shapes, each, strict=True):
-        if len(polygon):
-            cv2.fillConvexPoly(canvas, polygon, paint, cv2.LINE_AA, _SHIFT)  # type: ignore[arg-type]
-
-
-# --- text ------------------------------------------------------------------------------------------------------------
-
-
-def text_size(canvas: Picture) -> int:
-    """Height of letters in pixels that is legible on a picture of this size."""
-    return round(max(10.0, 0.0165 * math.sqrt(canvas.shape[0] * canvas.shape[1])))
-
-
-@lru_cache(maxsize=16)
-def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
-    # Matplotlib ships this font: the same letters on every machine, arrows and dashes included.
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), size)
-
-
-@lru_cache(maxsize=512)
-def text_masks(text: str, size: int, outline: int, bold: bool = False) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Coverage 0 … 255 of a line of text with its outline and of its letters alone, both ``(h, w)``.
-
-    The height is the same for every text of one size, so that lines align.
-    """
-    font = _font(size, bold)
-    ascent, descent = font.getmetrics()
-    width = math.ceil(font.getlength(text)) + 2 * outline
-    shape = (max(width, 1), ascent + descent + 2 * outline)
-    masks = []
-    for stroke in (outline, 0):
-        layer = Image.new("L", shape)
-        ImageDraw.Draw(layer).text((outline, outline), text, fill=255, font=font, stroke_width=stroke)
-        mask = np.array(layer)
-        mask.setflags(write=False)
-        masks.append(mask)
-    return masks[0], masks[1]
-
-
-def draw_text(
-    canvas: Picture,
-    text: str,
-    corner: tuple[int, int],
-    size: int,
-    color: Color = WHITE,
-    rim: Color = OUTLINE,
-    bold: bool = False,
-) -> None:
-    """Write outlined text with its box's top-left corner at (x, y); what lies outside the canvas is cut off."""
-    around, letters = text_masks(text, size, _text_outline(size), bold)
-    _paint(canvas, around, corner, rim)
-    _paint(canvas, letters, corner, color)
-
-
-def _text_outline(size: int) -> int:
-    return max(1, round(size / 9))
-
-
-def _paint(canvas: Picture, mask: NDArray[np.uint8], corner: tuple[int, int], color: Color) -> None:
-    """Lay ``color`` on the canvas through a coverage mask whose top-left pixel is ``corner`` (x, y)."""
-    x, y = corner
-    x0, y0 = max(x, 0), max(y, 0)
-    x1, y1 = min(x + mask.shape[1], canvas.shape[1]), min(y + mask.shape[0], canvas.shape[0])
-    if x0 >= x1 or y0 >= y1:
-        return
-    part = canvas[y0:y1, x0:x1]
-    alpha = mask[y0 - y : y1 - y, x0 - x : x1 - x, None].astype(np.uint16)
-    part[:] = ((255 - alpha) * part + alpha * np.array(color, np.uint16) + 127) // 255
-
-
 def _draw_texts(canvas: Picture, poses: Poses, people: list[_Person], options: DrawingOptions) -> None:
     height, width = canvas.shape[:2]
-    room = _Room(width, height, np.concatenate([person.landmarks for person in people]))
+    room = Room(width, height, np.concatenate([person.landmarks for person in people]))
     visible = [index for index, person in enumerate(people) if person.on(canvas)]
     if options.scores or (options.boxes and poses.track_ids is not None):
         for index in visible:
@@ -485,7 +343,7 @@ def _tag_text(poses: Poses, index: int, options: DrawingOptions) -> str:
     return " ".join([*parts, f"{poses.scores[index]:.2f}"] if options.scores else parts)
 
 
-def _draw_tag(canvas: Picture, text: str, person: _Person, room: _Room) -> None:
+def _draw_tag(canvas: Picture, text: str, person: _Person, room: Room) -> None:
     """A filled plate in the person's colour at a corner of their box, the top-left one if it is free."""
     size = text_size(canvas)
     _, letters = text_masks(text, size, 0, bold=True)
@@ -497,7 +355,7 @@ def _draw_tag(canvas: Picture, text: str, person: _Person, room: _Room) -> None:
     )
     canvas[top : top + height, left : left + width] = person.color
     luminance = np.dot(person.color, (0.299, 0.587, 0.114))
-    _paint(canvas, letters, (left + pad, top + pad // 4), OUTLINE if luminance > 110 else WHITE)
+    paint(canvas, letters, (left + pad, top + pad // 4), OUTLINE if luminance > 110 else WHITE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -513,7 +371,7 @@ class _Name:
 
 
 def _place_names(
-    poses: Poses, index: int, person: _Person, room: _Room, size: int, options: DrawingOptions
+    poses: Poses, index: int, person: _Person, room: Room, size: int, options: DrawingOptions
 ) -> Iterator[_Name]:
     """The names of a person's joints that lie on the canvas, as far as there is room for them."""
     middle = (person.box[:2] + person.box[2:]) / 2
@@ -524,7 +382,7 @@ def _place_names(
         text = poses.skeleton.keypoints[keypoint].replace("_", " ")
         if options.scores:
             text += f" {poses.keypoint_scores[index, keypoint]:.2f}"
-        height, width = text_masks(text, size, _text_outline(size))[0].shape
+        height, width = text_masks(text, size, outline_width(size))[0].shape
         corner = room.find(point, point - middle, width, height, gap)
         if corner is not None:
             colors = _letter_colors(person.joint_colors[keypoint], options.background)
@@ -553,73 +411,3 @@ def _draw_leader(canvas: Picture, name: _Name) -> None:
     thickness = max(1.2, height / 18)
     fill(canvas, capsules(line, thickness + 2, canvas, steps=2), name.rim)
     fill(canvas, capsules(line, thickness, canvas, steps=2), name.color)
-
-
-#: Directions (x, y) in which a name may lie from its joint, and how many line heights away it is tried, nearest first.
-_DIRECTIONS = np.array([(math.cos(turn), math.sin(turn)) for turn in np.linspace(0, 2 * np.pi, 16, endpoint=False)])
-_DISTANCES = (0.0, 0.8, 1.8, 3.0)
-
-
-@dataclass
-class _Room:
-    """Where text may still go on a canvas of ``width`` × ``height`` pixels.
-
-    Attributes:
-        avoid: ``(N, 2)`` points that names should rather not cover; NaN where missing.
-        taken: ``(M, 4)`` boxes x0, y0, x1, y1 of the texts that are there.
-    """
-
-    width: int
-    height: int
-    avoid: Points
-    taken: Points = field(default_factory=lambda: np.zeros((0, 4)))
-
-    def first_free(self, spots: Sequence[tuple[float, float]], width: int, height: int) -> tuple[int, int]:
-        """Take the first of ``spots`` (top-left x, y; moved onto the canvas) that is free, else the first."""
-        limits = np.array([max(self.width - width, 0), max(self.height - height, 0)])
-        corners = np.rint(np.clip(np.array(spots), 0, limits))
-        return self._take(corners[int((self._overlap(corners, width, height) > 0.05).argmin())], width, height)
-
-    def _take(self, corner: Points, width: int, height: int) -> tuple[int, int]:
-        left, top = int(corner[0]), int(corner[1])
-        self.taken = np.concatenate([self.taken, [[left, top, left + width, top + height]]])
-        return left, top
-
-    def find(self, point: Points, outward: Points, width: int, height: int, gap: float) -> tuple[int, int] | None:
-        """Place a box near ``point``, rather ``outward`` than not; None when every place is taken."""
-        for distance in _DISTANCES:
-            corners = self._candidates(point, width, height, gap + distance * height)
-            overlap = self._overlap(corners, width, height)
-            free = overlap < 0.03
-            if not free.any():
-                continue
-            centres = corners + np.array([width / 2, height / 2]) - point
-            cosine = centres @ outward / (np.hypot(*outward) * np.hypot(*centres.T) + 1e-9)
-            cost = self._covered(corners, width, height) - 0.8 * cosine + 4 * overlap
-            best = int(np.where(free, cost, np.inf).argmin())
-            return self._take(corners[best], width, height)
-        return None
-
-    def _candidates(self, point: Points, width: int, height: int, gap: float) -> Points:
-        """``(N, 2)`` top-left corners of boxes around ``point``, moved onto the canvas."""
-        half = np.array([width, height]) / 2
-        # The box touches a circle around the joint with the side or the corner that faces it.
-        centres = point + _DIRECTIONS * gap + half * np.clip(1.5 * _DIRECTIONS, -1, 1)
-        limits = np.array([max(self.width - width, 0), max(self.height - height, 0)])
-        return np.rint(np.clip(centres - half, 0, limits))
-
-    def _covered(self, corners: Points, width: int, height: int) -> NDArray[np.float64]:
-        """``(N,)`` how many of the points to avoid a box at each corner covers."""
-        low, high = corners.min(0), corners.max(0) + np.array([width, height])
-        near = self.avoid[np.all((self.avoid > low) & (self.avoid < high), axis=1)]
-        inside = (near > corners[:, None]) & (near < corners[:, None] + np.array([width, height]))
-        return np.count_nonzero(inside.all(axis=-1), axis=1).astype(np.float64)
-
-    def _overlap(self, corners: Points, width: int, height: int) -> NDArray[np.float64]:
-        """``(N,)`` share of a box at each corner that is taken already."""
-        size = np.array([width, height])
-        near = (self.taken[:, 2:] > corners.min(0)) & (self.taken[:, :2] < corners.max(0) + size)
-        taken = self.taken[np.all(near, axis=1)]
-        low = np.maximum(corners[:, None], taken[None, :, :2])
-        high = np.minimum(corners[:, None] + size, taken[None, :, 2:])
-        return (high - low).clip(0, None).prod(-1).sum(1) / size.prod()

@@ -1,0 +1,19 @@
+"""Fair timing of alternatives: they take turns, so that a busy machine slows all of them alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+def medians(alternatives: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median milliseconds of each alternative over ``rounds`` turns, after one untimed turn."""
+    spent: dict[str, list[float]] = {name: [] for name in alternatives}
+    for turn in range(-1, rounds):
+        for name, function in alternatives.items():
+            start = time.perf_counter()
+            function()
+            if turn >= 0:
+                spent[name].append(1000 * (time.perf_counter() - start))
+    return {name: statistics.median(values) for name, values in spent.items()}
