@@ -20,6 +20,7 @@ from posecore.zoo.weights import (
     Weights,
     WeightsHeader,
     check_state,
+    check_values,
     is_posecore_file,
     load_plain_state,
     load_weights,
@@ -64,6 +65,7 @@ def read_own_file(path: Path | str, architecture: str) -> Weights:
     else:
         raise WeightsError(f"{path} has an unknown ending {suffix!r}; posecore reads {READABLE}.")
     check_state(state, architecture, skeleton, str(path))
+    check_values(state, str(path))
     name = f"{architecture}.{path.stem}"
     return Weights(WeightsHeader(name, architecture, skeleton, weights_id(state)), state)
 

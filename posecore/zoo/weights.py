@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import torch
@@ -111,7 +112,8 @@ def save_weights(
     state = fuse(copy.deepcopy(weights)).state_dict() if isinstance(weights, nn.Module) else weights
     stored = {key: _as(tensor.detach().cpu(), dtype).contiguous() for key, tensor in state.items()}
     read_back = {key: _as(tensor, torch.float32) for key, tensor in stored.items()}
-    check_state(read_back, architecture, skeleton, f"the weights for {path}")
+    check_state(read_back, architecture, skeleton, f"The state for {path}")
+    check_values(read_back, f"The state for {path}")
     sha256 = weights_id(read_back)
     header = {
         "format": FORMAT,
@@ -144,6 +146,7 @@ def load_weights(path: Path | str) -> Weights:
     with _opened(path) as file:
         header = _header(file.metadata() or {}, path)
         state = _tensors(file)
+    # This also says that the values are finite: they were when the checksum was written.
     if weights_id(state) != header.sha256:
         raise WeightsError(f"{path} is damaged: its tensors do not have the checksum that was recorded with them.")
     check_state(state, header.architecture, header.skeleton, str(path))
@@ -163,7 +166,7 @@ def is_posecore_file(path: Path | str) -> bool:
 
 
 def check_state(state: Mapping[str, torch.Tensor], architecture: str, skeleton: Skeleton, what: str) -> None:
-    """Raise ``WeightsError`` unless ``state`` fits the fused network and holds finite numbers only.
+    """Raise ``WeightsError`` unless the names and shapes of ``state`` are those of the fused network.
 
     Args:
         state: Name → tensor.
@@ -188,7 +191,12 @@ def check_state(state: Mapping[str, torch.Tensor], architecture: str, skeleton: 
                 f"{what} has {name!r} of shape {tuple(state[name].shape)}, but {architecture} with "
                 f"{len(skeleton)} keypoints needs {tuple(expected[name].shape)}."
             )
-        if not torch.isfinite(state[name]).all():
+
+
+def check_values(state: Mapping[str, torch.Tensor], what: str) -> None:
+    """Raise ``WeightsError`` unless ``state`` holds finite numbers only."""
+    for name, tensor in state.items():
+        if not np.isfinite(tensor.numpy()).all():
             raise WeightsError(f"{what} has values in {name!r} that are not finite numbers; it cannot be used.")
 
 
