@@ -1,0 +1,3 @@
+"""About."""
+import streamlit as st
+st.write("soon")

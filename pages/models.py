@@ -1,0 +1,3 @@
+"""Models: what there is."""
+import streamlit as st
+st.write("soon")

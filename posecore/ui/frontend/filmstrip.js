@@ -1,0 +1,41 @@
+// Thumbnails to choose from. data: items ([{key, label, image (data URL) or null}, …]), chosen (key), title.
+// Trigger: pick = the key of the thumbnail that was chosen.
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const strip = parentElement.querySelector(".strip");
+  strip.setAttribute("aria-label", data.title);
+  const wanted = data.items.map((item) => item.key).join("\n");
+  if (strip.dataset.keys !== wanted) {
+    strip.dataset.keys = wanted;
+    strip.replaceChildren(...data.items.map(thumbnail));
+  }
+  for (const button of strip.children) {
+    const chosen = button.dataset.key === data.chosen;
+    button.setAttribute("aria-pressed", String(chosen));
+    button.onclick = () => setTriggerValue("pick", button.dataset.key);
+    if (chosen && strip.scrollWidth > strip.clientWidth) {
+      strip.scrollLeft = button.offsetLeft - strip.clientWidth / 2 + button.clientWidth / 2;
+    }
+  }
+}
+
+function thumbnail(item) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.dataset.key = item.key;
+  button.title = item.label;
+  button.setAttribute("aria-label", item.label);
+  if (item.image) {
+    const image = document.createElement("img");
+    image.src = item.image;
+    image.alt = "";
+    button.append(image);
+  } else {
+    const text = document.createElement("span");
+    text.className = "broken";
+    text.textContent = "⚠ " + item.label;
+    button.append(text);
+  }
+  return button;
+}

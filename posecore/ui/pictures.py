@@ -1,0 +1,119 @@
+"""Pictures as the app handles them: read once, shown small, computed in full."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import cv2
+import numpy as np
+import streamlit as st
+
+from posecore.imaging import Picture, picture_id
+from posecore.ui.caches import ByteCache, memory_limit
+
+#: Longer side of what the browser gets to see. Networks always get the picture itself.
+PREVIEW_SIDE = 1200
+THUMBNAIL_SIDE = 120
+JPEG_QUALITY = 88
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture that can be opened.
+
+    Attributes:
+        key: Identity; equal keys mean equal pictures.
+        name: File name, the stem of what is downloaded.
+        label: Words for people.
+        read: Reads the picture; raises ``ImageError`` when it cannot be used.
+        note: A line about where it comes from.
+    """
+
+    key: str
+    name: str
+    label: str
+    read: Callable[[], Picture]
+    note: str = ""
+
+    @property
+    def stem(self) -> str:
+        """File name without ending, safe as part of another file name."""
+        stem = PurePath(self.name.replace("\\", "/")).stem
+        kept = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in stem).strip(" .")
+        return kept[:80] or "picture"
+
+
+@dataclass(frozen=True, eq=False)
+class OpenPicture:
+    """What is always at hand about a picture that could be read.
+
+    Attributes:
+        source: Where it comes from.
+        identity: Hash of its pixels.
+        size: (width, height) in pixels.
+        preview: The picture itself, or a copy of it that is at most ``PREVIEW_SIDE`` long.
+        thumbnail: A small JPEG.
+    """
+
+    source: Source
+    identity: str
+    size: tuple[int, int]
+    preview: Picture
+    thumbnail: bytes
+
+    def pixels(self) -> Picture:
+        """The whole picture, from memory where it still is."""
+        if (self.preview.shape[1], self.preview.shape[0]) == self.size:
+            return self.preview
+        return _pixels_cache().get(self.source.key, self.source.read)
+
+
+def open_picture(source: Source) -> OpenPicture:
+    """Read a picture, or remember it; raises ``ImageError`` with a sentence for the person who gave it."""
+    return _opened_cache().get(source.key, lambda: _open(source))
+
+
+def _open(source: Source) -> OpenPicture:
+    pixels = source.read()
+    preview = shrink(pixels, PREVIEW_SIDE)
+    if preview is not pixels:
+        _pixels_cache().get(source.key, lambda: pixels)
+    size = (pixels.shape[1], pixels.shape[0])
+    return OpenPicture(source, picture_id(pixels), size, preview, to_jpeg(shrink(preview, THUMBNAIL_SIDE), 80))
+
+
+def shrink(picture: Picture, longest: int) -> Picture:
+    """The picture with its longer side at most ``longest``; itself when it is that small already."""
+    height, width = picture.shape[:2]
+    factor = longest / max(width, height)
+    if factor >= 1:
+        return picture
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def to_jpeg(picture: Picture, quality: int = JPEG_QUALITY) -> bytes:
+    """Encode for the browser."""
+    return _encode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def to_png(picture: Picture) -> bytes:
+    """Encode without loss, quickly rather than small."""
+    return _encode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+
+
+def _encode(ending: str, picture: Picture, parameters: list[int]) -> bytes:
+    _, data = cv2.imencode(ending, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), parameters)
+    return data.tobytes()
+
+
+@st.cache_resource(show_spinner=False)
+def _pixels_cache() -> ByteCache[Picture]:
+    return ByteCache(memory_limit("pictures") * 2 // 3, lambda picture: picture.nbytes)
+
+
+@st.cache_resource(show_spinner=False)
+def _opened_cache() -> ByteCache[OpenPicture]:
+    return ByteCache(memory_limit("pictures") // 3, lambda opened: opened.preview.nbytes + len(opened.thumbnail))

@@ -1,0 +1,159 @@
+"""Widgets made from a settings class: a new setting, or a new family, needs no new page code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+from pydantic import BaseModel
+
+from posecore.settings import Control, controls
+
+#: Settings that matter most, by the names that all families share; others go where there is more room.
+MAIN = ("output_stride", "input_size", "mode", "max_poses", "pose_threshold", "keypoint_threshold", "nms_radius")
+#: Letters that the choices of a row of buttons may have together, in half the sidebar's width.
+_BUTTON_LETTERS = 11
+
+
+class SettingControls:
+    """The controls of one settings class, drawn in as many places as the page likes.
+
+    Every widget is bound to the address bar under ``prefix`` and its name, so that a link brings its value back.
+
+    Args:
+        settings_class: Where ranges, defaults and help come from.
+        defaults: Values other than the class's own defaults.
+        prefix: Put before the names in session state and address.
+    """
+
+    def __init__(
+        self, settings_class: type[BaseModel], defaults: Mapping[str, Any] | None = None, prefix: str = ""
+    ) -> None:
+        # `controls` reads nothing but the fields of the class, whatever its base.
+        self._controls = {control.name: control for control in controls(settings_class)}  # type: ignore[arg-type]
+        self._defaults = {name: control.default for name, control in self._controls.items()} | dict(defaults or {})
+        self._prefix = prefix
+        for control in self._controls.values():
+            self._forget_unfit(control)
+
+    @property
+    def main(self) -> tuple[str, ...]:
+        """Names of the settings that matter most, in the order in which a person thinks of them."""
+        return tuple(name for name in MAIN if name in self._controls)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """All other names."""
+        return tuple(name for name in self._controls if name not in MAIN)
+
+    def draw(self, names: Iterable[str], columns: int = 2) -> None:
+        """Widgets for ``names``, ``columns`` beside each other."""
+        names = tuple(names)
+        for start in range(0, len(names), columns):
+            for name, column in zip(names[start : start + columns], _row(columns), strict=False):
+                with column:
+                    self._widget(self._controls[name])
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Values of all settings."""
+        return {name: self._value(control) for name, control in self._controls.items()}
+
+    def reset(self) -> None:
+        """Back to the defaults; to be used as a callback."""
+        for name in self._controls:
+            st.session_state[self._key(name)] = self._defaults[name]
+
+    def _key(self, name: str) -> str:
+        return self._prefix + name
+
+    def _value(self, control: Control) -> Any:
+        key = self._key(control.name)
+        value = st.session_state.get(key)
+        if value is None and control.kind == "choice" and (asked := st.query_params.get(key)) is not None:
+            # The widget itself, which would have read the address, may not have been drawn yet.
+            value = next((choice for choice in control.choices if str(choice) == asked), None)
+        return self._defaults[control.name] if value is None else value
+
+    def _forget_unfit(self, control: Control) -> None:
+        """Drop a value that another model's control of the same name left behind and that this one does not allow."""
+        key = self._key(control.name)
+        if key in st.session_state and not _fits(st.session_state[key], control):
+            del st.session_state[key]
+
+    def _widget(self, control: Control) -> None:
+        shared: dict[str, Any] = {
+            "key": self._key(control.name),
+            "help": control.help or None,
+            "disabled": not control.applies({name: self._value(other) for name, other in self._controls.items()}),
+            "bind": "query-params",
+        }
+        if shared["key"] not in st.session_state:
+            shared |= _initial(control, self._defaults[control.name])
+        _WIDGETS[control.kind](control, shared)
+
+
+def _row(columns: int) -> Sequence[Any]:
+    return st.columns(columns, gap="small", vertical_alignment="bottom")
+
+
+def _fits(value: Any, control: Control) -> bool:
+    if control.kind == "choice":
+        return value in control.choices
+    if control.kind == "flag":
+        return isinstance(value, bool)
+    if not isinstance(value, (int, float)):
+        return False
+    low, high = control.minimum, control.maximum
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _initial(control: Control, default: Any) -> dict[str, Any]:
+    """The argument that gives a widget of this kind its first value."""
+    if control.kind == "choice":
+        return {"default": default} if _as_buttons(control.choices) else {"index": control.choices.index(default)}
+    return {"value": float(default) if control.kind == "float" else default}
+
+
+def _as_buttons(choices: Sequence[Any]) -> bool:
+    return sum(len(str(choice)) for choice in choices) <= _BUTTON_LETTERS
+
+
+def _choice(control: Control, shared: dict[str, Any]) -> None:
+    if _as_buttons(control.choices):
+        st.segmented_control(
+            control.label, control.choices, format_func=str, required=True, width="stretch", **shared
+        )
+    else:
+        st.selectbox(control.label, control.choices, format_func=str, **shared)
+
+
+def _flag(control: Control, shared: dict[str, Any]) -> None:
+    st.toggle(control.label, **shared)
+
+
+def _int(control: Control, shared: dict[str, Any]) -> None:
+    step = int(control.step or 1)
+    if control.minimum is None or control.maximum is None:
+        st.number_input(control.label, step=step, **shared)
+    else:
+        st.slider(control.label, int(control.minimum), int(control.maximum), step=step, **shared)
+
+
+def _float(control: Control, shared: dict[str, Any]) -> None:
+    if control.minimum is None or control.maximum is None:
+        st.number_input(control.label, step=control.step, **shared)
+        return
+    low, high = float(control.minimum), float(control.maximum)
+    step = float(control.step or (high - low) / 100)
+    decimals = next(digits for digits in range(7) if digits == 6 or abs(round(step, digits) - step) < 1e-9)
+    st.slider(control.label, low, high, step=step, format=f"%.{decimals}f", **shared)
+
+
+_WIDGETS: dict[str, Callable[[Control, dict[str, Any]], None]] = {
+    "choice": _choice,
+    "flag": _flag,
+    "int": _int,
+    "float": _float,
+}

@@ -1,0 +1,176 @@
+"""Choosing a picture: a sample, uploads, or the camera."""
+
+from __future__ import annotations
+
+
+from dataclasses import dataclass
+
+
+import streamlit as st
+
+from posecore.errors import ImageError
+from posecore.imaging import IMAGE_SUFFIXES
+from posecore.ui.components import filmstrip
+from posecore.ui.pictures import Source, open_picture
+from posecore.ui.session import session
+from posecore.ui.sources import Uploads, samples
+
+KINDS = ("Samples", "Upload", "Camera")
+#: Thumbnails shown on each side of the chosen one.
+_STRIP_REACH = 9
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The pictures that can be chosen, the one that is, and which widget's state says so."""
+
+    kind: str
+    sources: tuple[Source, ...]
+    chosen: Source | None
+    widget: str
+
+
+def pick_source() -> Selection:
+    """The widgets for the sidebar."""
+    kind = st.segmented_control(
+        "Where the picture comes from",
+        KINDS,
+        default=KINDS[0],
+        required=True,
+        key="source",
+        width="stretch",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if kind == "Upload":
+        return _uploads()
+    if kind == "Camera":
+        return _camera()
+    everything = samples()
+    labels = [source.label for source in everything]
+    label = st.selectbox("Sample", labels, key="sample", bind="query-params", label_visibility="collapsed")
+    chosen = next((source for source in everything if source.label == label), everything[0])
+    return Selection("Samples", everything, chosen, "sample")
+
+
+def _uploads() -> Selection:
+    mine = session()
+    key = f"uploader_{mine.uploader}"
+    st.file_uploader(
+        "Pictures",
+        type=[suffix.lstrip(".") for suffix in IMAGE_SUFFIXES],
+        accept_multiple_files=True,
+        key=key,
+        on_change=_take_files,
+        args=(key,),
+        label_visibility="collapsed",
+        help="They stay on the machine that runs this app and are deleted when you close the page.",
+    )
+    return _from_store("Upload", mine.uploads, "upload")
+
+
+def _take_files(key: str) -> None:
+    mine = session()
+    mine.refused.clear()
+    added = [_keep(mine.uploads, file.name, file.getvalue()) for file in st.session_state[key] or ()]
+    # A new field each time: it stays small however many pictures came, and they outlive a visit to another page.
+    mine.uploader += 1
+    st.session_state["upload"] = next((name for name in added if name), st.session_state.get("upload"))
+
+
+def _keep(store: Uploads, name: str, data: bytes) -> str | None:
+    try:
+        return store.add(name, data)
+    except ImageError as error:
+        session().refused.append(str(error))
+        return None
+
+
+def _camera() -> Selection:
+    st.camera_input("Snapshot", key="camera", on_change=_take_snapshot, label_visibility="collapsed")
+    return _from_store("Camera", session().snapshots, "snapshot")
+
+
+def _take_snapshot() -> None:
+    photo = st.session_state["camera"]
+    if photo is not None:
+        snapshots = session().snapshots
+        st.session_state["snapshot"] = _keep(snapshots, f"snapshot_{len(snapshots) + 1}.jpg", photo.getvalue())
+
+
+def _from_store(kind: str, store: Uploads, widget: str) -> Selection:
+    sources = {source.key: source for source in store}
+    if not sources:
+        return Selection(kind, (), None, widget)
+    if st.session_state.get(widget) not in sources:
+        st.session_state[widget] = next(iter(sources))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        chosen = st.selectbox(
+            "Picture",
+            tuple(sources),
+            format_func=lambda key: sources[key].label,
+            key=widget,
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+        with st.popover("", icon=":material/delete:", help="Remove pictures"):
+            st.button("Remove this picture", on_click=store.remove, args=(chosen,), width="stretch")
+            st.button(f"Remove all {len(sources)}", on_click=store.clear, width="stretch")
+    return Selection(kind, tuple(sources.values()), sources[chosen], widget)
+
+
+def source_strip(selection: Selection) -> None:
+    """Thumbnails of what can be chosen; nothing where there is no choice."""
+    if len(selection.sources) < 2 or selection.chosen is None:
+        return
+    place = selection.sources.index(selection.chosen)
+    start = min(max(place - _STRIP_REACH, 0), max(len(selection.sources) - 2 * _STRIP_REACH - 1, 0))
+    shown = selection.sources[start : start + 2 * _STRIP_REACH + 1]
+    by_label = selection.widget == "sample"
+
+    def pick(key: str) -> None:
+        source = next((source for source in selection.sources if source.key == key), None)
+        if source is not None:
+            st.session_state[selection.widget] = source.label if by_label else source.key
+
+    filmstrip(
+        [(source.key, source.label, _thumbnail(source)) for source in shown],
+        selection.chosen.key,
+        title="Pictures to choose from",
+        on_pick=pick,
+        key="strip",
+    )
+
+
+def _thumbnail(source: Source) -> bytes | None:
+    try:
+        return open_picture(source).thumbnail
+    except ImageError:
+        return None
+
+
+def show_refused() -> None:
+    """Say which files were not taken."""
+    for sentence in session().refused:
+        st.error(sentence, icon=":material/error:")
+
+
+def nothing_chosen(selection: Selection) -> None:
+    """What the page shows while there is no picture."""
+    words: dict[str, tuple[str, str]] = {
+        "Upload": ("add_photo_alternate", "**Drop pictures into the field on the left.** One or several: JPEG, PNG, "
+                   "WebP, BMP or TIFF, up to 50 megapixels. They do not leave the machine that runs this app."),
+        "Camera": ("photo_camera", "**Take a snapshot on the left.** Your browser asks for permission first; it offers "
+                   "the camera only to pages on this machine or behind HTTPS."),
+    }  # fmt: skip
+    icon, text = words.get(selection.kind, ("image", "**Choose a picture on the left.**"))
+    with st.container(border=True, horizontal_alignment="center", height=420, vertical_alignment="center"):
+        st.markdown(f"### :material/{icon}:", text_alignment="center")
+        st.markdown(text, text_alignment="center")
+        st.button("Look at a sample instead", on_click=_to_samples)
+
+
+def _to_samples() -> None:
+    st.session_state["source"] = KINDS[0]
+
+

@@ -1,0 +1,38 @@
+"""Errors as people should meet them: a sentence and a way on, never a bare traceback."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+import streamlit as st
+
+from posecore.errors import PosecoreError
+
+log = logging.getLogger(__name__)
+
+
+def show_error(error: PosecoreError, way_on: str = "") -> None:
+    """Show what posecore refused; its text is a sentence already. ``way_on`` adds what can be done on this page."""
+    st.error(" ".join(part for part in (str(error), way_on) if part), icon=":material/error:")
+
+
+def show_trouble(error: BaseException) -> bool:
+    """Show an error that nobody caught; returns True, so that Streamlit shows nothing of its own."""
+    if isinstance(error, PosecoreError):
+        show_error(error)
+        return True
+    log.error("Unexpected error in the app", exc_info=error)
+    st.error(
+        "**Something went wrong that should not have.** Your pictures and settings are still here.",
+        icon=":material/error:",
+    )
+    st.markdown(
+        "What you can do:\n"
+        "- Try again: change a setting back, or choose another picture or model.\n"
+        "- Reload the page. The address keeps the model and the settings.\n"
+        "- When it happens again, report it with the details below."
+    )
+    with st.expander("Details", icon=":material/bug_report:"):
+        st.code("".join(traceback.format_exception(error)), language=None, wrap_lines=True)
+    return True
