@@ -88,7 +88,15 @@ class Body:
     seat: float
 
 
-_SKINS = ((255, 224, 196), (241, 199, 166), (226, 177, 138), (198, 144, 104), (160, 108, 74), (118, 77, 52), (84, 55, 40))
+_SKINS = (
+    (255, 224, 196),
+    (241, 199, 166),
+    (226, 177, 138),
+    (198, 144, 104),
+    (160, 108, 74),
+    (118, 77, 52),
+    (84, 55, 40),
+)
 _HAIRS = ((28, 22, 20), (54, 36, 26), (92, 60, 36), (140, 96, 54), (196, 158, 98), (150, 66, 34), (170, 168, 165))
 _SHIRTS = (
     (236, 236, 232), (200, 52, 48), (38, 84, 150), (46, 128, 92), (240, 186, 60), (60, 62, 72), (228, 120, 60),
@@ -101,9 +109,13 @@ _LEGS = (
 _SHOES = ((240, 240, 240), (40, 40, 42), (120, 74, 44), (190, 50, 46), (50, 80, 140), (90, 90, 92))
 
 
+_LEGWEAR = ("trousers", "shorts", "skirt")
+_PATTERNS = ("plain", "hoops", "stripes", "check", "logo", "halves")
+
+
 def _pick(rng: np.random.Generator, colors: Sequence[tuple[int, int, int]]) -> Color:
     """One of the display colours, slightly changed, as linear light."""
-    chosen = np.array(colors[rng.integers(len(colors))]) * rng.uniform(0.92, 1.06) + rng.normal(0, 4, 3)
+    chosen = np.array(colors[int(rng.integers(len(colors)))]) * rng.uniform(0.92, 1.06) + rng.normal(0, 4, 3)
     return linear(np.clip(chosen, 6, 250))
 
 
@@ -131,8 +143,8 @@ def random_look(rng: np.random.Generator) -> Look:
         shoes=_pick(rng, _SHOES),
         soles=soles,
         sleeve=float(rng.choice([0.0, 0.45, 0.55, 1.3, 2.0], p=[0.1, 0.3, 0.2, 0.1, 0.3])),
-        legwear=str(rng.choice(["trousers", "shorts", "skirt"], p=[0.68 - 0.6 * skirts, 0.32 - 0.4 * skirts, skirts])),
-        pattern=str(rng.choice(["plain", "hoops", "stripes", "check", "logo", "halves"], p=[0.46, 0.18, 0.08, 0.1, 0.1, 0.08])),
+        legwear=str(rng.choice(_LEGWEAR, p=[0.68 - 0.6 * skirts, 0.32 - 0.4 * skirts, skirts])),
+        pattern=str(rng.choice(_PATTERNS, p=[0.46, 0.18, 0.08, 0.1, 0.1, 0.08])),
         hair_style=str(rng.choice(hair_styles, p=likely / likely.sum())),
         beard=bool(feminine < 0.45 and not child and rng.uniform() < 0.35),
         glasses=bool(rng.uniform() < 0.16),
@@ -216,7 +228,7 @@ class _Builder:
         self.bones = _pose_bones(figure)
         self.solids: list[Solid] = []
 
-    def at(self, joint: str, frame: str | None = None, offset: Sequence[float] = (0, 0, 0)) -> Array:
+    def at(self, joint: str, frame: str | None = None, offset: Sequence[float] | Array = (0, 0, 0)) -> Array:
         """Position near a joint (metres); ``offset`` is in fractions of the height along the axes of ``frame``."""
         position = self.bones.joints[joint]
         if frame is None:
@@ -313,7 +325,18 @@ def _add_torso(builder: _Builder) -> None:
         stretch: tuple[float, float, float] = (1, 1, 1), cut: bool = False,
     ) -> None:  # fmt: skip
         offset = builder.bones.frames[frame].T @ (start - builder.at("waist"))
-        builder.add(tag, start, end, radii, _shirt_paint(look, offset), frame, stretch, cut=cut, folds=0.12, lead=0.022 if cut else 0.017)
+        builder.add(
+            tag,
+            start,
+            end,
+            radii,
+            _shirt_paint(look, offset),
+            frame,
+            stretch,
+            cut=cut,
+            folds=0.12,
+            lead=0.022 if cut else 0.017,
+        )
 
     # The hem reaches round both thighs, however thick they are.
     hem = (look.hips / look.girth + 0.059) / 0.074
@@ -468,13 +491,17 @@ def _add_head(builder: _Builder) -> None:
         )  # fmt: skip
 
     metre = unit * look.height
-    part("head", point(0, 0.22, -0.06), point(0, -0.62, 0.2), (0.78, 0.36), _face_paint(look, metre), (_HEAD_WIDTH, 1, 1))
-    shade = tuple(0.94 * channel for channel in look.skin)
+    part(
+        "head", point(0, 0.22, -0.06), point(0, -0.62, 0.2), (0.78, 0.36), _face_paint(look, metre), (_HEAD_WIDTH, 1, 1)
+    )
+    shade = (0.94 * look.skin[0], 0.94 * look.skin[1], 0.94 * look.skin[2])
     part("nose", point(0, 0.02, 0.66), point(0, -0.19, 0.75), (0.08, 0.105), look.skin)
     for x in (-0.09, 0.09):
-        part("nose", point(x, -0.22, 0.67), point(x, -0.22, 0.67), (0.08, 0.08), shade)  # type: ignore[arg-type]
+        part("nose", point(x, -0.22, 0.67), point(x, -0.22, 0.67), (0.08, 0.08), shade)
     for sign in (1, -1):
-        part("ear", point(sign * 0.67, 0.1, -0.08), point(sign * 0.64, -0.1, -0.02), (0.17, 0.12), shade, (0.45, 1, 0.8))  # type: ignore[arg-type]
+        part(
+            "ear", point(sign * 0.67, 0.1, -0.08), point(sign * 0.64, -0.1, -0.02), (0.17, 0.12), shade, (0.45, 1, 0.8)
+        )
     _add_hair(look, part, point, metre)
 
 
@@ -522,7 +549,9 @@ def _face_paint(look: Look, unit: float) -> Paint:
     return paint
 
 
-def _add_hair(look: Look, part: Callable[..., None], point: Callable[[float, float, float], Array], unit: float) -> None:
+def _add_hair(
+    look: Look, part: Callable[..., None], point: Callable[[float, float, float], Array], unit: float
+) -> None:
     """Hair or a cap around the skull; the face is left free."""
     style, hair = look.hair_style, look.hair
     if style == "bald":
@@ -536,14 +565,30 @@ def _add_hair(look: Look, part: Callable[..., None], point: Callable[[float, flo
 
     skull = point(0, 0.22, -0.06)
     if style == "cap":
-        part("hair", skull, skull, (0.81, 0.81), hair, (_HEAD_WIDTH, 1, 1), keep=lambda x, y, z: (z < 0.1 * unit) & (y > -0.42 * unit))
+        part(
+            "hair",
+            skull,
+            skull,
+            (0.81, 0.81),
+            hair,
+            (_HEAD_WIDTH, 1, 1),
+            keep=lambda x, y, z: (z < 0.1 * unit) & (y > -0.42 * unit),
+        )
         brim_height = 0.2 * unit
         part("hair", skull, skull, (0.86, 0.86), look.accent, (_HEAD_WIDTH, 1, 1), keep=lambda x, y, z: y > brim_height)
         part("hair", point(0, 0.5, 0.55), point(0, 0.44, 0.95), (0.42, 0.36), look.accent, (1.25, 0.16, 1))
         return
     if style == "afro":
         part("hair", point(0, 0.36, -0.42), point(0, 0.36, -0.42), (0.92, 0.92), hair, gloss=0)
-        part("hair", point(0, 0.46, -0.1), point(0, 0.46, -0.1), (0.9, 0.9), hair, keep=lambda x, y, z: y > 0.12 * unit, gloss=0)
+        part(
+            "hair",
+            point(0, 0.46, -0.1),
+            point(0, 0.46, -0.1),
+            (0.9, 0.9),
+            hair,
+            keep=lambda x, y, z: y > 0.12 * unit,
+            gloss=0,
+        )
         return
     part("hair", skull, point(0, 0.2, -0.1), (0.85, 0.85), hair, (_HEAD_WIDTH, 1, 1), keep=hairline, gloss=0.09)
     if style == "bun":
@@ -553,7 +598,15 @@ def _add_hair(look: Look, part: Callable[..., None], point: Callable[[float, flo
     elif style == "long":
         part("hair", point(0, 0.0, -0.3), point(0, -1.05, -0.42), (0.7, 0.5), hair, (1.0, 1, 0.62), gloss=0.09)
         for sign in (1, -1):
-            part("hair", point(sign * 0.58, 0.1, -0.02), point(sign * 0.56, -1.1, 0.0), (0.24, 0.17), hair, (0.7, 1, 1), gloss=0.09)
+            part(
+                "hair",
+                point(sign * 0.58, 0.1, -0.02),
+                point(sign * 0.56, -1.1, 0.0),
+                (0.24, 0.17),
+                hair,
+                (0.7, 1, 1),
+                gloss=0.09,
+            )
 
 
 def _keypoints(builder: _Builder) -> Array:

@@ -91,7 +91,7 @@ def _lay_ground(
 
 
 def _in_perspective(
-    tile: NDArray[np.float32], to_tile: NDArray[np.float64], width: int, step: NDArray[np.float32]
+    tile: NDArray[np.float32], to_tile: NDArray[np.float64], width: int, step: NDArray[np.floating]
 ) -> NDArray[np.float32]:
     """``(rows, width)`` brightness of a tile seen through the homography ``to_tile``.
 
@@ -106,7 +106,7 @@ def _in_perspective(
         lower = to_tile @ np.array([[1, 0, 0], [0, 1, sharp_from], [0, 0, 1]])
         tone[sharp_from:] = _warp(sharp_tile, lower, (width, len(step) - sharp_from))
     if soft_to:
-        small = cv2.resize(sharp_tile, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
+        small = np.asarray(cv2.resize(sharp_tile, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA), np.uint8)
         soft = _warp(small, np.diag([1 / 8, 1 / 8, 1]) @ to_tile, (width, soft_to)).astype(np.float32)
         soft += (float(sharp_tile.mean()) - soft) * np.clip((step[:soft_to, None] - 16) / 60, 0, 1)
         both = slice(sharp_from, soft_to)
@@ -158,28 +158,29 @@ def _grass(rng: np.random.Generator) -> NDArray[np.float32]:
 def _paving(rng: np.random.Generator, slabs: int, joint: float = 0.72) -> NDArray[np.float32]:
     """Square slabs of slightly different brightness with dark joints."""
     each = 1 + 0.06 * rng.uniform(-1, 1, (slabs, slabs)).astype(np.float32)
-    tone = cv2.resize(each, (_TILE, _TILE), interpolation=cv2.INTER_NEAREST)
+    tone = np.asarray(cv2.resize(each, (_TILE, _TILE), interpolation=cv2.INTER_NEAREST), np.float32)
     tone *= 1 + 0.07 * noise(rng, _TILE, _TILE, 9, 2)
     step = _TILE / slabs
     for number in range(slabs + 1):
         at = min(int(number * step), _TILE - 2)
         tone[at : at + 2] *= joint
         tone[:, at : at + 2] *= joint
-    return tone  # type: ignore[return-value]
+    return tone
 
 
 def _planks(rng: np.random.Generator) -> NDArray[np.float32]:
     """Floor boards that run away from the viewer."""
     boards = 16
     width = _TILE // boards
-    tone = 1 + 0.09 * cv2.resize(noise(rng, _TILE, 32, 6, 2), (_TILE, _TILE))
+    grain = cv2.resize(noise(rng, _TILE, 32, 6, 2), (_TILE, _TILE))
+    tone = np.asarray(1 + 0.09 * grain, np.float32)
     for board in range(boards):
         columns = slice(board * width, (board + 1) * width)
         tone[:, columns] *= 1 + 0.11 * rng.uniform(-1, 1)
         seam = int(rng.integers(_TILE - 3))
         tone[seam : seam + 2, columns] *= 0.7
         tone[:, board * width : board * width + 2] *= 0.72
-    return tone  # type: ignore[return-value]
+    return tone
 
 
 def _treeline(rng: np.random.Generator, picture: NDArray[np.float32], camera: Camera, far: Rgb) -> None:
@@ -237,7 +238,7 @@ def _path(rng: np.random.Generator, picture: NDArray[np.float32], camera: Camera
 
 
 def _beach(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
-    picture, low = _sky(rng, camera)
+    picture, _ = _sky(rng, camera)
     tile = 1 + 0.07 * noise(rng, _TILE, _TILE, 5, 2) + 0.06 * noise(rng, _TILE, _TILE, 70, 2)
     _lay_ground(picture, tile, camera, 4.0, _near(rng, (218, 196, 152), 6))
     width, height = camera.size
@@ -280,7 +281,9 @@ def _street(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
 def _lane(picture: NDArray[np.float32], camera: Camera, distance: float) -> None:
     """A dashed white line across the picture, ``distance`` metres away."""
     for start in range(-24, 24, 4):
-        corners = np.array([(start + x, 0, -distance + z) for x, z in ((0, 0.15), (2.2, 0.15), (2.2, -0.15), (0, -0.15))])
+        corners = np.array(
+            [(start + x, 0, -distance + z) for x, z in ((0, 0.15), (2.2, 0.15), (2.2, -0.15), (0, -0.15))]
+        )
         points = np.rint(camera.project(corners) * 16).astype(np.int32)
         cv2.fillConvexPoly(picture, points, (214, 212, 206), cv2.LINE_AA, 4)
 
@@ -288,7 +291,14 @@ def _lane(picture: NDArray[np.float32], camera: Camera, distance: float) -> None
 def _house(rng: np.random.Generator, picture: NDArray[np.float32], x0: int, x1: int, y0: int, y1: int) -> None:
     """A front with rows of windows between columns ``x0``, ``x1`` and rows ``y0``, ``y1``."""
     height, width = picture.shape[:2]
-    palette: tuple[Rgb, ...] = ((178, 110, 86), (206, 192, 166), (156, 164, 172), (196, 152, 110), (222, 216, 206), (120, 132, 146))
+    palette: tuple[Rgb, ...] = (
+        (178, 110, 86),
+        (206, 192, 166),
+        (156, 164, 172),
+        (196, 152, 110),
+        (222, 216, 206),
+        (120, 132, 146),
+    )
     wall = np.array(_near(rng, palette[rng.integers(len(palette))], 7), np.float32)
     left, right, top, bottom = max(x0, 0), min(x1, width), max(y0, 0), min(y1, height)
     if left >= right or top >= bottom:
@@ -315,7 +325,14 @@ def _house(rng: np.random.Generator, picture: NDArray[np.float32], x0: int, x1: 
 
 def _room(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
     width, height = camera.size
-    walls: tuple[Rgb, ...] = ((214, 206, 190), (176, 192, 196), (200, 178, 160), (186, 198, 178), (226, 222, 214), (150, 160, 180))
+    walls: tuple[Rgb, ...] = (
+        (214, 206, 190),
+        (176, 192, 196),
+        (200, 178, 160),
+        (186, 198, 178),
+        (226, 222, 214),
+        (150, 160, 180),
+    )
     wall = np.array(_near(rng, walls[rng.integers(len(walls))], 6), np.float32)
     back = rng.uniform(6.0, 8.0)
     floor = camera.horizon + camera.focal * camera.eye_height / back
@@ -368,7 +385,9 @@ def _wall_thing(
         picture[inner] = hues[0] + (hues[1] - hues[0]) * blend
     elif kind == "window":
         picture[y0:y1, x0:x1] = 240
-        picture[inner] = _gradient(size, [(0, (176, 208, 236)), (0.6 * size[1], (228, 238, 242)), (size[1], (150, 176, 130))])
+        picture[inner] = _gradient(
+            size, [(0, (176, 208, 236)), (0.6 * size[1], (228, 238, 242)), (size[1], (150, 176, 130))]
+        )
         picture[y0:y1, (x0 + x1 - border) // 2 : (x0 + x1 + border) // 2 + 1] = 240
     else:
         picture[y0:y1, x0:x1] = 222
@@ -379,7 +398,12 @@ def _studio(rng: np.random.Generator, camera: Camera) -> NDArray[np.float32]:
     width, height = camera.size
     color = np.array(_near(rng, (168, 172, 180), 30), np.float32)
     floor = camera.horizon + 0.13 * height
-    stops = [(0, color * 0.86), (floor - 0.1 * height, color * 1.04), (floor + 0.08 * height, color * 0.97), (height, color * 1.12)]
+    stops = [
+        (0, color * 0.86),
+        (floor - 0.1 * height, color * 1.04),
+        (floor + 0.08 * height, color * 0.97),
+        (height, color * 1.12),
+    ]
     picture = _gradient(camera.size, [(row, (float(c[0]), float(c[1]), float(c[2]))) for row, c in stops])
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     picture *= (1.05 - 0.16 * (x * x + y * y)).astype(np.float32)[..., None]

@@ -34,7 +34,7 @@ _IDENTITY = np.eye(3)
 _SHIFT = 4
 
 
-def linear(color: Sequence[float]) -> Color:
+def linear(color: Sequence[float] | Array) -> Color:
     """Display colour (0 … 255) to linear light (0 … 1), with a gamma of 2."""
     red, green, blue = (float(channel) / 255 for channel in color)
     return red * red, green * green, blue * blue
@@ -262,7 +262,12 @@ class Canvas:
         """Rows and columns of the samples inside ``bounds`` (x0, y0, x1, y1), or None outside the picture."""
         height, width = self.owner.shape
         left, top, right, bottom = (float(bound) for bound in bounds)
-        x0, y0, x1, y1 = max(int(left), 0), max(int(top), 0), min(math.ceil(right) + 1, width), min(math.ceil(bottom) + 1, height)
+        x0, y0, x1, y1 = (
+            max(int(left), 0),
+            max(int(top), 0),
+            min(math.ceil(right) + 1, width),
+            min(math.ceil(bottom) + 1, height),
+        )
         return (slice(y0, y1), slice(x0, x1)) if x0 < x1 and y0 < y1 else None
 
     def _rasterise_solid(self, index: int) -> None:
@@ -384,12 +389,13 @@ class Canvas:
         return plain, normals
 
     def _occlusion(self, part: tuple[slice, slice]) -> NDArray[np.float32]:
-        """Per pixel of ``part``, a factor that darkens what lies just behind something nearer: less light gets there."""
+        """Per pixel of ``part``, a factor that darkens what lies just behind something nearer."""
         small = self.distance[part][::SUPERSAMPLING, ::SUPERSAMPLING]
         finite = np.isfinite(small)
-        far = np.float32(small[finite].max() if finite.any() else 1.0)
-        small = np.where(finite, small, far)
-        sigma = 0.02 * self.camera.focal / max(float(np.median(small[finite])) if finite.any() else far, 0.5)
+        if not finite.any():
+            return np.ones(small.shape, np.float32)
+        small = np.where(finite, small, small[finite].max())
+        sigma = 0.02 * self.camera.focal / max(float(np.median(small[finite])), 0.5)
         nearer = np.clip(small - cv2.GaussianBlur(small, (0, 0), max(sigma, 0.8)), 0, 0.25)
         return 1 / np.sqrt(1 + np.float32(5.0) * nearer)
 

@@ -19,7 +19,6 @@ from posecore.data.synthetic.painting import (
     Color,
     Face,
     Light,
-    Solid,
     cast_shadows,
     linear,
 )
@@ -106,7 +105,7 @@ def render_scene(
     """Draw a random scene; the same arguments give the same bytes.
 
     Args:
-        seed: Anything that decides by chance follows from it.
+        seed: 0 or more; everything that is left to chance follows from it.
         size: (width, height) of the picture in pixels.
         people: How many; None for 1 to 4.
         place: One of ``PLACES``; None for any.
@@ -114,7 +113,7 @@ def render_scene(
         blur: Blur in pixels; None for none.
 
     Raises:
-        SettingsError: When the size, the place or the number of people is impossible.
+        SettingsError: When the seed, the size, the place or the number of people is impossible.
     """
     return draw_scene(plan_scene(seed, size, people, place=place, noise=noise, blur=blur))
 
@@ -134,8 +133,12 @@ def plan_scene(
     blur: float | None = None,
 ) -> ScenePlan:
     """Decide on everything in a scene; arguments as for :func:`render_scene`."""
+    if seed < 0:
+        raise SettingsError(f"The seed {seed} is negative; choose 0 or more.")
     if min(size) < MIN_SIDE:
-        raise SettingsError(f"A scene of {size[0]} × {size[1]} pixels is too small; each side needs at least {MIN_SIDE}.")
+        raise SettingsError(
+            f"A scene of {size[0]} × {size[1]} pixels is too small; each side needs at least {MIN_SIDE}."
+        )
     if place is not None and place not in PLACES:
         raise SettingsError(f"There is no place {place!r}; choose one of {', '.join(PLACES)}.")
     if people is not None and not 0 <= people <= MAX_PEOPLE:
@@ -237,18 +240,24 @@ def _block_faces(block: Block) -> list[Face]:
             normal = sign * turn[:, axis]
             middle = center + normal * half[axis]
             first, second = (turn[:, other] * half[other] for other in ((axis + 1) % 3, (axis + 2) % 3))
-            corners = np.array([middle + first + second, middle - first + second, middle - first - second, middle + first - second])
+            corners = np.array(
+                [middle + first + second, middle - first + second, middle - first - second, middle + first - second]
+            )
             if (corners[:, 2] < -0.2).all():
                 faces.append(Face(corners, block.color, normal))
     return faces
 
 
-def draw_scene(plan: ScenePlan) -> SyntheticScene:
-    """Draw a plan and measure what is seen of each person; people who cannot be seen at all are left out."""
+def draw_scene(plan: ScenePlan, empty: NDArray[np.uint8] | None = None) -> SyntheticScene:
+    """Draw a plan and measure what is seen of each person; people who cannot be seen at all are left out.
+
+    ``empty`` is the place without people and shadows, ``(height, width, 3)`` uint8 RGB, from :func:`draw_place`; it is
+    drawn when not given.
+    """
     bodies = [build_body(figure) for figure in plan.figures]
     solids = [solid for body in bodies for solid in body.solids]
     faces = [face for block in plan.blocks for face in _block_faces(block)]
-    background = paint_place(plan.place, _stream(plan.seed, 5), plan.camera)
+    background = draw_place(plan) if empty is None else empty
     background = cast_shadows(background, solids, faces, plan.camera, plan.light)
     canvas = Canvas(plan.camera, solids, faces)
     image = _through_lens(canvas.composite(background, plan.light), plan)
@@ -260,6 +269,11 @@ def draw_scene(plan: ScenePlan) -> SyntheticScene:
         if person is not None:
             people.append(person)
     return SyntheticScene(image, tuple(people), plan.seed)
+
+
+def draw_place(plan: ScenePlan) -> NDArray[np.uint8]:
+    """The empty place of a plan."""
+    return paint_place(plan.place, _stream(plan.seed, 5), plan.camera)
 
 
 def _through_lens(image: NDArray[np.uint8], plan: ScenePlan) -> NDArray[np.uint8]:
@@ -292,7 +306,7 @@ def _measure(canvas: Canvas, figure: Figure, body: Body, first: int) -> Syntheti
     return SyntheticPerson(
         keypoints=keypoints.astype(np.float32),
         visibility=_visibility(canvas, figure, body, keypoints, first),
-        box=edges / SUPERSAMPLING - np.float32(0.5),
+        box=(edges / SUPERSAMPLING - 0.5).astype(np.float32),
         area=float(np.count_nonzero(mine)) / SUPERSAMPLING**2,
     )
 
@@ -321,7 +335,13 @@ def _visibility(canvas: Canvas, figure: Figure, body: Body, keypoints: Array, fi
 
 
 #: Titles of sample scenes and the seeds that give them (640 × 480).
-SAMPLE_SEEDS: dict[str, int] = {}
+SAMPLE_SEEDS: dict[str, int] = {
+    "Four people on a beach": 515,
+    "Three people in a street": 155,
+    "Three people in a park": 586,
+    "Three people in a room": 1187,
+    "One person in a gym": 29,
+}
 
 
 def render_clip(
@@ -335,7 +355,7 @@ def render_clip(
     """Frames of people who move smoothly before a still background.
 
     Args:
-        seed: Anything that decides by chance follows from it.
+        seed: 0 or more; everything that is left to chance follows from it.
         size: (width, height) in pixels.
         frames: How many frames.
         fps: Frames per second; it sets how far people move from one frame to the next.
@@ -353,26 +373,26 @@ def render_clip(
     start = int(rng.integers(len(names)))
     actors = [
         _Actor(
-            replace(figure, posture=Posture(), **_stage(plan.camera, number, people)),
+            _on_stage(figure, plan.camera, number, people),
             motion or names[(start + number) % len(names)],
             float(rng.uniform()),
             float(rng.uniform(0.9, 1.1)),
         )
         for number, figure in enumerate(plan.figures)
     ]
+    empty = draw_place(plan)
     for frame in range(frames):
         figures = tuple(actor.at(frame / fps) for actor in actors)
-        scene = draw_scene(replace(plan, figures=figures, blocks=()))
-        yield scene
+        yield draw_scene(replace(plan, figures=figures, blocks=()), empty)
 
 
-def _stage(camera: Camera, number: int, count: int) -> dict[str, float]:
-    """Where in a clip a person stands: in a row that fits into the picture."""
+def _on_stage(figure: Figure, camera: Camera, number: int, count: int) -> Figure:
+    """A person at its place in a clip: in a row that fits into the picture, half facing the viewer."""
     width, height = camera.size
     tall = min(0.62, 1.1 * width / height / max(count, 1))
     distance = camera.focal * 1.75 / (tall * height)
     x = ((number + 0.5) / count - 0.5) * 0.9 * width * distance / camera.focal
-    return {"x": x, "z": -distance, "yaw": 0.0}
+    return replace(figure, posture=Posture(), x=x, z=-distance, yaw=20.0)
 
 
 @dataclass(frozen=True)
