@@ -667,6 +667,7 @@ def test_own_files_that_cannot_be_used(home: Path, tmp_path: Path) -> None:
         "w.onnx": (b"", "unknown ending '.onnx'; posecore reads"),
         "w.pt": (b"nonsense", "w.pt"),
         "half.pt": (good.read_bytes()[:5000], "half.pt is damaged"),
+        "old.pt": (b"\x80\x02\x8a\x0al", "old.pt is damaged"),
         "w.json": (b"{", "cannot be read as JSON"),
         "list.json": (b"[]", "is not a TensorFlow.js weights file"),
         "w.safetensors": (b"12345678", "is damaged or not a safetensors file"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,11 @@ from posecore.zoo.weights import (
     load_weights,
     weights_id,
 )
+
+#: What torch's reader raises on damaged files, as found by trying a few hundred of them.
+_DAMAGE = (
+    RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error,
+)  # fmt: skip
 
 READABLE = (
     "a .safetensors file, a TensorFlow.js model.json or manifest.json with its other files beside it, or a .pt or .pth "
@@ -84,7 +90,7 @@ def _torch_state(path: Path) -> State:
             f"{path} holds Python objects, which posecore does not run, or is damaged; save only the tensors, with "
             "torch.save(network.state_dict(), …) or as safetensors."
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except _DAMAGE as error:
         raise WeightsError(f"{path} is damaged or not a PyTorch file ({error}).") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
