@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,39 +90,39 @@ def load_json(path: Path) -> Any:
 def a_dict(value: Any, what: str) -> dict[str, Any]:
     """``value`` when it is a JSON object."""
     if not isinstance(value, dict):
-        raise EntryError(f"{what} must be an object with named fields, not {_shown(value)}")
+        raise EntryError(f"{what} must be an object with named fields, not {shown(value)}")
     return value
 
 
 def a_list(value: Any, what: str) -> list[Any]:
     """``value`` when it is a JSON array."""
     if not isinstance(value, list):
-        raise EntryError(f"{what} must be a list, not {_shown(value)}")
+        raise EntryError(f"{what} must be a list, not {shown(value)}")
     return value
 
 
 def a_text(value: Any, what: str) -> str:
     """``value`` when it is a text that is not empty."""
     if not isinstance(value, str) or not value.strip():
-        raise EntryError(f"{what} must be a text, not {_shown(value)}")
+        raise EntryError(f"{what} must be a text, not {shown(value)}")
     return value
 
 
 def a_number(value: Any, what: str) -> float:
     """A finite number of believable size; true and false are not numbers."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise EntryError(f"{what} must be a number, not {_shown(value)}")
+        raise EntryError(f"{what} must be a number, not {shown(value)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise EntryError(f"{what} is {value}, not a finite number")
     if abs(value) > MAX_COORDINATE:
-        raise EntryError(f"{what} is {_shown(value)}, more than the {MAX_COORDINATE:g} that can be right")
+        raise EntryError(f"{what} is {shown(value)}, more than the {MAX_COORDINATE:g} that can be right")
     return float(value)
 
 
 def an_id(value: Any, what: str) -> int:
     """A whole number from 0 to 2⁶³ − 1."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
-        raise EntryError(f"{what} must be a whole number from 0, not {_shown(value)}")
+        raise EntryError(f"{what} must be a whole number from 0, not {shown(value)}")
     return value
 
 
@@ -129,15 +130,16 @@ def a_side(value: Any, what: str) -> int:
     """Width or height of a picture in pixels."""
     number = a_number(value, what)
     if number < 1 or number != int(number):
-        raise EntryError(f"{what} must be a whole number of pixels, not {_shown(value)}")
+        raise EntryError(f"{what} must be a whole number of pixels, not {shown(value)}")
     return int(number)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as a message can show it, shortened."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**18:
         return "a number of very many digits"
-    text = repr(value)
+    # Not repr: values may be nested or long without limit.
+    text = reprlib.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
@@ -162,7 +164,7 @@ def inside(name: Any, what: str = "the file name") -> PurePosixPath:
     text = a_text(name, what).replace("\\", "/")
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or not path.parts or ":" in path.parts[0] or "\0" in text:
-        raise EntryError(f"{what} {_shown(name)} leads out of the folder of the data")
+        raise EntryError(f"{what} {shown(name)} leads out of the folder of the data")
     return path
 
 

@@ -35,6 +35,7 @@ from posecore.data.checks import (
     load_json,
     make_person,
     numbers,
+    shown,
     texts,
 )
 from posecore.data.merging import merged
@@ -194,7 +195,8 @@ def _wanted(wanted: str | int, names: Mapping[int, str], skeletons: Mapping[int,
 def _image_folder(path: Path, entries: Sequence[Any]) -> Path:
     """The likeliest folder of the pictures: the first beside the JSON file that holds one of the first few."""
     split = path.stem.rsplit("_", 1)[-1]
-    candidates = [path.parent, path.parent / "images", path.parent.parent / "images", path.parent.parent / split]
+    above = path.parent.parent
+    candidates = [path.parent, path.parent / "images", above / "images", above / split, above]
     for folder in candidates:
         for entry in entries[:20]:
             try:
@@ -297,7 +299,7 @@ def _area(value: Any) -> float:
 
 def _flag(value: Any) -> bool:
     if value not in (0, 1):
-        raise EntryError(f"iscrowd must be 0 or 1, not {value!r:.60}")
+        raise EntryError(f"iscrowd must be 0 or 1, not {shown(value)}")
     return bool(value)
 
 

@@ -1,0 +1,330 @@
+"""Dataloop item JSON: one file per picture.
+
+A pose is an annotation of type ``pose``; its joints are annotations of type ``point`` whose
+``metadata.system.parentId`` is the pose's id and whose label is the joint's name. Visibility is an attribute,
+``visible`` or ``not-visible``. Points without a parent are read too: they belong to the person in whose box they lie,
+else to one person per picture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
+from posecore.data.checks import (
+    EntryError,
+    Problems,
+    a_dict,
+    a_list,
+    a_number,
+    a_side,
+    a_text,
+    as_data_error,
+    counted,
+    inside,
+    load_json,
+    make_person,
+    shown,
+)
+from posecore.data.naming import canonical, skeleton_of
+from posecore.data.pictures import PictureCarrier, PictureMode, find_picture, new_folder, picture_size
+from posecore.errors import DataError
+from posecore.imaging import Region
+from posecore.skeleton import SKELETONS, Skeleton
+
+#: Folders of an export: labels and pictures.
+_LABELS, _PICTURES = "json", "items"
+_VISIBLE, _HIDDEN = "visible", "not-visible"
+#: Where the split of an item is kept when posecore writes it.
+_SPLIT = "split"
+
+
+@dataclass(eq=False)
+class _Point:
+    name: str
+    xy: tuple[float, float]
+    label: Label
+    parent: str | None
+    place: str
+
+
+@dataclass(eq=False)
+class _Item:
+    """One file, with annotations sorted by what they are. Boxes and poses carry their id and parent."""
+
+    path: Path
+    image: AnnotatedImage
+    points: list[_Point] = field(default_factory=list)
+    poses: dict[str, str] = field(default_factory=dict)
+    boxes: list[tuple[str, Region, str | None]] = field(default_factory=list)
+    problems: Problems = field(default_factory=lambda: Problems(Path()))
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_dataloop(
+    path: str | Path, images: str | Path | None = None, *, category: str = "person", pictures: bool = True
+) -> PoseDataset:
+    """Read Dataloop items: a JSON file, or all those in a folder and below.
+
+    The keypoints are the names of the points: a known skeleton where it has them all, else they in order of
+    appearance. A point of a pose without a visibility attribute is *unlabelled*; a point on its own is visible.
+
+    Args:
+        path: File or folder.
+        images: Folder that the items' names are relative to; ``items`` beside the labels or their folder when None.
+        category: Label of boxes that are people. Such a box without points is a person with nothing labelled.
+        pictures: Leave out (and report) items whose picture is missing.
+
+    Raises:
+        DataError: When there is no item or no point in any of them, or the file given cannot be read.
+    """
+    root = Path(path)
+    files = sorted(root.rglob("*.json")) if root.is_dir() else [root]
+    if not files:
+        raise DataError(f"{root} holds no JSON files.")
+    folders = [Path(images)] if images is not None else _picture_folders(root if root.is_dir() else root.parent)
+    everything = Problems(root)
+    items: list[_Item] = []
+    for file in files:
+        problems = Problems(file)
+        try:
+            with as_data_error(file):
+                item = _read_item(file, folders, pictures, len(items), problems)
+            items.append(item)
+        except DataError as error:
+            if file == root:
+                raise
+            problems.note("the file", str(error))
+        everything.found.extend(problems.found)
+    skeleton = _skeleton([point.name for item in items for point in item.points], root)
+    complete = tuple(_with_people(item, skeleton, category, everything) for item in items)
+    return PoseDataset(root.stem, skeleton, complete, tuple(everything.found))
+
+
+def _picture_folders(root: Path) -> list[Path]:
+    return [root, root / _PICTURES, root.parent, root.parent / _PICTURES]
+
+
+def _read_item(file: Path, folders: Sequence[Path], pictures: bool, number: int, problems: Problems) -> _Item:
+    data = a_dict(load_json(file), "the file")
+    name = data.get("filename") or data.get("name")
+    relative = inside(name.lstrip("/") if isinstance(name, str) else name, "filename")
+    path = _find(folders, relative)
+    if path is None and pictures:
+        raise EntryError(f"the picture {relative} is missing in {folders[0]}")
+    path = path or folders[0] / relative
+    system = _system(data)
+    if system.get("width") is None or system.get("height") is None:
+        size = picture_size(path)
+    else:
+        size = a_side(system["width"], "the width"), a_side(system["height"], "the height")
+    user = a_dict(data.get("metadata", {}), "metadata").get("user")
+    split = user.get(_SPLIT) if isinstance(user, dict) else None
+    image = AnnotatedImage(path, size, (), number, (), split if isinstance(split, str) else None)
+    item = _Item(file, image, problems=problems)
+    for position, entry in enumerate(a_list(data.get("annotations"), "annotations")):
+        with problems.skipping(f"annotations[{position}]"):
+            _sort_in(item, a_dict(entry, "an annotation"), f"annotations[{position}]")
+    return item
+
+
+def _find(folders: Sequence[Path], name: PurePosixPath) -> Path | None:
+    return next((found for folder in folders if (found := find_picture(folder, [name]))), None)
+
+
+def _system(entry: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = a_dict(entry.get("metadata") or {}, "metadata")
+    return a_dict(metadata.get("system") or {}, "metadata.system")
+
+
+def _sort_in(item: _Item, entry: dict[str, Any], place: str) -> None:
+    kind = entry.get("type")
+    parent = _system(entry).get("parentId")
+    parent = parent if isinstance(parent, str) and parent else None
+    if kind == "pose":
+        item.poses[a_text(entry.get("id"), "the id of a pose")] = a_text(entry.get("label"), "the label")
+    elif kind == "point":
+        name = a_text(entry.get("label"), "the label")
+        xy = _position(entry.get("coordinates"))
+        label = _visibility(entry.get("attributes")) if parent else Label.VISIBLE
+        item.points.append(_Point(name, xy, label, parent, place))
+    elif kind == "box":
+        item.boxes.append((a_text(entry.get("label"), "the label"), _box(entry.get("coordinates")), parent))
+
+
+def _position(value: Any) -> tuple[float, float]:
+    point = a_dict(value, "coordinates")
+    return a_number(point.get("x"), "x"), a_number(point.get("y"), "y")
+
+
+def _box(value: Any) -> Region:
+    corners = [_position(corner) for corner in a_list(value, "coordinates")]
+    if len(corners) != 2:
+        raise EntryError(f"a box must have two corners, not {len(corners)}")
+    (xa, ya), (xb, yb) = corners
+    if xa == xb or ya == yb:
+        raise EntryError("a box must be wider and higher than 0")
+    return min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)
+
+
+def _visibility(attributes: Any) -> Label:
+    """Visibility from a list of words or from named values."""
+    if attributes is None:
+        return Label.UNLABELLED
+    words = list(attributes.values()) if isinstance(attributes, dict) else attributes
+    if not isinstance(words, list):
+        raise EntryError(f"attributes must be a list or named values, not {shown(attributes)}")
+    if _HIDDEN in words:
+        return Label.HIDDEN
+    return Label.VISIBLE if _VISIBLE in words else Label.UNLABELLED
+
+
+def _skeleton(names: Sequence[str], root: Path) -> Skeleton:
+    """The known skeleton that has all the names (exactly, if one does), else the names in order of appearance."""
+    seen = list(dict.fromkeys(names))
+    if not seen:
+        raise DataError(f"{root} has neither poses nor points.")
+    spelled = {canonical(name) for name in seen}
+    fitting = [skeleton for skeleton in SKELETONS.values() if spelled <= set(skeleton.keypoints)]
+    if fitting and len(spelled) == len(seen):
+        return next((skeleton for skeleton in fitting if len(skeleton) == len(seen)), fitting[0])
+    return skeleton_of(root.stem, seen)
+
+
+def _with_people(item: _Item, skeleton: Skeleton, category: str, everything: Problems) -> AnnotatedImage:
+    """The picture with its people: from poses, then from single points, then from boxes alone."""
+    problems = Problems(item.path)
+    groups: dict[str, list[_Point]] = {pose: [] for pose in item.poses}
+    boxes = {parent: box for _, box, parent in item.boxes if parent in item.poses}
+    free_boxes = {
+        f"box {number}": box
+        for number, (label, box, parent) in enumerate(item.boxes)
+        if label == category and parent is None
+    }
+    for point in item.points:
+        if point.parent is not None and point.parent not in item.poses:
+            problems.note(point.place, f"there is no pose {shown(point.parent)} that the point could belong to")
+            continue
+        owner = point.parent or _box_around(point, free_boxes) or "no box"
+        groups.setdefault(owner, []).append(point)
+    boxes |= free_boxes
+    people = []
+    for owner in dict.fromkeys([*groups, *boxes]):
+        with problems.skipping(f"pose {owner}" if owner in item.poses else owner):
+            xy, labels = _joints(groups.get(owner, []), skeleton, problems)
+            label = item.poses.get(owner, category)
+            people.append(make_person(xy, labels, boxes.get(owner), category=label))
+    for name, count in Counter(label for label, _, parent in item.boxes if label != category and not parent).items():
+        problems.note(f"label {name!r}", f"{counted(count, 'box', 'boxes')} skipped: not a {category}")
+    everything.found.extend(problems.found)
+    image = item.image
+    return AnnotatedImage(image.path, image.size, tuple(people), image.image_id, (), image.split)
+
+
+def _box_around(point: _Point, boxes: Mapping[str, Region]) -> str | None:
+    """Name of the smallest box that a point lies in."""
+    x, y = point.xy
+    around = [
+        ((x1 - x0) * (y1 - y0), name) for name, (x0, y0, x1, y1) in boxes.items() if x0 <= x <= x1 and y0 <= y <= y1
+    ]
+    return min(around)[1] if around else None
+
+
+def _joints(points: Iterable[_Point], skeleton: Skeleton, problems: Problems) -> tuple[Any, Any]:
+    xy = np.full((len(skeleton), 2), np.nan)
+    labels = np.zeros(len(skeleton), np.uint8)
+    taken = set()
+    for point in points:
+        name = point.name if point.name in skeleton.keypoints else canonical(point.name)
+        index = skeleton.index(name)
+        if index in taken:
+            problems.note(point.place, f"the person has a point {point.name!r} already")
+            continue
+        taken.add(index)
+        labels[index] = point.label
+        if point.label != Label.UNLABELLED:
+            xy[index] = point.xy
+    return xy, labels
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def write_dataloop(
+    dataset: PoseDataset,
+    folder: str | Path,
+    pictures: PictureMode = "copy",
+    quality: int = 90,
+    advance: Callable[[], object] = lambda: None,
+) -> Path:
+    """Write a set as Dataloop items: labels in ``json/``, pictures in ``items/``.
+
+    Dataloop has no crowds (they are left out), no ignore regions, no areas and no absent keypoints (they become
+    unlabelled). Lines between keypoints are kept in Dataloop's own recipe, not in items. See
+    :func:`posecore.data.coco.write_coco` for the arguments.
+    """
+    root = new_folder(Path(folder))
+    carrier = PictureCarrier(pictures, quality)
+    (root / _LABELS).mkdir()
+    for image in dataset:
+        target = carrier.bring(image.path, root / _PICTURES)
+        entry = _item_entry(image, target.name, dataset.skeleton)
+        (root / _LABELS / f"{target.stem}.json").write_text(json.dumps(entry, allow_nan=False, indent=1), "utf-8")
+        advance()
+    return root
+
+
+def _item_entry(image: AnnotatedImage, name: str, skeleton: Skeleton) -> dict[str, Any]:
+    annotations: list[dict[str, Any]] = []
+    for person in image.people:
+        if not person.crowd:
+            annotations.extend(_annotations_of(person, f"{image.image_id:012x}{len(annotations):012x}", skeleton))
+    metadata: dict[str, Any] = {"system": {"width": image.size[0], "height": image.size[1]}}
+    if image.split:
+        metadata["user"] = {_SPLIT: image.split}
+    return {
+        "id": f"{image.image_id:024x}",
+        "filename": f"/{_PICTURES}/{name}",
+        "name": name,
+        "type": "file",
+        "metadata": metadata,
+        "annotations": annotations,
+        "annotationsCount": len(annotations),
+    }
+
+
+def _annotations_of(person: Person, number: str, skeleton: Skeleton) -> Iterable[dict[str, Any]]:
+    """A pose, its box, and a point for every joint; unlabelled joints are points without visibility."""
+    x0, y0, x1, y1 = person.box
+    child = {"system": {"parentId": number}}
+    coordinates = {"templateId": skeleton.name, "instanceId": number}
+    yield {"id": number, "type": "pose", "label": person.category, "attributes": [], "coordinates": coordinates}
+    corners = [{"x": float(x), "y": float(y), "z": 0} for x, y in ((x0, y0), (x1, y1))]
+    yield {
+        "id": f"{number}-box",
+        "type": "box",
+        "label": person.category,
+        "attributes": [],
+        "coordinates": corners,
+        "metadata": child,
+    }
+    words = {Label.VISIBLE: [_VISIBLE], Label.HIDDEN: [_HIDDEN]}
+    for index, name in enumerate(skeleton.keypoints):
+        x, y = person.keypoints[index] if person.labelled[index] else (0.0, 0.0)
+        yield {
+            "id": f"{number}-{index}",
+            "type": "point",
+            "label": name,
+            "attributes": words.get(Label(int(person.labels[index])), []),
+            "coordinates": {"x": float(x), "y": float(y), "z": 0},
+            "metadata": child,
+        }
