@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from posecore.cli.console import counting_progress, errors, output
@@ -47,7 +48,7 @@ def evaluate(
             loaded, dataset, protocol, settings, limit=limit, advance=lambda: progress.advance(task)
         )
     for problem in (*dataset.problems, *evaluation.problems):
-        errors.print(f"[yellow]skipped:[/yellow] {problem}", soft_wrap=True, highlight=False)
+        errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(evaluation.to_dict(), indent=2) + "\n", "utf-8")

@@ -1,0 +1,387 @@
+"""Commands about labelled pictures: look at them, convert, split, crop, make and fetch them, and propose labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from posecore.cli.console import counting_progress, errors, output
+from posecore.cli.settings import settings_options
+from posecore.data.annotations import Label, PoseDataset
+from posecore.data.coco import write_coco_json
+from posecore.data.crops import crop_people
+from posecore.data.detect import WRITERS, Format, open_dataset
+from posecore.data.download import COCO_URL
+from posecore.data.download import fetch_coco as fetch
+from posecore.data.operations import Filters, filtered, mapped, renamed, split_by_ratio
+from posecore.data.pictures import PictureMode, new_folder
+from posecore.data.proposals import propose_ignore, propose_labels, unlabelled
+from posecore.data.synthetic import write_dataset
+from posecore.data.verify import verify_pictures
+from posecore.errors import DataError
+from posecore.skeleton import SKELETONS
+from posecore.zoo import load_model
+
+app = typer.Typer(help="Labelled pictures: inspect, convert, split, crop, synthesize, fetch.", no_args_is_help=True)
+
+Source = Annotated[
+    Path, typer.Argument(help="COCO or Dataloop JSON, data.yaml, a folder of labelled pictures, or a zip of one.")
+]
+Target = Annotated[Path, typer.Argument(help="A new or empty folder.")]
+Images = Annotated[
+    Path | None, typer.Option(help="Folder that the labels' file names are relative to; else looked for.")
+]
+InputFormat = Annotated[
+    Format | None, typer.Option("--from", help="Format of what is read.", show_default="found out by itself")
+]
+OutputFormat = Annotated[Format, typer.Option("--to", help="Format that is written.")]
+Pictures = Annotated[
+    PictureMode, typer.Option(help="Copy pictures, link to them, or save them anew as JPEG (reencode).")
+]
+Quality = Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of pictures that are saved anew.")]
+
+#: Problems that are listed one by one; the rest is counted.
+_LISTED = 20
+
+
+def _report(dataset: PoseDataset) -> None:
+    """Say what was skipped."""
+    for problem in dataset.problems[:_LISTED]:
+        errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
+    more = len(dataset.problems) - _LISTED
+    if more > 0:
+        errors.print(f"[yellow]skipped:[/yellow] {more} more; “posecore data inspect --problems N” lists them.")
+
+
+@contextmanager
+def _counting(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar; yields what to call after every step."""
+    with counting_progress() as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda: progress.advance(task)
+
+
+@app.command()
+def inspect(
+    path: Source,
+    images: Images = None,
+    source_format: InputFormat = None,
+    problems: Annotated[int, typer.Option(min=0, help="How many problems to list.")] = _LISTED,
+    check: Annotated[
+        bool, typer.Option("--check", help="Open every picture: is it whole, and of the size the labels say?")
+    ] = False,
+    without_pictures: Annotated[
+        bool, typer.Option("--without-pictures", help="Look at the labels alone; pictures need not be there.")
+    ] = False,
+) -> None:
+    """Show what a set of labelled pictures holds, and what in it cannot be used. Exit code 1 if there is such."""
+    dataset = open_dataset(path, source_format, images, pictures=not without_pictures)
+    found = list(dataset.problems)
+    if check and not without_pictures:
+        with _counting("Pictures", len(dataset)) as advance:
+            found.extend(verify_pictures(dataset, advance))
+    output.print(_overview(dataset))
+    output.print(_keypoints(dataset))
+    for problem in found[:problems]:
+        errors.print(f"[yellow]problem:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
+    if len(found) > problems:
+        errors.print(f"{len(found) - problems} more problems; --problems {len(found)} lists them all.")
+    if found:
+        raise typer.Exit(1)
+
+
+def _overview(dataset: PoseDataset) -> Table:
+    people = [person for image in dataset for person in image.people]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    splits = Counter(image.split or "none" for image in dataset)
+    classes = Counter(person.category for person in people)
+    skeleton = dataset.skeleton
+    rows = {
+        "Name": dataset.name,
+        "Pictures": f"{len(dataset)} ({sum(not image.people for image in dataset)} with nobody on them)",
+        "People": f"{dataset.people}, and {sum(person.crowd for person in people)} crowds",
+        "Without labelled keypoints": str(sum(not person.labelled.any() for person in people)),
+        "Ignore regions": str(sum(len(image.ignore) for image in dataset)),
+        "Splits": ", ".join(f"{name} {count}" for name, count in sorted(splits.items())),
+        "Classes": ", ".join(f"{name} {count}" for name, count in classes.most_common(10)),
+        "Skeleton": f"{skeleton.name}: {len(skeleton)} keypoints, {len(skeleton.edges)} lines, "
+        f"{len(skeleton.flip_pairs)} left/right pairs",
+        "Problems": str(len(dataset.problems)),
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _keypoints(dataset: PoseDataset) -> Table:
+    """How often every keypoint has each label."""
+    table = Table(box=None, pad_edge=False)
+    columns = (Label.VISIBLE, Label.HIDDEN, Label.UNLABELLED, Label.ABSENT)
+    table.add_column("Keypoint")
+    for label in columns:
+        table.add_column(label.name.capitalize(), justify="right")
+    labels = [person.labels for image in dataset for person in image.people]
+    stacked = np.array(labels, np.uint8).reshape(-1, len(dataset.skeleton))
+    for index, name in enumerate(dataset.skeleton.keypoints):
+        table.add_row(name, *(str(int((stacked[:, index] == label).sum())) for label in columns))
+    return table
+
+
+@app.command()
+def convert(
+    path: Source,
+    target: Target,
+    target_format: OutputFormat = "coco",
+    images: Images = None,
+    source_format: InputFormat = None,
+    pictures: Pictures = "copy",
+    quality: Quality = 90,
+    skeleton: Annotated[
+        str | None, typer.Option(help=f"Map onto this skeleton: {', '.join(SKELETONS)}.", show_default=False)
+    ] = None,
+    rename: Annotated[
+        list[str] | None, typer.Option(help="Rename a keypoint first: OLD=NEW. May be given many times.")
+    ] = None,
+    category: Annotated[list[str] | None, typer.Option(help="Keep this class only. May be given many times.")] = None,
+    min_keypoints: Annotated[int, typer.Option(min=0, help="Fewest labelled keypoints of a person.")] = 0,
+    min_visible: Annotated[int, typer.Option(min=0, help="Fewest visible keypoints of a person.")] = 0,
+    min_area: Annotated[float, typer.Option(min=0, help="Smallest box of a person in square pixels.")] = 0.0,
+    drop_crowds: Annotated[bool, typer.Option("--drop-crowds", help="Leave out crowds.")] = False,
+    drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out pictures with nobody on them.")] = False,
+) -> None:
+    """Write a set in another format, filtered and mapped to another skeleton on the way."""
+    dataset = open_dataset(path, source_format, images)
+    _report(dataset)
+    filters = Filters(
+        crowds=not drop_crowds,
+        keypoints=min_keypoints,
+        visible=min_visible,
+        box_area=min_area,
+        categories=category or None,
+        drop_empty=drop_empty,
+    )
+    dataset = filtered(dataset, filters)
+    dataset = renamed(dataset, dict(_renaming(text) for text in rename or ()))
+    if skeleton is not None:
+        if skeleton not in SKELETONS:
+            raise typer.BadParameter(f"{skeleton!r} is none of {', '.join(SKELETONS)}.", param_hint="--skeleton")
+        dataset = mapped(dataset, SKELETONS[skeleton])
+    _write(dataset, target, target_format, pictures, quality)
+
+
+def _renaming(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not (old and equals and new):
+        raise typer.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--rename")
+    return old, new
+
+
+def _write(dataset: PoseDataset, target: Path, target_format: Format, pictures: PictureMode, quality: int) -> None:
+    with _counting("Pictures", len(dataset)) as advance:
+        WRITERS[target_format](dataset, target, pictures, quality, advance)
+    for loss in _losses(dataset, target_format):
+        errors.print(f"[yellow]note:[/yellow] {loss}")
+    output.print(f"{target}: {len(dataset)} pictures, {dataset.people} people ({target_format}).", soft_wrap=True)
+
+
+def _losses(dataset: PoseDataset, target_format: Format) -> Iterator[str]:
+    """What the format cannot hold and this set has."""
+    people = [person for image in dataset for person in image.people]
+    if target_format in ("coco", "roboflow"):
+        return
+    crowds = sum(person.crowd for person in people)
+    if crowds:
+        yield f"{crowds} crowds were left out: {target_format} has none."
+    if any(image.ignore for image in dataset):
+        yield f"Ignore regions were left out: {target_format} has none."
+    if any((person.labels == Label.ABSENT).any() for person in people):
+        yield f"Absent keypoints became unlabelled: {target_format} cannot tell them apart."
+
+
+@app.command()
+def split(
+    path: Source,
+    target: Target,
+    target_format: OutputFormat = "coco",
+    ratio: Annotated[
+        list[str] | None, typer.Option(help="A part and its share, for example train=0.8. May be given many times.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed splits the same pictures the same way.")] = 0,
+    images: Images = None,
+    source_format: InputFormat = None,
+    pictures: Pictures = "copy",
+    quality: Quality = 90,
+) -> None:
+    """Split a set at random, by default train 0.8 and val 0.2; parts are named train, val and test."""
+    shares = dict(_share(text) for text in ratio) if ratio else None
+    dataset = open_dataset(path, source_format, images)
+    _report(dataset)
+    parts = split_by_ratio(dataset, shares, seed)
+    output.print(", ".join(f"{name}: {len(part)}" for name, part in parts.items()))
+    together = tuple(image for part in parts.values() for image in part)
+    _write(replace(dataset, images=together), target, target_format, pictures, quality)
+
+
+def _share(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    if name not in ("train", "val", "test"):
+        raise typer.BadParameter(f"{text!r} does not name train, val or test.", param_hint="--ratio")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not NAME=NUMBER.", param_hint="--ratio") from None
+
+
+@app.command()
+def crop(
+    path: Source,
+    target: Target,
+    expand: Annotated[
+        float, typer.Option(min=0.5, max=10, help="Size of the crop relative to the person's box.")
+    ] = 1.25,
+    square: Annotated[bool, typer.Option("--square", help="As wide as high, where the picture reaches.")] = False,
+    min_keypoints: Annotated[int, typer.Option(min=0, help="Fewest labelled keypoints of a person.")] = 1,
+    quality: Quality = 95,
+    images: Images = None,
+    source_format: InputFormat = None,
+) -> None:
+    """Cut every person out as a picture of their own (written as COCO)."""
+    dataset = open_dataset(path, source_format, images)
+    _report(dataset)
+    kept = filtered(dataset, Filters(keypoints=min_keypoints, drop_empty=True))
+    folder = new_folder(target)
+    with _counting("Pictures", len(kept)) as advance:
+        crops = crop_people(replace(kept, problems=()), folder / "images", expand, square, quality, advance)
+    write_coco_json(crops, folder / "annotations.json")
+    _report(crops)
+    output.print(f"{target}: {len(crops)} crops of {len(kept)} pictures.", soft_wrap=True)
+
+
+@app.command()
+def synthesize(
+    target: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    count: Annotated[int, typer.Option(min=1, help="Number of pictures.")] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same pictures.")] = 0,
+    width: Annotated[int, typer.Option(min=64, max=4096, help="Width of the pictures in pixels.")] = 640,
+    height: Annotated[int, typer.Option(min=64, max=4096, help="Height of the pictures in pixels.")] = 480,
+    people: Annotated[
+        int | None, typer.Option(min=0, max=20, help="People on every picture.", show_default="1 to 4")
+    ] = None,
+) -> None:
+    """Draw pictures of synthetic people with exact keypoints (COCO format)."""
+    with _counting("Pictures", count) as advance:
+        path = write_dataset(target, count, seed, (width, height), people, lambda done, total: advance())
+    output.print(f"{path}: {count} pictures.", soft_wrap=True)
+
+
+@app.command("fetch-coco")
+def fetch_coco(
+    target: Annotated[Path, typer.Argument(help="Folder to fetch into.")],
+    subset: Annotated[Literal["val", "train"], typer.Option(help="val: 0.8 GB of pictures; train: 18 GB.")] = "val",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many pictures that have labelled people.")
+    ] = None,
+    base_url: Annotated[str, typer.Option(help="Server to fetch from.")] = COCO_URL,
+) -> None:
+    """Download COCO 2017 from its publisher. Run it again after a break: it goes on where it stopped."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(name: str, done: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name)
+            progress.update(tasks[name], completed=done, total=total)
+
+        labels, folder = fetch(target, subset, limit, base_url.rstrip("/"), show)
+    output.print(f"Labels: {labels}\nPictures: {folder}", soft_wrap=True)
+
+
+Model = Annotated[str, typer.Option(help="Name of the model, as listed by “posecore models”.")]
+JsonFile = Annotated[Path, typer.Argument(help="COCO JSON to write.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")]
+
+
+@settings_options
+def ignore(
+    path: Source,
+    target: JsonFile,
+    model: Model,
+    images: Images = None,
+    source_format: InputFormat = None,
+    fewest: Annotated[int, typer.Option(min=1, help="Joints outside all labelled people that make a region.")] = 3,
+    device: Device = "auto",
+    *,
+    settings: dict[str, Any],
+) -> None:
+    """Mark regions where a model sees joints and no label stands, so that training and measures pass over them."""
+    dataset = open_dataset(path, source_format, images)
+    _report(dataset)
+    before = sum(len(image.ignore) for image in dataset)
+    with _counting("Pictures", len(dataset)) as advance:
+        marked = propose_ignore(
+            load_model(model, device=device), replace(dataset, problems=()), settings, fewest=fewest, advance=advance
+        )
+    _report(marked)
+    _write_labels(marked, target, images or path)
+    regions = sum(len(image.ignore) for image in marked) - before
+    output.print(f"{target}: {regions} new ignore regions on {len(marked)} pictures.", soft_wrap=True)
+
+
+@settings_options
+def prelabel(
+    path: Annotated[Path, typer.Argument(help="A folder of pictures, or labelled pictures of any format.")],
+    target: JsonFile,
+    model: Model,
+    images: Images = None,
+    fewest: Annotated[int, typer.Option(min=1, help="Joints a proposed person must have.")] = 5,
+    device: Device = "auto",
+    *,
+    settings: dict[str, Any],
+) -> None:
+    """Propose labels: people that a model sees where nobody is labelled yet. Look them over before training."""
+    loaded = load_model(model, device=device)
+    try:
+        dataset = open_dataset(path, None, images)
+    except DataError:
+        if not path.is_dir():
+            raise
+        dataset = unlabelled(path, loaded)
+    _report(dataset)
+    before = dataset.people
+    with _counting("Pictures", len(dataset)) as advance:
+        proposed = propose_labels(loaded, replace(dataset, problems=()), settings, fewest=fewest, advance=advance)
+    _report(proposed)
+    _write_labels(proposed, target, images or path)
+    output.print(f"{target}: {proposed.people - before} proposed people on {len(proposed)} pictures.", soft_wrap=True)
+
+
+app.command("ignore")(ignore)
+app.command("prelabel")(prelabel)
+
+
+def _write_labels(dataset: PoseDataset, target: Path, near: Path) -> None:
+    """Labels alone, with file names relative to the folder that all the pictures lie in."""
+    folder = _common_folder(dataset, near)
+    names = {image.image_id: image.path.resolve().relative_to(folder).as_posix() for image in dataset}
+    write_coco_json(dataset, target, names)
+    output.print(f"Pictures: {folder}", soft_wrap=True)
+
+
+def _common_folder(dataset: PoseDataset, near: Path) -> Path:
+    """The folder given when all pictures are in it, else the closest one that is above them all."""
+    parents = [image.path.resolve().parent for image in dataset]
+    candidates = [near.resolve(), *((parents[0], *parents[0].parents) if parents else ())]
+    return next(
+        folder for folder in candidates if all(folder == parent or folder in parent.parents for parent in parents)
+    )

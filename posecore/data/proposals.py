@@ -1,0 +1,187 @@
+"""Labels that a model proposes: regions that look unlabelled, and people to start labelling from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
+from posecore.data.checks import EntryError, make_person
+from posecore.data.pictures import picture_size, pictures_in
+from posecore.errors import DataError, ImageError
+from posecore.imaging import Region, read_image
+from posecore.model import PoseModel
+from posecore.poses import Poses
+
+#: Pictures that go through the network together.
+_BATCH = 8
+#: A labelled person's box is widened by this part of its longer side before joints are looked for in it.
+_AROUND = 0.1
+#: Room around the joints that a proposal is made from, relative to their extent: hands, feet and hair lie outside.
+_MARGIN = 0.15
+
+
+def propose_ignore(
+    model: PoseModel,
+    dataset: PoseDataset,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    fewest: int = 3,
+    advance: Callable[[], object] = lambda: None,
+) -> PoseDataset:
+    """Mark regions where a model sees joints and nobody is labelled.
+
+    A joint counts as unexplained when it lies in no labelled person's box and in no ignore region. A pose with at least
+    ``fewest`` of them gives a region: the box around them, a little widened.
+
+    Args:
+        model: A model that is better than the labels are complete.
+        dataset: The set.
+        settings: Network and decode settings; ``keypoint_threshold`` says which joints count.
+        fewest: Unexplained joints that make a region.
+        advance: Called after every picture.
+
+    Returns:
+        The set with more ignore regions; pictures that cannot be read keep theirs and are among its ``problems``.
+    """
+    problems = list(dataset.problems)
+    images = []
+    for image, poses in _posed(model, dataset.images, settings, problems, advance):
+        explained = [_widened(person.box, _AROUND) for person in image.people] + list(image.ignore)
+        regions = [] if poses is None else _unexplained(poses, explained, fewest)
+        images.append(replace(image, ignore=(*image.ignore, *regions)))
+    return replace(dataset, images=tuple(images), problems=tuple(problems))
+
+
+def _unexplained(poses: Poses, explained: Sequence[Region], fewest: int) -> list[Region]:
+    regions = []
+    for keypoints, present in zip(poses.keypoints, poses.present, strict=True):
+        left = keypoints[present]
+        for x0, y0, x1, y1 in explained:
+            inside = (left[:, 0] >= x0) & (left[:, 0] <= x1) & (left[:, 1] >= y0) & (left[:, 1] <= y1)
+            left = left[~inside]
+        if len(left) >= fewest:
+            regions.append(_clipped(_around(left), poses.image_size))
+    return [region for region in regions if region is not None]
+
+
+def propose_labels(
+    model: PoseModel,
+    dataset: PoseDataset,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    fewest: int = 5,
+    advance: Callable[[], object] = lambda: None,
+) -> PoseDataset:
+    """Add people that a model sees where nobody is labelled.
+
+    Joints that reach ``keypoint_threshold`` become visible, the others are left unlabelled.
+
+    Args:
+        model: The model.
+        dataset: Labelled pictures, or :func:`unlabelled` ones.
+        settings: Network and decode settings; a higher ``pose_threshold`` proposes fewer, surer people.
+        fewest: Joints a person must have.
+        advance: Called after every picture.
+
+    Returns:
+        The set with more people, in the same skeleton.
+
+    Raises:
+        DataError: When the set's keypoints are not the model's.
+    """
+    if dataset.skeleton.keypoints != model.skeleton.keypoints:
+        raise DataError(
+            f"{model.name} proposes {model.skeleton.name!r}, but {dataset.name} is labelled as "
+            f"{dataset.skeleton.name!r}; map the set onto the model's skeleton first."
+        )
+    problems = list(dataset.problems)
+    images = []
+    for image, poses in _posed(model, dataset.images, settings, problems, advance):
+        boxes = [person.box for person in image.people] + list(image.ignore)
+        people = [] if poses is None else list(_new_people(poses, boxes, fewest))
+        images.append(replace(image, people=(*image.people, *people)))
+    return replace(dataset, images=tuple(images), problems=tuple(problems))
+
+
+def _new_people(poses: Poses, boxes: Sequence[Region], fewest: int) -> Iterator[Person]:
+    for keypoints, present in zip(poses.keypoints, poses.present, strict=True):
+        seen = keypoints[present]
+        if len(seen) < fewest:
+            continue
+        box = _clipped(_around(seen), poses.image_size)
+        if box is None or any(_overlap(box, other) > 0.5 for other in boxes):
+            continue
+        yield make_person(keypoints, np.where(present, Label.VISIBLE, Label.UNLABELLED).astype(np.uint8), box)
+
+
+def unlabelled(folder: str | Path, model: PoseModel) -> PoseDataset:
+    """The pictures of a folder and those below, with nobody labelled, in a model's skeleton.
+
+    Raises:
+        DataError: When there are none.
+    """
+    root = Path(folder)
+    images: list[AnnotatedImage] = []
+    problems = []
+    for path in pictures_in(root):
+        try:
+            images.append(AnnotatedImage(path, picture_size(path), (), len(images)))
+        except EntryError as error:
+            problems.append(Problem(path, "the picture", str(error)))
+    if not images:
+        raise DataError(f"{root} holds no pictures that can be read.")
+    return PoseDataset(root.name, model.skeleton, tuple(images), tuple(problems))
+
+
+def _posed(
+    model: PoseModel,
+    images: Iterable[AnnotatedImage],
+    settings: Mapping[str, Any] | None,
+    problems: list[Problem],
+    advance: Callable[[], object],
+) -> Iterator[tuple[AnnotatedImage, Poses | None]]:
+    """Every picture with the model's poses, or None when it cannot be read."""
+    network, decode = model.split_settings(settings or {})
+    waiting = iter(images)
+    while some := list(islice(waiting, _BATCH)):
+        pictures = {}
+        for position, image in enumerate(some):
+            try:
+                pictures[position] = read_image(image.path)
+            except (ImageError, OSError) as error:
+                problems.append(Problem(image.path, f"image {image.image_id}", str(error)))
+        found = model.fields(list(pictures.values()), **network) if pictures else []
+        poses = {place: model.decode(fields, **decode) for place, fields in zip(pictures, found, strict=True)}
+        for position, image in enumerate(some):
+            advance()
+            yield image, poses.get(position)
+
+
+def _around(points: NDArray[np.floating]) -> Region:
+    low, high = points.min(0), points.max(0)
+    return _widened((float(low[0]), float(low[1]), float(high[0]), float(high[1])), _MARGIN)
+
+
+def _widened(box: Region, part: float) -> Region:
+    extra = part * max(box[2] - box[0], box[3] - box[1])
+    return box[0] - extra, box[1] - extra, box[2] + extra, box[3] + extra
+
+
+def _clipped(region: Region, image_size: tuple[int, int]) -> Region | None:
+    x0, y0 = max(region[0], 0.0), max(region[1], 0.0)
+    x1, y1 = min(region[2], float(image_size[0])), min(region[3], float(image_size[1]))
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def _overlap(a: Region, b: Region) -> float:
+    """Shared area as a part of the smaller region."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+    return max(width, 0.0) * max(height, 0.0) / smaller if smaller > 0 else 0.0
