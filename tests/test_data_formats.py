@@ -1,0 +1,338 @@
+"""Labels of every format: files that others exported, and sets written and read back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
+from posecore.data.coco import coco_dict, read_coco, read_roboflow
+from posecore.data.dataloop import read_dataloop
+from posecore.data.detect import WRITERS, Format, detect_format, open_dataset
+from posecore.data.naming import mirror_pairs, skeleton_of
+from posecore.data.pictures import picture_size
+from posecore.data.synthetic import write_dataset
+from posecore.data.yolo import read_yolo
+from posecore.errors import DataError
+from posecore.skeleton import COCO_17, LSP_14, Skeleton
+
+FORMATS: tuple[Format, ...] = ("coco", "roboflow", "yolo", "dataloop")
+
+
+def picture(path: Path, size: tuple[int, int] = (64, 48)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (90, 120, 150)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> PoseDataset:
+    folder = tmp_path_factory.mktemp("synthetic")
+    return read_coco(write_dataset(folder, 3, seed=4, size=(320, 240)))
+
+
+@pytest.fixture
+def custom(tmp_path: Path) -> PoseDataset:
+    """Keypoints of its own, every kind of label, a crowd, ignore regions and splits."""
+    skeleton = Skeleton("bird", ("beak", "LWing", "RWing", "tail"), ((0, 3), (1, 2)), ((1, 2),))
+    images = []
+    for number, split in enumerate(("train", "train", "val", "test")):
+        labels = np.array([Label.VISIBLE, Label.HIDDEN, Label.UNLABELLED, Label.ABSENT], np.uint8)
+        xy = np.array([[10.25, 20.5], [30.125, number], [np.nan, np.nan], [np.nan, np.nan]], np.float32)
+        bird = Person(xy, labels, (5.0, 1.0, 40.5, 30.25), 321.5, category="bird")
+        crowd = Person(np.full_like(xy, np.nan), np.zeros(4, np.uint8), (0, 0, 9, 9), 40.0, crowd=True, category="bird")
+        people = (bird, crowd) if number == 0 else (bird, replace(bird, category="bat")) if number == 1 else (bird,)
+        # The same name in two folders: writers must keep the pictures apart.
+        path = picture(tmp_path / "pictures" / str(number % 2) / f"{number // 2}.png")
+        images.append(AnnotatedImage(path, (64, 48), people, number, ((1.0, 2.0, 3.0, 4.5),), split))
+    return PoseDataset("birds", skeleton, tuple(images))
+
+
+def same_people(read: PoseDataset, written: PoseDataset, atol: float = 0.01) -> None:
+    """Every written person is read again, at the right place on the right picture, with the right labels."""
+
+    def key(image: AnnotatedImage) -> tuple[Any, ...]:
+        return (image.split or "train", image.people[0].keypoints[:, 1][image.people[0].labelled].tolist()[1])
+
+    assert read.skeleton.keypoints == written.skeleton.keypoints
+    assert read.skeleton.flip_pairs == written.skeleton.flip_pairs
+    assert len(read) == len(written)
+    for found, expected in zip(sorted(read, key=key), sorted(written, key=key), strict=True):
+        assert found.size == expected.size == picture_size(found.path)
+        assert len(found.people) == len(expected.people)
+        for one, other in zip(found.people, expected.people, strict=True):
+            assert one.labels.tolist() == other.labels.tolist()
+            np.testing.assert_allclose(one.keypoints, other.keypoints, atol=atol)
+            np.testing.assert_allclose(one.box, other.box, atol=atol)
+            assert (one.category, one.crowd) == (other.category, other.crowd)
+
+
+def without(dataset: PoseDataset, crowds: bool = True) -> PoseDataset:
+    """What a format without crowds and absent keypoints keeps."""
+
+    def of(person: Person) -> Person:
+        labels = np.where(person.labels == Label.ABSENT, Label.UNLABELLED, person.labels).astype(np.uint8)
+        return replace(person, labels=labels)
+
+    images = tuple(
+        replace(image, people=tuple(of(p) for p in image.people if not (p.crowd and crowds))) for image in dataset
+    )
+    return replace(dataset, images=images)
+
+
+@pytest.mark.parametrize("target", FORMATS)
+@pytest.mark.parametrize("pictures", ["copy", "symlink", "reencode"])
+def test_synthetic_people_come_back(synthetic: PoseDataset, target: Format, pictures: str, tmp_path: Path) -> None:
+    folder = WRITERS[target](synthetic, tmp_path / "out", pictures, 80)
+    assert detect_format(folder) == target
+    read = open_dataset(folder)
+    assert read.skeleton == COCO_17
+    assert not read.problems
+    same_people(read, synthetic)
+    first = next(iter(sorted(read, key=lambda image: image.path.name)))
+    assert first.path.is_symlink() == (pictures == "symlink")
+
+
+@pytest.mark.parametrize("target", FORMATS)
+def test_custom_keypoints_come_back(custom: PoseDataset, target: Format, tmp_path: Path) -> None:
+    read = open_dataset(WRITERS[target](custom, tmp_path / "out"))
+    expected = custom if target in ("coco", "roboflow") else without(custom)
+    if target == "dataloop":
+        same_people(replace(read, skeleton=custom.skeleton), expected)
+    else:
+        same_people(read, expected)
+    assert {image.split for image in read} == {"train", "val", "test"}
+    assert not read.problems
+
+
+@pytest.mark.parametrize("target", ["coco", "roboflow"])
+def test_coco_keeps_what_only_posecore_knows(custom: PoseDataset, target: Format, tmp_path: Path) -> None:
+    read = open_dataset(WRITERS[target](custom, tmp_path / "out"))
+    assert read.skeleton == replace(custom.skeleton, name="bird")
+    assert all(image.ignore == ((1.0, 2.0, 3.0, 4.5),) for image in read)
+    assert {person.area for image in read for person in image.people} == {321.5, 40.0}
+
+
+def test_a_folder_with_something_in_it_is_refused(synthetic: PoseDataset, tmp_path: Path) -> None:
+    picture(tmp_path / "out" / "mine.png")
+    for writer in WRITERS.values():
+        with pytest.raises(DataError, match="not empty"):
+            writer(synthetic, tmp_path / "out")
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+# --- genuine exports -------------------------------------------------------------------------------------------------
+
+
+def test_roboflow_coco_export(reference: Path) -> None:
+    file = reference / "annotations" / "roboflow_coco_keypoints.json"
+    dataset = open_dataset(file, pictures=False)
+    assert len(dataset) == dataset.people == 192
+    assert not dataset.problems  # the dummy category 0 has no annotations
+    assert len(dataset.skeleton) == 18
+    assert dataset.skeleton.edges[0] == (0, 1)
+    assert (dataset.skeleton.index("LHip"), dataset.skeleton.index("RHip")) in dataset.skeleton.flip_pairs
+    person = dataset.images[0].people[0]
+    np.testing.assert_allclose(person.keypoints[0], (2028.823, 994.706), atol=1e-3)
+    assert person.area == 110939.825
+    labels = np.concatenate([p.labels for image in dataset for p in image.people])
+    assert np.bincount(labels).tolist() == [0, 141, 3315]
+
+
+def test_roboflow_coco_export_without_its_pictures(reference: Path) -> None:
+    dataset = open_dataset(reference / "annotations" / "roboflow_coco_keypoints.json")
+    assert len(dataset) == 0
+    assert len(dataset.problems) == 192
+    assert "is missing" in dataset.problems[0].reason
+
+
+def test_roboflow_original_names(reference: Path, tmp_path: Path) -> None:
+    """Pictures from before the upload do, when they have the size that the labels are for."""
+    data = json.loads((reference / "annotations" / "roboflow_coco_keypoints.json").read_text())
+    data["images"] = data["images"][:2]
+    for image in data["images"]:
+        image["width"], image["height"] = 64, 36
+    picture(tmp_path / data["images"][0]["extra"]["name"], (64, 36))
+    picture(tmp_path / data["images"][1]["extra"]["name"], (32, 18))
+    data["annotations"] = data["annotations"][:2]
+    (tmp_path / "_annotations.coco.json").write_text(json.dumps(data))
+    dataset = read_roboflow(tmp_path)
+    assert [image.path.name for image in dataset] == [data["images"][0]["extra"]["name"]]
+    assert "not 64 × 36" in dataset.problems[0].reason
+
+
+def test_roboflow_yolo_export(reference: Path) -> None:
+    dataset = open_dataset(reference / "annotations" / "yolo_pose")
+    assert [image.split for image in dataset] == ["train", "val", "test"]
+    assert dataset.people == 4
+    assert dataset.skeleton.keypoints == ("keypoint_0", "keypoint_1")
+    assert not dataset.problems
+    stick = dataset.images[1].people[0]
+    assert stick.category == "glue"
+    np.testing.assert_allclose(stick.keypoints, [(420.0, 521.67), (294.165, 345.0)], atol=0.01)
+    np.testing.assert_allclose(stick.box, (280.75, 325.25, 442.25, 571.75), atol=0.01)
+    assert all(image.size == (640, 640) for image in dataset)
+
+
+def test_dataloop_export(reference: Path) -> None:
+    dataset = open_dataset(reference / "annotations" / "dataloop", pictures=False)
+    assert len(dataset) == 2
+    assert dataset.skeleton.keypoints == ("fvfdvfdv",)
+    assert [len(image.people) for image in dataset] == [2, 3]
+    assert dataset.people == 5
+    points = [p.keypoints[0].tolist() for p in dataset.images[1].people if p.labelled.any()]
+    np.testing.assert_allclose(points, [(205.58, 233.08), (358.52, 238.38)], atol=0.01)
+    reasons = {problem.reason for problem in dataset.problems}
+    assert "5 boxes skipped: not a person" in reasons
+    assert any("already" in reason for reason in reasons)
+
+
+# --- single traits ---------------------------------------------------------------------------------------------------
+
+
+def coco_file(folder: Path, **changes: Any) -> Path:
+    """A small valid file; ``changes`` replace top-level fields."""
+    picture(folder / "a.png")
+    person = {"id": 1, "image_id": 1, "category_id": 1, "keypoints": [3, 4, 2, 0, 0, 0], "bbox": [1, 2, 10, 20]}
+    data = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 48}],
+        "annotations": [person],
+        "categories": [{"id": 1, "name": "stick", "keypoints": ["top", "end"], "skeleton": [[1, 2]]}],
+        **changes,
+    }
+    path = folder / "labels.json"
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_coco_fills_in_box_and_area(tmp_path: Path) -> None:
+    entries = [
+        {"image_id": 1, "category_id": 1, "keypoints": [3, 4, 2, 13, 24, 1]},
+        {"image_id": 1, "category_id": 1, "keypoints": [3, 4, 2, 0, 0, 0], "bbox": [1, 2, 10, 20]},
+        {"image_id": 1, "category_id": 1, "keypoints": [0] * 6},
+        {"image_id": 1, "category_id": 1, "bbox": [1, 2, 10, 20]},
+    ]
+    dataset = read_coco(coco_file(tmp_path, annotations=entries))
+    first, second, third = dataset.images[0].people
+    assert first.box == (3, 4, 13, 24)
+    assert first.area == pytest.approx(0.53 * 200)
+    assert second.labels.tolist() == [Label.VISIBLE, Label.UNLABELLED]
+    assert np.isnan(second.keypoints[1]).all()
+    assert not third.labelled.any()
+    assert [problem.place for problem in dataset.problems] == ["annotations[2]"]
+
+
+def test_coco_size_from_the_picture(tmp_path: Path) -> None:
+    dataset = read_coco(coco_file(tmp_path, images=[{"id": 1, "file_name": "a.png"}]))
+    assert dataset.images[0].size == (64, 48)
+
+
+def test_coco_several_categories(tmp_path: Path) -> None:
+    categories = [
+        {"id": 0, "name": "objects"},
+        {"id": 1, "name": "stick", "keypoints": ["top", "end"]},
+        {"id": 2, "name": "rod", "keypoints": ["top", "end"]},
+        {"id": 3, "name": "cross", "keypoints": ["a", "b", "c"]},
+    ]
+    entries = [
+        {"image_id": 1, "category_id": number, "keypoints": [3, 4, 2] * (3 if number == 3 else 2), "bbox": [1, 2, 3, 4]}
+        for number in (1, 2, 2, 3, 0)
+    ]
+    path = coco_file(tmp_path, categories=categories, annotations=entries)
+    dataset = read_coco(path)
+    assert [person.category for person in dataset.images[0].people] == ["stick", "rod", "rod"]
+    assert {problem.place for problem in dataset.problems} == {"category 'cross'", "category 'objects'"}
+    assert [person.category for person in read_coco(path, category="cross").images[0].people] == ["cross"]
+    assert len(read_coco(path, category=3).skeleton) == 3
+    with pytest.raises(DataError, match="no category 'ring'"):
+        read_coco(path, category="ring")
+
+
+def test_coco_is_found_with_pictures_elsewhere(tmp_path: Path) -> None:
+    coco_file(tmp_path / "set" / "annotations")
+    (tmp_path / "set" / "annotations" / "a.png").rename(picture(tmp_path / "set" / "images" / "a.png"))
+    (tmp_path / "set" / "annotations" / "captions.json").write_text('{"images": [], "annotations": []}')
+    dataset = open_dataset(tmp_path)
+    assert len(dataset) == 1
+    assert "no category" in dataset.problems[0].reason
+
+
+def test_yolo_without_visibility_and_with_lists(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "train" / "a.png", (100, 50))
+    (tmp_path / "labels" / "train").mkdir(parents=True)
+    (tmp_path / "labels" / "train" / "a.txt").write_text("0 .5 .5 .2 .4 .5 .5 0 0\n")
+    (tmp_path / "labels" / "train" / "lost.txt").write_text("0 .5 .5 .2 .4 .5 .5 0 0\n")
+    (tmp_path / "data.yaml").write_text("kpt_shape: [2, 2]\ntrain: [/somewhere/else/images/train]\nnames: {0: rod}\n")
+    dataset = read_yolo(tmp_path)
+    person = dataset.images[0].people[0]
+    assert person.labels.tolist() == [Label.VISIBLE, Label.UNLABELLED]
+    assert person.keypoints[0].tolist() == [50, 25]
+    assert person.box == pytest.approx((40, 15, 60, 35))
+    assert [problem.place for problem in dataset.problems] == ["lost.txt"]
+
+
+def test_yolo_seventeen_keypoints_without_names_are_coco(tmp_path: Path) -> None:
+    flip = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+    picture(tmp_path / "train" / "images" / "a.png")
+    (tmp_path / "data.yaml").write_text(f"kpt_shape: [17, 3]\nflip_idx: {flip}\ntrain: ../train/images\n")
+    assert read_yolo(tmp_path / "data.yaml").skeleton == COCO_17
+
+
+def test_dataloop_flat_points_and_visibility(tmp_path: Path) -> None:
+    def point(name: str, x: float, parent: str | None = None, attributes: Any = None) -> dict[str, Any]:
+        system = {"system": {"parentId": parent}} if parent else {}
+        return {
+            "type": "point", "label": name, "coordinates": {"x": x, "y": 5, "z": 0}, "metadata": system,
+            "attributes": attributes,
+        }  # fmt: skip
+
+    item = {
+        "filename": "/items/a.png",
+        "annotations": [
+            {"type": "pose", "id": "p", "label": "person", "coordinates": {"templateId": "t", "instanceId": "i"}},
+            point("nose", 1, "p", ["visible"]),
+            point("left_eye", 2, "p", {"1": "not-visible"}),
+            point("right_eye", 3, "p", []),
+            point("left_ear", 4, "elsewhere", ["visible"]),
+            point("nose", 40),
+            point("left_eye", 41),
+        ],
+    }
+    picture(tmp_path / "items" / "a.png")
+    (tmp_path / "json").mkdir()
+    (tmp_path / "json" / "a.json").write_text(json.dumps(item))
+    dataset = read_dataloop(tmp_path / "json")
+    assert dataset.skeleton == COCO_17
+    posed, flat = dataset.images[0].people
+    assert posed.labels[:4].tolist() == [Label.VISIBLE, Label.HIDDEN, Label.UNLABELLED, Label.UNLABELLED]
+    assert flat.labels[:2].tolist() == [Label.VISIBLE, Label.VISIBLE]
+    assert "'elsewhere'" in dataset.problems[0].reason
+
+
+def test_mirror_images_from_names() -> None:
+    names = ["Left Hip", "Right Hip", "LKnee", "RKnee", "ankle_l", "ankle_r", "nose", "lip"]
+    assert mirror_pairs(names) == ((0, 1), (2, 3), (4, 5))
+    assert skeleton_of("x", [name.replace("_", "-").title() for name in LSP_14.keypoints]) == LSP_14
+
+
+def test_pictures_turned_by_exif(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (64, 48)).save(tmp_path / "turned.jpg", exif=exif)
+    assert picture_size(tmp_path / "turned.jpg") == (48, 64)
+
+
+def test_coco_dict_is_what_pycocotools_reads(custom: PoseDataset, tmp_path: Path) -> None:
+    from pycocotools.coco import COCO
+
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(coco_dict(custom)))
+    coco = COCO(str(path))
+    assert sorted(coco.getImgIds()) == [0, 1, 2, 3]
+    assert coco.loadAnns(1)[0]["num_keypoints"] == 2
