@@ -7,8 +7,9 @@ from importlib.metadata import version as installed_version
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from posecore.cli import images, models
+from posecore.cli import data, evaluate, images, models, train
 from posecore.cli.console import errors
 from posecore.errors import PosecoreError
 
@@ -40,6 +41,9 @@ app.command("models")(models.models)
 app.add_typer(models.weights, name="weights")
 app.command("image")(images.image)
 app.command("benchmark")(images.benchmark)
+app.command("evaluate")(evaluate.evaluate)
+app.command("train")(train.train)
+app.add_typer(data.app, name="data")
 app.command("app")(models.open_app)
 
 
@@ -48,7 +52,7 @@ def main() -> None:
     try:
         app()
     except PosecoreError as error:
-        errors.print(f"[red]posecore:[/red] {error}", highlight=False, soft_wrap=True)
+        errors.print(f"[red]posecore:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("posecore: stopped.")

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import torch
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from posecore.cli.console import counting_progress, download_bar, errors, output
@@ -147,7 +148,7 @@ def _readable(paths: Iterable[Path], failures: list[Path]) -> Iterator[tuple[Pat
             yield path, read_image(path)
         except (PosecoreError, OSError) as error:
             failures.append(path)
-            errors.print(f"[red]{path}:[/red] {error}", soft_wrap=True, highlight=False)
+            errors.print(f"[red]{escape(str(path))}:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
 
 
 @options_of("drawing", DrawingOptions)
@@ -190,7 +191,8 @@ def image(
             progress.update(task, advance=len(group))
     writer.close()
     done = len(files) - len(failures)
-    output.print(f"{people} people in {done} of {len(files)} pictures with {loaded.name}; results in {destination}/")
+    found = f"{people} people in {done} of {len(files)} pictures with {loaded.name}"
+    output.print(f"{found}; results in {escape(str(destination))}/", soft_wrap=True)
     if failures:
         raise typer.Exit(1)
 

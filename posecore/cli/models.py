@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.table import Table
 
 import posecore
@@ -58,7 +59,7 @@ def verify(names: Names) -> None:
             output.print(f"{name}: [green]intact[/green]")
         except PosecoreError as error:
             failed = True
-            errors.print(f"[red]{name}:[/red] {error}", soft_wrap=True, highlight=False)
+            errors.print(f"[red]{escape(name)}:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
     if failed:
         raise typer.Exit(1)
 
