@@ -20,7 +20,7 @@ from posecore.cli.settings import settings_options
 from posecore.data.annotations import Label, PoseDataset
 from posecore.data.coco import write_coco_json
 from posecore.data.crops import crop_people
-from posecore.data.detect import WRITERS, Format, open_dataset
+from posecore.data.detect import WRITERS, Format, detect_format, open_dataset
 from posecore.data.download import COCO_URL
 from posecore.data.download import fetch_coco as fetch
 from posecore.data.operations import Filters, filtered, mapped, renamed, split_by_ratio
@@ -351,12 +351,8 @@ def prelabel(
 ) -> None:
     """Propose labels: people that a model sees where nobody is labelled yet. Look them over before training."""
     loaded = load_model(model, device=device)
-    try:
-        dataset = open_dataset(path, None, images)
-    except DataError:
-        if not path.is_dir():
-            raise
-        dataset = unlabelled(path, loaded)
+    bare = path.is_dir() and not _has_labels(path)
+    dataset = unlabelled(path, loaded) if bare else open_dataset(path, None, images)
     _report(dataset)
     before = dataset.people
     with _counting("Pictures", len(dataset)) as advance:
@@ -364,6 +360,15 @@ def prelabel(
     _report(proposed)
     _write_labels(proposed, target, images or path)
     output.print(f"{target}: {proposed.people - before} proposed people on {len(proposed)} pictures.", soft_wrap=True)
+
+
+def _has_labels(folder: Path) -> bool:
+    """True when there are labels of a known format in a folder; broken ones shall be reported, not passed over."""
+    try:
+        detect_format(folder)
+    except DataError:
+        return False
+    return True
 
 
 app.command("ignore")(ignore)

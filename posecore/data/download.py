@@ -23,7 +23,8 @@ COCO_URL = "http://images.cocodataset.org"
 _ANNOTATIONS = "annotations/annotations_trainval2017.zip"
 #: Seconds to connect, and between two pieces of data.
 _TIMEOUT = (15.0, 60.0)
-_CHUNK = 1 << 18
+#: Bytes written at a time; what is left of a piece when a transfer breaks off is fetched again.
+_CHUNK = 1 << 15
 _RETRIES = 3
 
 #: Told bytes so far and in all (None when unknown) of the file with this name.

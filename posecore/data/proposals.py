@@ -170,7 +170,7 @@ def _around(points: NDArray[np.floating]) -> Region:
 
 
 def _widened(box: Region, part: float) -> Region:
-    extra = part * max(box[2] - box[0], box[3] - box[1])
+    extra = max(part * max(box[2] - box[0], box[3] - box[1]), 1.0)
     return box[0] - extra, box[1] - extra, box[2] + extra, box[3] + extra
 
 
