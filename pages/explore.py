@@ -1,6 +1,10 @@
 """Explore: a picture, the poses in it, and what the network saw."""
 
+from collections.abc import Callable
+from typing import Any
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from posecore.drawing import DrawingOptions
 from posecore.errors import ImageError, PosecoreError
@@ -41,8 +45,9 @@ def main() -> None:
         without_model(opened, selection, info)
         return
     with settings:
-        network, decoder, drawing = all_controls(model)
-    explore(selection, opened, model, network, decoder, DrawingOptions(**drawing.values))
+        boxes = setting_boxes()
+        network = network_controls(model, boxes)
+    explore(selection, opened, model, network, boxes)
 
 
 def load(info: ModelInfo) -> PoseModel | None:
@@ -69,39 +74,70 @@ def without_model(opened: OpenPicture, selection: Selection, info: ModelInfo) ->
             fetch_panel(info)
 
 
-def all_controls(model: PoseModel) -> tuple[SettingControls, SettingControls, SettingControls]:
-    """Widgets for everything that can be set, made from the settings classes."""
-    network = SettingControls(model.network_settings_class, model.network_defaults.model_dump())
-    decoder = SettingControls(model.decode_settings_class)
-    drawing = SettingControls(DrawingOptions, prefix="draw_")
-    st.markdown("**Network** :small[:gray[· runs again when changed]]")
-    network.draw(network.main)
-    st.markdown("**Decoder** :small[:gray[· answers at once]]")
-    decoder.draw(decoder.main)
-    with st.expander("Drawing", icon=":material/palette:"):
-        drawing.draw(drawing.others)
+def setting_boxes() -> dict[str, DeltaGenerator]:
+    """Places in the sidebar: those of the decoder and the drawing are filled by a part that runs on its own."""
+    boxes = {name: st.container() for name in ("network", "decoder")}
+    boxes["drawing"] = st.expander("Drawing", icon=":material/palette:")
     with st.expander("More settings", icon=":material/tune:"):
-        network.draw(network.others)
-        decoder.draw(decoder.others)
-    return network, decoder, drawing
+        for name in ("more network", "more decoder", "reset"):
+            boxes[name] = st.container()
+    return boxes
 
 
+def network_controls(model: PoseModel, boxes: dict[str, DeltaGenerator]) -> dict[str, Any]:
+    """Widgets for what the network sees; returns their values."""
+    controls = SettingControls(model.network_settings_class, model.network_defaults.model_dump())
+    with boxes["network"]:
+        st.markdown("**Network** :small[:gray[· runs again when changed]]")
+        controls.draw(controls.main)
+    with boxes["more network"]:
+        controls.draw(controls.others)
+    with boxes["reset"]:
+        st.button("Reset all settings", on_click=reset, args=(model,), icon=":material/restart_alt:", width="stretch")
+    return controls.values
+
+
+def reset(model: PoseModel) -> None:
+    """Everything back to its default; a callback."""
+    SettingControls(model.network_settings_class, model.network_defaults.model_dump()).reset()
+    SettingControls(model.decode_settings_class).reset()
+    SettingControls(DrawingOptions, prefix="draw_").reset()
+
+
+def decoder_controls(model: PoseModel, boxes: dict[str, DeltaGenerator]) -> dict[str, Any]:
+    """Widgets for how maps become people; returns their values."""
+    controls = SettingControls(model.decode_settings_class)
+    with boxes["decoder"]:
+        st.markdown("**Decoder** :small[:gray[· answers at once]]")
+        controls.draw(controls.main)
+    with boxes["more decoder"]:
+        controls.draw(controls.others)
+    return controls.values
+
+
+def drawing_controls(boxes: dict[str, DeltaGenerator]) -> DrawingOptions:
+    """Widgets for how people are drawn."""
+    controls = SettingControls(DrawingOptions, prefix="draw_")
+    with boxes["drawing"]:
+        controls.draw(controls.others)
+    return DrawingOptions(**controls.values)
+
+
+@st.fragment
 def explore(
     selection: Selection,
     opened: OpenPicture,
     model: PoseModel,
-    network: SettingControls,
-    decoder: SettingControls,
-    options: DrawingOptions,
+    network: dict[str, Any],
+    boxes: dict[str, DeltaGenerator],
 ) -> None:
-    """Analyse the picture and show everything about it."""
+    """Analyse the picture and show everything about it; runs without the rest of the page when decoding changes."""
+    decoder, options = decoder_controls(model, boxes), drawing_controls(boxes)
     region = current_region(opened)
-    # Taken now: downloads are made later, when no page is being drawn.
-    network_values, decode_values = network.values, decoder.values
 
     def analyse_source(source: Source) -> Analysis:
         part = region if source.key == opened.source.key else None
-        return analyse(model, open_picture(source), part, network_values, decode_values)
+        return analyse(model, open_picture(source), part, network, decoder)
 
     try:
         analysis = analyse_source(opened.source)
@@ -111,13 +147,16 @@ def explore(
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(facts(analysis), width="stretch")
-        with st.popover("Part", icon=":material/crop:", help="Look at a part of the picture", width="content"):
-            region_form(opened, region)
-        with st.popover("Save", icon=":material/download:", help="Download results", width="content"):
-            several = (zip_download(selection.sources, analyse_source, options),) if len(selection.sources) > 1 else ()
-            download_buttons(single_downloads(analysis, options) + several)
-        with st.popover("Link", icon=":material/link:", help="A link that shows the same", width="content"):
-            share_link(selection.kind == "Samples")
+        if (menu := popover("Part", "crop", "Look at a part of the picture")).open:
+            with menu:
+                region_form(opened, region)
+        if (menu := popover("Save", "download", "Download results")).open:
+            with menu:
+                several = (zip_download(selection.sources, analyse_source, options),)
+                download_buttons(single_downloads(analysis, options) + several * (len(selection.sources) > 1))
+        if (menu := popover("Link", "link", "A link that shows the same")).open:
+            with menu:
+                share_link(model.name, opened.source.label if selection.kind == "Samples" else None)
     left, right = st.columns([6, 5], gap="medium")
     with left:
         draw_ms = show_picture(opened, analysis.poses, options, region)
@@ -127,8 +166,17 @@ def explore(
         evidence(analysis, draw_ms, selection, analyse_source)
 
 
+def popover(label: str, icon: str, help_text: str) -> Any:
+    """A menu whose content is made only while it is open."""
+    return st.popover(
+        label, icon=f":material/{icon}:", help=help_text, width="content", key=f"menu_{label}", on_change="rerun"
+    )
+
+
 @st.fragment
-def evidence(analysis: Analysis, draw_ms: float, selection: Selection, analyse_source) -> None:
+def evidence(
+    analysis: Analysis, draw_ms: float, selection: Selection, analyse_source: Callable[[Source], Analysis]
+) -> None:
     """Tabs about what lies behind the poses; only the open one is drawn."""
     names = ["Heatmaps", "Vectors", "Keypoints", "Timings"]
     if selection.kind != "Samples" and len(selection.sources) > 1:

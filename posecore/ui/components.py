@@ -19,8 +19,8 @@ _FRONTEND = Path(__file__).parent / "frontend"
 
 def _component(name: str) -> Any:
     """Register the component whose files are ``frontend/NAME.*``."""
-    parts = {ending: (_FRONTEND / f"{name}.{ending}").read_text("utf-8") for ending in ("html", "css", "js")}
-    return st.components.v2.component(f"posecore_{name}", **parts)
+    html, css, js = ((_FRONTEND / f"{name}.{ending}").read_text("utf-8") for ending in ("html", "css", "js"))
+    return st.components.v2.component(f"posecore_{name}", html=html, css=css, js=js)
 
 
 _picture = _component("picture")
@@ -68,13 +68,13 @@ def picture_view(
 
 
 def _joints(poses: Poses) -> list[list[Any]]:
-    """[x, y, words] for every joint that was found."""
+    """[x, y, words] for every joint that was found, in pixels from the picture's edge as browsers count them."""
     names = [name.replace("_", " ") for name in poses.skeleton.keypoints]
     people, joints = np.nonzero(poses.present)
     return [
         [
-            round(float(poses.keypoints[person, joint, 0]), 1),
-            round(float(poses.keypoints[person, joint, 1]), 1),
+            round(float(poses.keypoints[person, joint, 0]) + 0.5, 1),
+            round(float(poses.keypoints[person, joint, 1]) + 0.5, 1),
             f"Person {person + 1} · {names[joint]} · {poses.keypoint_scores[person, joint]:.2f}",
         ]
         for person, joint in zip(people.tolist(), joints.tolist(), strict=True)

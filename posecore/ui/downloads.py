@@ -70,9 +70,7 @@ def single_downloads(analysis: Analysis, options: DrawingOptions) -> tuple[Downl
     )
 
 
-def zip_download(
-    sources: Sequence[Source], analyse: Callable[[Source], Analysis], options: DrawingOptions
-) -> Download:
+def zip_download(sources: Sequence[Source], analyse: Callable[[Source], Analysis], options: DrawingOptions) -> Download:
     """Everything about all pictures; those that cannot be used are listed in the archive."""
     return Download(
         f"All {len(sources)} pictures (ZIP)",
@@ -149,7 +147,9 @@ def zip_all(sources: Sequence[Source], analyse: Callable[[Source], Analysis], op
                 continue
             done.append(analysis)
             stem = _unused(source.stem, taken)
-            archive.writestr(f"{stem}_poses.png", drawn_png(analysis.opened, analysis.poses, options), zipfile.ZIP_STORED)
+            archive.writestr(
+                f"{stem}_poses.png", drawn_png(analysis.opened, analysis.poses, options), zipfile.ZIP_STORED
+            )
             archive.writestr(f"{stem}_poses.json", analysis.poses.to_json(indent=1))
         archive.writestr("keypoints.csv", keypoints_csv(done))
         archive.writestr("coco.json", coco_json(done))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 import torch
 
@@ -23,8 +24,8 @@ from posecore.imaging import Region
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.ui.caches import fields_cache
-from posecore.ui.pictures import OpenPicture
-from posecore.zoo import ModelInfo, load_model
+from posecore.ui.pictures import OpenPicture, Source, open_picture
+from posecore.zoo import ModelInfo, default_model, load_model
 
 #: Models that stay loaded at the same time.
 MODELS_IN_MEMORY = 3
@@ -70,6 +71,8 @@ def shared_model(info: ModelInfo, own_file: bool = False) -> PoseModel:
 def _loaded(name: str, weights: str | None, stamp: int) -> PoseModel:
     torch.set_num_threads(THREADS)
     model = load_model(name, weights=None if weights is None else Path(weights))
+    # The first pass of a network sets up much that later ones find ready; nobody's measured time should include it.
+    model.fields(np.zeros((64, 64, 3), np.uint8))
     # Streamlit collects garbage after every run. Frozen, the many objects of torch and of the network are not looked
     # at each time, which otherwise costs more than everything else that a slider's move makes the server do.
     gc.collect()
@@ -88,13 +91,13 @@ def find_fields(
 ) -> tuple[Fields, bool]:
     """Fields of a picture and whether they were there already; sessions that ask for the same wait for one pass."""
     cache = fields_cache()
-    key = model.provenance(opened.identity, region, **settings).key
+    key = model.provenance(opened.contents.identity, region, **settings).key
     known = key in cache
 
     def run_network() -> Fields:
         pixels = opened.pixels()
         with _network_slots():
-            return model.fields(pixels, region, picture=opened.identity, **settings)
+            return model.fields(pixels, region, picture=opened.contents.identity, **settings)
 
     return cache.get(key, run_network), known
 
@@ -118,10 +121,8 @@ def analyse(
     return Analysis(opened, fields, poses, known, 1000 * (time.perf_counter() - start))
 
 
-def warm_up() -> None:
-    """Load what the first visitor would have to wait for: the libraries, and the default model when there is one."""
-    from posecore.zoo import default_model
-
+def warm_up(source: Source) -> None:
+    """Do once what the first visitor would have to wait for: load the default model and look at ``source``."""
     info = default_model()
     if info is not None:
-        shared_model(info)
+        analyse(shared_model(info), open_picture(source), None, {}, {})

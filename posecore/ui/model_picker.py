@@ -10,6 +10,7 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
 from posecore.ui.session import say_in_address, session
+from posecore.ui.shell import PAGES
 from posecore.ui.trouble import show_error
 from posecore.zoo import ModelInfo, default_model, fetch_model, list_models
 
@@ -63,7 +64,7 @@ def pick_model() -> ModelInfo:
     )
     info = models[name]
     licence = info.licence.partition(",")[0] or "licence not stated"
-    here = ":green[on this machine]" if info.available else ":orange[not on this machine yet]"
+    here = ":green[:material/check: here]" if info.available else ":orange[not here yet]"
     st.caption(f"{ORIGINS[info.origin][0]} · {here} · {megabytes(info.size_bytes)} · {licence}")
     say_in_address("model", None if name == first else name)
     return info
@@ -77,7 +78,11 @@ def _label(info: ModelInfo) -> str:
 def badges(info: ModelInfo) -> list[str]:
     """Origin, size, licence and whether it is here, as badges in Markdown."""
     word, color, _ = ORIGINS[info.origin]
-    here = ":green-badge[:material/check: on this machine]" if info.available else ":gray-badge[:material/cloud: online]"
+    here = (
+        ":green-badge[:material/check: on this machine]"
+        if info.available
+        else ":gray-badge[:material/cloud: can be fetched]"
+    )
     licence = info.licence or "licence not stated"
     return [f":{color}-badge[{word}]", here, f":gray-badge[{megabytes(info.size_bytes)}]", f":gray-badge[{licence}]"]
 
@@ -145,7 +150,7 @@ def fetch_panel(info: ModelInfo) -> None:
             if others:
                 st.button(f"Use {others[0].title} instead", on_click=_choose, args=(others[0].name,))
             if st.button("Use a file of mine", icon=":material/upload_file:"):
-                st.switch_page(st.session_state["pages"]["models"])
+                st.switch_page(str(PAGES / "models.py"))
         if wanted and fetch_with_progress(info):
             st.rerun()
 
@@ -159,7 +164,6 @@ def _ways_without_network(info: ModelInfo) -> None:
     use = f"- Use a model that is here already: {', '.join(here)}.\n" if here else ""
     st.markdown(
         f"What works without this download:\n{use}"
-        f"- Copy the model's file from another machine, where `posecore weights fetch {info.name}` fetches it, and give "
-        "it on the Models page under *A file of yours*.\n"
+        "- Copy the model's file from another machine and give it on the Models page, under *A file of yours*.\n"
         "- Start the app with `POSECORE_WEIGHTS_MIRROR` set to a folder or server that has the publisher's files."
     )

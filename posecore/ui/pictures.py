@@ -46,22 +46,38 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class OpenPicture:
-    """What is always at hand about a picture that could be read.
+class Contents:
+    """What is always at hand about a picture that could be read; shared by all who have the same picture.
 
     Attributes:
-        source: Where it comes from.
         identity: Hash of its pixels.
         size: (width, height) in pixels.
         preview: The picture itself, or a copy of it that is at most ``PREVIEW_SIDE`` long.
         thumbnail: A small JPEG.
     """
 
-    source: Source
     identity: str
     size: tuple[int, int]
     preview: Picture
     thumbnail: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class OpenPicture:
+    """A picture that could be read: where one visitor has it from, and what is in it."""
+
+    source: Source
+    contents: Contents
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.contents.size
+
+    @property
+    def preview(self) -> Picture:
+        """The picture as it is shown."""
+        return self.contents.preview
 
     def pixels(self) -> Picture:
         """The whole picture, from memory where it still is."""
@@ -72,16 +88,17 @@ class OpenPicture:
 
 def open_picture(source: Source) -> OpenPicture:
     """Read a picture, or remember it; raises ``ImageError`` with a sentence for the person who gave it."""
-    return _opened_cache().get(source.key, lambda: _open(source))
+    # Only what is in the picture is shared: another visitor may have the same picture under another name.
+    return OpenPicture(source, _contents_cache().get(source.key, lambda: _read(source)))
 
 
-def _open(source: Source) -> OpenPicture:
+def _read(source: Source) -> Contents:
     pixels = source.read()
     preview = shrink(pixels, PREVIEW_SIDE)
     if preview is not pixels:
         _pixels_cache().get(source.key, lambda: pixels)
     size = (pixels.shape[1], pixels.shape[0])
-    return OpenPicture(source, picture_id(pixels), size, preview, to_jpeg(shrink(preview, THUMBNAIL_SIDE), 80))
+    return Contents(picture_id(pixels), size, preview, to_jpeg(shrink(preview, THUMBNAIL_SIDE), 80))
 
 
 def shrink(picture: Picture, longest: int) -> Picture:
@@ -115,5 +132,5 @@ def _pixels_cache() -> ByteCache[Picture]:
 
 
 @st.cache_resource(show_spinner=False)
-def _opened_cache() -> ByteCache[OpenPicture]:
-    return ByteCache(memory_limit("pictures") // 3, lambda opened: opened.preview.nbytes + len(opened.thumbnail))
+def _contents_cache() -> ByteCache[Contents]:
+    return ByteCache(memory_limit("pictures") // 3, lambda contents: contents.preview.nbytes + len(contents.thumbnail))

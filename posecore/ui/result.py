@@ -66,12 +66,12 @@ def facts(analysis: Analysis) -> str:
     width, height = analysis.fields.transform.input_size
     network = sum(analysis.fields.timings.values())
     found = f":green-badge[**{people(count)}**]" if count else ":orange-badge[**nobody found**]"
-    cached = "from memory" if analysis.from_cache else f"{network:.0f} ms"
+    remembered = ", remembered" if analysis.from_cache else ""
     return " ".join(
         (
             found,
             f":gray-badge[input {width} × {height}]",
-            f":gray-badge[network {cached}]",
+            f":gray-badge[network {network:.0f} ms{remembered}]",
             f":gray-badge[decoded in {analysis.decode_ms:.1f} ms]",
         )
     )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
-from posecore.ui.shell import frame
-
-_PAGES = Path(__file__).resolve().parents[2] / "pages"
+from posecore.ui.shell import PAGES, frame
 
 
 def _page(file: str, title: str, icon: str, help_text: str, *, default: bool = False) -> st.Page:
-    return st.Page(_PAGES / file, title=title, icon=f":material/{icon}:", help=help_text, default=default)
+    return st.Page(PAGES / file, title=title, icon=f":material/{icon}:", help=help_text, default=default)
 
 
 #: Group → its pages. A group of one page stands in the bar under the page's own name, larger groups as a menu.

@@ -21,10 +21,12 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
 
 
 def _warm_up() -> None:
+    # Imported here, because torch takes seconds that the page need not wait for.
     from posecore.ui.engine import warm_up
+    from posecore.ui.sources import first_sample
 
     try:
-        warm_up()
+        warm_up(first_sample())
     except PosecoreError as error:
         # The page says the same to whoever wants to use that model.
         log.warning("The default model was not loaded: %s", error)

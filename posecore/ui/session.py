@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
 
 import streamlit as st
@@ -11,6 +12,10 @@ from posecore.ui.sources import Uploads
 from posecore.zoo import ModelInfo
 
 _KEY = "posecore"
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="posecore-session-", ignore_cleanup_errors=True)
 
 
 @dataclass
@@ -23,6 +28,7 @@ class Session:
         uploader: Counts up, so that the upload field starts empty again after files were taken from it.
         refused: Sentences about files that were not taken.
         own_models: Models from files of the visitor's own, by name.
+        folder: Where files of the session lie; it goes when the session does.
         region: The part that is looked at, and the key of the picture it belongs to.
         address_read: True once the address of the page was looked at.
     """
@@ -32,6 +38,7 @@ class Session:
     uploader: int = 0
     refused: list[str] = field(default_factory=list)
     own_models: dict[str, ModelInfo] = field(default_factory=dict)
+    folder: tempfile.TemporaryDirectory[str] = field(default_factory=_temporary_folder)
     region: tuple[str, Region] | None = None
     address_read: bool = False
 

@@ -86,11 +86,11 @@ class SettingControls:
         shared: dict[str, Any] = {
             "key": self._key(control.name),
             "help": control.help or None,
-            "disabled": not control.applies({name: self._value(other) for name, other in self._controls.items()}),
+            "disabled": not control.applies({name: self._value(self._controls[name]) for name, _ in control.when}),
             "bind": "query-params",
+            # Said on every run: what equals it is left out of the address.
+            **_initial(control, self._defaults[control.name]),
         }
-        if shared["key"] not in st.session_state:
-            shared |= _initial(control, self._defaults[control.name])
         _WIDGETS[control.kind](control, shared)
 
 
@@ -122,9 +122,7 @@ def _as_buttons(choices: Sequence[Any]) -> bool:
 
 def _choice(control: Control, shared: dict[str, Any]) -> None:
     if _as_buttons(control.choices):
-        st.segmented_control(
-            control.label, control.choices, format_func=str, required=True, width="stretch", **shared
-        )
+        st.segmented_control(control.label, control.choices, format_func=str, required=True, width="stretch", **shared)
     else:
         st.selectbox(control.label, control.choices, format_func=str, **shared)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 STATIC = Path(__file__).parent / "static"
+#: The pages, beside the package.
+PAGES = Path(__file__).resolve().parents[2] / "pages"
 SIDEBAR_WIDTH = 340
 #: Streamlit keeps wide margins beside the page, which has no setting; pictures need the room more.
 _MARGINS = "<style>[data-testid='stMainBlockContainer'] { padding-inline: clamp(0.75rem, 2vw, 2rem); }</style>"

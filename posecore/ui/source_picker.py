@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass
-
 
 import streamlit as st
 
@@ -13,7 +11,7 @@ from posecore.imaging import IMAGE_SUFFIXES
 from posecore.ui.components import filmstrip
 from posecore.ui.pictures import Source, open_picture
 from posecore.ui.session import session
-from posecore.ui.sources import Uploads, samples
+from posecore.ui.sources import Uploads, first_sample, samples
 
 KINDS = ("Samples", "Upload", "Camera")
 #: Thumbnails shown on each side of the chosen one.
@@ -48,7 +46,10 @@ def pick_source() -> Selection:
         return _camera()
     everything = samples()
     labels = [source.label for source in everything]
-    label = st.selectbox("Sample", labels, key="sample", bind="query-params", label_visibility="collapsed")
+    first = labels.index(first_sample().label)
+    label = st.selectbox(
+        "Sample", labels, first, key="sample", bind="query-params", label_visibility="collapsed", required=True
+    )
     chosen = next((source for source in everything if source.label == label), everything[0])
     return Selection("Samples", everything, chosen, "sample")
 
@@ -144,7 +145,7 @@ def source_strip(selection: Selection) -> None:
 
 def _thumbnail(source: Source) -> bytes | None:
     try:
-        return open_picture(source).thumbnail
+        return open_picture(source).contents.thumbnail
     except ImageError:
         return None
 
@@ -158,12 +159,12 @@ def show_refused() -> None:
 def nothing_chosen(selection: Selection) -> None:
     """What the page shows while there is no picture."""
     words: dict[str, tuple[str, str]] = {
-        "Upload": ("add_photo_alternate", "**Drop pictures into the field on the left.** One or several: JPEG, PNG, "
+        "Upload": ("add_photo_alternate", "**Drop pictures into the field in the side panel.** One or several: JPEG, PNG, "
                    "WebP, BMP or TIFF, up to 50 megapixels. They do not leave the machine that runs this app."),
-        "Camera": ("photo_camera", "**Take a snapshot on the left.** Your browser asks for permission first; it offers "
+        "Camera": ("photo_camera", "**Take a snapshot in the side panel.** Your browser asks for permission first; it offers "
                    "the camera only to pages on this machine or behind HTTPS."),
     }  # fmt: skip
-    icon, text = words.get(selection.kind, ("image", "**Choose a picture on the left.**"))
+    icon, text = words.get(selection.kind, ("image", "**Choose a picture in the side panel.**"))
     with st.container(border=True, horizontal_alignment="center", height=420, vertical_alignment="center"):
         st.markdown(f"### :material/{icon}:", text_alignment="center")
         st.markdown(text, text_alignment="center")
@@ -172,5 +173,3 @@ def nothing_chosen(selection: Selection) -> None:
 
 def _to_samples() -> None:
     st.session_state["source"] = KINDS[0]
-
-

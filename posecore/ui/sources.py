@@ -16,6 +16,7 @@ from posecore.errors import ImageError
 from posecore.imaging import Picture, read_image
 from posecore.ui.pictures import Source
 
+FIRST_SAMPLE = "Three people in a street"
 #: Uploads that one session may hold, by number and by bytes on disk.
 MAX_UPLOADS = 500
 MAX_UPLOAD_BYTES = 2_000_000_000
@@ -41,6 +42,12 @@ def samples() -> tuple[Source, ...]:
         for title, seed in SAMPLE_SEEDS.items()
     )
     return (*scenes, photo)
+
+
+def first_sample() -> Source:
+    """The picture that a visitor sees first."""
+    everything = samples()
+    return next((source for source in everything if source.label == FIRST_SAMPLE), everything[0])
 
 
 def _grace_hopper() -> Picture:

@@ -174,6 +174,7 @@ def show_keypoints(analysis: Analysis) -> None:
         st.caption("Nobody was found, so there is nothing to list.")
         return
     table["person"] += 1
+    table.loc[table["x"].isna(), "score"] = float("nan")
     table["keypoint"] = table["keypoint"].str.replace("_", " ")
     score = st.column_config.ProgressColumn("Score", min_value=0, max_value=1, format="%.2f", width="small")
     st.dataframe(
@@ -232,5 +233,3 @@ def show_timings(analysis: Analysis, draw_ms: float) -> None:
 
 def _used(counters: CacheCounters) -> str:
     return f"{counters.nbytes / 1e6:.0f} / {counters.limit / 1e6:.0f} MB"
-
-

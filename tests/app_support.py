@@ -1,0 +1,102 @@
+"""What the tests of the app share: a model of their own, and runs of the pages without a browser."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from posecore.families import family_of
+from posecore.ui.caches import drawings_cache, fields_cache
+from posecore.ui.engine import _loaded
+from posecore.zoo import save_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+ROUTER = ROOT / "posecore" / "ui" / "router.py"
+MODEL = "posenet-mobilenet_v1-050.google_quant2"
+
+
+def forget_everything() -> None:
+    """Start without models and fields, as a new server does. Samples that were read stay: they are always the same."""
+    for cached in (fields_cache, drawings_cache, _loaded):
+        cached.clear()
+
+
+def without_shipped_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As if nothing came with posecore, so that a test decides what is on the machine."""
+    monkeypatch.setattr("posecore.zoo.models.shipped_folder", lambda: tmp_path / "nothing shipped")
+
+
+def install_model(home: Path, name: str = MODEL, seed: int = 0) -> Path:
+    """Put a model with random weights where a fetched one would lie."""
+    path = home / "weights" / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_random_model(name, seed))
+    return path
+
+
+@cache
+def _random_model(name: str, seed: int) -> bytes:
+    torch.manual_seed(seed)
+    architecture = name.partition(".")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        network = family_of(architecture).build(architecture)
+        save_weights(path, network, name=name, architecture=architecture, title="Random", licence="none")
+        return path.read_bytes()
+
+
+def open_app(page: str = "explore", query: Mapping[str, str] | None = None, **state: object) -> AppTest:
+    """One visitor opens a page."""
+    app = AppTest.from_file(str(ROUTER), default_timeout=60)
+    for name, value in (query or {}).items():
+        app.query_params[name] = value
+    for name, value in state.items():
+        app.session_state[name] = value
+    app.run()
+    if page != "explore":
+        app.switch_page(f"../../pages/{page}.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    """All text on the page."""
+    kinds = (app.markdown, app.caption, app.error, app.info, app.success, app.warning, app.subheader, app.header)
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def forward_passes() -> int:
+    """How often the network ran for pictures."""
+    return fields_cache().counters.computed
+
+
+def jpeg(width: int, height: int, quality: int = 60) -> bytes:
+    """A picture of a colour gradient."""
+    column = np.linspace(0, 255, height, dtype=np.uint8)[:, None, None]
+    return encoded(Image.fromarray(np.broadcast_to(column, (height, width, 3)).copy()), "JPEG", quality=quality)
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    """A picture as the bytes of a file."""
+    memory = io.BytesIO()
+    image.save(memory, kind, **options)
+    return memory.getvalue()
+
+
+def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    """Choose the upload field and drop files into it."""
+    if app.segmented_control(key="source").value != "Upload":
+        app.segmented_control(key="source").set_value("Upload").run()
+    field = app.file_uploader[0]
+    for name, data in files:
+        field.upload(name, data)
+    return app.run()

@@ -1,0 +1,127 @@
+"""The Models and About pages, without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from app_support import (
+    MODEL,
+    forget_everything,
+    forward_passes,
+    install_model,
+    open_app,
+    without_shipped_models,
+    words,
+)
+from streamlit.testing.v1 import AppTest
+
+OTHER = "posenet-mobilenet_v1-075.google_quant2"
+
+
+@pytest.fixture(autouse=True)
+def _fresh(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    without_shipped_models(monkeypatch, tmp_path)
+    forget_everything()
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    """Press a button; nothing may break."""
+    app.button(key=key).click().run()
+    assert not app.exception
+    return app
+
+
+def test_without_any_model() -> None:
+    app = open_app("models")
+    assert "**0 of " in words(app)
+    assert app.button(key=f"fetch_{MODEL}").label == "Fetch 1.2 MB"
+    app.segmented_control(key="shown").set_value("On this machine").run()
+    assert "No model is on this machine yet" in words(app)
+
+
+def test_fetch(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posecore.ui.model_picker.fetch_model", lambda name, progress: install_model(home, name))
+    app = press(open_app("models"), f"fetch_{OTHER}")
+    assert "**1 of " in words(app)
+    assert app.button(key=f"try_{OTHER}").label == "Try it"
+
+
+def test_a_failed_fetch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("POSECORE_WEIGHTS_MIRROR", str(tmp_path))
+    app = press(open_app("models"), f"fetch_{OTHER}")
+    assert len(app.error) == 1
+
+
+def test_try_it_goes_to_explore_with_the_model(home: Path) -> None:
+    install_model(home)
+    install_model(home, OTHER, seed=1)
+    app = press(open_app("models"), f"try_{OTHER}")
+    assert app.selectbox(key="model_choice").value == OTHER
+    assert forward_passes() == 2
+    assert app.query_params["model"] == OTHER
+
+
+def test_verify_a_whole_and_a_damaged_file(home: Path) -> None:
+    path = install_model(home)
+    app = press(open_app("models"), f"verify_{MODEL}")
+    assert "The file is whole" in words(app)
+    path.write_bytes(path.read_bytes()[:-50])
+    app = press(open_app("models"), f"verify_{MODEL}")
+    assert "fetch it again" in app.error[0].value
+
+
+def test_removing_asks_first(home: Path) -> None:
+    path = install_model(home)
+    app = press(open_app("models"), f"remove_{MODEL}")
+    assert "from this machine?" in words(app)
+    assert path.exists()
+
+
+def test_details(home: Path) -> None:
+    install_model(home)
+    app = press(open_app("models"), f"details_{MODEL}")
+    table = app.table[0].value
+    assert "Parameters" in table.to_string()
+    assert "Output strides" in table.to_string()
+
+
+def give(app: AppTest, name: str, data: bytes) -> AppTest:
+    """Give a file of one's own for the smallest architecture."""
+    app.selectbox[0].select("posenet-mobilenet_v1-050")
+    app.file_uploader[0].upload(name, data)
+    next(button for button in app.button if button.label == "Use it").click()
+    return app.run()
+
+
+def test_a_file_of_ones_own(home: Path, tmp_path: Path) -> None:
+    data = install_model(tmp_path, MODEL).read_bytes()
+    app = give(open_app("models"), "mine.safetensors", data)
+    assert not app.exception
+    assert not app.error
+    name = "posenet-mobilenet_v1-050.mine"
+    press(app, f"try_{name}")
+    assert app.selectbox(key="model_choice").value == name
+    assert forward_passes() == 1
+    assert "people**" in words(app)
+
+
+def test_a_wrong_file_of_ones_own() -> None:
+    app = give(open_app("models"), "mine.safetensors", b"nonsense")
+    assert not app.exception
+    assert len(app.error) == 1
+    app = give(open_app("models"), "../../mine.bin", b"nonsense")
+    assert "One model at a time" in app.error[0].value
+
+
+def test_no_file_of_ones_own() -> None:
+    app = open_app("models")
+    next(button for button in app.button if button.label == "Use it").click().run()
+    assert "Choose a file first" in app.error[0].value
+
+
+def test_about() -> None:
+    app = open_app("about")
+    assert "Libraries" in words(app)
+    assert "torch" in app.dataframe[0].value["Library"].tolist()
+    assert "SIL Open Font License" in words(app)
