@@ -245,8 +245,8 @@ def _read_image(
         size = picture_size(path)
     else:
         size = a_side(entry.get("width"), "the width"), a_side(entry.get("height"), "the height")
-        original = path.name != names[0].name
-        if original and picture_size(path) != size:
+        # Found under another name than its own, it may be another picture.
+        if pictures and path != folder / names[0] and picture_size(path) != size:
             raise EntryError(f"{path.name} is not {size[0]} × {size[1]} pixels, for which the labels were made")
     ignore = tuple(box_xywh(box) for box in a_list(entry.get("ignore", []), "ignore"))
     own = entry.get("split")
