@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from posecore.data.batches import Truth
+from posecore.errors import SettingsError
 from posecore.fields import FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region
 from posecore.poses import Poses
-from posecore.settings import DecodeSettings, NetworkSettings
-from posecore.skeleton import COCO_17, Skeleton
+from posecore.settings import DecodeSettings, NetworkSettings, Settings
+from posecore.skeleton import COCO_17, Edge, Skeleton
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,60 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class LimbEvidence:
+    """How well two candidates go together as the ends of a limb, and what became of the pair.
+
+    Attributes:
+        edge: Keypoints (from, to).
+        start, end: Source-picture pixels (x, y) of the two candidates.
+        samples: ``(S,)`` what the fields say at S points evenly spaced from ``start`` to ``end``, 1 being full agreement.
+        score: What the samples come to.
+        accepted: True when the pair was chosen.
+        outcome: ``chosen``, or the reason why not.
+        setting: Name of the decode setting that decided, or None.
+    """
+
+    edge: Edge
+    start: tuple[float, float]
+    end: tuple[float, float]
+    samples: NDArray[np.float64]
+    score: float
+    accepted: bool
+    outcome: str
+    setting: str | None = None
+
+
+@dataclass(frozen=True)
 class Trace:
-    """The evidence behind a decoding: one tuple of joints per pose (same order as the poses), and all candidates."""
+    """The evidence behind a decoding.
+
+    Attributes:
+        poses: One tuple of joints per pose, in the order of the poses.
+        candidates: All candidates, and what became of them.
+        limbs: Pairs of candidates that were compared, for decoders that do; the best first within an edge.
+    """
 
     poses: tuple[tuple[JointEvidence, ...], ...] = ()
     candidates: tuple[Candidate, ...] = field(default=())
+    limbs: tuple[LimbEvidence, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class LossTerm:
+    """One part of a training loss, as a sum and its denominator.
+
+    They are kept apart so that several processes can divide by the denominator of all of them together; a mean of
+    their means would weigh a keypoint by how few others its process happened to hold.
+
+    Attributes:
+        total: Sum over the batch, a scalar with gradient.
+        count: What to divide it by, a scalar without gradient.
+        weight: Weight of the term in the whole loss.
+    """
+
+    total: torch.Tensor
+    count: torch.Tensor
+    weight: float = 1.0
 
 
 class Family(ABC):
@@ -103,6 +154,10 @@ class Family(ABC):
     title: str
     architectures: Mapping[str, Architecture]
     decode_settings: type[DecodeSettings]
+    #: Meaning of the keypoints of published weights, for files that do not say.
+    skeleton: Skeleton = COCO_17
+    #: Settings of the training loss.
+    loss_settings: type[Settings] = Settings
 
     @abstractmethod
     def network_settings(self, architecture: str) -> type[NetworkSettings]:
@@ -137,3 +192,57 @@ class Family(ABC):
     @abstractmethod
     def decode(self, fields: Fields, settings: DecodeSettings, trace: bool = False) -> tuple[Poses, Trace | None]:
         """Fields to poses in source pixels; the evidence as well when ``trace``."""
+
+    def knows_names(self, names: Collection[str]) -> bool:
+        """Whether a state dictionary with these names is a published one that :meth:`convert` reads."""
+        return False
+
+    def training_side(self, side: int, settings: NetworkSettings) -> int:
+        """The nearest side of a square training input, in pixels, that the network can be run at."""
+        return side
+
+    def adapt(
+        self,
+        state: Mapping[str, torch.Tensor],
+        skeleton: Skeleton,
+        fresh: Mapping[str, torch.Tensor],
+        wanted: Skeleton,
+    ) -> dict[str, torch.Tensor]:
+        """Weights for another skeleton: everything but the heads kept, head channels taken over by keypoint name.
+
+        Args:
+            state: State of a fused network.
+            skeleton: Its skeleton.
+            fresh: State of a fused network for ``wanted``, from which new channels are taken.
+            wanted: The other skeleton.
+
+        Raises:
+            SettingsError: When this family's heads cannot be changed.
+        """
+        if skeleton.keypoints == wanted.keypoints:
+            return dict(state)
+        raise SettingsError(
+            f"{self.title} networks cannot change their skeleton from {skeleton.name} to {wanted.name}."
+        )
+
+    def loss(
+        self,
+        outputs: Mapping[str, torch.Tensor],
+        truth: Truth,
+        skeleton: Skeleton,
+        settings: NetworkSettings,
+        loss_settings: Settings,
+    ) -> dict[str, LossTerm]:
+        """Named parts of the training loss of a batch of outputs.
+
+        Args:
+            outputs: What :meth:`run` returned.
+            truth: Labels in input pixels.
+            skeleton: Meaning of the keypoints.
+            settings: Network settings of the forward pass.
+            loss_settings: An instance of ``loss_settings``.
+
+        Raises:
+            SettingsError: When this family cannot be trained.
+        """
+        raise SettingsError(f"{self.title} networks cannot be trained; choose another family.")

@@ -12,8 +12,9 @@ from pydantic import Field
 from scipy.special import expit
 from torch import nn
 
+from posecore.data.batches import Truth
 from posecore.errors import SettingsError
-from posecore.families.contract import Candidate, Family, ForeignWeights, JointEvidence, Trace
+from posecore.families.contract import Candidate, Family, ForeignWeights, JointEvidence, LossTerm, Trace
 from posecore.families.posenet.codec import (
     Decoded,
     PoseNetDecodeSettings,
@@ -23,11 +24,13 @@ from posecore.families.posenet.codec import (
     tree_of,
 )
 from posecore.families.posenet.convert import convert_tensors
+from posecore.families.posenet.heads import adapt_heads
+from posecore.families.posenet.loss import PoseNetLossSettings, posenet_loss
 from posecore.families.posenet.network import ARCHITECTURES, PoseNet
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample, stretch
 from posecore.poses import Poses
-from posecore.settings import NetworkSettings, narrow
+from posecore.settings import NetworkSettings, Settings, narrow
 from posecore.skeleton import COCO_17, Skeleton
 
 #: Longest side of the network's input that is accepted, in pixels.
@@ -89,6 +92,7 @@ class PoseNetFamily(Family):
     title = "PoseNet"
     architectures = ARCHITECTURES
     decode_settings = PoseNetDecodeSettings
+    loss_settings = PoseNetLossSettings
 
     def network_settings(self, architecture: str) -> type[PoseNetNetworkSettings]:
         return narrow(PoseNetNetworkSettings, "output_stride", ARCHITECTURES[architecture].output_strides)
@@ -169,6 +173,31 @@ class PoseNetFamily(Family):
             fields.transform.image_size,
         ).filter(keypoint_threshold=settings.keypoint_threshold)
         return poses, _trace(decoded, order, maps, fields, settings) if trace else None
+
+    def training_side(self, side: int, settings: NetworkSettings) -> int:
+        assert isinstance(settings, PoseNetNetworkSettings)
+        return _valid_side(side, settings.output_stride)
+
+    def adapt(
+        self,
+        state: Mapping[str, torch.Tensor],
+        skeleton: Skeleton,
+        fresh: Mapping[str, torch.Tensor],
+        wanted: Skeleton,
+    ) -> dict[str, torch.Tensor]:
+        return adapt_heads(state, skeleton, fresh, wanted)
+
+    def loss(
+        self,
+        outputs: Mapping[str, torch.Tensor],
+        truth: Truth,
+        skeleton: Skeleton,
+        settings: NetworkSettings,
+        loss_settings: Settings,
+    ) -> dict[str, LossTerm]:
+        assert isinstance(settings, PoseNetNetworkSettings)
+        assert isinstance(loss_settings, PoseNetLossSettings)
+        return posenet_loss(outputs, truth, tree_of(skeleton), settings.output_stride, loss_settings)
 
 
 def _valid_side(side: float, stride: int) -> int:

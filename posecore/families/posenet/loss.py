@@ -37,7 +37,8 @@ class PoseNetLossSettings(Settings):
         title="Vector radius",
         gt=0,
         le=100,
-        description="Radius in input pixels within which offsets and displacements are trained; at least the heatmap's.",
+        description="Radius in input pixels within which offsets and displacements are trained, if larger than the "
+        "heatmap's.",
     )
     positive_weight: float = Field(
         1.0, title="Positive weight", gt=0, le=100, description="Weight of cells inside a disk against those outside."
@@ -47,7 +48,7 @@ class PoseNetLossSettings(Settings):
         title="Focus",
         ge=0,
         le=5,
-        description="Exponent of the focal loss (Lin et al. 2017): how far cells that are already right are discounted.",
+        description="Exponent of the focal loss (Lin et al. 2017): how much cells that are already right count less.",
     )
     heatmap_weight: float = Field(1.0, title="Heatmap weight", ge=0, le=100, description="Weight in the total.")
     offset_weight: float = Field(0.5, title="Offset weight", ge=0, le=100, description="Weight in the total.")

@@ -1,0 +1,347 @@
+"""Annotated pictures as arrays: square cut-outs packed once, labels beside them, and labels of a training batch.
+
+Training reads the same people many times. Decoding pictures each time would cost more than the network, so the
+cut-outs are resampled once into one uint8 array that is memory-mapped afterwards. Coordinates are (x, y) with the
+centre of the top-left pixel at (0, 0), in pixels of the cut-out or of the network's input, as stated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from pydantic import Field
+
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
+from posecore.data.operations import mapped
+from posecore.errors import DataError, ImageError
+from posecore.imaging import Region, read_image, sample, stretch
+from posecore.settings import Settings
+from posecore.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
+
+#: Raised when the layout of packed files changes, so that old ones are not read.
+_LAYOUT = 1
+
+
+class PackSettings(Settings):
+    """How pictures are cut and packed."""
+
+    cut: Literal["people", "pictures"] = Field(
+        "people",
+        title="Cut",
+        description="people: one square around each person that has enough keypoints; pictures: each whole picture.",
+    )
+    side: int = Field(224, title="Side", ge=32, le=2048, description="Side of the packed squares in pixels.")
+    expand: float = Field(
+        1.6,
+        title="Expand",
+        ge=1,
+        le=5,
+        description="Side of a person's square as a multiple of the box's longer side; leaves room for augmentation.",
+    )
+    min_keypoints: int = Field(
+        5, title="Fewest keypoints", ge=1, le=1000, description="People with fewer labelled keypoints get no square."
+    )
+    min_size: float = Field(
+        40.0,
+        title="Smallest person",
+        ge=0,
+        le=10000,
+        description="People whose box's longer side has fewer picture pixels get no square.",
+    )
+    max_people: int = Field(
+        12,
+        title="Most people",
+        ge=1,
+        le=200,
+        description="People kept per square, largest first; the boxes of the others are ignored in training.",
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """N square cut-outs with everybody in them.
+
+    Attributes:
+        pixels: ``(N, S, S, 3)`` uint8 RGB, possibly memory-mapped.
+        keypoints: ``(N, P, K, 2)`` float32 (x, y) in packed pixels; NaN unless labelled and inside.
+        labels: ``(N, P, K)`` uint8 of :class:`Label`; ABSENT throughout for empty places.
+        boxes: ``(N, P, 4)`` float32 (x0, y0, x1, y1) in packed pixels; NaN for empty places.
+        focus: ``(N, P)`` bool: people that a training crop may be centred on.
+        ignore: ``(N, R, 4)`` float32 boxes in which nothing is known (crowds, ignore regions); NaN for empty places.
+    """
+
+    pixels: NDArray[np.uint8]
+    keypoints: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    focus: NDArray[np.bool_]
+    ignore: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def side(self) -> int:
+        """S, in pixels."""
+        return int(self.pixels.shape[1])
+
+    def subset(self, rows: NDArray[np.intp]) -> Pack:
+        """The cut-outs ``rows``, copied into memory."""
+        return Pack(*(np.asarray(getattr(self, item.name)[rows]) for item in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known about a batch of network inputs; every family makes its targets from this.
+
+    Attributes:
+        keypoints: ``(B, P, K, 2)`` float32 (x, y) in input pixels; meaningless unless labelled.
+        labels: ``(B, P, K)`` uint8 of :class:`Label`.
+        corners: ``(B, P, 4, 2)`` float32 corners of each person's neighbourhood, in order around it; NaN for nobody.
+        ignore: ``(B, R, 4, 2)`` float32 corners of regions in which nothing is known; NaN for empty places.
+        layers: ``(B, P)`` uint8: the layer of a composed picture that the person belongs to.
+        ignore_layers: ``(B, R)`` uint8, likewise.
+        owner: ``(B, H, W)`` uint8: the layer that is seen at each pixel.
+    """
+
+    keypoints: torch.Tensor
+    labels: torch.Tensor
+    corners: torch.Tensor
+    ignore: torch.Tensor
+    layers: torch.Tensor
+    ignore_layers: torch.Tensor
+    owner: torch.Tensor
+
+    @property
+    def labelled(self) -> torch.Tensor:
+        """``(B, P, K)`` bool: positions that are given."""
+        return (self.labels == Label.HIDDEN) | (self.labels == Label.VISIBLE)
+
+    def unknown(self, stride: int) -> torch.Tensor:
+        """Cells about which nothing is known.
+
+        Returns:
+            ``(B, K, H', W')`` bool for the grid with a cell at every ``stride``-th pixel: inside an ignore region, or
+            in the neighbourhood of a person whose keypoint of this channel is unlabelled.
+        """
+        owner = self.owner[:, ::stride, ::stride]
+        near = inside(self.corners, owner.shape[1:], stride) & (owner[:, None] == self.layers[..., None, None])
+        missing = self.labels == Label.UNLABELLED
+        channels = torch.einsum("bpk,bphw->bkhw", missing.float(), near.float()) > 0
+        blank = inside(self.ignore, owner.shape[1:], stride) & (owner[:, None] == self.ignore_layers[..., None, None])
+        return channels | blank.any(1)[:, None]
+
+    def select(self, rows: slice) -> Truth:
+        """Some pictures of the batch."""
+        return Truth(*(getattr(self, item.name)[rows] for item in fields(self)))
+
+
+def inside(corners: torch.Tensor, grid: Sequence[int], stride: int = 1) -> torch.Tensor:
+    """Which cells lie in convex quadrilaterals.
+
+    Args:
+        corners: ``(…, 4, 2)`` (x, y) in order around each; NaN makes an empty one.
+        grid: (height, width) in cells.
+        stride: Pixels per cell; cell (column, row) lies at (column · stride, row · stride).
+
+    Returns:
+        ``(…, height, width)`` bool.
+    """
+    columns = torch.arange(grid[1], device=corners.device, dtype=corners.dtype) * stride
+    rows = (torch.arange(grid[0], device=corners.device, dtype=corners.dtype) * stride)[:, None]
+    left: torch.Tensor | None = None
+    right: torch.Tensor | None = None
+    for start, end in zip(corners.unbind(-2), corners.roll(-1, -2).unbind(-2), strict=True):
+        edge = (end - start)[..., None, None, :]
+        origin = start[..., None, None, :]
+        side = edge[..., 0] * (rows - origin[..., 1]) - edge[..., 1] * (columns - origin[..., 0])
+        left = side >= 0 if left is None else left & (side >= 0)
+        right = side <= 0 if right is None else right & (side <= 0)
+    assert left is not None
+    assert right is not None
+    return left | right
+
+
+def corners_of(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``(…, 4)`` boxes (x0, y0, x1, y1) to ``(…, 4, 2)`` corners in order around."""
+    x0, y0, x1, y1 = np.moveaxis(boxes, -1, 0)
+    return np.stack([np.stack(pair, -1) for pair in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], -2)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One square to pack: which picture, where, and the person it was made for (None: everybody)."""
+
+    image: AnnotatedImage
+    region: Region
+    person: int | None
+
+
+def cuts_of(dataset: PoseDataset, settings: PackSettings) -> Iterator[_Cut]:
+    """The squares that ``settings`` asks for, in the order of the data set."""
+    for image in dataset:
+        worth = [index for index, person in enumerate(image.people) if _worth_a_square(person, settings)]
+        if settings.cut == "people":
+            for index in worth:
+                yield _Cut(image, square_around(image.people[index].box, settings.expand), index)
+        elif worth:
+            yield _Cut(image, square_around((0.0, 0.0, float(image.size[0]), float(image.size[1])), 1.0), None)
+
+
+def _worth_a_square(person: Person, settings: PackSettings) -> bool:
+    x0, y0, x1, y1 = person.box
+    big = max(x1 - x0, y1 - y0) >= settings.min_size
+    return not person.crowd and big and int(person.labelled.sum()) >= settings.min_keypoints
+
+
+def square_around(box: Region, expand: float) -> Region:
+    """The square with the box's centre and ``expand`` times its longer side."""
+    x0, y0, x1, y1 = box
+    half = max(x1 - x0, y1 - y0, 1.0) * expand / 2
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return x - half, y - half, x + half, y + half
+
+
+def pack(dataset: PoseDataset, skeleton: Skeleton, settings: PackSettings, folder: Path | None = None) -> Pack:
+    """Cut and resample every square of a data set, labels expressed in ``skeleton``.
+
+    Args:
+        dataset: Annotated pictures with any skeleton.
+        skeleton: Skeleton of the labels that come out; keypoints that the data set does not know are UNLABELLED.
+        settings: What to cut.
+        folder: Where packed arrays are kept and found again; None keeps them in memory.
+
+    Raises:
+        DataError: When no square could be made.
+    """
+    cuts = list(cuts_of(mapped(dataset, skeleton), settings))
+    if not cuts:
+        raise DataError(
+            f"{dataset.name}: no person has {settings.min_keypoints} labelled keypoints and a box of "
+            f"{settings.min_size:g} pixels; lower min_keypoints or min_size."
+        )
+    if folder is None:
+        return _make(cuts, settings, None)
+    place = folder / _key(cuts, settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(place.with_suffix(".lock")):
+        if not place.exists():
+            # Written beside and renamed when complete, so that an interrupted run leaves no half-packed folder.
+            draft = Path(tempfile.mkdtemp(dir=folder))
+            try:
+                _save(_make(cuts, settings, draft / "pixels.npy"), draft)
+                draft.rename(place)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+    return _load(place)
+
+
+def _key(cuts: Sequence[_Cut], settings: PackSettings) -> str:
+    """Hash of everything that the packed arrays depend on, pictures by path, size and time of change."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps([_LAYOUT, settings.model_dump()]).encode())
+    for cut in cuts:
+        stat = cut.image.path.stat()
+        digest.update(repr((str(cut.image.path), stat.st_size, stat.st_mtime_ns, cut.region, cut.person)).encode())
+        digest.update(repr(cut.image.ignore).encode())
+        for person in cut.image.people:
+            digest.update(person.keypoints.tobytes() + person.labels.tobytes())
+            digest.update(repr((person.box, person.crowd)).encode())
+    return digest.hexdigest()
+
+
+def _save(packed: Pack, folder: Path) -> None:
+    for item in fields(packed):
+        if item.name != "pixels":
+            np.save(folder / f"{item.name}.npy", getattr(packed, item.name))
+
+
+def _load(folder: Path) -> Pack:
+    arrays: dict[str, Any] = {item.name: np.load(folder / f"{item.name}.npy") for item in fields(Pack)[1:]}
+    # Pictures that could not be read leave empty squares at the end of the file.
+    return Pack(np.load(folder / "pixels.npy", mmap_mode="r")[: len(arrays["labels"])], **arrays)
+
+
+def _make(cuts: Sequence[_Cut], settings: PackSettings, file: Path | None) -> Pack:
+    """Resample all squares; pixels go to ``file`` when given. Unreadable pictures are reported and left out."""
+    shape = (len(cuts), settings.side, settings.side, 3)
+    pixels: NDArray[np.uint8] = (
+        np.empty(shape, np.uint8) if file is None else np.lib.format.open_memmap(file, "w+", np.uint8, shape)  # type: ignore[no-untyped-call]
+    )
+    rows: list[dict[str, NDArray[Any]]] = []
+    picture, opened = None, None
+    for cut in cuts:
+        if opened != cut.image.path:
+            try:
+                picture, opened = read_image(cut.image.path), cut.image.path
+            except (ImageError, OSError) as error:
+                log.warning("%s is left out: %s", cut.image.path, error)
+                continue
+        assert picture is not None
+        transform = stretch((picture.shape[1], picture.shape[0]), (settings.side,) * 2, cut.region, half_pixel=True)
+        pixels[len(rows)] = np.rint(sample(picture, transform, antialias=True))
+        rows.append(_labels(cut, settings, transform.to_input))
+        if len(rows) % 2000 == 0:
+            log.info("%d of %d squares packed", len(rows), len(cuts))
+    if not rows:
+        raise DataError(f"None of the {len(cuts)} pictures could be read.")
+    arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return Pack(pixels[: len(rows)], **arrays)
+
+
+def _labels(cut: _Cut, settings: PackSettings, to_packed: Any) -> dict[str, NDArray[Any]]:
+    """Labels of one square as the rows of a :class:`Pack`."""
+    places, keypoints = settings.max_people, len(cut.image.people[0].labels)
+    row: dict[str, NDArray[Any]] = {
+        "keypoints": np.full((places, keypoints, 2), np.nan, np.float32),
+        "labels": np.full((places, keypoints), Label.ABSENT, np.uint8),
+        "boxes": np.full((places, 4), np.nan, np.float32),
+        "focus": np.zeros(places, bool),
+        "ignore": np.full((places, 4), np.nan, np.float32),
+    }
+    blank: list[Region] = list(cut.image.ignore)
+    order = sorted(range(len(cut.image.people)), key=lambda i: (i != cut.person, -cut.image.people[i].area, i))
+    place = 0
+    for index in order:
+        person = cut.image.people[index]
+        box = _to_packed_box(person.box, to_packed)
+        if not _touches(box, settings.side):
+            continue
+        if person.crowd or place == places:
+            blank.append(person.box)
+            continue
+        xy, labels = to_packed(person.keypoints).astype(np.float32), person.labels.copy()
+        out = ~((xy >= -0.5) & (xy <= settings.side - 0.5)).all(1) & (labels != Label.UNLABELLED)
+        labels[out] = Label.ABSENT
+        xy[out] = np.nan
+        row["keypoints"][place], row["labels"][place], row["boxes"][place] = xy, labels, box
+        row["focus"][place] = index == cut.person if cut.person is not None else _worth_a_square(person, settings)
+        place += 1
+    boxes = [box for box in (_to_packed_box(region, to_packed) for region in blank) if _touches(box, settings.side)]
+    boxes.sort(key=lambda box: -float((box[2] - box[0]) * (box[3] - box[1])))
+    for slot, box in enumerate(boxes[:places]):
+        row["ignore"][slot] = box
+    return row
+
+
+def _to_packed_box(box: Region, to_packed: Any) -> NDArray[np.float32]:
+    corners: NDArray[np.float64] = to_packed(np.array(box, np.float64).reshape(2, 2) - 0.5)
+    return corners.reshape(4).astype(np.float32)
+
+
+def _touches(box: NDArray[np.float32], side: int) -> bool:
+    return bool((box[:2] < side).all() and (box[2:] > 0).all())

@@ -1,0 +1,1 @@
+"""Training: the configuration, the engine, and the registry of runs."""

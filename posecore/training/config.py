@@ -1,0 +1,269 @@
+"""The configuration of a training run: one YAML or JSON file, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from posecore.data.augment import AugmentSettings
+from posecore.data.batches import PackSettings
+from posecore.errors import SettingsError, SkeletonError
+from posecore.families import FAMILIES, Family, family_of
+from posecore.settings import NetworkSettings, Settings, build_settings
+from posecore.skeleton import SKELETONS, Skeleton
+
+#: Environment variable: the folder that data paths are relative to.
+DATA_VARIABLE = "POSECORE_DATA"
+
+
+class SkeletonConfig(Settings):
+    """A skeleton of one's own."""
+
+    name: str = Field("custom", description="Short name.")
+    keypoints: tuple[str, ...] = Field(description="Names in channel order.")
+    edges: tuple[tuple[int, int], ...] = Field((), description="Pairs of keypoint indices to join.")
+    flip_pairs: tuple[tuple[int, int], ...] = Field((), description="(left, right) indices that swap when mirrored.")
+    sigmas: tuple[float, ...] = Field((), description="OKS sigmas; 0.05 each when left out.")
+
+
+class ModelConfig(Settings):
+    """What is trained and what it starts from."""
+
+    architecture: str = Field(description="For example posenet-mobilenet_v1-075; `posecore models` lists them.")
+    skeleton: str | SkeletonConfig = Field("coco-17", description="A known skeleton's name, or one of your own.")
+    start: str = Field(
+        "random",
+        description="random, or the name of a model or a file whose weights to start from. Heads are kept as far as "
+        "their keypoints have the same names.",
+    )
+    norm: Literal["auto", "batch", "identity", "none"] = Field(
+        "auto",
+        description="BatchNorm in the network. batch: as the architecture has it (random start). none: train the fused "
+        "convolutions. identity: insert BatchNorm that at first changes nothing. auto: batch for a random start, else "
+        "none.",
+    )
+    freeze: tuple[str, ...] = Field((), description="Parts that do not learn, by the start of their parameters' names.")
+    freeze_norm: bool = Field(False, description="Keep BatchNorm's statistics and factors as they are.")
+    network: Mapping[str, Any] = Field(default_factory=dict, description="Network settings, for example output_stride.")
+
+
+class SourceConfig(Settings):
+    """One set of annotated pictures."""
+
+    annotations: str | None = Field(None, description="COCO keypoint JSON.")
+    images: str | None = Field(None, description="Folder of the pictures of a COCO file.")
+    synthetic: int | None = Field(None, ge=1, le=1000000, description="Instead of files: so many drawn scenes.")
+    seed: int = Field(100000, ge=0, description="Seed of the first drawn scene.")
+    repeat: float = Field(1.0, gt=0, le=1000, description="How often each cut-out is shown per epoch.")
+    pack: PackSettings = Field(default_factory=PackSettings, description="How pictures are cut.")  # type: ignore[arg-type]
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SourceConfig:
+        if (self.annotations is None) == (self.synthetic is None):
+            raise ValueError("a source needs either annotations or synthetic")
+        return self
+
+
+class DataConfig(Settings):
+    """Where pictures come from."""
+
+    root: str | None = Field(
+        None,
+        description=f"Folder that paths are relative to, itself relative to this file; ${DATA_VARIABLE} takes "
+        "precedence. Unless given, the folder of this file.",
+    )
+    train: tuple[SourceConfig, ...] = Field(min_length=1, description="Sets to train on.")
+    validation: tuple[SourceConfig, ...] = Field((), description="Sets to measure on after every epoch.")
+    holdout: float = Field(
+        0.03, ge=0, le=0.5, description="Without validation sets: part of the training pictures kept for measuring."
+    )
+    validation_limit: int = Field(384, ge=1, description="Most cut-outs measured after an epoch.")
+
+
+class OptimizerConfig(Settings):
+    """How weights are changed."""
+
+    kind: Literal["adamw", "adam", "sgd"] = Field("adamw", description="Rule.")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="Highest learning rate.")
+    weight_decay: float = Field(0.02, ge=0, le=1, description="Not applied to biases and BatchNorm.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD, first beta of Adam.")
+    clip: float = Field(0.0, ge=0, description="Largest norm of the gradient; 0 does not clip.")
+    groups: Mapping[str, float] = Field(
+        default_factory=dict,
+        description="Factors of the learning rate by the start of parameters' names, for example {backbone: 0.1}.",
+    )
+
+
+class ScheduleConfig(Settings):
+    """How long, and the learning rate over that time."""
+
+    kind: Literal["onecycle", "cosine", "multistep", "constant"] = Field("onecycle", description="Shape.")
+    epochs: int = Field(20, ge=1, le=100000, description="Passes over the data, at most.")
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        description="Time for training. The schedule then follows the clock (time before a resume counts) and ends "
+        "when it is used up, or after the epochs.",
+    )
+    warmup: float = Field(0.1, ge=0, le=0.9, description="Part of the run in which the learning rate rises.")
+    start_factor: float = Field(0.04, ge=0, le=1, description="Learning rate at the start, relative to the highest.")
+    end_factor: float = Field(0.001, ge=0, le=1, description="Learning rate at the end, relative to the highest.")
+    milestones: tuple[float, ...] = Field((0.6, 0.85), description="multistep: parts of the run after which it drops.")
+    gamma: float = Field(0.1, gt=0, le=1, description="multistep: factor of each drop.")
+
+
+class TrainingConfig(Settings):
+    """The engine."""
+
+    batch_size: int = Field(32, ge=1, le=4096, description="Pictures per step and process.")
+    input_sides: tuple[int, ...] = Field(
+        (193,),
+        min_length=1,
+        description="Sides of the network's input in pixels, one after the other in equal parts of the run: small "
+        "pictures first learn much in little time.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="Arithmetic; bfloat16 is faster.")
+    ema: float = Field(0.998, ge=0, lt=1, description="Decay of the averaged weights that are kept; 0 for none.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Of everything random.")
+    threads: int | None = Field(None, ge=1, le=1024, description="Threads on the CPU.")
+    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="Where to train.")
+    devices: int = Field(1, ge=1, le=1024, description="Processes per machine; more than one uses DDP.")
+    nodes: int = Field(1, ge=1, le=1024, description="Machines.")
+    patience: int | None = Field(None, ge=1, description="Stop after so many epochs without a better validation.")
+    overlays: int = Field(12, ge=0, le=64, description="Validation pictures drawn after every epoch.")
+    loggers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+        (), description="Where curves go, besides curves.csv in the run's folder."
+    )
+
+
+class RunConfig(Settings):
+    """Everything about a run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Name of the run unless given.")
+    title: str = Field("", description="Words for people.")
+    model: ModelConfig
+    data: DataConfig
+    augment: AugmentSettings = Field(default_factory=AugmentSettings)  # type: ignore[arg-type]
+    loss: Mapping[str, Any] = Field(default_factory=dict, description="Settings of the family's loss.")
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)  # type: ignore[arg-type]
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)  # type: ignore[arg-type]
+    training: TrainingConfig = Field(default_factory=TrainingConfig)  # type: ignore[arg-type]
+
+    @property
+    def family(self) -> Family:
+        """Family of the architecture; raises ``SettingsError`` naming the nearest architecture."""
+        try:
+            return family_of(self.model.architecture)
+        except KeyError:
+            known = [name for family in FAMILIES.values() for name in family.architectures]
+            raise SettingsError(
+                f"There is no architecture {self.model.architecture!r}; {_nearest(self.model.architecture, known)}"
+            ) from None
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Skeleton that the network learns."""
+        wanted = self.model.skeleton
+        if isinstance(wanted, str):
+            if wanted not in SKELETONS:
+                raise SettingsError(f"There is no skeleton {wanted!r}; {_nearest(wanted, list(SKELETONS))}")
+            return SKELETONS[wanted]
+        try:
+            return Skeleton(**wanted.model_dump())
+        except SkeletonError as error:
+            raise SettingsError(str(error)) from error
+
+    @property
+    def network_settings(self) -> NetworkSettings:
+        """Network settings of the forward pass in training."""
+        return build_settings(self.family.network_settings(self.model.architecture), self.model.network)
+
+    @property
+    def loss_settings(self) -> Settings:
+        """Settings of the family's loss."""
+        return build_settings(self.family.loss_settings, self.loss)
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read and check a configuration file.
+
+    Raises:
+        SettingsError: Naming the key that is wrong and, for an unknown one, the nearest known one.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The configuration {path} cannot be read: {error}.") from error
+    try:
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise SettingsError(f"{path} is neither YAML nor JSON: {error}.") from error
+    return make_config(values, str(path))
+
+
+def make_config(values: Any, where: str = "the configuration") -> RunConfig:
+    """Check values that came from a file or a form; raises ``SettingsError`` as :func:`read_config` does."""
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{where} must hold keys and values, not {type(values).__name__}.")
+    try:
+        config = RunConfig.model_validate(values)
+    except ValidationError as error:
+        problems: list[Any] = error.errors()
+        # A list whose only entry is wrong is also reported as too short; the entry's own problem says it better.
+        places = [problem["loc"] for problem in problems]
+        inner = [p for p in problems if not any(place[: len(p["loc"])] == p["loc"] != place for place in places)]
+        raise SettingsError(f"{where}: " + " ".join(_sentence(problem) for problem in inner)) from error
+    # Resolving them finds unknown names and values out of range now rather than after the data has been read.
+    for part in ("skeleton", "network_settings", "loss_settings"):
+        getattr(config, part)
+    return config
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    """One of pydantic's problems in words."""
+    path = [str(part) for part in problem["loc"] if part not in ("str", "SkeletonConfig")]
+    place = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        return f"{place} is unknown; {_nearest(path[-1], _known_keys(problem['loc'][:-1]))}"
+    if problem["type"] == "missing":
+        return f"{place} is missing."
+    message = str(problem["msg"])
+    return f"{place} = {problem['input']!r}: {message[0].lower()}{message[1:]}."
+
+
+def _known_keys(location: Sequence[Any]) -> list[str]:
+    """Keys that the model at ``location`` of the configuration has."""
+    model: type[BaseModel] = RunConfig
+    for part in location:
+        if part in model.model_fields:
+            nested = _model_in(model.model_fields[part].annotation)
+            if nested is not None:
+                model = nested
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The settings class inside an annotation such as ``tuple[SourceConfig, ...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(part) for part in get_args(annotation))
+    return next((model for model in found if model is not None), None)
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}."
+
+
+def data_root(config: RunConfig, config_folder: Path) -> Path:
+    """Folder that the data paths of a configuration in ``config_folder`` are relative to."""
+    if chosen := os.environ.get(DATA_VARIABLE):
+        return Path(chosen).expanduser()
+    return (config_folder / Path(config.data.root or ".").expanduser()).resolve()

@@ -1,0 +1,165 @@
+"""Batches for training: what is in an epoch, in which order, and the held-out part."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from posecore.data.annotations import PoseDataset
+from posecore.data.augment import AugmentSettings, Draw, draw_batch
+from posecore.data.batches import Pack, pack
+from posecore.data.coco import read_coco
+from posecore.skeleton import Skeleton
+from posecore.training.config import SourceConfig
+
+log = logging.getLogger(__name__)
+
+#: Numbers that keep the random streams of different uses of one seed apart.
+_ORDER, _AUGMENT, _VALIDATION = range(3)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Packs with how often each of their cut-outs is shown per epoch."""
+
+    packs: tuple[Pack, ...]
+    repeats: tuple[float, ...]
+
+    def items(self, generator: np.random.Generator) -> NDArray[np.intp]:
+        """``(N, 2)`` pack and row of one epoch's pictures in random order; parts of a repeat are drawn anew."""
+        parts = []
+        for number, (packed, repeat) in enumerate(zip(self.packs, self.repeats, strict=True)):
+            rows = np.tile(np.arange(len(packed)), int(repeat))
+            rest = generator.permutation(len(packed))[: round((repeat - int(repeat)) * len(packed))]
+            rows = np.concatenate([rows, rest])
+            parts.append(np.column_stack([np.full(len(rows), number), rows]))
+        return generator.permutation(np.concatenate(parts), axis=0)
+
+    def __len__(self) -> int:
+        """Pictures per epoch."""
+        return sum(
+            int(repeat) * len(packed) + round((repeat - int(repeat)) * len(packed))
+            for packed, repeat in zip(self.packs, self.repeats, strict=True)
+        )
+
+
+def read_source(source: SourceConfig, root: Path, cache: Path) -> PoseDataset:
+    """The annotated pictures of one source; what was skipped while reading is logged."""
+    if source.synthetic is not None:
+        dataset = _synthetic(source.synthetic, source.seed, cache)
+    else:
+        assert source.annotations is not None
+        images = None if source.images is None else root / source.images
+        dataset = read_coco(root / source.annotations, images)
+    for problem in dataset.problems[:20]:
+        log.warning("%s", problem)
+    if len(dataset.problems) > 20:
+        log.warning("… and %d more problems in %s", len(dataset.problems) - 20, dataset.name)
+    return dataset
+
+
+def _synthetic(count: int, seed: int, cache: Path) -> PoseDataset:
+    from posecore.data.synthetic.dataset import write_dataset
+
+    folder = cache / f"synthetic-{seed}-{count}"
+    if not (folder / "annotations.json").is_file():
+        log.info("drawing %d synthetic scenes", count)
+        write_dataset(folder, count, seed)
+    return read_coco(folder / "annotations.json", folder / "images")
+
+
+def pack_sources(sources: Sequence[SourceConfig], skeleton: Skeleton, root: Path, cache: Path) -> TrainingSet:
+    """Read and pack sources, or find them packed in ``cache``."""
+    packs = []
+    for source in sources:
+        dataset = read_source(source, root, cache)
+        packs.append(pack(dataset, skeleton, source.pack, cache / "packs"))
+        log.info("%s: %d pictures, %d cut-outs", dataset.name, len(dataset), len(packs[-1]))
+    return TrainingSet(tuple(packs), tuple(source.repeat for source in sources))
+
+
+def hold_out(training: TrainingSet, part: float) -> tuple[TrainingSet, TrainingSet]:
+    """Split off every pack's last cut-outs for validation.
+
+    A contiguous part, because neighbours may come from the same picture: at most one picture is in both.
+    """
+    kept, held = [], []
+    for packed in training.packs:
+        count = round(len(packed) * part)
+        rows = np.arange(len(packed))
+        kept.append(_view(packed, 0, len(packed) - count))
+        if count:
+            held.append(packed.subset(rows[len(packed) - count :]))
+    return TrainingSet(tuple(kept), training.repeats), TrainingSet(tuple(held), (1.0,) * len(held))
+
+
+def _view(packed: Pack, start: int, stop: int) -> Pack:
+    """Rows of a pack without copying its pixels."""
+    names = ("pixels", "keypoints", "labels", "boxes", "focus", "ignore")
+    return Pack(*(getattr(packed, name)[start:stop] for name in names))
+
+
+class EpochBatches(Dataset[Draw]):
+    """The batches of one epoch. A batch depends on seed, epoch, step and process alone, not on earlier batches."""
+
+    def __init__(
+        self,
+        training: TrainingSet,
+        settings: AugmentSettings,
+        side: int,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        items = training.items(np.random.default_rng((seed, _ORDER, epoch)))
+        per_step = batch_size * world
+        # The last, incomplete batch is left out, unless it is the only one.
+        steps = max(len(items) // per_step, 1)
+        self.items = [items[step * per_step : (step + 1) * per_step][rank::world] for step in range(steps)]
+        self.training, self.settings, self.side = training, settings, side
+        self.key = (seed, _AUGMENT, epoch, rank)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, step: int) -> Draw:
+        if step >= len(self.items):
+            raise IndexError(step)
+        generator = np.random.default_rng((*self.key, step))
+        return draw_batch(self.training.packs, self.items[step], self.settings, self.side, generator)
+
+
+def loader(batches: Dataset[Draw]) -> DataLoader[Draw]:
+    """A loader that hands on the batches as they are, in order."""
+    return DataLoader(batches, batch_size=None, shuffle=False, num_workers=0)
+
+
+def validation_batches(
+    held: TrainingSet, limit: int, side: int, batch_size: int, size: float, seed: int
+) -> Iterator[tuple[Draw, NDArray[np.intp]]]:
+    """Unaugmented batches of at most ``limit`` cut-outs, a person in the middle of each; with their items."""
+    items = held.items(np.random.default_rng((seed, _VALIDATION)))[:limit]
+    settings = AugmentSettings.none(size)
+    for start in range(0, len(items), batch_size):
+        part = items[start : start + batch_size]
+        yield draw_batch(held.packs, part, settings, side, np.random.default_rng((seed, _VALIDATION, start))), part
+
+
+def to_device(draw: Draw, device: torch.device) -> Draw:
+    """A drawn batch on another device."""
+    if device.type == "cpu":
+        return draw
+    layers = tuple(
+        type(group)(*(getattr(group, item.name).to(device, non_blocking=True) for item in fields(group)))
+        for group in draw.layers
+    )
+    return replace(draw, layers=layers)

@@ -1,0 +1,273 @@
+"""The Lightning module: one step, the learning rate, the averaged weights, and what is kept after an epoch.
+
+The engine knows families only through :class:`posecore.families.Family`: it asks for a forward pass and for the parts
+of a loss, divides sums by denominators of all processes together, and steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import lightning
+import torch
+import torch.distributed
+from torch import nn
+
+from posecore.data.augment import Draw, compose, disturb
+from posecore.data.batches import Truth
+from posecore.families.contract import LossTerm
+from posecore.training.averaging import AveragedNetwork
+from posecore.training.config import OptimizerConfig, RunConfig
+from posecore.training.data import EpochBatches, TrainingSet, loader, to_device
+from posecore.training.measuring import Measurement, Task, measure
+from posecore.training.recording import Recorder
+from posecore.training.schedule import factor, phase
+
+#: Seconds between looks at whether the run should stop.
+_STOP_INTERVAL = 2.0
+
+
+class PoseTraining(lightning.LightningModule):
+    """Trains one network.
+
+    Args:
+        config: The run's configuration.
+        network: The network, in training form.
+        training: What to train on.
+        held: What to measure on.
+        recorder: Told about every epoch; None on all processes but the first.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        network: nn.Module,
+        training: TrainingSet,
+        held: TrainingSet,
+        recorder: Recorder | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.task = Task(config.family, config.skeleton, config.network_settings, config.loss_settings)
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = AveragedNetwork(network, config.training.ema) if config.training.ema else None
+        self.training_set, self.held, self.recorder = training, held, recorder
+        freeze(self.network, config.model.freeze)
+        if config.model.freeze_norm:
+            freeze_norm(self.network)
+        self.elapsed = 0.0
+        self.steps = 0
+        self.total_steps = 1
+        self._running: dict[str, float] = {}
+        self._clock = 0.0
+        self._stop = False
+        self._looked = 0.0
+
+    # --- progress ---
+
+    @property
+    def progress(self) -> float:
+        """Part of the run that is done: by the clock when minutes are given, else by steps."""
+        by_steps = self.steps / self.total_steps
+        minutes = self.config.schedule.minutes
+        return by_steps if minutes is None else max(by_steps, self.elapsed / (60 * minutes))
+
+    @property
+    def side(self) -> int:
+        """Side of the network's input in this epoch, in pixels."""
+        sides = self.config.training.input_sides
+        return self.task.family.training_side(sides[phase(len(sides), self.progress)], self.task.network_settings)
+
+    @property
+    def best_network(self) -> nn.Module:
+        """The averaged network, or the network itself when nothing is averaged."""
+        return self.network if self.average is None else self.average.network
+
+    # --- data ---
+
+    def train_dataloader(self) -> Any:
+        """Batches of the current epoch."""
+        training = self.config.training
+        batches = EpochBatches(
+            self.training_set,
+            self.config.augment,
+            self.side,
+            training.batch_size,
+            training.seed,
+            self.current_epoch,
+            self.global_rank,
+            self.trainer.world_size,
+        )
+        self.total_steps = len(batches) * self.config.schedule.epochs
+        return loader(batches)
+
+    def transfer_batch_to_device(self, batch: Draw, device: torch.device, dataloader_idx: int) -> Draw:
+        """Lightning's own transfer cannot change frozen dataclasses."""
+        return to_device(batch, device)
+
+    def on_after_batch_transfer(self, batch: Draw, dataloader_idx: int) -> tuple[torch.Tensor, Truth]:
+        """Compose and disturb the pictures where the network runs."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            pixels, truth = compose(batch, self.task.skeleton.flip_permutation)
+            return disturb(pixels, self.config.augment, batch.seed), truth
+
+    # --- steps ---
+
+    def on_train_epoch_start(self) -> None:
+        """Keep frozen BatchNorms as they are: Lightning has just put the whole module into training mode."""
+        if self.config.model.freeze_norm:
+            freeze_norm(self.network)
+        if self.average is not None:
+            self.average.eval()
+        self._running = {}
+        self._clock = time.perf_counter()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
+        """Set the learning rate; end the run when its time is up."""
+        if self.progress >= 1 or self._stop:
+            self.trainer.should_stop = True
+            return -1
+        scale = factor(self.config.schedule, self.progress)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = group["base"] * scale
+        return None
+
+    def training_step(self, batch: tuple[torch.Tensor, Truth], batch_idx: int) -> torch.Tensor:
+        """Loss of one batch."""
+        pixels, truth = batch
+        outputs = self.task.family.run(self.network, pixels, self.task.network_settings)
+        with torch.autocast(self.device.type, enabled=False):
+            terms = self.task.family.loss(
+                outputs, truth, self.task.skeleton, self.task.network_settings, self.task.loss_settings
+            )
+            values = shared_means(terms)
+        loss = sum((terms[name].weight * value for name, value in values.items()), pixels.new_zeros(()))
+        for name, value in (*values.items(), ("loss", loss)):
+            self._running[name] = self._running.get(name, 0.0) + float(value.detach())
+        self._running["steps"] = self._running.get("steps", 0.0) + 1
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Average the weights and count."""
+        if self.average is not None:
+            self.average.update(self.network)
+        self.steps += 1
+        self._synchronise()
+
+    def _synchronise(self) -> None:
+        """Read the clock and whether to stop. The first process's view counts for all: they must stop together."""
+        now = time.perf_counter()
+        self.elapsed += now - self._clock
+        self._clock = now
+        if self.recorder is not None and now - self._looked > _STOP_INTERVAL:
+            self._looked = now
+            self._stop = self._stop or self.recorder.stop_wanted
+        if self.trainer.world_size > 1:
+            state = torch.tensor([self.elapsed, float(self._stop)], dtype=torch.float64, device=self.device)
+            torch.distributed.broadcast(state, 0)
+            self.elapsed, self._stop = float(state[0]), bool(state[1])
+
+    def on_train_epoch_end(self) -> None:
+        """Measure the averaged network and report."""
+        steps = max(self._running.pop("steps", 0.0), 1.0)
+        figures = {f"train/{name}": value / steps for name, value in self._running.items()}
+        figures |= {"steps": float(self.steps), "minutes": self.elapsed / 60, "progress": self.progress}
+        figures["side"] = float(self.side)
+        measurement = self._measure() if self.recorder is not None else None
+        if measurement is not None:
+            figures |= {f"validation/{name}": value for name, value in measurement.figures.items()}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(figures, self.steps)
+        if self.recorder is not None:
+            self._stop |= self.recorder.epoch(self.current_epoch, figures, measurement, self.best_network)
+        self._synchronise()
+        if self._stop:
+            self.trainer.should_stop = True
+
+    def _measure(self) -> Measurement | None:
+        if not self.held.packs:
+            return None
+        network = self.best_network
+        learning = network.training
+        network.eval()
+        side = self.task.family.training_side(self.config.training.input_sides[-1], self.task.network_settings)
+        with torch.autocast(self.device.type, enabled=False):
+            result = measure(
+                self.task,
+                network,
+                self.held,
+                limit=self.config.data.validation_limit,
+                side=side,
+                size=self.config.augment.size,
+                drawn=self.config.training.overlays,
+            )
+        network.train(learning)
+        return result
+
+    # --- state ---
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Progress goes along with the weights."""
+        checkpoint["posecore"] = {"elapsed": self.elapsed, "steps": self.steps}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up progress where it was."""
+        self.elapsed = checkpoint["posecore"]["elapsed"]
+        self.steps = checkpoint["posecore"]["steps"]
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimizer over everything that learns; groups carry their own highest learning rate as ``base``."""
+        return make_optimizer(self.network, self.config.optimizer)
+
+
+def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Optimizer with a parameter group per learning rate, weight decay on matrices and kernels only."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            scale = next((value for start, value in config.groups.items() if name.startswith(start)), 1.0)
+            groups.setdefault((scale, parameter.dim() > 1), []).append(parameter)
+    parameters = [
+        {
+            "params": members,
+            "weight_decay": config.weight_decay if decays else 0.0,
+            "lr": config.learning_rate * scale,
+            "base": config.learning_rate * scale,
+        }
+        for (scale, decays), members in groups.items()
+    ]
+    if config.kind == "sgd":
+        return torch.optim.SGD(parameters, lr=config.learning_rate, momentum=config.momentum, nesterov=True)
+    kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
+    return kind(parameters, lr=config.learning_rate, betas=(config.momentum, 0.999))
+
+
+def shared_means(terms: Mapping[str, LossTerm]) -> dict[str, torch.Tensor]:
+    """Each term's total over the denominators of all processes.
+
+    DDP averages gradients over processes, so a process's share is scaled up by their number: the gradients are those of
+    one process with all the pictures.
+    """
+    counts = torch.stack([term.count.detach().float() for term in terms.values()])
+    world = 1
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        world = torch.distributed.get_world_size()
+        torch.distributed.all_reduce(counts)
+    counts = counts.clamp_min(1.0) / world
+    return {name: term.total / count for (name, term), count in zip(terms.items(), counts, strict=True)}
+
+
+def freeze(network: nn.Module, starts: Iterable[str]) -> None:
+    """Switch off learning for parameters whose names begin with one of ``starts``."""
+    for name, parameter in network.named_parameters():
+        if any(name.startswith(start) for start in starts):
+            parameter.requires_grad_(False)
+
+
+def freeze_norm(network: nn.Module) -> None:
+    """Make every BatchNorm use its stored statistics and keep its factors."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval().requires_grad_(False)
