@@ -16,7 +16,7 @@ from posecore.families.contract import Family, Trace
 from posecore.fields import Fields, Provenance
 from posecore.imaging import ImageSource, Region, check_region, picture_id, read_image
 from posecore.poses import Poses
-from posecore.settings import DecodeSettings, NetworkSettings, build_settings
+from posecore.settings import DecodeSettings, NetworkSettings, build_settings, check_names
 from posecore.skeleton import COCO_17, Skeleton
 
 
@@ -89,10 +89,10 @@ class PoseModel:
 
     def split_settings(self, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Sort mixed settings into network settings and decode settings; unknown names raise ``SettingsError``."""
-        network = {k: v for k, v in settings.items() if k in self.network_settings_class.model_fields}
-        decode = {k: v for k, v in settings.items() if k not in network}
-        build_settings(self.decode_settings_class, decode)
-        return network, decode
+        known = self.network_settings_class.model_fields
+        check_names(settings, [*known, *self.decode_settings_class.model_fields])
+        network = {name: value for name, value in settings.items() if name in known}
+        return network, {name: value for name, value in settings.items() if name not in known}
 
     def provenance(self, picture: str, region: Region | None = None, **settings: Any) -> Provenance:
         """Provenance that the fields of picture ``picture`` would have: its ``key`` can be asked before computing."""

@@ -8,7 +8,7 @@ Two kinds matter everywhere. :class:`NetworkSettings` change what the network se
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -40,7 +40,7 @@ class DecodeSettings(Settings):
     """What every family's decoder can be told."""
 
     pose_threshold: float = Field(
-        0.15,
+        0.25,
         title="Pose threshold",
         ge=0,
         le=1,
@@ -145,18 +145,22 @@ def narrow(
     return create_model(settings_class.__name__, __base__=settings_class, **fields)
 
 
+def check_names(names: Iterable[str], known: Collection[str]) -> None:
+    """Raise ``SettingsError`` for the first of ``names`` that is not ``known``, naming the nearest one that is."""
+    for name in names:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}."
+            raise SettingsError(f"There is no setting {name!r} here; {hint}")
+
+
 def build_settings(settings_class: type[SettingsClass], values: Mapping[str, Any]) -> SettingsClass:
     """Settings from plain values.
 
     Raises:
         SettingsError: For an unknown name (naming the nearest one) or a value out of range (naming what is allowed).
     """
-    known = settings_class.model_fields
-    for name in values:
-        if name not in known:
-            nearest = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}."
-            raise SettingsError(f"There is no setting {name!r} here; {hint}")
+    check_names(values, settings_class.model_fields)
     try:
         return settings_class(**values)
     except ValidationError as error:

@@ -163,6 +163,8 @@ def test_settings_a_model_does_not_have_are_refused_with_a_hint() -> None:
         model.fields(picture(), output_stride=32)
     with pytest.raises(SettingsError, match="pose_threshold"):
         model(picture(), pose_treshold=0.1)
+    with pytest.raises(SettingsError, match="input_size"):
+        model(picture(), input_sise=129)
     with pytest.raises(SettingsError, match="not available"):
         random_model(device="cuda:77")
 

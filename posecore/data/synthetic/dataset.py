@@ -99,4 +99,5 @@ def _annotation(person: SyntheticPerson, annotation_id: int, image_id: int) -> d
         "bbox": [x0, y0, x1 - x0, y1 - y0],
         "area": person.area,
         "iscrowd": 0,
+        "absent": np.flatnonzero(~inside).tolist(),
     }
