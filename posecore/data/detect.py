@@ -16,7 +16,7 @@ from posecore.data.dataloop import read_dataloop, write_dataloop
 from posecore.data.merging import merged
 from posecore.data.yolo import find_yaml, read_yolo, write_yolo
 from posecore.errors import DataError
-from posecore.zoo.places import home
+from posecore.home import home
 
 Format = Literal["coco", "roboflow", "yolo", "dataloop"]
 

@@ -15,7 +15,6 @@ from posecore.zoo.models import (
     resolve_name,
     verify_model,
 )
-from posecore.zoo.places import home
 from posecore.zoo.weights import Weights, WeightsHeader, load_weights, read_header, save_weights
 
 __all__ = [
@@ -26,7 +25,6 @@ __all__ = [
     "WeightsHeader",
     "default_model",
     "fetch_model",
-    "home",
     "list_models",
     "load_model",
     "load_weights",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from posecore.errors import WeightsError
 from posecore.families import ForeignWeights
-from posecore.zoo import tfjs
+from posecore.zoo import caffe, frozen_graph, tfjs, tflite
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,12 @@ class Format:
 FORMATS: Mapping[str, Format] = {
     "tfjs_graph": Format(tfjs.graph_companions, tfjs.read_graph),
     "tfjs_variables": Format(tfjs.variable_companions, tfjs.read_variables),
+    "tflite": Format(tflite.companions, tflite.read),
+    "frozen_graph": Format(frozen_graph.companions, frozen_graph.read_frozen_graph),
+    "caffe": Format(caffe.companions, caffe.read_caffemodel),
 }
+#: Formats that their files' endings tell.
+_BY_ENDING = {".pb": "frozen_graph", ".caffemodel": "caffe"}
 
 
 def format_of(path: Path) -> str | None:
@@ -37,10 +42,22 @@ def format_of(path: Path) -> str | None:
     Raises:
         WeightsError: When a file named as JSON is not.
     """
+    if path.suffix.lower() in _BY_ENDING:
+        return _BY_ENDING[path.suffix.lower()]
     if path.suffix.lower() != ".json":
-        return None
+        # TensorFlow Hub's files have no ending: the mark inside tells.
+        return "tflite" if path.suffix.lower() == ".tflite" or tflite.is_tflite(_start(path)) else None
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read as JSON: {error}.") from error
     return "tfjs_graph" if isinstance(content, dict) and "weightsManifest" in content else "tfjs_variables"
+
+
+def _start(path: Path) -> bytes:
+    """A file's first eight bytes; raises ``WeightsError`` when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(8)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error

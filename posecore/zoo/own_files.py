@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from posecore.errors import WeightsError
-from posecore.families import family_of
+from posecore.families import ForeignWeights, family_of
 from posecore.families.backbones import fuse
-from posecore.skeleton import COCO_17, Skeleton
+from posecore.skeleton import Skeleton
 from posecore.zoo.catalog import catalog
 from posecore.zoo.formats import FORMATS, format_of
 from posecore.zoo.weights import (
@@ -34,8 +34,8 @@ _DAMAGE = (
 )  # fmt: skip
 
 READABLE = (
-    "a .safetensors file, a TensorFlow.js model.json or manifest.json with its other files beside it, or a .pt or .pth "
-    "file with a state_dict"
+    "a .safetensors file, a TensorFlow.js model.json or manifest.json with its other files beside it, a TensorFlow "
+    "Lite .tflite file, a frozen TensorFlow graph .pb, a .caffemodel, or a .pt or .pth file with a state_dict"
 )
 
 
@@ -65,7 +65,7 @@ def read_own_file(path: Path | str, architecture: str) -> Weights:
     if suffix == ".safetensors":
         state = _fused(load_plain_state(path), architecture, skeleton)
     elif suffix in (".pt", ".pth"):
-        state = _fused(_torch_state(path), architecture, skeleton)
+        state = _ours(_torch_state(path), architecture, skeleton)
     elif foreign := format_of(path):
         state = family_of(architecture).convert(architecture, FORMATS[foreign].read(path))
     else:
@@ -78,7 +78,8 @@ def read_own_file(path: Path | str, architecture: str) -> Weights:
 
 def default_skeleton(architecture: str) -> Skeleton:
     """Meaning of the keypoints of an architecture's published weights, for files that do not say."""
-    return next((entry.skeleton for entry in catalog() if entry.architecture == architecture), COCO_17)
+    published = (entry.skeleton for entry in catalog() if entry.architecture == architecture)
+    return next(published, family_of(architecture).skeleton)
 
 
 def _torch_state(path: Path) -> State:
@@ -97,6 +98,14 @@ def _torch_state(path: Path) -> State:
     if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise WeightsError(f"{path} does not hold a state_dict (names and tensors); posecore reads {READABLE}.")
     return {str(name): tensor.float() if tensor.is_floating_point() else tensor for name, tensor in content.items()}
+
+
+def _ours(state: State, architecture: str, skeleton: Skeleton) -> State:
+    """Our state from a state dictionary under our names, or under published ones that the family knows."""
+    family = family_of(architecture)
+    if family.knows_names(state.keys()):
+        return family.convert(architecture, ForeignWeights({name: value.numpy() for name, value in state.items()}))
+    return _fused(state, architecture, skeleton)
 
 
 def _fused(state: State, architecture: str, skeleton: Skeleton) -> State:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 from posecore.errors import WeightsError
-
-
-def home() -> Path:
-    """posecore's folder for everything it keeps: ``POSECORE_HOME``, or the platform's user data folder."""
-    chosen = os.environ.get("POSECORE_HOME")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_data_path("posecore", appauthor=False)
+from posecore.home import home
 
 
 def shipped_folder() -> Path:
