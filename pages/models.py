@@ -7,11 +7,12 @@ import streamlit as st
 
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
+from posecore.home import home
 from posecore.ui.model_cards import model_card
 from posecore.ui.model_picker import all_models, megabytes
 from posecore.ui.own_files import ENDINGS, add_own_model
 from posecore.ui.trouble import show_error
-from posecore.zoo import ModelInfo, home
+from posecore.zoo import ModelInfo
 
 EXPLORE = str(Path(__file__).with_name("explore.py"))
 

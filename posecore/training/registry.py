@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posecore.errors import SettingsError
-from posecore.zoo.places import home
+from posecore.home import home
 
 Status = Literal["waiting", "running", "finished", "stopped", "failed"]
 

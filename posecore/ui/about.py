@@ -9,10 +9,10 @@ from importlib import metadata
 import pandas as pd
 import torch
 
+from posecore.home import home
 from posecore.imaging import MAX_PIXELS
 from posecore.ui.caches import DEFAULT_MEGABYTES
 from posecore.ui.engine import THREADS
-from posecore.zoo import home
 
 #: Packages worth naming, with what they do here.
 _PACKAGES = {
