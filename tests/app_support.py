@@ -79,10 +79,10 @@ def forward_passes() -> int:
     return fields_cache().counters.computed
 
 
-def jpeg(width: int, height: int, quality: int = 60) -> bytes:
+def jpeg(width: int, height: int) -> bytes:
     """A picture of a colour gradient."""
     column = np.linspace(0, 255, height, dtype=np.uint8)[:, None, None]
-    return encoded(Image.fromarray(np.broadcast_to(column, (height, width, 3)).copy()), "JPEG", quality=quality)
+    return encoded(Image.fromarray(np.broadcast_to(column, (height, width, 3)).copy()), "JPEG")
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -45,9 +45,9 @@ class Session:
 
 def session() -> Session:
     """This visitor's things."""
-    if _KEY not in st.session_state:
-        st.session_state[_KEY] = Session()
-    mine: Session = st.session_state[_KEY]
+    mine: Session | None = st.session_state.get(_KEY)
+    if mine is None:
+        mine = st.session_state[_KEY] = Session()
     return mine
 
 

@@ -79,7 +79,8 @@ class SettingControls:
     def _forget_unfit(self, control: Control) -> None:
         """Drop a value that another model's control of the same name left behind and that this one does not allow."""
         key = self._key(control.name)
-        if key in st.session_state and not _fits(st.session_state[key], control):
+        value = st.session_state.get(key)
+        if value is not None and not _fits(value, control):
             del st.session_state[key]
 
     def _widget(self, control: Control) -> None:

@@ -158,12 +158,18 @@ def show_refused() -> None:
 
 def nothing_chosen(selection: Selection) -> None:
     """What the page shows while there is no picture."""
-    words: dict[str, tuple[str, str]] = {
-        "Upload": ("add_photo_alternate", "**Drop pictures into the field in the side panel.** One or several: JPEG, PNG, "
-                   "WebP, BMP or TIFF, up to 50 megapixels. They do not leave the machine that runs this app."),
-        "Camera": ("photo_camera", "**Take a snapshot in the side panel.** Your browser asks for permission first; it offers "
-                   "the camera only to pages on this machine or behind HTTPS."),
-    }  # fmt: skip
+    words = {
+        "Upload": (
+            "add_photo_alternate",
+            "**Drop pictures into the field in the side panel.** One or several: JPEG, PNG, WebP, BMP or TIFF, up to "
+            "50 megapixels. They do not leave the machine that runs this app.",
+        ),
+        "Camera": (
+            "photo_camera",
+            "**Take a snapshot in the side panel.** Your browser asks for permission first; it offers the camera only "
+            "to pages on this machine or behind HTTPS.",
+        ),
+    }
     icon, text = words.get(selection.kind, ("image", "**Choose a picture in the side panel.**"))
     with st.container(border=True, horizontal_alignment="center", height=420, vertical_alignment="center"):
         st.markdown(f"### :material/{icon}:", text_alignment="center")
