@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from posecore.families.contract import Architecture, Family, ForeignWeights
+from posecore.families.movenet import MOVENET
+from posecore.families.openpose import OPENPOSE
 from posecore.families.posenet import POSENET
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (POSENET,)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (POSENET, MOVENET, OPENPOSE)}
 
 
 def family_of(architecture: str) -> Family:

