@@ -94,7 +94,7 @@ class LimbEvidence:
     Attributes:
         edge: Keypoints (from, to).
         start, end: Source-picture pixels (x, y) of the two candidates.
-        samples: ``(S,)`` what the fields say at S points evenly spaced from ``start`` to ``end``, 1 being full agreement.
+        samples: ``(S,)`` what the fields say at S points evenly spaced from ``start`` to ``end``; 1 agrees fully.
         score: What the samples come to.
         accepted: True when the pair was chosen.
         outcome: ``chosen``, or the reason why not.
