@@ -73,7 +73,7 @@ def insert_norm(network: nn.Module) -> nn.Module:
                 norm.bias.copy_(module.conv.bias)
                 # So that variance + epsilon is exactly 1.
                 norm.running_var = torch.full_like(norm.running_var, 1 - _EPSILON)  # type: ignore[arg-type]
-            module.norm = norm.to(module.conv.weight.device)
+            module.norm = norm.to(module.conv.weight.device).train(module.training)
             module.conv.bias = None
     return network
 
@@ -100,8 +100,8 @@ def settle_norm(
             hook.remove()
     for norm, entry in statistics.items():
         if entry.count:
-            norm.running_mean, norm.running_var = entry.mean, entry.variance
-            norm.bias.add_(entry.mean)
+            norm.running_mean, norm.running_var = entry.mean.to(norm.bias), entry.variance.to(norm.bias)
+            norm.bias.add_(entry.mean.to(norm.bias))
             norm.weight.copy_((entry.variance + norm.eps).sqrt())
 
 
@@ -109,12 +109,13 @@ class _Statistics:
     """Mean and variance per channel of everything that went into a module."""
 
     def __init__(self) -> None:
-        self.total = self.squares = torch.zeros(())
+        # Double precision: a channel's mean may be far larger than its spread.
+        self.total = self.squares = torch.zeros((), dtype=torch.float64)
         self.count = 0
 
     def gather(self, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         """Forward pre-hook."""
-        values = inputs[0].float()
+        values = inputs[0].double()
         self.total = self.total.to(values.device) + values.sum((0, 2, 3))
         self.squares = self.squares.to(values.device) + values.square().sum((0, 2, 3))
         self.count += values.numel() // values.shape[1]
