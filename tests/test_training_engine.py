@@ -89,6 +89,21 @@ def test_the_average_follows_weights_and_statistics() -> None:
     assert not any(parameter.requires_grad for parameter in average.parameters())
 
 
+def test_statistics_of_a_short_run_are_means_of_what_was_seen() -> None:
+    from posecore.training.module import norm_momenta, warm_norm
+
+    norm = nn.BatchNorm2d(3, momentum=0.03)
+    momenta = norm_momenta(norm)
+    batches = torch.randn(5, 4, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * 0.1 + 7
+    for step, batch in enumerate(batches):
+        warm_norm(momenta, step)
+        norm(batch)
+    assert norm.running_mean is not None
+    torch.testing.assert_close(norm.running_mean, batches.mean((0, 1, 3, 4)))
+    warm_norm(momenta, 1000)
+    assert norm.momentum == 0.03
+
+
 def test_inserted_norm_changes_nothing_in_either_mode() -> None:
     torch.manual_seed(0)
     network = POSENET.build(ARCHITECTURE, fused=True).eval()

@@ -20,6 +20,8 @@ def train(
     from posecore.training.run import train as run
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    # Lightning's own lines are about hardware that is not there and loggers that could be.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     checked = read_config(config)
     folder = run(checked, config.resolve().parent, name, resume)
     typer.echo(f"{folder}")

@@ -57,8 +57,14 @@ class ModelConfig(Settings):
 class SourceConfig(Settings):
     """One set of annotated pictures."""
 
-    annotations: str | None = Field(None, description="COCO keypoint JSON.")
-    images: str | None = Field(None, description="Folder of the pictures of a COCO file.")
+    annotations: str | None = Field(
+        None, description="COCO or Dataloop JSON, YOLO's data.yaml, a folder or zip in a known format."
+    )
+    images: str | None = Field(None, description="Folder of the pictures where the labels are elsewhere.")
+    split: str | None = Field(None, description="Only this part of a set that has its own split, for example train.")
+    names: Mapping[str, str] = Field(
+        default_factory=dict, description="Keypoint names of the set that the skeleton calls differently."
+    )
     synthetic: int | None = Field(None, ge=1, le=1000000, description="Instead of files: so many drawn scenes.")
     seed: int = Field(100000, ge=0, description="Seed of the first drawn scene.")
     repeat: float = Field(1.0, gt=0, le=1000, description="How often each cut-out is shown per epoch.")

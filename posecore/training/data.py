@@ -16,6 +16,9 @@ from posecore.data.annotations import PoseDataset
 from posecore.data.augment import AugmentSettings, Draw, draw_batch
 from posecore.data.batches import Pack, pack
 from posecore.data.coco import read_coco
+from posecore.data.detect import open_dataset
+from posecore.data.operations import renamed, split_named
+from posecore.errors import DataError
 from posecore.skeleton import Skeleton
 from posecore.training.config import SourceConfig
 
@@ -57,12 +60,21 @@ def read_source(source: SourceConfig, root: Path, cache: Path) -> PoseDataset:
     else:
         assert source.annotations is not None
         images = None if source.images is None else root / source.images
-        dataset = read_coco(root / source.annotations, images)
+        dataset = renamed(open_dataset(root / source.annotations, images=images), source.names)
+        if source.split is not None:
+            dataset = _part(dataset, source.split)
     for problem in dataset.problems[:20]:
         log.warning("%s", problem)
     if len(dataset.problems) > 20:
         log.warning("… and %d more problems in %s", len(dataset.problems) - 20, dataset.name)
     return dataset
+
+
+def _part(dataset: PoseDataset, split: str) -> PoseDataset:
+    parts = split_named(dataset)
+    if split not in parts:
+        raise DataError(f"{dataset.name} has no split {split!r}; there are {', '.join(parts) or 'none'}.")
+    return parts[split]
 
 
 def _synthetic(count: int, seed: int, cache: Path) -> PoseDataset:

@@ -25,8 +25,8 @@ from posecore.training.measuring import Measurement, Task, measure
 from posecore.training.recording import Recorder
 from posecore.training.schedule import factor, phase
 
-#: Seconds between looks at whether the run should stop.
-_STOP_INTERVAL = 2.0
+#: Seconds between signs of life, and looks at whether the run should stop.
+_TICK_INTERVAL = 2.0
 
 
 class PoseTraining(lightning.LightningModule):
@@ -53,6 +53,8 @@ class PoseTraining(lightning.LightningModule):
         self.task = Task(config.family, config.skeleton, config.network_settings, config.loss_settings)
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = AveragedNetwork(network, config.training.ema) if config.training.ema else None
+        random_start = config.model.start == "random" and not config.model.freeze_norm
+        self._norms = norm_momenta(self.network) if random_start else {}
         self.training_set, self.held, self.recorder = training, held, recorder
         freeze(self.network, config.model.freeze)
         if config.model.freeze_norm:
@@ -129,6 +131,7 @@ class PoseTraining(lightning.LightningModule):
         if self.progress >= 1 or self._stop:
             self.trainer.should_stop = True
             return -1
+        warm_norm(self._norms, self.steps)
         scale = factor(self.config.schedule, self.progress)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = group["base"] * scale
@@ -161,9 +164,10 @@ class PoseTraining(lightning.LightningModule):
         now = time.perf_counter()
         self.elapsed += now - self._clock
         self._clock = now
-        if self.recorder is not None and now - self._looked > _STOP_INTERVAL:
+        if self.recorder is not None and now - self._looked > _TICK_INTERVAL:
             self._looked = now
-            self._stop = self._stop or self.recorder.stop_wanted
+            mean = self._running.get("loss", 0.0) / max(self._running.get("steps", 0.0), 1.0)
+            self._stop |= self.recorder.tick(min(self.progress, 1.0), mean)
         if self.trainer.world_size > 1:
             state = torch.tensor([self.elapsed, float(self._stop)], dtype=torch.float64, device=self.device)
             torch.distributed.broadcast(state, 0)
@@ -264,6 +268,21 @@ def freeze(network: nn.Module, starts: Iterable[str]) -> None:
     for name, parameter in network.named_parameters():
         if any(name.startswith(start) for start in starts):
             parameter.requires_grad_(False)
+
+
+def norm_momenta(network: nn.Module) -> dict[nn.BatchNorm2d, float]:
+    """Momentum of every BatchNorm."""
+    return {module: module.momentum or 0.0 for module in network.modules() if isinstance(module, nn.BatchNorm2d)}
+
+
+def warm_norm(momenta: Mapping[nn.BatchNorm2d, float], steps: int) -> None:
+    """Let BatchNorms' statistics be plain means over the first steps.
+
+    With their own small momentum the starting values 0 and 1 would weigh for hundreds of steps, and what is left of
+    them multiplies from layer to layer.
+    """
+    for module, momentum in momenta.items():
+        module.momentum = max(momentum, 1 / (1 + steps))
 
 
 def freeze_norm(network: nn.Module) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 #: Files in a run's folder.
 CONFIG, LAST, BEST, RESUME, CURVES = "config.yaml", "last.safetensors", "best.safetensors", "resume.ckpt", "curves.csv"
 
+#: Seconds between lines of the log within an epoch.
+_TALK_INTERVAL = 60.0
+
 
 class Recorder:
     """Keeps the record of one run. Only the first process has one.
@@ -34,10 +38,20 @@ class Recorder:
 
     def __init__(self, config: RunConfig, name: str, folder: Path, registry: Registry) -> None:
         self.config, self.name, self.folder, self.registry = config, name, folder, registry
+        self._spoken = time.monotonic()
 
-    @property
-    def stop_wanted(self) -> bool:
-        """True once somebody asked the run to stop."""
+    def tick(self, progress: float, loss: float) -> bool:
+        """Called every few seconds; True once somebody asked the run to stop.
+
+        Args:
+            progress: Part of the run that is done.
+            loss: Mean of the epoch so far.
+        """
+        self.registry.change(self.name, progress=progress)
+        now = time.monotonic()
+        if now - self._spoken > _TALK_INTERVAL:
+            self._spoken = now
+            log.info("%.1f %% done, loss %.4g", 100 * progress, loss)
         run = self.registry.get(self.name)
         return run is not None and run.stop
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,12 @@ def _fit(
     module = PoseTraining(config, network, training, held, recorder)
     trainer = make_trainer(config, folder)
     log.info("%d pictures per epoch, %d held out", len(training), sum(map(len, held.packs)))
-    # Our own checkpoint: torch's restricted unpickler reads it.
-    trainer.fit(module, ckpt_path=str(folder / RESUME) if resume else None, weights_only=True if resume else None)
+    with warnings.catch_warnings():
+        # Meant for people who write their own modules: the averaged network is in evaluation mode on purpose, and a
+        # run's folder is never empty.
+        warnings.filterwarnings("ignore", module=r"lightning\.pytorch\.")
+        # torch's restricted unpickler is enough for our own checkpoint.
+        trainer.fit(module, ckpt_path=str(folder / RESUME) if resume else None, weights_only=True if resume else None)
     return trainer
 
 
