@@ -13,15 +13,18 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
-from posecore.families.contract import Family, ForeignWeights, Trace
+from posecore.data.batches import Truth
+from posecore.families.contract import Family, ForeignWeights, LossTerm, Trace
+from posecore.families.openpose.adapt import adapt_channels
 from posecore.families.openpose.codec import OpenPoseDecodeSettings, OpenPoseMaps, decode, limbs_of
 from posecore.families.openpose.convert import convert_weights, knows_names
 from posecore.families.openpose.evidence import trace_of
+from posecore.families.openpose.loss import OpenPoseLossSettings, openpose_loss
 from posecore.families.openpose.network import ARCHITECTURES, OpenPose
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample
 from posecore.poses import Poses
-from posecore.settings import DecodeSettings, NetworkSettings, narrow
+from posecore.settings import DecodeSettings, NetworkSettings, Settings, narrow
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 
 #: Sides of the network's input are multiples of this, so that every level of every backbone has whole cells.
@@ -83,6 +86,7 @@ class OpenPoseFamily(Family):
     title = "OpenPose"
     architectures = ARCHITECTURES
     decode_settings = OpenPoseDecodeSettings
+    loss_settings = OpenPoseLossSettings
     skeleton = OPENPOSE_18
 
     def network_settings(self, architecture: str) -> type[OpenPoseNetworkSettings]:
@@ -189,6 +193,27 @@ class OpenPoseFamily(Family):
 
     def training_side(self, side: int, settings: NetworkSettings) -> int:
         return _multiple(side)
+
+    def adapt(
+        self,
+        state: Mapping[str, torch.Tensor],
+        skeleton: Skeleton,
+        fresh: Mapping[str, torch.Tensor],
+        wanted: Skeleton,
+    ) -> dict[str, torch.Tensor]:
+        return adapt_channels(state, skeleton, fresh, wanted)
+
+    def loss(
+        self,
+        outputs: Mapping[str, torch.Tensor],
+        truth: Truth,
+        skeleton: Skeleton,
+        settings: NetworkSettings,
+        loss_settings: Settings,
+    ) -> dict[str, LossTerm]:
+        assert isinstance(settings, OpenPoseNetworkSettings)
+        assert isinstance(loss_settings, OpenPoseLossSettings)
+        return openpose_loss(outputs, truth, limbs_of(skeleton), settings.output_stride, loss_settings)
 
 
 def _multiple(side: float, up: bool = False) -> int:

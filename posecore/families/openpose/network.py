@@ -216,7 +216,11 @@ def _branch(inputs: int, outputs: int, architecture: OpenPoseArchitecture, first
         )
         inputs = width
     if separable_output:
-        modules.append(_separable(inputs, outputs, norm, 1, activation=False))
+        output = _separable(inputs, outputs, norm, 1, activation=False)
+        if isinstance(output.pointwise.norm, nn.BatchNorm2d):
+            # Maps are nearly empty: training starts from small values instead of unlearning large ones.
+            nn.init.constant_(output.pointwise.norm.weight, 0.1)
+        modules.append(output)
     else:
         modules.append(ConvUnit(inputs, outputs, 1, activation=None))
     return Branch(*modules)
