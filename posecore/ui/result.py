@@ -80,14 +80,13 @@ def facts(analysis: Analysis) -> str:
 def under_picture(opened: OpenPicture, poses: Poses | None) -> None:
     """A line below the picture: what it is, or what to do when nobody was found in it."""
     width, height = opened.size
+    note = f" · {opened.source.note}" if opened.source.note else ""
+    st.caption(f"{opened.source.label} · {width} × {height}{note}")
     if poses is not None and not len(poses):
         st.caption(
             ":material/lightbulb: Nobody was found. Lower the pose threshold, choose a larger input size, drag a box "
             "around the person, or see in the heatmaps whether the network noticed anything."
         )
-        return
-    note = f" · {opened.source.note}" if opened.source.note else ""
-    st.caption(f"{opened.source.label} · {width} × {height}{note}")
 
 
 def download_buttons(downloads: tuple[Download, ...]) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from posecore.errors import ImageError
 from posecore.imaging import IMAGE_SUFFIXES
 from posecore.ui.components import filmstrip
+from posecore.ui.given_files import take_over
 from posecore.ui.pictures import Source, open_picture
 from posecore.ui.session import session
 from posecore.ui.sources import Uploads, first_sample, samples
@@ -73,7 +74,7 @@ def _uploads() -> Selection:
 def _take_files(key: str) -> None:
     mine = session()
     mine.refused.clear()
-    added = [_keep(mine.uploads, file.name, file.getvalue()) for file in st.session_state[key] or ()]
+    added = [_keep(mine.uploads, file.name, take_over(file)) for file in st.session_state[key] or ()]
     # A new field each time: it stays small however many pictures came, and they outlive a visit to another page.
     mine.uploader += 1
     st.session_state["upload"] = next((name for name in added if name), st.session_state.get("upload"))
@@ -133,6 +134,8 @@ def source_strip(selection: Selection) -> None:
         source = next((source for source in selection.sources if source.key == key), None)
         if source is not None:
             st.session_state[selection.widget] = source.label if by_label else source.key
+            # The strip may be drawn by a part of the page that runs on its own; the choice concerns all of it.
+            st.rerun()
 
     filmstrip(
         [(source.key, source.label, _thumbnail(source)) for source in shown],

@@ -3,7 +3,7 @@
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
-  const strip = parentElement.querySelector(".strip");
+  const strip = parentElement.querySelector(".posecore-strip");
   strip.setAttribute("aria-label", data.title);
   const wanted = data.items.map((item) => item.key).join("\n");
   if (strip.dataset.keys !== wanted) {

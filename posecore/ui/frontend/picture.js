@@ -28,7 +28,10 @@ function build(root) {
   view.frame.onpointerup = (event) => release(view, event);
   view.frame.onpointercancel = () => drop(view);
   view.frame.onpointerleave = () => (view.tip.style.display = "none");
-  view.frame.onkeydown = (event) => event.key === "Escape" && drop(view);
+  // In braces: a handler that returns false would swallow the key, Tab included.
+  view.frame.onkeydown = (event) => {
+    if (event.key === "Escape") drop(view);
+  };
   view.choose.onclick = () => choosing(view, !view.frame.classList.contains("choosing"));
   view.whole.onclick = () => view.send("region", "whole");
   find("full").onclick = () => (document.fullscreenElement ? document.exitFullscreen() : view.frame.requestFullscreen());

@@ -1,0 +1,20 @@
+"""Taking files over from an upload field."""
+
+from __future__ import annotations
+
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.typing import UploadedFile
+
+
+def take_over(file: UploadedFile) -> bytes:
+    """The content of an uploaded file, which Streamlit then forgets.
+
+    Streamlit keeps uploads in memory until the session ends, even when their field is long gone; two hundred
+    photographs would stay half a gigabyte.
+    """
+    data = file.getvalue()
+    context = get_script_run_ctx()
+    forget = getattr(context.uploaded_file_mgr, "remove_file", None) if context is not None else None
+    if context is not None and forget is not None:
+        forget(session_id=context.session_id, file_id=file.file_id)
+    return data
