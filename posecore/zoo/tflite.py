@@ -38,6 +38,7 @@ _OPERATIONS: Mapping[int, str] = {
 _CUSTOM = 32
 #: The old field for an operation's number has one byte; from this number on the new one is meant.
 _OLD_NUMBERS_END = 127
+_MOST_AXES = 8
 _PADDINGS = ("SAME", "VALID")
 _ACTIVATIONS = (None, "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit")
 
@@ -179,10 +180,12 @@ class _Model:
         self.graph = graphs[0]
         self.buffers = root.tables(4)
         self.operations = [_operation_name(code) for code in root.tables(1)]
-        names = _unique(table.text(3) for table in self.graph.tables(0))
-        self.tensors = [
-            _Tensor(name, self._values(table)) for name, table in zip(names, self.graph.tables(0), strict=True)
-        ]
+        tables = self.graph.tables(0)
+        # A damaged file may name one buffer over and over; an honest one names each once.
+        self.room = len(root.data)
+        names = _unique(table.text(3) for table in tables)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.tensors = [_Tensor(name, self._values(table)) for name, table in zip(names, tables, strict=True)]
 
     def foreign(self) -> ForeignWeights:
         constants = {tensor.name: tensor.values for tensor in self.tensors if tensor.values is not None}
@@ -228,6 +231,9 @@ class _Model:
             return None
         shape = tuple(int(side) for side in table.values(0, "<i4"))
         dtype = np.dtype(_DTYPES[kind])
+        self.room -= len(raw)
+        if self.room < 0 or len(shape) > _MOST_AXES:
+            raise _DamageError("its tensors are larger than the file, or have too many axes")
         if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(raw):
             raise _DamageError(f"tensor {table.text(3)!r} of shape {shape} has {len(raw)} bytes")
         values: NDArray[Any] = raw.view(dtype).reshape(shape)
@@ -283,14 +289,10 @@ def _dequantised(values: NDArray[Any], quantisation: _Table) -> NDArray[np.float
 
 
 def _unique(names: Iterator[str]) -> list[str]:
-    """Names of tensors, told apart where the file gives several the same one or uses our marks."""
-    seen: set[str] = set()
+    """Names of tensors, numbered where the file gives several the same one."""
+    seen: dict[str, int] = {}
     result = []
     for name in names:
-        candidate, count = name, 1
-        while candidate in seen:
-            count += 1
-            candidate = f"{name}#{count}"
-        seen.add(candidate)
-        result.append(candidate)
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
     return result

@@ -1,8 +1,8 @@
 """Smart crop: in a sequence of pictures, look where the person was in the one before.
 
 The rules are those that MoveNet was published with (tfjs-models, ``pose-detection/src/movenet/crop_utils.ts``): a
-square around the hips, large enough for the torso and for the whole body, smoothed over time; the whole picture again as
-soon as the torso is not seen well enough.
+square around the hips, large enough for the torso and for the whole body, smoothed over time; the whole picture again
+as soon as the torso is not seen well enough.
 """
 
 from __future__ import annotations
