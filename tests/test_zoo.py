@@ -160,7 +160,7 @@ class Bar:
 
 def test_catalogue_is_sound() -> None:
     names = [entry.name for entry in catalog()]
-    assert len(set(names)) == len(names) == 12
+    assert len(set(names)) == len(names)
     for entry in catalog():
         assert entry.format in FORMATS
         assert "{" not in entry.url
@@ -178,12 +178,12 @@ def test_known_checksums_are_those_of_the_published_files(reference: Path, home:
             assert hashlib.sha256(file.read_bytes()).hexdigest() == known.sha256
             assert file.stat().st_size == known.size
             checked += 1
-    assert checked == 6
+    assert checked >= 8
 
 
 def test_models_are_listed(home: Path) -> None:
     listed = {info.name: info for info in list_models() if info.origin == "official"}
-    assert len(listed) == 12
+    assert list(listed) == [entry.name for entry in catalog()]
     info = listed[KNOWN]
     assert dataclasses.asdict(info) | {"description": ""} == {
         "name": KNOWN,
