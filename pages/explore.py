@@ -29,25 +29,38 @@ def main() -> None:
     with st.sidebar:
         selection = pick_source()
         info = pick_model()
-        settings = st.container()
+        place = st.container()
     show_refused()
+    model = load(info)
+    if model is not None:
+        with place:
+            boxes = setting_boxes()
+        network = network_controls(model, boxes)
+    opened = chosen_picture(selection)
+    if opened is not None and model is not None:
+        explore(selection, opened, model, network, boxes)
+    elif opened is not None:
+        without_model(opened, selection, info)
+    elif model is not None:
+        # Nothing to show, yet the controls stay where they are.
+        decoder_controls(model, boxes)
+        drawing_controls(boxes)
+
+
+def chosen_picture(selection: Selection) -> OpenPicture | None:
+    """The picture when there is one that can be read; else the page says what to do."""
     if selection.chosen is None:
         nothing_chosen(selection)
-        return
+        return None
     try:
-        opened = open_picture(selection.chosen)
+        return open_picture(selection.chosen)
     except ImageError as error:
-        show_error(error, "Choose or upload another picture; the others are not affected.")
+        st.error(
+            f"**{selection.chosen.label}**: {error} Choose or upload another picture; the others are not affected.",
+            icon=":material/error:",
+        )
         source_strip(selection)
-        return
-    model = load(info)
-    if model is None:
-        without_model(opened, selection, info)
-        return
-    with settings:
-        boxes = setting_boxes()
-        network = network_controls(model, boxes)
-    explore(selection, opened, model, network, boxes)
+        return None
 
 
 def load(info: ModelInfo) -> PoseModel | None:

@@ -152,7 +152,7 @@ def test_reset_brings_the_defaults_back(model: Path) -> None:
     set_control(app, "pose_threshold", 0.9)
     set_control(app, "draw_color_by", "side")
     next(button for button in app.button if button.label == "Reset all settings").click().run()
-    assert app.slider(key="pose_threshold").value == 0.15
+    assert app.slider(key="pose_threshold").value == PoseNetDecodeSettings().pose_threshold
     assert app.selectbox(key="draw_color_by").value == "person"
     assert forward_passes() == 1
 

@@ -25,8 +25,12 @@ def show_overview(sources: Sequence[Source], analyse: Callable[[Source], Analysi
         hide_index=True,
         height=min(38 * len(rows) + 40, 470),
         column_config={
-            "Best score": st.column_config.ProgressColumn("Best score", min_value=0, max_value=1, format="%.2f"),
-            "Trouble": st.column_config.TextColumn("Trouble", width="large"),
+            "Picture": st.column_config.TextColumn("Picture", width="small"),
+            "People": st.column_config.NumberColumn("People", width="small"),
+            "Best score": st.column_config.ProgressColumn(
+                "Best score", min_value=0, max_value=1, format="%.2f", width="small"
+            ),
+            "Trouble": st.column_config.TextColumn("Trouble", width="medium"),
         },
         alt="All pictures and how many people were found in each",
     )
@@ -34,7 +38,7 @@ def show_overview(sources: Sequence[Source], analyse: Callable[[Source], Analysi
 
 
 def _row(source: Source, analyse: Callable[[Source], Analysis]) -> dict[str, object]:
-    row: dict[str, object] = {"Picture": source.name, "Size": "", "People": None, "Best score": None, "Trouble": ""}
+    row: dict[str, object] = {"Picture": source.name, "People": None, "Best score": None, "Size": "", "Trouble": ""}
     try:
         analysis = analyse(source)
     except PosecoreError as error:

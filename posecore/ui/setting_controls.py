@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -48,12 +49,13 @@ class SettingControls:
         return tuple(name for name in self._controls if name not in MAIN)
 
     def draw(self, names: Iterable[str], columns: int = 2) -> None:
-        """Widgets for ``names``, ``columns`` beside each other."""
-        names = tuple(names)
-        for start in range(0, len(names), columns):
-            for name, column in zip(names[start : start + columns], _row(columns), strict=False):
-                with column:
-                    self._widget(self._controls[name])
+        """Widgets for ``names``, ``columns`` beside each other, switches first: they are lower than the rest."""
+        chosen = [self._controls[name] for name in names]
+        for group in ([c for c in chosen if c.kind == "flag"], [c for c in chosen if c.kind != "flag"]):
+            for start in range(0, len(group), columns):
+                for control, column in zip(group[start : start + columns], _row(columns), strict=False):
+                    with column:
+                        self._widget(control)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def _choice(control: Control, shared: dict[str, Any]) -> None:
 
 
 def _flag(control: Control, shared: dict[str, Any]) -> None:
-    st.toggle(control.label, **shared)
+    st.toggle(control.label, wrap=True, **shared)
 
 
 def _int(control: Control, shared: dict[str, Any]) -> None:
@@ -145,9 +147,15 @@ def _float(control: Control, shared: dict[str, Any]) -> None:
         st.number_input(control.label, step=control.step, **shared)
         return
     low, high = float(control.minimum), float(control.maximum)
-    step = float(control.step or (high - low) / 100)
+    step = float(control.step or _round_step((high - low) / 100))
     decimals = next(digits for digits in range(7) if digits == 6 or abs(round(step, digits) - step) < 1e-9)
     st.slider(control.label, low, high, step=step, format=f"%.{decimals}f", **shared)
+
+
+def _round_step(step: float) -> float:
+    """The nearest of 1, 2, 5, 10 … times a power of ten that is not smaller."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * 0.999)
 
 
 _WIDGETS: dict[str, Callable[[Control, dict[str, Any]], None]] = {

@@ -201,17 +201,9 @@ def show_timings(analysis: Analysis, draw_ms: float) -> None:
         "Decode poses": analysis.decode_ms,
         "Draw them": draw_ms,
     }
-    once = ("Prepare the picture", "Run the network")
-    table = pd.DataFrame(
-        {
-            "Step": list(spent),
-            "ms": list(spent.values()),
-            "When": ["once; remembered" if name in once else "at every change" for name in spent],
-        }
-    )
     longest = max(max(spent.values()), 1.0)
     st.dataframe(
-        table,
+        pd.DataFrame({"Step": list(spent), "ms": list(spent.values())}),
         hide_index=True,
         column_config={
             "Step": st.column_config.TextColumn("Step", width="medium"),
@@ -221,15 +213,22 @@ def show_timings(analysis: Analysis, draw_ms: float) -> None:
     )
     width, height = analysis.fields.transform.input_size
     st.caption(
-        f"The network saw {width} × {height} pixels. "
-        + ("Its maps were in memory already." if analysis.from_cache else "It ran for this view.")
+        f"The network saw {width} × {height} pixels. It runs once for a picture and its settings, and what it says is "
+        f"remembered; decoding and drawing follow every change. "
+        + ("This time its answer was in memory." if analysis.from_cache else "This time it ran.")
     )
     counters = fields_cache().counters
-    with st.container(horizontal=True):
-        st.metric("Forward passes", counters.computed, border=True, help="By all sessions since the app was started.")
-        st.metric("Answered from memory", counters.hits, border=True)
-        st.metric("Fields in memory", _used(counters), border=True, help="POSECORE_CACHE_MB sets the limit.")
+    for column, (label, value, text) in zip(
+        st.columns(3, gap="small"),
+        (
+            ("Network runs", counters.computed, "By all visitors since the app was started."),
+            ("From memory", counters.hits, "Requests that needed no run of the network."),
+            ("Maps kept", _used(counters), "Memory for maps; POSECORE_CACHE_MB sets the limit."),
+        ),
+        strict=True,
+    ):
+        column.metric(label, value, border=True, help=text)
 
 
 def _used(counters: CacheCounters) -> str:
-    return f"{counters.nbytes / 1e6:.0f} / {counters.limit / 1e6:.0f} MB"
+    return f"{counters.nbytes / 1e6:.0f} MB"

@@ -103,7 +103,7 @@ def test_poses_are_drawn_over_the_picture(server: Server, page: Any) -> None:
 
 def move_slider(page: Any, name: str, key: str = "End") -> None:
     """Move a slider to its end by the keyboard."""
-    page.get_by_role("slider", name=name, exact=True).first.focus()
+    page.get_by_role("slider", name=name).first.focus()
     page.keyboard.press(key)
 
 
