@@ -50,10 +50,12 @@ class PoseNetLossSettings(Settings):
         le=5,
         description="Exponent of the focal loss (Lin et al. 2017): how much cells that are already right count less.",
     )
+    # The heatmaps' cross-entropy is a sum over all cells per cell inside a disk, so its values are about twenty times
+    # those of the vectors' losses.
     heatmap_weight: float = Field(1.0, title="Heatmap weight", ge=0, le=100, description="Weight in the total.")
-    offset_weight: float = Field(0.5, title="Offset weight", ge=0, le=100, description="Weight in the total.")
+    offset_weight: float = Field(4.0, title="Offset weight", ge=0, le=100, description="Weight in the total.")
     displacement_weight: float = Field(
-        0.1, title="Displacement weight", ge=0, le=100, description="Weight of each direction in the total."
+        1.5, title="Displacement weight", ge=0, le=100, description="Weight of each direction in the total."
     )
     smooth: float = Field(
         0.1,
