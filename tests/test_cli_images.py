@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from posecore.cli import app, images, main
+from posecore.cli import app, loading, main
 from posecore.cli.images import find_pictures
 from posecore.errors import PosecoreError
 from posecore.families.posenet import POSENET
@@ -30,7 +30,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> PoseModel:
     network = POSENET.build("posenet-mobilenet_v1-050")
     torch.nn.init.constant_(network.heads["heatmaps"].bias, 3.0)
     loaded = PoseModel("posenet-mobilenet_v1-050.test", POSENET, "posenet-mobilenet_v1-050", network, "test")
-    monkeypatch.setattr(images, "load_model", lambda *_, **__: loaded)
+    monkeypatch.setattr(loading, "load_model", lambda *_, **__: loaded)
     return loaded
 
 

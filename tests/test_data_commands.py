@@ -282,7 +282,7 @@ def test_labels_cannot_write_outside(publisher: Server, tmp_path: Path) -> None:
 def test_proposals_are_coco_json(
     command: str, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeing: Callable[..., Any]
 ) -> None:
-    monkeypatch.setattr("posecore.cli.data.load_model", seeing)
+    monkeypatch.setattr("posecore.cli.data.open_model", seeing)
     out = tmp_path / "out.json"
     result = run(command, scenes, out, "--model", "seeing", "--pose-threshold", 0.3, "--fewest", 3)
     assert result.exit_code == 0, result.exception
@@ -297,7 +297,7 @@ def test_proposals_are_coco_json(
 def test_prelabel_pictures_without_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seeing: Callable[..., Any]
 ) -> None:
-    monkeypatch.setattr("posecore.cli.data.load_model", seeing)
+    monkeypatch.setattr("posecore.cli.data.open_model", seeing)
     Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
     (tmp_path / "b").mkdir()
     Image.new("RGB", (80, 60)).save(tmp_path / "b" / "a.png")

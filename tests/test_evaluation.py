@@ -386,7 +386,7 @@ def test_command(scenes: PoseDataset, tmp_path: Path, monkeypatch: pytest.Monkey
     from posecore.cli import evaluate as module
     from posecore.data.coco import write_coco
 
-    monkeypatch.setattr(module, "load_model", lambda name, device: TruthModel(scenes))
+    monkeypatch.setattr(module, "open_model", lambda name, device: TruthModel(scenes))
     app = typer.Typer()
     app.command()(module.evaluate)
     folder = write_coco(replace(scenes, images=scenes.images[:2]), tmp_path / "set")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from posecore.cli import data, evaluate, images, models, train
+from posecore.cli import benchmark, data, evaluate, images, models, train
 from posecore.cli.console import errors
 from posecore.errors import PosecoreError
 
@@ -40,7 +40,7 @@ def options(
 app.command("models")(models.models)
 app.add_typer(models.weights, name="weights")
 app.command("image")(images.image)
-app.command("benchmark")(images.benchmark)
+app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
 app.add_typer(data.app, name="data")

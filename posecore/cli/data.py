@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from posecore.cli.console import counting_progress, errors, output
+from posecore.cli.loading import open_model
 from posecore.cli.settings import settings_options
 from posecore.data.annotations import Label, PoseDataset
 from posecore.data.coco import write_coco_json
@@ -30,7 +31,6 @@ from posecore.data.synthetic import write_dataset
 from posecore.data.verify import verify_pictures
 from posecore.errors import DataError
 from posecore.skeleton import SKELETONS
-from posecore.zoo import load_model
 
 app = typer.Typer(help="Labelled pictures: inspect, convert, split, crop, synthesize, fetch.", no_args_is_help=True)
 
@@ -330,7 +330,7 @@ def ignore(
     before = sum(len(image.ignore) for image in dataset)
     with _counting("Pictures", len(dataset)) as advance:
         marked = propose_ignore(
-            load_model(model, device=device), replace(dataset, problems=()), settings, fewest=fewest, advance=advance
+            open_model(model, device), replace(dataset, problems=()), settings, fewest=fewest, advance=advance
         )
     _report(marked)
     _write_labels(marked, target, images or path)
@@ -350,7 +350,7 @@ def prelabel(
     settings: dict[str, Any],
 ) -> None:
     """Propose labels: people that a model sees where nobody is labelled yet. Look them over before training."""
-    loaded = load_model(model, device=device)
+    loaded = open_model(model, device)
     bare = path.is_dir() and not _has_labels(path)
     dataset = unlabelled(path, loaded) if bare else open_dataset(path, None, images)
     _report(dataset)

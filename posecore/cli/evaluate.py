@@ -11,12 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from posecore.cli.console import counting_progress, errors, output
+from posecore.cli.loading import open_model
 from posecore.cli.settings import settings_options
 from posecore.data.detect import open_dataset
 from posecore.evaluation import Evaluation, ranked, worst_cases
 from posecore.evaluation import evaluate as run_evaluation
 from posecore.evaluation.sheets import contact_sheet
-from posecore.zoo import load_model
 
 
 @settings_options
@@ -41,7 +41,7 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, and every keypoint."""
     dataset = open_dataset(annotations, images=images)
-    loaded = load_model(model, device=device)
+    loaded = open_model(model, device)
     with counting_progress() as progress:
         task = progress.add_task("Pictures", total=min(limit or len(dataset), len(dataset)))
         evaluation = run_evaluation(

@@ -1,0 +1,33 @@
+"""Loading a model for a command: the options that name it, and a bar while it is fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from posecore.cli.console import download_bar
+from posecore.errors import PosecoreError
+from posecore.model import PoseModel
+from posecore.zoo import default_model, load_model
+
+ModelName = Annotated[
+    str | None, typer.Option("--model", "-m", help="Model name; the best one on this machine if none.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+WeightsFile = Annotated[Path | None, typer.Option("--weights", help="A weights file of your own for this model.")]
+
+
+def open_model(name: str | None, device: str, weights: Path | None = None) -> PoseModel:
+    """Load a model by name, or the best one that is here, with a bar while it is fetched."""
+    if name is None:
+        found = default_model()
+        if found is None:
+            raise PosecoreError(
+                "No model is on this machine yet; name one with --model and it will be fetched "
+                "('posecore models' lists them)."
+            )
+        name = found.name
+    with download_bar(name) as bar:
+        return load_model(name, weights=weights, device=device, progress=bar)
