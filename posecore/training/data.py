@@ -157,13 +157,13 @@ def loader(batches: Dataset[Draw]) -> DataLoader[Draw]:
 
 def validation_batches(
     held: TrainingSet, limit: int, side: int, batch_size: int, size: float, seed: int
-) -> Iterator[tuple[Draw, NDArray[np.intp]]]:
-    """Unaugmented batches of at most ``limit`` cut-outs, a person in the middle of each; with their items."""
+) -> Iterator[Draw]:
+    """Unaugmented batches of at most ``limit`` cut-outs, a person in the middle of each."""
     items = held.items(np.random.default_rng((seed, _VALIDATION)))[:limit]
     settings = AugmentSettings.none(size)
     for start in range(0, len(items), batch_size):
         part = items[start : start + batch_size]
-        yield draw_batch(held.packs, part, settings, side, np.random.default_rng((seed, _VALIDATION, start))), part
+        yield draw_batch(held.packs, part, settings, side, np.random.default_rng((seed, _VALIDATION, start)))
 
 
 def to_device(draw: Draw, device: torch.device) -> Draw:

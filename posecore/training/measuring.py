@@ -68,7 +68,7 @@ def measure(
     similarities: list[float] = []
     correct: list[NDArray[np.float64]] = []
     tiles: list[NDArray[np.uint8]] = []
-    for draw, _ in validation_batches(held, limit, side, 32, size, 0):
+    for draw in validation_batches(held, limit, side, 32, size, 0):
         pixels, truth = compose(to_device(draw, device), task.skeleton.flip_permutation)
         with torch.inference_mode():
             outputs = task.family.run(network, pixels, task.network_settings)
