@@ -186,6 +186,21 @@ class Stage(nn.Module):
         super().__init__()
         self.fields = fields
         self.heatmaps = heatmaps
+        self._start_empty()
+
+    def _start_empty(self) -> None:
+        """Let random weights say nearly nothing but background: that is what most of a picture is."""
+        for branch, background in ((self.fields, False), (self.heatmaps, True)):
+            last = branch[-1]
+            unit = last.pointwise if isinstance(last, SeparableBlock) else last
+            assert isinstance(unit, ConvUnit)
+            scaled = unit.norm if isinstance(unit.norm, nn.BatchNorm2d) else unit.conv
+            assert scaled.bias is not None
+            with torch.no_grad():
+                scaled.weight *= 0.1
+                scaled.bias.zero_()
+                if background:
+                    scaled.bias[-1] = 1
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Features (and earlier maps) to part affinity ``(B, 2E, h, w)`` and heatmaps ``(B, K + 1, h, w)``."""
@@ -216,11 +231,7 @@ def _branch(inputs: int, outputs: int, architecture: OpenPoseArchitecture, first
         )
         inputs = width
     if separable_output:
-        output = _separable(inputs, outputs, norm, 1, activation=False)
-        if isinstance(output.pointwise.norm, nn.BatchNorm2d):
-            # Maps are nearly empty: training starts from small values instead of unlearning large ones.
-            nn.init.constant_(output.pointwise.norm.weight, 0.1)
-        modules.append(output)
+        modules.append(_separable(inputs, outputs, norm, 1, activation=False))
     else:
         modules.append(ConvUnit(inputs, outputs, 1, activation=None))
     return Branch(*modules)
