@@ -17,10 +17,11 @@ from posecore.zoo import ModelInfo, default_model, fetch_model, list_models
 #: Session state of the choice; pages that offer to try a model write its name here.
 CHOICE = "model_choice"
 
+#: Words and colours for where models come from.
 ORIGINS = {
-    "shipped": ("shipped", "green", "Trained by this project and part of it."),
-    "official": ("official", "blue", "Published by those who made the network."),
-    "yours": ("yours", "violet", "From a file of yours."),
+    "shipped": ("shipped", "green"),
+    "official": ("official", "blue"),
+    "yours": ("yours", "violet"),
 }
 
 
@@ -76,15 +77,11 @@ def _label(info: ModelInfo) -> str:
 
 
 def badges(info: ModelInfo) -> list[str]:
-    """Origin, size, licence and whether it is here, as badges in Markdown."""
-    word, color, _ = ORIGINS[info.origin]
-    here = (
-        ":green-badge[:material/check: on this machine]"
-        if info.available
-        else ":gray-badge[:material/cloud: can be fetched]"
-    )
+    """Origin, whether it is here, size and licence, as badges in Markdown."""
+    word, color = ORIGINS[info.origin]
+    here = [":green-badge[:material/check: on this machine]"] if info.available else []
     licence = info.licence or "licence not stated"
-    return [f":{color}-badge[{word}]", here, f":gray-badge[{megabytes(info.size_bytes)}]", f":gray-badge[{licence}]"]
+    return [f":{color}-badge[{word}]", *here, f":gray-badge[{megabytes(info.size_bytes)}]", f":gray-badge[{licence}]"]
 
 
 def megabytes(count: int) -> str:
@@ -141,7 +138,7 @@ def fetch_panel(info: ModelInfo) -> None:
                 "**No model is on this machine yet,** so nothing can be found in the picture. Fetch one once; from "
                 "then on everything works offline. Pictures never leave the machine that runs this app."
             )
-        st.markdown(f"{FAMILIES[info.family].title} · {info.title}  \n{info.description}")
+        st.markdown(f"{info.title}  \n:small[:gray[{info.description}]]")
         st.markdown(" ".join(badges(info)))
         with st.container(horizontal=True):
             wanted = st.button(

@@ -67,7 +67,7 @@ def show_heatmaps(analysis: Analysis) -> None:
                 picture,
                 analysis.fields,
                 field.name,
-                columns=_columns(picture),
+                columns=_columns(picture, field),
                 tile_width=_TILE,
                 opacity=opacity,
                 colormap=colors,
@@ -108,7 +108,9 @@ def show_vectors(analysis: Analysis) -> None:
         words = f"All {len(field.channels)} channels of {_words(name)} by colour"
 
         def draw() -> Picture:
-            return heatmap_grid(picture, fields, name, columns=_columns(picture), tile_width=_TILE, opacity=opacity)
+            return heatmap_grid(
+                picture, fields, name, columns=_columns(picture, field), tile_width=_TILE, opacity=opacity
+            )
     elif view == "Arrows":
         key, words = ("arrows", name, channel, threshold), f"Arrows of {_words(name)}, {field.channels[channel]}"
 
@@ -134,7 +136,9 @@ def _pick_map(maps: list[FieldMap], key: str) -> FieldMap:
         return maps[0]
     if st.session_state.get(key) not in names:
         st.session_state.pop(key, None)
-    name = st.selectbox("Map", names, format_func=_words, key=key, width=150)
+    # The one with a channel for each joint tells most.
+    first = max(range(len(maps)), key=lambda index: len(maps[index].channels))
+    name = st.selectbox("Map", names, first, format_func=_words, key=key, width=150)
     return maps[names.index(name)]
 
 
@@ -150,10 +154,11 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _columns(picture: Picture) -> int:
+def _columns(picture: Picture, field: FieldMap) -> int:
     """Tiles beside each other, so that the sheet is about as high as it is wide whatever the picture's shape."""
     height, width = picture.shape[:2]
-    return int(min(max(round(4 * (1.2 * height / width) ** 0.5), 3), 7))
+    squarish = min(max(round(4 * (1.2 * height / width) ** 0.5), 3), 7)
+    return min(squarish, len(field.channels))
 
 
 def _map_image(analysis: Analysis, key: tuple[Any, ...], draw: Callable[[], Picture], alt: str) -> None:
@@ -221,8 +226,8 @@ def show_timings(analysis: Analysis, draw_ms: float) -> None:
     for column, (label, value, text) in zip(
         st.columns(3, gap="small"),
         (
-            ("Network runs", counters.computed, "By all visitors since the app was started."),
-            ("From memory", counters.hits, "Requests that needed no run of the network."),
+            ("Network runs", str(counters.computed), "By all visitors since the app was started."),
+            ("From memory", str(counters.hits), "Requests that needed no run of the network."),
             ("Maps kept", _used(counters), "Memory for maps; POSECORE_CACHE_MB sets the limit."),
         ),
         strict=True,
