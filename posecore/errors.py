@@ -29,3 +29,7 @@ class SkeletonError(PosecoreError, ValueError):
 
 class DataError(PosecoreError, ValueError):
     """Data in a file (annotations, poses, fields) that cannot be read; the message names file and place."""
+
+
+class VideoError(PosecoreError, ValueError):
+    """A video that cannot be used, or a clip that cannot be written; the message says what would do."""

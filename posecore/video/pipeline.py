@@ -1,0 +1,449 @@
+"""From a video to its people, and to a clip with them drawn in: stages that overlap, and memory that does not grow.
+
+Live: decode → network → poses → tracks → One-Euro → draw → encode in one go. Offline: decode → network → poses → tracks
+first, then all tracks are repaired and smoothed, then decode → draw → encode. Pictures are only ever held by the
+handful; what grows with the length are the keypoints, some 200 bytes per person and frame.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from posecore.drawing.overlay import DrawingOptions, draw_poses
+from posecore.errors import SettingsError, VideoError
+from posecore.fields import Fields
+from posecore.imaging import Picture
+from posecore.poses import Poses
+from posecore.settings import Settings
+from posecore.skeleton import Skeleton
+from posecore.video.reading import ClipSettings, VideoFrame, VideoInfo, VideoReader
+from posecore.video.sequence import PoseSequence, SequenceBuilder
+from posecore.video.smoothing import Change, LiveSmoother, SmoothingSettings, smooth_sequence
+from posecore.video.stages import Stages, Stopwatch, batches
+from posecore.video.tracking import Tracker, TrackingSettings
+from posecore.video.writing import ClipWriter, OutputSettings, output_size
+
+#: Bytes of pictures that may wait between two stages; at least two batches' worth of a small video fit in.
+_WAITING_BYTES = 96_000_000
+#: Frames that are held back at most to see whether somebody new stays.
+_LOOK_AHEAD = 4
+
+
+class VideoModel(Protocol):
+    """What the pipeline asks of a model; :class:`posecore.model.PoseModel` has it."""
+
+    name: str
+    skeleton: Skeleton
+
+    def fields(self, image: Sequence[Picture], *, picture: Sequence[str], **settings: Any) -> list[Fields]:
+        """Fields of some pictures."""
+
+    def decode(self, fields: Fields, **settings: Any) -> Poses:
+        """Poses of one picture's fields."""
+
+
+class BatchSettings(Settings):
+    """How the network is fed."""
+
+    batch: int = Field(
+        default=4, ge=1, le=64, title="Frames at once", description="Frames that go through the network together."
+    )
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """Everything that can be told about a run.
+
+    Attributes:
+        clip: Which part of the video.
+        output: How the clip is written.
+        tracking: How people are followed.
+        smoothing: How keypoints are smoothed; needs tracking.
+        drawing: How people are drawn.
+        feeding: How the network is fed.
+        network, decode: Settings of the model.
+    """
+
+    clip: ClipSettings = field(default_factory=ClipSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
+    drawing: DrawingOptions = field(default_factory=DrawingOptions)
+    feeding: BatchSettings = field(default_factory=BatchSettings)
+    network: Mapping[str, Any] = field(default_factory=dict)
+    decode: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.smoothing.smooth != "none" and not self.tracking.track:
+            raise SettingsError("Smoothing follows people over the frames: switch track on, or smooth to none.")
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """How far a run is. Handed out on the thread that called :func:`process_video`.
+
+    Attributes:
+        step: ``finding people`` or ``drawing``: the two passes of offline smoothing. Live there is only the first.
+        frames: Frames done in this step.
+        expected: About how many there will be, as far as the file tells.
+        share: Done of the whole run, 0 … 1.
+        elapsed: Seconds since the beginning.
+        eta: Seconds left, or None while nothing can be said.
+        picture: The last frame as drawn, or as found when nothing is drawn yet.
+        poses: The people in it.
+    """
+
+    step: str
+    frames: int
+    expected: int | None
+    share: float
+    elapsed: float
+    eta: float | None
+    picture: Picture
+    poses: Poses
+
+
+@dataclass(frozen=True, eq=False)
+class VideoResult:
+    """What a run found.
+
+    Attributes:
+        source: The video.
+        clip: The drawn clip, or None when none was wanted.
+        model: Name of the model.
+        info: What the video said about itself.
+        poses: People of every frame, as drawn.
+        raw: The same before smoothing; the same object when nothing was smoothed.
+        start: Second of the source at which the clip's time begins: ``poses.times - start`` are times in the clip.
+        size: (width, height) of the clip, or of the frames when none was written.
+        warnings: Sentences about what was wrong with the video.
+        seconds: Time that each stage worked, by name, and ``total``.
+        cancelled: The run was ended early; everything is complete up to there.
+        changes: What offline smoothing did, per identity.
+    """
+
+    source: Path
+    clip: Path | None
+    model: str
+    info: VideoInfo
+    poses: PoseSequence
+    raw: PoseSequence
+    start: float
+    size: tuple[int, int]
+    warnings: tuple[str, ...]
+    seconds: Mapping[str, float]
+    cancelled: bool
+    changes: Mapping[int, tuple[Change, ...]] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> int:
+        """How many frames were used."""
+        return len(self.poses)
+
+    @property
+    def timestamps(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """``(F,)`` seconds of every frame on the source's time line."""
+        return self.poses.times
+
+    @property
+    def fps(self) -> float:
+        """Average frames per second of the frames used."""
+        times = self.poses.times
+        if len(times) < 2:
+            return float(self.info.rate)
+        return float((len(times) - 1) / (times[-1] - times[0]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A frame with its people: as found and followed, and as smoothed."""
+
+    frame: VideoFrame
+    raw: Poses
+    poses: Poses
+
+
+def process_video(
+    source: str | Path,
+    model: VideoModel,
+    clip: str | Path | None = None,
+    options: VideoOptions | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> VideoResult:
+    """Find, follow and smooth the people in a video, and draw them into a new clip.
+
+    Args:
+        source: The video.
+        model: What finds people.
+        clip: Where the drawn clip goes (MP4), or None for the keypoints alone.
+        options: Everything else.
+        progress: Called after each frame, on this thread.
+        cancel: Ends the run early when set. What was found until then is drawn, written and returned.
+
+    Raises:
+        VideoError: When the video cannot be read or the clip not be written.
+        SettingsError: When settings of the model are wrong.
+    """
+    run = _Run(Path(source), model, None if clip is None else Path(clip), options or VideoOptions(), progress, cancel)
+    return run.offline() if run.options.smoothing.smooth == "offline" else run.live()
+
+
+class _Run:
+    """One run of :func:`process_video`."""
+
+    def __init__(
+        self,
+        source: Path,
+        model: VideoModel,
+        clip: Path | None,
+        options: VideoOptions,
+        progress: Callable[[Progress], None] | None,
+        cancel: threading.Event | None,
+    ) -> None:
+        self.source, self.model, self.clip, self.options = source, model, clip, options
+        self.report = progress
+        self.cancel = cancel or threading.Event()
+        self.watch = Stopwatch()
+        self.began = time.perf_counter()
+        self.warnings: list[str] = []
+        self.tracker = Tracker(model.skeleton, options.tracking)
+        if clip is not None and clip.exists() and source.exists() and clip.samefile(source):
+            raise VideoError(f"{clip} is the video itself; give the clip another name.")
+
+    def live(self) -> VideoResult:
+        """Everything in one pass."""
+        smoother = LiveSmoother(self.options.smoothing, max(self.options.tracking.max_age, 0.5))
+        raw, smoothed = SequenceBuilder(self.model.skeleton), SequenceBuilder(self.model.skeleton)
+
+        def finish(item: tuple[VideoFrame, Poses]) -> _Found:
+            frame, poses = item
+            if self.options.smoothing.smooth == "none":
+                return _Found(frame, poses, poses)
+            with self.watch.time("smooth"):
+                return _Found(frame, poses, smoother.update(poses, frame.time))
+
+        with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.options) as stages:
+            found = map(finish, self._settled(self._found(reader, stages)))
+            drawn = self._drawn(found, reader, stages)
+            start, size = self._write(drawn, reader, raw, smoothed, "finding people", (0.0, 1.0))
+            self.warnings = [*reader.warnings, *self.warnings]
+        sequence = smoothed.build(size.frame)
+        before = raw.build(size.frame) if self.options.smoothing.smooth == "live" else sequence
+        return self._result(reader.info, sequence, before, start, size.clip, self.cancel.is_set())
+
+    def offline(self) -> VideoResult:
+        """Keypoints first, then smoothing, then a second pass that draws."""
+        builder = SequenceBuilder(self.model.skeleton)
+        share = 1.0 if self.clip is None else 0.8
+        with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.options) as stages:
+            found = ((frame, self._follow(poses, frame.time)) for frame, poses in self._found(reader, stages))
+            found_only = ((_Found(frame, poses, poses), frame.picture) for frame, poses in found)
+            # Everybody is kept until it is known who will be confirmed.
+            start, size = self._write(found_only, reader, None, builder, "finding people", (0.0, share), draws=False)
+            self.warnings = list(reader.warnings)
+        raw = self._named(builder.build(size.frame))
+        with self.watch.time("smooth"):
+            smoothed, changes = smooth_sequence(raw, self.options.smoothing)
+        cancelled = self.cancel.is_set()
+        if self.clip is not None:
+            # The first part was perhaps ended on purpose; what was found in it is drawn all the same.
+            self.cancel = threading.Event() if cancelled else self.cancel
+            drawn_frames, clip_size = self._draw_again(smoothed, share)
+            if drawn_frames < len(smoothed):
+                smoothed, raw = smoothed.head(drawn_frames), raw.head(drawn_frames)
+            size = replace(size, clip=clip_size)
+        cancelled = cancelled or self.cancel.is_set()
+        return replace(self._result(reader.info, smoothed, raw, start, size.clip, cancelled), changes=changes)
+
+    def _draw_again(self, sequence: PoseSequence, share: float) -> tuple[int, tuple[int, int]]:
+        """The second pass; returns how many frames were written, and the clip's size."""
+        count = SequenceBuilder(self.model.skeleton)
+        with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.options) as stages:
+            frames = stages.ahead(self._decoded(reader))
+            paired = zip(sequence, frames, strict=False)
+            drawn = self._drawn((_Found(frame, poses, poses) for poses, frame in paired), reader, stages)
+            _, size = self._write(drawn, reader, None, count, "drawing", (share, 1.0))
+        return len(count), size.clip
+
+    def _decoded(self, reader: VideoReader) -> Iterator[VideoFrame]:
+        for frame in self.watch.each("decode", reader.frames()):
+            if self.cancel.is_set():
+                return
+            yield frame
+
+    def _found(self, reader: VideoReader, stages: Stages) -> Iterator[tuple[VideoFrame, Poses]]:
+        """Frames and the people in them; decoding and the network run in threads of their own."""
+        frames = stages.ahead(self._decoded(reader))
+        return stages.ahead(self._inferred(frames))
+
+    def _inferred(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, Poses]]:
+        for batch in batches(frames, self.options.feeding.batch):
+            if self.cancel.is_set():
+                return
+            pictures = [frame.picture for frame in batch]
+            names = [f"{self.source.name}#{frame.ticks}" for frame in batch]
+            with self.watch.time("network"):
+                fields = self.model.fields(pictures, picture=names, **self.options.network)
+            for frame, one in zip(batch, fields, strict=True):
+                with self.watch.time("poses"):
+                    poses = self.model.decode(one, **self.options.decode)
+                yield frame, poses
+
+    def _drawn(self, found: Iterable[_Found], reader: VideoReader, stages: Stages) -> Iterator[tuple[_Found, Picture]]:
+        """Frames and their pictures, drawn in a thread of its own; as they are when no clip is wanted."""
+        if self.clip is None:
+            return ((item, item.frame.picture) for item in found)
+        size = output_size((reader.info.width, reader.info.height), self.options.output.max_side)
+
+        def draw(item: _Found) -> tuple[_Found, Picture]:
+            picture = item.frame.picture
+            with self.watch.time("draw"):
+                if size != (picture.shape[1], picture.shape[0]):
+                    picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+                return item, draw_poses(picture, item.poses, self.options.drawing)
+
+        return stages.ahead(map(draw, found))
+
+    def _follow(self, poses: Poses, seconds: float) -> Poses:
+        if not self.options.tracking.track:
+            return poses
+        with self.watch.time("track"):
+            return self.tracker.update(poses, seconds)
+
+    def _settled(self, found: Iterable[tuple[VideoFrame, Poses]]) -> Iterator[tuple[VideoFrame, Poses]]:
+        """Frames with people who are confirmed, followed from their first frame on as far as a few frames allow."""
+        if not self.options.tracking.track:
+            yield from found
+            return
+        waiting: deque[tuple[VideoFrame, Poses]] = deque()
+        for frame, poses in found:
+            waiting.append((frame, self._follow(poses, frame.time)))
+            if len(waiting) >= min(self.options.tracking.min_hits, _LOOK_AHEAD):
+                yield self._confirmed(*waiting.popleft())
+        while waiting:
+            yield self._confirmed(*waiting.popleft())
+
+    def _confirmed(self, frame: VideoFrame, poses: Poses) -> tuple[VideoFrame, Poses]:
+        """The frame with those people only who are confirmed by now, under their final identities."""
+        provisional = [] if poses.track_ids is None else poses.track_ids.tolist()
+        ids = np.array([self.tracker.names.get(number, number) for number in provisional], np.int64)
+        return frame, replace(poses, track_ids=ids).select(ids > 0)
+
+    def _named(self, sequence: PoseSequence) -> PoseSequence:
+        """Everybody who was confirmed in the end, under their final identity from their first frame on."""
+        names = self.tracker.names
+        ids = np.array([names.get(number, number) for number in sequence.track_ids.tolist()], np.int64)
+        return sequence.with_ids(ids).select(ids > 0)
+
+    def _write(
+        self,
+        drawn: Iterable[tuple[_Found, Picture]],
+        reader: VideoReader,
+        raw: SequenceBuilder | None,
+        smoothed: SequenceBuilder,
+        step: str,
+        shares: tuple[float, float],
+        draws: bool = True,
+    ) -> tuple[float, _Sizes]:
+        """Collect poses, encode pictures and report, on the caller's thread.
+
+        Returns:
+            The source's second at which the clip begins, and the sizes.
+        """
+        writer: ClipWriter | None = None
+        start = Fraction(0)
+        size = (reader.info.width, reader.info.height)
+        try:
+            for found, picture in drawn:
+                frame = found.frame
+                if not len(smoothed) and self.options.clip.start:
+                    start = frame.ticks * reader.info.time_base
+                if writer is None and self.clip is not None and draws:
+                    size = (picture.shape[1], picture.shape[0])
+                    writer = ClipWriter(self.clip, size, reader.info, self.options.output, self.source, start)
+                if writer is not None:
+                    with self.watch.time("encode"):
+                        writer.write(picture, frame.ticks, frame.duration)
+                smoothed.add(frame.time, found.poses)
+                if raw is not None:
+                    raw.add(frame.time, found.raw)
+                self._tell(step, found, picture, len(smoothed), reader.expected(), shares)
+            if not len(smoothed) and not self.cancel.is_set():
+                raise VideoError(_nothing(self.source, self.options.clip, reader.info))
+            if writer is not None:
+                whole = not self.cancel.is_set() and not self.options.clip.end
+                with self.watch.time("encode"):
+                    writer.finish(whole)
+                self.warnings += writer.warnings
+        except BaseException:
+            if writer is not None:
+                writer.abort()
+            raise
+        return float(start), _Sizes((reader.info.width, reader.info.height), size)
+
+    def _tell(
+        self,
+        step: str,
+        found: _Found,
+        picture: Picture,
+        frames: int,
+        expected: int | None,
+        shares: tuple[float, float],
+    ) -> None:
+        if self.report is None:
+            return
+        share = shares[0] + (shares[1] - shares[0]) * found.frame.read
+        elapsed = time.perf_counter() - self.began
+        # The first frames say little about the rest.
+        eta = elapsed * (1 - share) / share if share > 0.005 else None
+        self.report(Progress(step, frames, expected, share, elapsed, eta, picture, found.poses))
+
+    def _result(
+        self,
+        info: VideoInfo,
+        poses: PoseSequence,
+        raw: PoseSequence,
+        start: float,
+        size: tuple[int, int],
+        cancelled: bool,
+    ) -> VideoResult:
+        seconds = {**self.watch.seconds, "total": time.perf_counter() - self.began}
+        clip = self.clip if len(poses) else None
+        warnings = tuple(dict.fromkeys(self.warnings))
+        return VideoResult(
+            self.source, clip, self.model.name, info, poses, raw, start, size, warnings, seconds, cancelled
+        )
+
+
+def _stages(reader: VideoReader, options: VideoOptions) -> Stages:
+    """Stages between which at most two batches wait, and fewer when pictures are large."""
+    picture_bytes = 3 * reader.info.width * reader.info.height
+    return Stages(min(max(_WAITING_BYTES // picture_bytes, 1), 2 * options.feeding.batch))
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """(width, height) of the frames and of the clip."""
+
+    frame: tuple[int, int]
+    clip: tuple[int, int]
+
+
+def _nothing(source: Path, clip: ClipSettings, info: VideoInfo) -> str:
+    length = "" if info.seconds is None else f"; the video lasts about {info.seconds:.1f} s"
+    if clip.start or clip.end:
+        until = f" and {clip.end:g} s" if clip.end else ""
+        return f"{source.name} has no pictures {'between' if until else 'after'} {clip.start:g} s{until}{length}."
+    return f"No picture of {source.name} can be read: it is damaged or was cut off."

@@ -1,0 +1,451 @@
+"""Reading videos: upright pictures with their exact times, from files that may be damaged, lie or mean harm.
+
+Anything the header claims (frames, length) is only ever used for estimates; what counts is what can be decoded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+from av.sidedata.sidedata import Type as SideDataType
+from pydantic import Field
+
+from posecore.errors import ImageError, VideoError
+from posecore.imaging import Picture, check_size
+from posecore.settings import Settings
+
+#: File name endings that a person is offered to choose from; what is read depends on the content alone.
+VIDEO_SUFFIXES = (
+    ".mp4",
+    ".mov",
+    ".m4v",
+    ".webm",
+    ".mkv",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".wmv",
+    ".flv",
+    ".3gp",
+    ".gif",
+)
+#: Containers that are opened. Play lists and the like, which can name other files or addresses, are not among them.
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,asf_o,ogg,gif,h264,hevc,m4v,mjpeg,"
+    "ivf,obu,yuv4mpegpipe,wav,mp3,aac,flac,mxf,dv,nut,rm,swf,vc1,h263,h261"
+)
+#: Codecs whose "video" is text or a still picture.
+_NOT_MOVING = {"ansi", "bintext", "xbin", "idf"}
+#: Frame rate of a stream that does not tell.
+_USUAL_RATE = Fraction(25)
+
+
+class ClipSettings(Settings):
+    """Which part of a video is used."""
+
+    start: float = Field(
+        default=0.0,
+        ge=0,
+        title="Start",
+        description="Second of the video to begin at.",
+        json_schema_extra={"step": 0.1},
+    )
+    end: float = Field(
+        default=0.0,
+        ge=0,
+        title="End",
+        description="Second of the video to stop before; 0 goes on to its end.",
+        json_schema_extra={"step": 0.1},
+    )
+    stride: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        title="Every n-th frame",
+        description="Use every n-th frame only and leave out the others.",
+    )
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video says about itself; lengths are claims, not facts.
+
+    Attributes:
+        width, height: Size of a picture as it is shown, rotation and pixel shape taken into account.
+        rate: Average frames per second.
+        seconds: Claimed length, or None.
+        frames: Claimed number of frames, or None.
+        time_base: Seconds per tick of its time stamps.
+        codec: Name of the video's codec.
+        audio: Name of the sound's codec, or None without sound.
+        bytes: Size of the file.
+    """
+
+    width: int
+    height: int
+    rate: Fraction
+    seconds: float | None
+    frames: int | None
+    time_base: Fraction
+    codec: str
+    audio: str | None
+    bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFrame:
+    """One picture of a video.
+
+    Attributes:
+        index: Number among the frames that were asked for, from 0.
+        ticks: Time stamp in units of the video's time base; the first picture or sound of the file is at about 0.
+        duration: How long it is shown, in the same units; 0 when unknown.
+        time: ``ticks`` in seconds.
+        picture: ``(H, W, 3)`` uint8 RGB, upright, with square pixels, all frames of one size.
+        read: Share of the file that has been read, 0 … 1, as far as that can be told.
+    """
+
+    index: int
+    ticks: int
+    duration: int
+    time: float
+    picture: Picture
+    read: float
+
+
+class VideoReader:
+    """Decodes a video frame after frame.
+
+    Args:
+        path: The file. Its content decides what it is, not its name.
+        clip: Which part to read.
+
+    Attributes:
+        info: What the video says about itself.
+        warnings: What was wrong with it, complete once :meth:`frames` has ended.
+
+    Raises:
+        VideoError: With a sentence fit for the person who gave the file.
+    """
+
+    def __init__(self, path: str | Path, clip: ClipSettings | None = None) -> None:
+        self.path = check_file(Path(path))
+        self.clip = clip or ClipSettings()
+        if self.clip.end and self.clip.end <= self.clip.start:
+            raise VideoError(f"The end ({self.clip.end:g} s) must lie after the start ({self.clip.start:g} s).")
+        self.warnings: list[str] = []
+        self._container = open_container(self.path)
+        try:
+            self._stream = _video_stream(self._container, self.path)
+            self._tick = self._stream.time_base or Fraction(1, 90000)
+            self._origin = _origin(self._container, self._tick)
+            first = self._peek()
+            self._pixel = _pixel_shape(self._stream)
+            shown = _upright(first, self._pixel, self.path)
+            self._size = (shown.shape[1], shown.shape[0])
+            self.info = self._describe()
+        except BaseException:
+            self._container.close()
+            raise
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; ends :meth:`frames` too."""
+        self._container.close()
+
+    def _peek(self) -> av.VideoFrame:
+        """The first picture, which alone tells size, rotation and pixel shape for certain."""
+        self._stream.thread_type = "AUTO"
+        decoded = self._decoded(note=False)
+        first = next(decoded, None)
+        decoded.close()
+        if first is None:
+            raise VideoError(
+                f"{self.path.name} has a video track, but no picture in it can be read: it is damaged or was cut off."
+            )
+        self._rewind(0)
+        return first
+
+    def _rewind(self, ticks: int) -> None:
+        """Go to the last key frame at or before ``ticks``, or to the beginning where the file cannot seek."""
+        try:
+            self._container.seek(ticks, stream=self._stream)
+        except FFmpegError:
+            # Raw streams have no index: start again.
+            self._container.close()
+            self._container = open_container(self.path)
+            self._stream = _video_stream(self._container, self.path)
+            self._stream.thread_type = "AUTO"
+
+    def _describe(self) -> VideoInfo:
+        stream, container = self._stream, self._container
+        seconds = float(stream.duration * self._tick) if stream.duration else None
+        if seconds is None and container.duration:
+            seconds = container.duration / av.time_base
+        rate = stream.average_rate or stream.guessed_rate or _USUAL_RATE
+        if not 0 < rate < 1000:
+            rate = stream.guessed_rate if stream.guessed_rate and 0 < stream.guessed_rate < 1000 else _USUAL_RATE
+        sound = next(iter(container.streams.audio), None)
+        return VideoInfo(
+            *self._size,
+            rate,
+            seconds,
+            stream.frames or None,
+            self._tick,
+            stream.codec_context.name,
+            sound.codec_context.name if sound and sound.codec_context else None,
+            self.path.stat().st_size,
+        )
+
+    def expected(self) -> int | None:
+        """About how many frames :meth:`frames` will give, if the header tells the truth."""
+        if self.info.seconds is None and self.info.frames is None:
+            return None
+        seconds = (
+            self.info.seconds if self.info.seconds is not None else float((self.info.frames or 0) / self.info.rate)
+        )
+        end = min(self.clip.end, seconds) if self.clip.end else seconds
+        share = max(end - self.clip.start, 0) / seconds if seconds > 0 else 1.0
+        total = self.info.frames or seconds * float(self.info.rate)
+        return max(math.ceil(share * total / self.clip.stride - 1e-9), 1)
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """The frames in [start, end), every ``stride``-th of them, in order of time; may be called again.
+
+        A damaged stream gives what can be decoded; :attr:`warnings` then says what is missing.
+        """
+        self.warnings.clear()
+        self._rewind(self._origin + round(self.clip.start / self._tick))
+        index = seen = 0
+        last: int | None = None
+        resized = False
+        for frame in self._decoded(note=True):
+            ticks = self._ticks(frame, last)
+            last, seen = ticks, seen + 1
+            time = float(ticks * self._tick)
+            if time < self.clip.start - 1e-9:
+                seen = 0
+                continue
+            if self.clip.end and time >= self.clip.end - 1e-9:
+                return
+            if (seen - 1) % self.clip.stride:
+                continue
+            picture = _upright(frame, self._pixel, self.path)
+            if (picture.shape[1], picture.shape[0]) != self._size:
+                resized = True
+                picture = np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+            yield VideoFrame(index, ticks, frame.duration or 0, time, picture, self._share(time))
+            index += 1
+        if resized:
+            self.warnings.append(
+                "The picture size changes within the video; all pictures were brought to the first one's."
+            )
+        self._check_length(last)
+
+    def at(self, seconds: float) -> VideoFrame:
+        """The frame that is shown at ``seconds``: the last one not later than that, else the first one."""
+        # A frame may last long, so begin at the key frame before rather than at the time itself.
+        self._rewind(self._origin + round(max(seconds, 0) / self._tick))
+        shown: av.VideoFrame | None = None
+        last = 0
+        for frame in self._decoded(note=False):
+            ticks = self._ticks(frame, None if shown is None else last)
+            if shown is not None and float(ticks * self._tick) > seconds + 1e-9:
+                break
+            shown, last = frame, ticks
+        if shown is None:
+            return next(self.frames())
+        picture = _upright(shown, self._pixel, self.path)
+        return VideoFrame(0, last, shown.duration or 0, float(last * self._tick), picture, 0.0)
+
+    def _ticks(self, frame: av.VideoFrame, last: int | None) -> int:
+        """Time stamp of a frame, always later than the ``last`` one; made from the frame rate where there is none."""
+        step = max(round(1 / (self.info.rate * self._tick)), 1)
+        if frame.pts is None:
+            return 0 if last is None else last + step
+        ticks = int(frame.pts) - self._origin
+        if last is not None and ticks <= last:
+            self._note("Some time stamps are not in order; those frames were moved to just after the one before.")
+            return last + 1
+        return ticks
+
+    def _note(self, warning: str) -> None:
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def _decoded(self, note: bool) -> Generator[av.VideoFrame, None, None]:
+        """Whatever can be decoded from here on; damage is noted, not raised."""
+        self._packets = 0
+        self._position = 0
+        damaged = 0
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, FFmpegError) as error:
+                broken = not isinstance(error, (StopIteration, av.error.EOFError))
+                break
+            self._packets += packet.size > 0
+            self._position = max(self._position, packet.pos or 0)
+            damaged += packet.is_corrupt
+            try:
+                yield from packet.decode()
+            except FFmpegError:
+                damaged += not packet.is_corrupt
+        if broken:
+            # Pictures that the decoder still holds back to put them in order.
+            with contextlib.suppress(FFmpegError):
+                yield from self._stream.decode(None)
+        if note and broken:
+            self.warnings.append("Reading broke off at a damaged place; the frames before it were used.")
+        if note and damaged:
+            self.warnings.append(
+                f"{damaged} damaged piece{'s' if damaged > 1 else ''} of the video had to be left out."
+            )
+
+    def _share(self, time: float) -> float:
+        """How much of what is asked for has been read, by time or by place in the file, whichever is further."""
+        end = min(filter(None, (self.clip.end, self.info.seconds)), default=0.0)
+        by_time = (time - self.clip.start) / (end - self.clip.start) if end > self.clip.start else 0.0
+        # A header may claim hours that are not there; the place in the file cannot.
+        by_place = 0.0 if self.clip.end or self.clip.start else self._position / max(self.info.bytes, 1)
+        return min(max(by_time, by_place), 1.0)
+
+    def _check_length(self, last: int | None) -> None:
+        """Compare what was read with what the header promised."""
+        seconds = self.info.seconds
+        if self.clip.end or seconds is None or last is None:
+            return
+        end = float(last * self._tick) + 1 / float(self.info.rate)
+        tolerance = 1.5 / float(self.info.rate) if self.info.frames else max(0.5, 0.02 * seconds)
+        promised = None if self.clip.start else self.info.frames
+        if seconds - end > tolerance and (promised is None or self._packets < promised):
+            self.warnings.append(
+                f"The file claims to last {_clock(seconds)}, but its pictures end after {_clock(end)}: it was cut off, "
+                "or its header is wrong."
+            )
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as a person would write them."""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02} h" if minutes >= 60 else f"{minutes}:{rest:02} min"
+
+
+def frame_at(path: str | Path, seconds: float) -> VideoFrame:
+    """The picture that is shown ``seconds`` into a video; raises ``VideoError`` when the video cannot be read."""
+    with VideoReader(path) as reader:
+        return reader.at(seconds)
+
+
+def check_file(path: Path) -> Path:
+    """``path`` if there is a file with something in it; raises ``VideoError`` saying what is there instead."""
+    if path.is_dir():
+        raise VideoError(f"{path} is a folder; give a video file.")
+    if not path.is_file():
+        raise VideoError(f"There is no file {path}; check the name and the folder.")
+    if path.stat().st_size == 0:
+        raise VideoError(f"{path.name} is empty (0 bytes); copy or download it again.")
+    return path
+
+
+def open_container(path: Path) -> av.container.InputContainer:
+    """Open a file as one of the containers that are allowed, following no reference to other files or addresses.
+
+    Raises:
+        VideoError: When it is none of them or its beginning cannot be read.
+    """
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    try:
+        # The scheme keeps names such as "http:x" or "concat:x" from being taken for addresses.
+        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
+    except (FFmpegError, ValueError) as error:
+        raise VideoError(_why_closed(path)) from error
+    except OSError as error:
+        raise VideoError(f"{path.name} cannot be opened: {error.strerror or error}.") from error
+
+
+def _why_closed(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
+        return (
+            f"{path.name} is an MP4 or MOV video whose table of contents is missing or damaged, as happens when a "
+            "recording or download is cut off; make or download it again."
+        )
+    return f"{path.name} is not a video that can be read; use MP4, MOV, WebM, MKV, AVI or MPEG."
+
+
+def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    """The video track; a cover picture of a song does not count."""
+    moving = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None
+        and not (stream.disposition & av.stream.Disposition.attached_pic)
+        and stream.codec_context.name not in _NOT_MOVING
+    ]
+    if moving:
+        return moving[0]
+    if container.streams.audio:
+        raise VideoError(f"{path.name} holds sound but no pictures; choose a video.")
+    raise VideoError(f"{path.name} has no video track that can be decoded here; convert it to MP4 with H.264.")
+
+
+def _origin(container: av.container.InputContainer, tick: Fraction) -> int:
+    """Time stamp at which the file begins, in ticks; a stream that starts later than another stays later."""
+    return round(Fraction(container.start_time or 0, av.time_base) / tick)
+
+
+def _pixel_shape(stream: av.VideoStream) -> Fraction:
+    """Width of a stored pixel relative to its height; 1 where nothing sensible is said."""
+    stated = stream.sample_aspect_ratio
+    return stated if stated and Fraction(1, 4) <= stated <= 4 else Fraction(1)
+
+
+def _upright(frame: av.VideoFrame, pixel: Fraction, path: Path) -> Picture:
+    """RGB picture as a player shows it: square pixels, turned and mirrored as the file says."""
+    try:
+        check_size(frame.width, frame.height)
+    except ImageError as error:
+        raise VideoError(f"{path.name}: {error}") from error
+    picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    if pixel != 1:
+        width = max(round(frame.width * pixel), 1)
+        picture = np.asarray(cv2.resize(picture, (width, frame.height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return _turned(picture, frame)
+
+
+def _turned(picture: Picture, frame: av.VideoFrame) -> Picture:
+    """Apply the display matrix, as far as it turns by quarters and mirrors."""
+    matrix: Any = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
+    if matrix is None:
+        return picture
+    # Shown x = a·x + c·y and y = b·x + d·y (ISO/IEC 14496-12, 8.3.2); their scale does not matter here.
+    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
+    if abs(b) > abs(a):
+        picture = picture.transpose(1, 0, 2)
+        a, d = c, b
+    if a < 0:
+        picture = picture[:, ::-1]
+    if d < 0:
+        picture = picture[::-1]
+    return np.ascontiguousarray(picture)
