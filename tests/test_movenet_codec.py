@@ -63,8 +63,7 @@ def crowds(draw, most: int):
     for _ in range(draw(st.integers(1, most))):
         middle, extent = rng.uniform(0, size), rng.uniform(0.05, 0.6) * size
         person = (middle + rng.uniform(-0.5, 0.5, (keypoints, 2)) * extent).clip(-0.49, size + 0.49)
-        centre = (person.min(0) + person.max(0)) / 2
-        apart = [np.abs((other.min(0) + other.max(0)) / 2 - centre).max() for other in people]
+        apart = [np.abs(other.mean(0) - person.mean(0)).max() for other in people]
         joints = [np.linalg.norm(other - person, axis=1).min() for other in people]
         # 8 cells between centres: more than twice the regression's window. 6 between equal joints.
         if min(apart, default=1e9) > 8 * STRIDE and min(joints, default=1e9) > 6 * STRIDE:

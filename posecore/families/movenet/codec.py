@@ -285,8 +285,10 @@ def encode(
 ) -> dict[str, torch.Tensor]:
     """Target fields of a batch of labelled people; the inverse of decoding.
 
-    A person's centre is the middle of the box around their labelled keypoints. Gaussians peak at 1 in the cell that
-    holds the point. Where windows of several people overlap, the nearest one owns the cell.
+    A person's centre is the mean of their labelled keypoints: of the definitions tried, it is the one that published
+    Lightning agrees with (a median of 2 and 3 pixels of 192 in x and y away, against 5 and 17 for the middle of the
+    box). Gaussians peak at 1 in the cell that holds the point. Where windows of several people overlap, the nearest one
+    owns the cell.
 
     Args:
         keypoints: ``(B, P, K, 2)`` (x, y) in input pixels; values of unlabelled keypoints are ignored.
@@ -305,11 +307,11 @@ def encode(
     labelled = labelled & inside
     cells = torch.where(labelled[..., None], _to_cells(keypoints.float()), torch.nan)
     low, high = _extent(cells, labelled)
-    middle = (low + high) / 2
+    centre = cells.nanmean(2)
     if chosen is not None:
-        middle = torch.where(chosen[..., None], middle, torch.nan)
+        centre = torch.where(chosen[..., None], centre, torch.nan)
     spread = ((high - low).amax(-1) * shape.spread).clamp(shape.least_spread, shape.most_spread).nan_to_num(1.0)
-    centre_cells = _holding(middle)
+    centre_cells = _holding(centre)
     targets = {
         "centre": _gaussians(centre_cells[:, :, None], spread, grid),
         "heatmaps": _gaussians(_holding(cells), spread, grid),
@@ -322,7 +324,7 @@ def encode(
     targets |= _vectors("offsets", cells, *_nearest(_holding(cells), shape.offset_window, grid), places)
     relative, least = shape.margin
     margin = ((high - low) * relative).clamp(min=least)
-    targets |= _vectors("box_offset", middle[:, :, None], owner[:, :1], near[:, :1], places)
+    targets |= _vectors("box_offset", ((low + high) / 2)[:, :, None], owner[:, :1], near[:, :1], places)
     targets |= _vectors("box_size", (high - low + 2 * margin)[:, :, None], owner[:, :1], near[:, :1], None)
     return targets
 
