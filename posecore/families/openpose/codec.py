@@ -46,6 +46,8 @@ HALF_WIDTH = 8.0
 SAMPLES = 10
 #: Peaks of one keypoint that are looked at; bounds time and memory on maps full of noise.
 MAX_PEAKS = 100
+#: So few pairs are integrated at once.
+_FEW = 600
 #: Pairs that are looked at together.
 _BLOCK = 4096
 #: Lowest value relative to the peak that enters its Gaussian fit; smaller ones are noise around zero.
@@ -249,42 +251,57 @@ def _prepared(maps: OpenPoseMaps, settings: OpenPoseDecodeSettings) -> Iterator[
 def _maxima(heat: NDArray[np.float32], base: int, threshold: float) -> tuple[Array, Array, Array, Array, Array]:
     """Keypoint, column, row, height and offset ``(N · 2)`` (x, y) of the cells that no neighbour exceeds."""
     _, height, width = heat.shape
-    padded = np.full((len(heat), height + 2, width + 2), -np.inf, np.float32)
-    padded[:, 1:-1, 1:-1] = heat
-    flat, step = padded.reshape(-1), width + 2
+    flat = heat.reshape(-1)
     # Few cells reach the threshold; their neighbours are cheaper to look up than all maxima are to compute.
     cells = np.flatnonzero(flat >= max(threshold, np.finfo(np.float32).tiny))
-    values = flat[cells]
-    for shift in (1, -1, step, -step, step + 1, step - 1, -step + 1, -step - 1):
-        still = values >= flat[cells + shift]
-        cells, values = cells[still], values[still]
-    keypoints, rest = np.divmod(cells, (height + 2) * step)
-    rows, columns = np.divmod(rest, step)
-    offsets = np.stack([_offset(flat, cells, values, shift) for shift in (1, step)], axis=1)
-    return keypoints + base, columns - 1, rows - 1, values.astype(np.float64), offsets.reshape(-1)
+    for down in (-1, 0, 1):
+        for across in (-1, 0, 1):
+            if down or across:
+                still = flat[cells] >= flat[_beside(cells, across, down, width, height)]
+                cells = cells[still]
+    keypoints, rest = np.divmod(cells, height * width)
+    rows, columns = np.divmod(rest, width)
+    offsets = np.stack([_offset(flat, cells, columns, 1, width), _offset(flat, cells, rows, width, height)], axis=1)
+    return keypoints + base, columns, rows, flat[cells].astype(np.float64), offsets.reshape(-1)
 
 
-def _offset(flat: NDArray[np.float32], cells: Index, values: Array, shift: int) -> Array:
+def _beside(cells: Index, across: int, down: int, width: int, height: int) -> Index:
+    """Flat indices of the neighbours of ``cells``; at the edge of the map, of the nearest cell inside."""
+    columns = cells % width
+    rows = cells // width % height
+    return (
+        cells + np.clip(columns + across, 0, width - 1) - columns + (np.clip(rows + down, 0, height - 1) - rows) * width
+    )
+
+
+def _offset(flat: NDArray[np.float32], cells: Index, places: Index, step: int, length: int) -> Array:
     """Where between −1/2 and 1/2 cell the Gaussian through a maximum and its two neighbours along one axis peaks.
 
     The logarithm of a Gaussian is a parabola, so that three values give its vertex exactly. At the edge of the map the
     missing neighbour is extrapolated from the two cells on the other side by the same parabola.
+
+    Args:
+        flat: Maps as one run of numbers.
+        cells: ``(N,)`` flat indices of the maxima.
+        places: ``(N,)`` their column or row.
+        step: Distance between neighbours along the axis in ``flat``.
+        length: Number of columns or rows.
     """
-    logs = []
-    for distance in (-1, 0, 1):
-        beside = flat[cells + distance * shift]
-        logs.append(np.log(np.maximum(beside, _FLOOR * values)))
-    for missing, other, way in ((0, 2, 2), (2, 0, -2)):
-        outside = np.flatnonzero(np.isneginf(flat[cells + (missing - 1) * shift]))
-        if len(outside):
-            at = cells[outside] + way * shift
-            second = np.where((at >= 0) & (at < len(flat)), flat[np.clip(at, 0, len(flat) - 1)], -np.inf)
-            far = np.log(np.maximum(second, _FLOOR * values[outside]))
-            logs[missing][outside] = 3 * logs[1][outside] - 3 * logs[other][outside] + far
-    curvature = logs[0] - 2 * logs[1] + logs[2]
-    # A map of one row or column says nothing about where between its edges a peak lies.
-    bent = (curvature < 0) & ~(np.isneginf(flat[cells - shift]) & np.isneginf(flat[cells + shift]))
-    offset = np.divide(logs[0] - logs[2], 2 * curvature, out=np.zeros(len(cells)), where=bent)
+    if length < 3:
+        return np.zeros(len(cells))
+    values = flat[cells]
+
+    def log_at(shift: Index | int) -> Array:
+        inside = np.clip(places + shift, 0, length - 1) - places
+        return np.log(np.maximum(flat[cells + inside * step], _FLOOR * values))
+
+    before, here, behind = log_at(-1), np.log(values), log_at(1)
+    at_start, at_end = places == 0, places == length - 1
+    if at_start.any() or at_end.any():
+        before = np.where(at_start, 3 * here - 3 * behind + log_at(2), before)
+        behind = np.where(at_end, 3 * here - 3 * before + log_at(-2), behind)
+    curvature = before - 2 * here + behind
+    offset = np.divide(before - behind, 2 * curvature, out=np.zeros(len(cells)), where=curvature < 0)
     return np.clip(offset, -0.5, 0.5)
 
 
@@ -295,11 +312,12 @@ def _suppressed(keypoints: Index, xy: Array, radius: float) -> Index:
         return rivals
     rank = np.arange(len(keypoints)) - np.searchsorted(keypoints, keypoints)
     # One row per keypoint, so that only peaks of the same one are compared.
-    table = np.full((keypoints[-1] + 1, rank.max() + 1, 2), np.nan)
-    table[keypoints, rank] = xy
-    apart = table[:, :, None] - table[:, None]
-    near = (apart * apart).sum(-1) <= radius * radius
-    crowded = np.flatnonzero(near.sum((1, 2)) > np.isfinite(table[..., 0]).sum(1))
+    table = np.full((2, keypoints[-1] + 1, rank.max() + 1), np.nan, np.float32)
+    table[:, keypoints, rank] = xy.T
+    apart = table[:, :, :, None] - table[:, :, None]
+    apart *= apart
+    near = apart[0] + apart[1] <= radius * radius
+    crowded = np.flatnonzero(near.sum((1, 2)) > np.isfinite(table[0]).sum(1))
     starts = np.searchsorted(keypoints, crowded)
     for keypoint, start in zip(crowded.tolist(), starts.tolist(), strict=True):
         for index in range(int(rank[keypoints == keypoint].max()) + 1):
@@ -346,7 +364,7 @@ def judge_pairs(maps: OpenPoseMaps, peaks: Peaks, settings: OpenPoseDecodeSettin
     """
     limbs, starts, ends = _all_pairs(maps.limbs, peaks)
     needed = _needed(settings)
-    if not every and len(limbs):
+    if not every and len(limbs) > _FEW:
         possible = _possible(maps, peaks, (limbs, starts, ends), SAMPLES - needed, settings.limb_threshold)
         limbs, starts, ends = limbs[possible], starts[possible], ends[possible]
     samples = _read(maps, peaks, limbs, starts, ends)
