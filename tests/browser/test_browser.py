@@ -65,7 +65,7 @@ def test_cold_deep_link(app_home: Path, page: Any, path: str, text: str) -> None
         page.goto(fresh.url + path)
         page.get_by_text(text).first.wait_for()
         for title in ("Explore", "Models", "About"):
-            assert page.get_by_role("link", name=title).first.is_visible()
+            page.get_by_role("link", name=title).first.wait_for()
     finally:
         page.goto("about:blank")
         fresh.stop()
