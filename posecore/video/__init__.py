@@ -1,0 +1,58 @@
+"""Videos: people found, followed, smoothed, drawn and measured over time."""
+
+from posecore.video.measures import (
+    JOINT_ANGLES,
+    KINDS,
+    Measure,
+    Repetitions,
+    RepetitionSettings,
+    count_repetitions,
+    measure_table,
+    parse_measure,
+)
+from posecore.video.pipeline import BatchSettings, Progress, VideoOptions, VideoResult, process_video
+from posecore.video.reading import VIDEO_SUFFIXES, ClipSettings, VideoFrame, VideoInfo, VideoReader, frame_at
+from posecore.video.sequence import PoseSequence, SequenceBuilder, Track
+from posecore.video.smoothing import Change, LiveSmoother, OneEuro, SmoothingSettings, smooth_sequence, smooth_track
+from posecore.video.tables import FORMATS, keypoint_table, repetition_table, save_tables
+from posecore.video.tracking import Tracker, TrackingSettings
+from posecore.video.writing import ClipWriter, OutputSettings
+
+__all__ = [
+    "FORMATS",
+    "JOINT_ANGLES",
+    "KINDS",
+    "VIDEO_SUFFIXES",
+    "BatchSettings",
+    "Change",
+    "ClipSettings",
+    "ClipWriter",
+    "LiveSmoother",
+    "Measure",
+    "OneEuro",
+    "OutputSettings",
+    "PoseSequence",
+    "Progress",
+    "RepetitionSettings",
+    "Repetitions",
+    "SequenceBuilder",
+    "SmoothingSettings",
+    "Track",
+    "Tracker",
+    "TrackingSettings",
+    "VideoFrame",
+    "VideoInfo",
+    "VideoOptions",
+    "VideoReader",
+    "VideoResult",
+    "count_repetitions",
+    "frame_at",
+    "keypoint_table",
+    "measure_table",
+    "parse_measure",
+    "process_video",
+    "repetition_table",
+    "save_tables",
+    "smooth_sequence",
+    "smooth_track",
+]

@@ -7,6 +7,7 @@ handful; what grows with the length are the keypoints, some 200 bytes per person
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -130,6 +131,7 @@ class VideoResult:
         warnings: Sentences about what was wrong with the video.
         seconds: Time that each stage worked, by name, and ``total``.
         cancelled: The run was ended early; everything is complete up to there.
+        options: What was told about the run.
         changes: What offline smoothing did, per identity.
     """
 
@@ -144,6 +146,7 @@ class VideoResult:
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
     cancelled: bool
+    options: VideoOptions
     changes: Mapping[int, tuple[Change, ...]] = field(default_factory=dict)
 
     @property
@@ -345,7 +348,7 @@ class _Run:
         """Everybody who was confirmed in the end, under their final identity from their first frame on."""
         names = self.tracker.names
         ids = np.array([names.get(number, number) for number in sequence.track_ids.tolist()], np.int64)
-        return sequence.with_ids(ids).select(ids > 0)
+        return sequence.with_ids(ids).rows(ids > 0)
 
     def _write(
         self,
@@ -404,7 +407,11 @@ class _Run:
     ) -> None:
         if self.report is None:
             return
-        share = shares[0] + (shares[1] - shares[0]) * found.frame.read
+        read = found.frame.read
+        share = shares[0] + (shares[1] - shares[0]) * read
+        if expected is not None and read > 0.02:
+            # A header may claim far more frames than the file has room for.
+            expected = expected if expected * read < 2 * frames + 10 else math.ceil(frames / read)
         elapsed = time.perf_counter() - self.began
         # The first frames say little about the rest.
         eta = elapsed * (1 - share) / share if share > 0.005 else None
@@ -423,7 +430,18 @@ class _Run:
         clip = self.clip if len(poses) else None
         warnings = tuple(dict.fromkeys(self.warnings))
         return VideoResult(
-            self.source, clip, self.model.name, info, poses, raw, start, size, warnings, seconds, cancelled
+            self.source,
+            clip,
+            self.model.name,
+            info,
+            poses,
+            raw,
+            start,
+            size,
+            warnings,
+            seconds,
+            cancelled,
+            self.options,
         )
 
 

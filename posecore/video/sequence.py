@@ -97,15 +97,14 @@ class PoseSequence:
         if not -len(self) <= frame < len(self):
             raise IndexError(f"Frame {frame} does not exist; there are {len(self)}.")
         frame %= len(self)
-        rows = slice(*np.searchsorted(self.frames, [frame, frame + 1]))
-        return self._rows(rows)
+        return self._people(slice(*np.searchsorted(self.frames, [frame, frame + 1])))
 
     def __iter__(self) -> Iterator[Poses]:
         bounds = np.searchsorted(self.frames, np.arange(len(self) + 1))
         for start, stop in pairwise(bounds):
-            yield self._rows(slice(start, stop))
+            yield self._people(slice(start, stop))
 
-    def _rows(self, rows: slice) -> Poses:
+    def _people(self, rows: slice) -> Poses:
         ids = self.track_ids[rows]
         return Poses(
             self.keypoints[rows],
@@ -116,8 +115,8 @@ class PoseSequence:
             None if self.track_ids.size and (self.track_ids == UNTRACKED).all() else ids,
         )
 
-    def select(self, which: NDArray[np.bool_]) -> PoseSequence:
-        """The rows where ``which`` ``(N,)`` is True; all frames stay."""
+    def rows(self, which: NDArray[np.bool_] | slice) -> PoseSequence:
+        """Some rows, by mask ``(N,)`` or slice; all frames stay."""
         return replace(
             self,
             frames=self.frames[which],
@@ -129,7 +128,7 @@ class PoseSequence:
 
     def head(self, frames: int) -> PoseSequence:
         """The first ``frames`` frames."""
-        return replace(self.select(self.frames < frames), times=self.times[:frames])
+        return replace(self.rows(self.frames < frames), times=self.times[:frames])
 
     def with_ids(self, track_ids: NDArray[np.int64]) -> PoseSequence:
         """The same rows under other identities ``(N,)``."""
@@ -157,7 +156,7 @@ class PoseSequence:
         A frame in which a track has no keypoint has no row for it. A row that was not there before takes the lower of
         the pose scores before and after it.
         """
-        parts = [self.select(self.track_ids == UNTRACKED)]
+        parts = [self.rows(self.track_ids == UNTRACKED)]
         for track in tracks:
             there = track.present.any(1)
             rows = np.flatnonzero(self.track_ids == track.track_id)

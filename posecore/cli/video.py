@@ -1,0 +1,186 @@
+"""The command that runs a model on a video."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.progress import Progress as Bar
+from rich.progress import TaskID
+
+from posecore.cli.console import counting_progress, errors, output
+from posecore.cli.images import Device, ModelName, WeightsFile, open_model
+from posecore.cli.settings import options_of, settings_options
+from posecore.drawing.overlay import DrawingOptions
+from posecore.settings import build_settings
+from posecore.video import (
+    FORMATS,
+    BatchSettings,
+    ClipSettings,
+    OutputSettings,
+    Progress,
+    RepetitionSettings,
+    SmoothingSettings,
+    TrackingSettings,
+    VideoOptions,
+    VideoResult,
+    parse_measure,
+    process_video,
+    repetition_table,
+    save_tables,
+)
+
+_MEASURES = (
+    "such as left_knee, angle:left_hip-left_knee-left_ankle, rate:right_elbow, length:nose-left_ankle, speed:nose"
+)
+
+
+# The families' flags come last: one of them may be called like an argument below.
+@settings_options
+@options_of("counting", RepetitionSettings)
+@options_of("drawing", DrawingOptions)
+@options_of("smoothing", SmoothingSettings)
+@options_of("tracking", TrackingSettings)
+@options_of("feeding", BatchSettings)
+@options_of("writing", OutputSettings)
+@options_of("part", ClipSettings)
+def video(
+    path: Annotated[Path, typer.Argument(help="The video.")],
+    model: ModelName = None,
+    weights: WeightsFile = None,
+    destination: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The clip to write; the video's name with “-poses.mp4” here if none."),
+    ] = None,
+    clip: Annotated[bool, typer.Option(help="Write the drawn clip, or the tables alone.")] = True,
+    save: Annotated[
+        str, typer.Option(help=f"Tables to write beside the clip, separated by commas: {', '.join(FORMATS)}.")
+    ] = "csv",
+    measures: Annotated[
+        str, typer.Option("--measures", "--angles", help=f"What to measure, separated by commas, {_MEASURES}.")
+    ] = "",
+    count: Annotated[
+        str, typer.Option(help="Measures whose repetitions are counted, separated by commas, such as left_knee.")
+    ] = "",
+    device: Device = "auto",
+    *,
+    settings: dict[str, Any],
+    part: dict[str, Any],
+    writing: dict[str, Any],
+    feeding: dict[str, Any],
+    tracking: dict[str, Any],
+    smoothing: dict[str, Any],
+    drawing: dict[str, Any],
+    counting: dict[str, Any],
+) -> None:
+    """Find, follow and measure the people in a video, and draw them into a clip.
+
+    Ctrl-C ends early and keeps what is done: a clip that plays and complete tables up to there.
+    """
+    formats = _listed(save)
+    if unknown := set(formats) - set(FORMATS):
+        raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
+    loaded = open_model(model, device, weights)
+    counted = [parse_measure(text, loaded.skeleton).text for text in _listed(count)]
+    measured = [parse_measure(text, loaded.skeleton).text for text in _listed(measures)]
+    repetitions = build_settings(RepetitionSettings, counting)
+    network, decode = loaded.split_settings(settings)
+    followed = build_settings(TrackingSettings, tracking)
+    if not followed.track:
+        # Smoothing is on by default; who does not want people followed cannot have meant it.
+        smoothing = {"smooth": "none", **smoothing}
+    options = VideoOptions(
+        clip=build_settings(ClipSettings, part),
+        output=build_settings(OutputSettings, writing),
+        tracking=followed,
+        smoothing=build_settings(SmoothingSettings, smoothing),
+        drawing=build_settings(DrawingOptions, drawing),
+        feeding=build_settings(BatchSettings, feeding),
+        network=loaded.network_settings(**network).model_dump(),
+        decode=loaded.decode_settings(**decode).model_dump(),
+    )
+    place = destination or Path(f"{path.stem}-poses.mp4")
+    with counting_progress() as bar, _stopped_by_ctrl_c() as cancel:
+        result = process_video(path, loaded, place if clip else None, options, _Reporter(bar), cancel)
+    written = save_tables(
+        result, place.with_suffix(""), formats, list(dict.fromkeys([*measured, *counted])), counted, repetitions
+    )
+    _tell(result, written)
+    _tell_repetitions(result, counted, repetitions)
+    if result.cancelled:
+        raise typer.Exit(130)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+class _Reporter:
+    """Shows the progress of a run, a line for each of its steps."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.step not in self._tasks:
+            self._tasks[progress.step] = self._bar.add_task(progress.step.capitalize(), total=progress.expected)
+        self._bar.update(self._tasks[progress.step], completed=progress.frames, total=progress.expected)
+
+
+@contextmanager
+def _stopped_by_ctrl_c() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; a second one interrupts as usual."""
+    cancel = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield cancel
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        cancel.set()
+        signal.signal(signal.SIGINT, before)
+        errors.print("Stopping: what is done so far is being written. Press Ctrl-C again to drop it.")
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield cancel
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _tell(result: VideoResult, written: list[Path]) -> None:
+    """Say what was found and where it is."""
+    for warning in result.warnings:
+        errors.print(
+            f"[yellow]{escape(result.source.name)}:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True
+        )
+    total = result.seconds["total"]
+    people = len(result.poses.tracks()) if result.options.tracking.track else None
+    who = f", {people} {'person' if people == 1 else 'people'}" if people is not None else ""
+    until = " until stopped" if result.cancelled else ""
+    pace = f"{result.frames / total:.1f} frames/s" if total > 0 else ""
+    output.print(
+        f"{result.frames} frames{until}{who} with {escape(result.model)}, {pace}", highlight=False, soft_wrap=True
+    )
+    files = [*([result.clip] if result.clip else []), *written]
+    output.print(f"Results: {escape(', '.join(map(str, files)) or 'none')}", highlight=False, soft_wrap=True)
+
+
+def _tell_repetitions(result: VideoResult, measures: list[str], settings: RepetitionSettings) -> None:
+    """A line per person and measure."""
+    table = repetition_table(result.poses, measures, settings)
+    for (number, measure), rows in table.groupby(["track_id", "measure"]):
+        open_end = int(rows["end"].isna().sum())
+        unfinished = " (the last one not completed)" if open_end else ""
+        output.print(
+            f"Person {number}: {len(rows)} repetitions of {escape(str(measure))}{unfinished}",
+            highlight=False,
+            soft_wrap=True,
+        )

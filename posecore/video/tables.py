@@ -1,0 +1,179 @@
+"""What was found in a video as files: tidy CSV, JSON and COCO results, beside the clip and under its name."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from posecore.errors import SettingsError
+from posecore.video.measures import RepetitionSettings, count_repetitions, measure_table, parse_measure
+from posecore.video.pipeline import VideoResult
+from posecore.video.sequence import UNTRACKED, PoseSequence
+
+#: Kinds of tables that :func:`save_tables` writes.
+FORMATS = ("csv", "json", "coco")
+#: Version of the JSON layout.
+JSON_VERSION = 1
+
+
+def keypoint_table(sequence: PoseSequence) -> pd.DataFrame:
+    """Tidy table: frame, time, track_id, pose_score, keypoint, x, y, score; a row per person, frame and keypoint."""
+    count = len(sequence.skeleton)
+    rows = len(sequence.frames)
+    return pd.DataFrame(
+        {
+            "frame": sequence.frames.repeat(count),
+            "time": sequence.times[sequence.frames].repeat(count),
+            "track_id": sequence.track_ids.repeat(count),
+            "pose_score": sequence.scores.repeat(count),
+            "keypoint": list(sequence.skeleton.keypoints) * rows,
+            "x": sequence.keypoints[..., 0].ravel(),
+            "y": sequence.keypoints[..., 1].ravel(),
+            "score": sequence.keypoint_scores.ravel(),
+        }
+    )
+
+
+def repetition_table(
+    sequence: PoseSequence, measures: Sequence[str], settings: RepetitionSettings | None = None
+) -> pd.DataFrame:
+    """Repetitions of each measure by each followed person: track_id, measure, number, start, turn, end in seconds.
+
+    The last one has no end when the video stops before it is completed.
+    """
+    rows: list[dict[str, Any]] = []
+    for number, track in sequence.tracks().items():
+        for measure in (parse_measure(text, sequence.skeleton) for text in measures):
+            found = count_repetitions(track.times, measure.values(track), settings)
+            rows += [
+                {
+                    "track_id": number,
+                    "measure": measure.text,
+                    "number": index + 1,
+                    "start": start,
+                    "turn": turn,
+                    "end": end,
+                }
+                for index, (start, turn, end) in enumerate(zip(found.starts, found.turns, found.ends, strict=True))
+            ]
+    return pd.DataFrame(rows, columns=["track_id", "measure", "number", "start", "turn", "end"])
+
+
+def save_tables(
+    result: VideoResult,
+    stem: Path,
+    formats: Collection[str],
+    measures: Sequence[str] = (),
+    repetitions: Sequence[str] = (),
+    counting: RepetitionSettings | None = None,
+) -> list[Path]:
+    """Write tables next to each other.
+
+    Args:
+        result: What was found.
+        stem: Path without ending: ``clips/out`` gives ``clips/out.csv`` and so on.
+        formats: Of ``FORMATS``.
+        measures: Measures to write along (see :mod:`posecore.video.measures`).
+        repetitions: Measures whose repetitions are counted.
+        counting: What counts as a repetition.
+
+    Returns:
+        The files written: keypoints ``.csv``, measures ``.measures.csv``, repetitions ``.repetitions.csv``, everything
+        ``.json``, COCO results ``.coco_results.json`` with their pictures ``.coco_images.json``.
+
+    Raises:
+        SettingsError: For an unknown format or measure.
+    """
+    if unknown := set(formats) - set(FORMATS):
+        raise SettingsError(f"Unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    measured = measure_table(result.poses, measures)
+    counted = repetition_table(result.poses, repetitions, counting)
+    written: list[Path] = []
+
+    def place(ending: str) -> Path:
+        written.append(stem.with_name(stem.name + ending))
+        return written[-1]
+
+    if "csv" in formats:
+        _write_keypoints(result.poses, place(".csv"))
+        if measures:
+            measured.to_csv(place(".measures.csv"), index=False)
+        if repetitions:
+            counted.to_csv(place(".repetitions.csv"), index=False)
+    if "json" in formats:
+        with place(".json").open("w") as file:
+            for piece in _json_pieces(result, measured, counted):
+                file.write(piece)
+    if "coco" in formats:
+        _write_coco(result, place(".coco_results.json"), place(".coco_images.json"))
+    return written
+
+
+def _write_keypoints(sequence: PoseSequence, path: Path) -> None:
+    """The keypoint table, a few thousand people at a time: the whole of a long video would need gigabytes."""
+    with path.open("w", newline="") as file:
+        keypoint_table(sequence.head(0)).to_csv(file, index=False)
+        for start in range(0, len(sequence.frames), 2000):
+            keypoint_table(sequence.rows(slice(start, start + 2000))).to_csv(file, index=False, header=False)
+
+
+def _json_pieces(result: VideoResult, measured: pd.DataFrame, counted: pd.DataFrame) -> Iterator[str]:
+    """Everything as one JSON object, frame after frame."""
+    info = result.info
+    head = {
+        "format": "posecore.video",
+        "version": JSON_VERSION,
+        "source": result.source.name,
+        "model": result.model,
+        "image_size": list(result.poses.image_size),
+        "fps": result.fps,
+        "clip_start": result.start,
+        "codec": info.codec,
+        "skeleton": result.poses.skeleton.name,
+        "keypoint_names": list(result.poses.skeleton.keypoints),
+        "edges": [list(edge) for edge in result.poses.skeleton.edges],
+        "complete": not result.cancelled,
+        "warnings": list(result.warnings),
+        "measures": _records(measured),
+        "repetitions": _records(counted),
+    }
+    yield json.dumps(head, allow_nan=False)[:-1] + ', "frames": ['
+    for index, (time, poses) in enumerate(zip(result.poses.times, result.poses, strict=True)):
+        people = poses.to_dict()["people"]
+        yield (",\n" if index else "\n") + json.dumps({"frame": index, "time": float(time), "people": people})
+    yield "\n]}\n"
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table for JSON, NaN as null."""
+    return [
+        {str(name): None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _write_coco(result: VideoResult, results: Path, images: Path) -> None:
+    """COCO results with ``track_id``; ``image_id`` is the frame's number + 1, told in the list of pictures."""
+    width, height = result.poses.image_size
+    stem = result.source.stem
+    pictures = [
+        {"id": index + 1, "file_name": f"{stem}_{index:06}.jpg", "width": width, "height": height, "time": float(time)}
+        for index, time in enumerate(result.poses.times)
+    ]
+    images.write_text(json.dumps(pictures))
+    with results.open("w") as file:
+        file.write("[")
+        separator = "\n"
+        for index, poses in enumerate(result.poses):
+            for person, entry in enumerate(poses.to_coco_results(index + 1)):
+                if poses.track_ids is not None and poses.track_ids[person] != UNTRACKED:
+                    entry["track_id"] = int(poses.track_ids[person])
+                file.write(separator + json.dumps(entry))
+                separator = ",\n"
+        file.write("\n]\n")
