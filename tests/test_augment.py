@@ -12,7 +12,8 @@ from PIL import Image
 from posecore.data.annotations import Label
 from posecore.data.augment import AugmentSettings, check_mirror, compose, disturb, draw_batch
 from posecore.data.augment.pixels import gaussian_blur, jpeg_damage
-from posecore.data.batches import Pack, Truth
+from posecore.data.batches import Pack
+from posecore.data.truth import Truth
 from posecore.errors import DataError
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 

@@ -11,7 +11,7 @@ from scipy.special import logit
 from torch import nn
 
 from posecore.data.annotations import Label
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.drawing.fields import field_values
 from posecore.families.movenet import MOVENET
 from posecore.families.movenet.codec import ORIGIN, encode

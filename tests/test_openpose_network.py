@@ -13,7 +13,7 @@ from torch import nn
 from benchmarks.openpose_decode import with_neck
 from benchmarks.posenet_decode import scene
 from posecore.data.annotations import Label
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.errors import SettingsError
 from posecore.families.backbones import ImageNorm, resize_legacy
 from posecore.families.openpose import OPENPOSE, SIDE_STEP

@@ -18,17 +18,17 @@ import yaml
 from torch import nn
 
 from posecore.data.annotations import Label
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.errors import SettingsError
 from posecore.families import FAMILIES
 from posecore.families.backbones import fuse
 from posecore.families.contract import LossTerm
 from posecore.families.posenet import POSENET
 from posecore.families.posenet.heads import adapt_heads
+from posecore.runs import Registry
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.training.averaging import AveragedNetwork
 from posecore.training.config import OptimizerConfig, make_config
-from posecore.training.registry import Registry
 from posecore.training.start import insert_norm, settle_norm, starting_network
 
 ARCHITECTURE = "posenet-mobilenet_v1-050"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from posecore.data.annotations import Label
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.families.contract import LossTerm
 from posecore.families.posenet import POSENET
 from posecore.families.posenet.codec import COCO_TREE, encode

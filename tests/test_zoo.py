@@ -25,6 +25,7 @@ from test_tfjs import graph_files, published, variable_files, write
 
 from posecore.errors import SettingsError, UnknownModelError, WeightsError
 from posecore.families import family_of
+from posecore.runs import Registry, run_folder
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.zoo import (
     default_model,
@@ -255,6 +256,24 @@ def test_damaged_shipped_file_leaves_the_others_usable(
     save_weights(tmp_path / "good.safetensors", small_network(), name=f"{SMALL}.posecore", architecture=SMALL)
     assert [info.name for info in list_models() if info.origin == "shipped"] == [f"{SMALL}.posecore"]
     assert "broken.safetensors" in caplog.text
+
+
+def test_runs_are_yours(home: Path) -> None:
+    architecture = "posenet-mobilenet_v1-050"
+    skeleton = Skeleton("stick", ("head", "tail"), ((0, 1),))
+    registry = Registry()
+    for name in ("with-weights", "just-begun"):
+        registry.add(name, {})
+    weights = run_folder("with-weights") / "best.safetensors"
+    weights.parent.mkdir(parents=True)
+    state = small_network(skeleton=skeleton)
+    save_weights(weights, state, name="run:with-weights", architecture=architecture, skeleton=skeleton)
+    assert [info.name for info in list_models() if info.origin == "yours"] == ["run:with-weights"]
+    assert load_model("run:with-weights", device="cpu").skeleton == skeleton
+    # An architecture alone never stands for a run: those may have any skeleton.
+    assert resolve_name(architecture).origin != "yours"
+    with pytest.raises(WeightsError, match="remove the run"):
+        remove_model("run:with-weights")
 
 
 def test_architecture_without_any_weights(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.errors import SettingsError
 from posecore.fields import FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region

@@ -1,1 +1,1 @@
-"""Training: the configuration, the engine, and the registry of runs."""
+"""Training: the configuration, the engine, and what it records; the registry of runs is ``posecore.runs``."""

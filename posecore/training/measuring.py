@@ -12,7 +12,7 @@ from torch import nn
 
 from posecore.data.annotations import Person
 from posecore.data.augment import compose
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.drawing import draw_poses
 from posecore.evaluation.oks import keypoint_similarity
 from posecore.evaluation.pck import PCK_FRACTION, limb_joints, trunk_length

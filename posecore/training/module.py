@@ -16,7 +16,7 @@ import torch.distributed
 from torch import nn
 
 from posecore.data.augment import Draw, compose, disturb
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.families.contract import LossTerm
 from posecore.training.averaging import AveragedNetwork
 from posecore.training.config import OptimizerConfig, RunConfig

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from posecore.runs import Registry
 from posecore.training.config import RunConfig
 from posecore.training.measuring import Measurement
-from posecore.training.registry import Registry
 from posecore.zoo import save_weights
 
 log = logging.getLogger(__name__)

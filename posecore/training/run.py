@@ -19,11 +19,11 @@ from torch import nn
 from posecore.data.augment import AugmentSettings, check_mirror, compose
 from posecore.errors import PosecoreError, SettingsError
 from posecore.home import home
+from posecore.runs import Registry, run_folder
 from posecore.training.config import RunConfig, data_root
 from posecore.training.data import EpochBatches, TrainingSet, hold_out, pack_sources
 from posecore.training.module import PoseTraining
 from posecore.training.recording import CONFIG, RESUME, Recorder
-from posecore.training.registry import Registry, run_folder
 from posecore.training.start import settle_norm, starting_network
 
 log = logging.getLogger(__name__)

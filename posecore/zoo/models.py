@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from posecore.errors import UnknownModelError, WeightsError
 from posecore.families import FAMILIES, family_of
 from posecore.model import PoseModel
+from posecore.runs import Registry
 from posecore.settings import build_settings
 from posecore.zoo.catalog import CatalogEntry, catalog
 from posecore.zoo.fetch import Progress
@@ -110,8 +111,16 @@ def _official() -> Iterable[ModelInfo]:
         )
 
 
+def _yours() -> Iterable[ModelInfo]:
+    """The best weights of every training run that has any, newest run first."""
+    for run in Registry().all():
+        info = _described(run.weights, "yours") if run.weights else None
+        if info is not None:
+            yield info
+
+
 #: Where models come from, in order of preference for work without a network. A further source is one more function.
-SOURCES: tuple[Callable[[], Iterable[ModelInfo]], ...] = (_shipped, _official)
+SOURCES: tuple[Callable[[], Iterable[ModelInfo]], ...] = (_shipped, _official, _yours)
 
 
 def list_models() -> tuple[ModelInfo, ...]:

@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from posecore.data.annotations import Label
 from posecore.data.augment.settings import AugmentSettings
-from posecore.data.batches import Pack, Truth, corners_of, inside
+from posecore.data.batches import Pack, corners_of
+from posecore.data.truth import Truth, inside
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
 

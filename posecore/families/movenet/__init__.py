@@ -13,7 +13,7 @@ from pydantic import Field, create_model
 from scipy.special import expit
 from torch import nn
 
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.families.contract import Family, ForeignWeights, LossTerm, Trace
 from posecore.families.movenet.codec import (
     ORIGIN,

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch.nn import functional as F
 
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.families.contract import LossTerm
 from posecore.families.movenet.codec import TargetShape, encode
 from posecore.families.movenet.network import STRIDE

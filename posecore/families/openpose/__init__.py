@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional as F
 
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.families.contract import Family, ForeignWeights, LossTerm, Trace
 from posecore.families.openpose.adapt import adapt_channels
 from posecore.families.openpose.codec import OpenPoseDecodeSettings, OpenPoseMaps, decode, limbs_of

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from pydantic import Field
 
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.families.contract import LossTerm
 from posecore.families.openpose.codec import HALF_WIDTH, SIGMA, encode
 from posecore.settings import Settings

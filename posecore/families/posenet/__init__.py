@@ -12,7 +12,7 @@ from pydantic import Field
 from scipy.special import expit
 from torch import nn
 
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.errors import SettingsError
 from posecore.families.contract import Candidate, Family, ForeignWeights, JointEvidence, LossTerm, Trace
 from posecore.families.posenet.codec import (

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 from torch.nn import functional as F
 
-from posecore.data.batches import Truth
+from posecore.data.truth import Truth
 from posecore.families.contract import LossTerm
 from posecore.families.posenet.codec import DISK_RADIUS, encode
 from posecore.settings import Settings
