@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import pytest
 from app_support import MODEL, encoded
-from conftest import Server
 from PIL import Image
+from running_app import Server
 
 SHOWN = ".frame[data-shown]"
 
