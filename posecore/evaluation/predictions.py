@@ -30,9 +30,10 @@ CROP_EXPAND = 1.25
 #: Network inputs that go through the network together.
 BATCH = 16
 
-#: Settings of each protocol; a model takes those it has.
+#: Settings of each protocol; a model takes those it has. Crops leave a model its own way of decoding: one made for a
+#: single person answers with that person, the others with their best pose.
 _PROTOCOL: dict[Protocol, Settings] = {
-    "crops": {"mode": "multi", "keypoint_threshold": 0.0, "pose_threshold": 0.0, "root_threshold": 0.05},
+    "crops": {"keypoint_threshold": 0.0, "pose_threshold": 0.0, "root_threshold": 0.05},
     "full": {
         "mode": "multi",
         "max_poses": 20,
