@@ -12,8 +12,8 @@ WORKDIR /app
 # Libraries first: they change less often than the code, and are the slow part. The processor-only build of torch is a
 # tenth of the size of the one with CUDA.
 COPY requirements.txt ./
-RUN pip install --extra-index-url https://download.pytorch.org/whl/cpu "$(grep '^torch==' requirements.txt)+cpu" \
- && pip install --requirement requirements.txt
+RUN pip install uv \
+ && uv pip install --system --no-cache --torch-backend cpu --requirement requirements.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY posecore ./posecore
