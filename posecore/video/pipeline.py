@@ -220,6 +220,7 @@ class _Run:
         self.cancel = cancel or threading.Event()
         self.watch = Stopwatch()
         self.began = time.perf_counter()
+        self.whole = True
         self.warnings: list[str] = []
         self.tracker = Tracker(model.skeleton, options.tracking)
         if clip is not None and clip.exists() and source.exists() and clip.samefile(source):
@@ -261,8 +262,9 @@ class _Run:
             smoothed, changes = smooth_sequence(raw, self.options.smoothing)
         cancelled = self.cancel.is_set()
         if self.clip is not None:
-            # The first part was perhaps ended on purpose; what was found in it is drawn all the same.
+            # The first pass was perhaps ended on purpose; what was found in it is drawn all the same.
             self.cancel = threading.Event() if cancelled else self.cancel
+            self.whole = not cancelled
             drawn_frames, clip_size = self._draw_again(smoothed, share)
             if drawn_frames < len(smoothed):
                 smoothed, raw = smoothed.head(drawn_frames), raw.head(drawn_frames)
@@ -386,7 +388,7 @@ class _Run:
             if not len(smoothed) and not self.cancel.is_set():
                 raise VideoError(_nothing(self.source, self.options.clip, reader.info))
             if writer is not None:
-                whole = not self.cancel.is_set() and not self.options.clip.end
+                whole = self.whole and not self.cancel.is_set() and not self.options.clip.end
                 with self.watch.time("encode"):
                     writer.finish(whole)
                 self.warnings += writer.warnings

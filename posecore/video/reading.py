@@ -179,19 +179,31 @@ class VideoReader:
             raise VideoError(
                 f"{self.path.name} has a video track, but no picture in it can be read: it is damaged or was cut off."
             )
-        self._rewind(0)
         return first
 
-    def _rewind(self, ticks: int) -> None:
-        """Go to the last key frame at or before ``ticks``, or to the beginning where the file cannot seek."""
-        try:
-            self._container.seek(ticks, stream=self._stream)
-        except FFmpegError:
-            # Raw streams have no index: start again.
-            self._container.close()
-            self._container = open_container(self.path)
-            self._stream = _video_stream(self._container, self.path)
-            self._stream.thread_type = "AUTO"
+    def _restart(self) -> None:
+        """Open the file again: some containers cannot jump back to their first picture."""
+        self._container.close()
+        self._container = open_container(self.path)
+        self._stream = _video_stream(self._container, self.path)
+        self._stream.thread_type = "AUTO"
+
+    def _from(self, ticks: int, note: bool) -> Iterator[av.VideoFrame]:
+        """Pictures from the last key frame at or before ``ticks`` on, or from the beginning where that is not found."""
+        self._restart()
+        if ticks > 0:
+            with contextlib.suppress(FFmpegError):
+                self._container.seek(self._origin + ticks, stream=self._stream)
+            decoded = self._decoded(note)
+            first = next(decoded, None)
+            # Streams without an index are entered anywhere, perhaps too late.
+            if first is not None and first.pts is not None and first.pts <= self._origin + ticks:
+                yield first
+                yield from decoded
+                return
+            decoded.close()
+            self._restart()
+        yield from self._decoded(note)
 
     def _describe(self) -> VideoInfo:
         stream, container = self._stream, self._container
@@ -231,11 +243,10 @@ class VideoReader:
         A damaged stream gives what can be decoded; :attr:`warnings` then says what is missing.
         """
         self.warnings.clear()
-        self._rewind(self._origin + round(self.clip.start / self._tick))
         index = seen = 0
         last: int | None = None
         resized = False
-        for frame in self._decoded(note=True):
+        for frame in self._from(round(self.clip.start / self._tick), note=True):
             ticks = self._ticks(frame, last)
             last, seen = ticks, seen + 1
             time = float(ticks * self._tick)
@@ -261,10 +272,9 @@ class VideoReader:
     def at(self, seconds: float) -> VideoFrame:
         """The frame that is shown at ``seconds``: the last one not later than that, else the first one."""
         # A frame may last long, so begin at the key frame before rather than at the time itself.
-        self._rewind(self._origin + round(max(seconds, 0) / self._tick))
         shown: av.VideoFrame | None = None
         last = 0
-        for frame in self._decoded(note=False):
+        for frame in self._from(round(max(seconds, 0) / self._tick), note=False):
             ticks = self._ticks(frame, None if shown is None else last)
             if shown is not None and float(ticks * self._tick) > seconds + 1e-9:
                 break

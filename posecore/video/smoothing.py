@@ -33,7 +33,9 @@ _OUTLIER_FLOOR = 0.06
 #: Seconds on each side that an outlier is compared with.
 _OUTLIER_REACH = 0.2
 #: What a frame of swapped sides costs, in sizes: models are right more often than not.
-_SWAP_COST = 0.01
+_SWAP_COST = 0.002
+#: What beginning or ending to swap costs, in sizes: where two joints all but meet, jitter must not decide.
+_TURN_COST = 0.05
 #: A jump that costs more than this, in sizes, costs no more: one wild frame shall not decide about its neighbours.
 _SWAP_CAP = 0.5
 
@@ -372,11 +374,12 @@ def _swapped(times: Array, pair: Array) -> NDArray[np.bool_]:
     expected = second + ratio * (second - first)  # (T - 2, 2 first, 2 second, …)
     bends = _bend(views[2:, None, None] - expected[:, :, :, None])  # (T - 2, 2 first, 2 second, 2 third)
     price = np.array([0.0, _SWAP_COST])
+    turn = _TURN_COST * (1 - np.eye(2))
     # Beginning with a jump must cost as much as a jump anywhere else.
-    cost = _bend(views[1, None, :] - views[0, :, None]) * (1 - np.eye(2)) + price[:, None] + price
+    cost = _bend(views[1, None, :] - views[0, :, None]) * (1 - np.eye(2)) + turn + price[:, None] + price
     came_from = np.zeros((len(bends), 2, 2), np.int64)
     for t, bend in enumerate(bends):
-        options = cost[:, :, None] + bend + price
+        options = cost[:, :, None] + bend + turn + price
         came_from[t] = options.argmin(0)
         cost = options.min(0)
     before, state = divmod(int(cost.argmin()), 2)

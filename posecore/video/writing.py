@@ -27,6 +27,8 @@ from posecore.video.reading import VideoInfo, open_container
 
 #: Sound that browsers play from an MP4 as it is; other kinds are encoded anew.
 _COPIED_SOUND = {"aac", "mp3", "opus", "flac"}
+#: Samples per second that AAC knows.
+_AAC_RATES = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}
 #: Frames from one key frame to the next: players jump to key frames.
 _KEY_FRAMES = 30
 
@@ -100,7 +102,7 @@ class ClipWriter:
         self._sound: _Sound | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(str(self._part), "w", format="mp4", options={"movflags": "+faststart"})
+            self._container = av.open(str(self._part), "w", format="mp4", container_options={"movflags": "+faststart"})
         except (OSError, FFmpegError) as error:
             raise _unwritable(path, error) from error
         try:
@@ -212,8 +214,9 @@ class _Sound:
         if self._copied:
             self._output = target.add_stream_from_template(self._input)
         else:
-            self._output = target.add_stream("aac", rate=self._input.rate)
-            self._output.layout = self._input.layout.name
+            self._output = target.add_stream("aac", rate=self._input.rate if self._input.rate in _AAC_RATES else 48000)
+            # Files of plain samples tell how many channels there are, not where they sound; browsers want one or two.
+            self._output.layout = "mono" if self._input.channels == 1 else "stereo"
         if self._trim:
             with contextlib.suppress(FFmpegError):
                 self._source.seek(self._shift, stream=self._input)
