@@ -12,7 +12,7 @@ from posecore.data.truth import Truth
 from posecore.families.contract import LossTerm
 from posecore.families.posenet import POSENET
 from posecore.families.posenet.codec import COCO_TREE, encode
-from posecore.families.posenet.loss import PoseNetLossSettings, posenet_loss
+from posecore.families.posenet.loss import PoseNetLossSettings, heatmap_term, posenet_loss
 from posecore.skeleton import COCO_17
 
 SIDE, STRIDE, CELLS = 129, 16, 9
@@ -185,6 +185,26 @@ def test_weights_change_the_heatmap_loss_only(changes: dict[str, float]) -> None
     changed = posenet_loss(outputs, truth, COCO_TREE, STRIDE, SETTINGS.model_copy(update=changes))
     for name in plain:
         assert torch.equal(plain[name].total, changed[name].total) == (name != "heatmaps")
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0, 10.0])
+def test_a_weight_does_not_skew_scores(weight: float) -> None:
+    """The best constant score for cells of which a fifth lie in disks is a fifth, whatever the weight."""
+    grid = tuple(random_outputs()["heatmaps"].shape)
+    disks = torch.zeros(grid, dtype=torch.bool)
+    disks.view(-1)[::5] = True
+    logit = torch.zeros((), requires_grad=True)
+    settings = SETTINGS.model_copy(update={"positive_weight": weight, "focus": 0.0})
+    optimizer = torch.optim.LBFGS([logit], max_iter=50)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        term = heatmap_term(logit.expand(grid), disks, torch.ones_like(disks), settings)
+        term.total.backward()
+        return term.total.detach()
+
+    optimizer.step(closure)
+    torch.testing.assert_close(logit.detach().sigmoid(), disks.float().mean(), atol=1e-4, rtol=0)
 
 
 def test_the_family_offers_it() -> None:

@@ -8,6 +8,7 @@ for each other's disks, because the targets hold everybody in the picture.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -93,7 +94,7 @@ def posenet_loss(
     near = targets["offsets"].square().sum(2) <= settings.heatmap_radius**2
     disks = near & (targets["offsets_mask"] > 0)
     known = ~truth.unknown(stride) | disks
-    terms = {"heatmaps": _heatmap_term(logits, disks, known, settings)}
+    terms = {"heatmaps": heatmap_term(logits, disks, known, settings)}
     weights = {"offsets": settings.offset_weight}
     weights |= dict.fromkeys(("displacement_forward", "displacement_backward"), settings.displacement_weight)
     for name, weight in weights.items():
@@ -107,11 +108,16 @@ def posenet_loss(
     return terms
 
 
-def _heatmap_term(
+def heatmap_term(
     logits: torch.Tensor, disks: torch.Tensor, known: torch.Tensor, settings: PoseNetLossSettings
 ) -> LossTerm:
-    """Cross-entropy over known cells; its denominator counts the cells inside disks, as background is mostly empty."""
+    """Cross-entropy over known cells; its denominator counts the cells inside disks, as background is mostly empty.
+
+    Weighting cells inside disks by w raises the best logits by log w. The loss adds that itself, so that the network's
+    own outputs stay probabilities: a weight changes what is learnt first, not what a score means.
+    """
     target = disks.float()
+    logits = logits + math.log(settings.positive_weight)
     loss = F.binary_cross_entropy_with_logits(
         logits, target, reduction="none", pos_weight=logits.new_tensor(settings.positive_weight)
     )
