@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from posecore.errors import WeightsError
 from posecore.families.backbones import ConvUnit, ImageNorm
 from posecore.families.contract import ForeignWeights
+from posecore.families.fitting import fitted
 from posecore.families.openpose.network import OpenPose, Stage
 
 Array = NDArray[np.float32]
@@ -42,32 +43,15 @@ def convert_weights(weights: ForeignWeights, network: OpenPose) -> dict[str, tor
         WeightsError: Naming what is missing, of another shape or not understood.
     """
     state = _from_graph(weights, network) if weights.nodes else _from_names(weights.tensors)
-    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
     # What a file need not say: normalisation of the input, and normalisations that are not there.
     for name, buffer in (("scale", torch.tensor(1 / 256)), ("mean", torch.full((3, 1, 1), 0.5))):
         state.setdefault(name, buffer)
-    return _checked(state, expected)
+    return fitted(state, network)
 
 
 def knows_names(names: Collection[str]) -> bool:
     """True for tensor names of the Caffe body model, or of PyTorch copies of it."""
     return any(_our_name(name) == "features.vgg.convs.0.conv.weight" for name in names)
-
-
-def _checked(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Size]) -> dict[str, torch.Tensor]:
-    missing = sorted(set(expected) - set(state))
-    if missing:
-        raise WeightsError(
-            f"The file lacks {len(missing)} of the network's {len(expected)} tensors, first {missing[0]!r}; "
-            "is it the file of another architecture?"
-        )
-    for name, shape in expected.items():
-        if state[name].shape != shape:
-            raise WeightsError(
-                f"Tensor {name!r} has shape {tuple(state[name].shape)} in the file, but the network needs "
-                f"{tuple(shape)}; is it the file of another architecture?"
-            )
-    return {name: state[name] for name in expected}
 
 
 # --- by name -----------------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ class PoseNetFamily(Family):
     def convert(self, architecture: str, weights: ForeignWeights) -> dict[str, torch.Tensor]:
         with torch.device("meta"):
             network = self.build(architecture)
-        return convert_tensors(weights.tensors, {name: t.shape for name, t in network.state_dict().items()})
+        return convert_tensors(weights.tensors, network)
 
     def place(self, image_size: tuple[int, int], region: Region | None, settings: NetworkSettings) -> InputTransform:
         assert isinstance(settings, PoseNetNetworkSettings)

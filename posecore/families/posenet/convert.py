@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from posecore.errors import WeightsError
+from posecore.families.fitting import fitted
 
 _HEAD_NAMES = {
     "heatmap_2": "heatmaps",
@@ -47,16 +48,14 @@ def our_name(name: str, units_before: Mapping[int, int]) -> str | None:
     return f"{prefix}.{'weight' if found['kind'].endswith('weights') else 'bias'}"
 
 
-def convert_tensors(
-    tensors: Mapping[str, NDArray[np.float32]], expected: Mapping[str, torch.Size]
-) -> dict[str, torch.Tensor]:
+def convert_tensors(tensors: Mapping[str, NDArray[np.float32]], network: nn.Module) -> dict[str, torch.Tensor]:
     """State of the fused network from published tensors.
 
     TensorFlow keeps kernels as (H, W, in, out), depthwise ones as (H, W, channels, 1).
 
     Args:
         tensors: Published name → array.
-        expected: Our name → shape, of the network that is to be filled.
+        network: The network that is to be filled; may live on the meta device.
 
     Raises:
         WeightsError: Naming the tensors that are missing or have another shape.
@@ -71,16 +70,4 @@ def convert_tensors(
             axes = (2, 3, 0, 1) if "depthwise" in ours else (3, 2, 0, 1)
             array = array.transpose(axes)
         state[ours] = torch.from_numpy(np.ascontiguousarray(array, np.float32))
-    missing = sorted(set(expected) - set(state))
-    if missing:
-        raise WeightsError(
-            f"The file lacks {len(missing)} of the network's {len(expected)} tensors, first {missing[0]!r}; "
-            "is it the file of another architecture?"
-        )
-    for name, shape in expected.items():
-        if state[name].shape != shape:
-            raise WeightsError(
-                f"Tensor {name!r} has shape {tuple(state[name].shape)} in the file, but the network needs "
-                f"{tuple(shape)}; is it the file of another architecture?"
-            )
-    return {name: state[name] for name in expected}
+    return fitted(state, network)
