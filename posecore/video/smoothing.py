@@ -35,7 +35,7 @@ _OUTLIER_REACH = 0.2
 #: What a frame of swapped sides costs, in sizes: models are right more often than not.
 _SWAP_COST = 0.002
 #: What beginning or ending to swap costs, in sizes: where two joints all but meet, jitter must not decide.
-_TURN_COST = 0.05
+_TURN_COST = 0.15
 #: A jump that costs more than this, in sizes, costs no more: one wild frame shall not decide about its neighbours.
 _SWAP_CAP = 0.5
 
@@ -58,7 +58,7 @@ class SmoothingSettings(Settings):
         json_schema_extra={"step": 0.05, "when": {"smooth": "live"}},
     )
     beta: float = Field(
-        default=6.0,
+        default=12.0,
         ge=0,
         le=50,
         title="Quickness in motion",
@@ -107,7 +107,7 @@ class OneEuro:
         forget: Seconds after which the last place of a keypoint says nothing any more.
     """
 
-    def __init__(self, min_cutoff: float = 1.5, beta: float = 6.0, forget: float = 0.5) -> None:
+    def __init__(self, min_cutoff: float = 1.5, beta: float = 12.0, forget: float = 0.5) -> None:
         self.min_cutoff = min_cutoff
         self.beta = beta
         self.forget = forget
@@ -377,6 +377,7 @@ def _swapped(times: Array, pair: Array) -> NDArray[np.bool_]:
     turn = _TURN_COST * (1 - np.eye(2))
     # Beginning with a jump must cost as much as a jump anywhere else.
     cost = _bend(views[1, None, :] - views[0, :, None]) * (1 - np.eye(2)) + turn + price[:, None] + price
+    cost[1] += _TURN_COST
     came_from = np.zeros((len(bends), 2, 2), np.int64)
     for t, bend in enumerate(bends):
         options = cost[:, :, None] + bend + turn + price
