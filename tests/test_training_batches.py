@@ -12,7 +12,8 @@ from PIL import Image
 
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.augment import AugmentSettings
-from posecore.data.batches import Pack, PackSettings, inside, pack, square_around
+from posecore.data.batches import Pack, PackSettings, pack, square_around
+from posecore.data.truth import inside
 from posecore.errors import DataError
 from posecore.skeleton import COCO_17, LSP_14
 from posecore.training.data import EpochBatches, TrainingSet, hold_out
