@@ -1,15 +1,17 @@
-"""The app's own widgets, whose browser side lies in ``frontend/``: the picture, and the strip of thumbnails."""
+"""The app's own widgets, whose browser side lies in ``frontend/``: pictures, maps, and the strip of thumbnails."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from posecore.imaging import Region
 from posecore.poses import Poses
@@ -25,6 +27,7 @@ def _component(name: str) -> Any:
 
 _picture = _component("picture")
 _filmstrip = _component("filmstrip")
+_fields = _component("fields")
 
 
 def picture_view(
@@ -65,6 +68,119 @@ def picture_view(
         "region": region is not None,
     }
     _picture(key=key, data=data, on_region_change=dragged)
+
+
+@dataclass(frozen=True, eq=False)
+class MapValues:
+    """Values that the browser reads under the pointer, on the map's own grid.
+
+    Attributes:
+        cells: ``(H, W)``, or ``(2, H, W)`` for vectors.
+        start: Source-picture position (x, y) of the centre of cell (0, 0).
+        step: Source pixels (x, y) from cell to cell.
+        inside: The part of the picture that the network saw, in pixels from the picture's edge.
+        label: What the values are of.
+        units: Written after a value.
+    """
+
+    cells: NDArray[np.float32]
+    start: tuple[float, float]
+    step: tuple[float, float]
+    inside: Region
+    label: str
+    units: str = ""
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Colours of a map: CSS gradient, and what its ends mean."""
+
+    colors: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something drawn above the picture, as sharp at every zoom.
+
+    Attributes:
+        kind: ``path`` with a dot per point, ``line`` or ``ring``.
+        points: Source-picture pixels (x, y).
+        look: ``path``, ``chosen``, ``rejected`` or ``picked``.
+        labels: A word per point of a path.
+    """
+
+    kind: Literal["path", "line", "ring"]
+    points: tuple[tuple[float, float], ...]
+    look: Literal["path", "chosen", "rejected", "picked"]
+    labels: tuple[str, ...] = ()
+
+
+def field_view(
+    jpeg: bytes,
+    poses: Poses,
+    *,
+    picture: str,
+    alt: str,
+    room: str,
+    values: MapValues | None,
+    legend: Legend | None,
+    marks: Sequence[Mark],
+    size: tuple[int, int] | None = None,
+    on_spot: Callable[[float, float, float], None],
+    key: str,
+) -> None:
+    """Show a drawn map that can be zoomed and panned and whose values can be read with the pointer.
+
+    Args:
+        jpeg: The picture as the browser shall show it, of any size.
+        poses: The people in it, named when the pointer is near one of their joints.
+        picture: Identity of what is shown; zoom and place are kept while it stays the same.
+        alt: What is shown, for those who do not see it.
+        room: CSS length: how high it may be.
+        values: What the pointer reads.
+        legend: Meaning of the colours.
+        marks: What is drawn above, in order.
+        size: (width, height) to which positions refer, unless those of the poses' picture.
+        on_spot: Called with a place that was clicked and the distance in which a joint counts as meant, in pixels.
+        key: Name of the widget.
+    """
+
+    def clicked() -> None:
+        x, y, reach = (float(value) for value in st.session_state[key].spot)
+        on_spot(x - 0.5, y - 0.5, reach)
+
+    width, height = size or poses.image_size
+    data = {
+        "image": _data_url(jpeg),
+        "token": hashlib.blake2b(jpeg, digest_size=8).hexdigest(),
+        "picture": picture,
+        "alt": alt,
+        "width": width,
+        "height": height,
+        "room": room,
+        "joints": _joints(poses),
+        "values": None if values is None else _values(values),
+        "legend": None if legend is None else vars(legend),
+        "marks": [{**vars(mark), "points": [[x + 0.5, y + 0.5] for x, y in mark.points]} for mark in marks],
+    }
+    _fields(key=key, data=data, on_spot_change=clicked)
+
+
+def _values(values: MapValues) -> dict[str, Any]:
+    *parts, rows, columns = values.cells.shape
+    return {
+        "cells": base64.b64encode(np.ascontiguousarray(values.cells, "<f4").tobytes()).decode("ascii"),
+        "columns": columns,
+        "rows": rows,
+        "parts": parts[0] if parts else 1,
+        "start": [position + 0.5 for position in values.start],
+        "step": values.step,
+        "inside": values.inside,
+        "label": values.label,
+        "units": values.units,
+    }
 
 
 def _joints(poses: Poses) -> list[list[Any]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +17,7 @@ from posecore.drawing import DrawingOptions, draw_poses
 from posecore.errors import PosecoreError
 from posecore.poses import Poses
 from posecore.ui.engine import Analysis
+from posecore.ui.map_views import MapView, draw_view
 from posecore.ui.pictures import OpenPicture, Source, to_png
 
 
@@ -68,6 +71,43 @@ def single_downloads(analysis: Analysis, options: DrawingOptions) -> tuple[Downl
             lambda: coco_json([analysis]),
         ),
     )
+
+
+def map_downloads(analysis: Analysis, view: MapView) -> tuple[Download, ...]:
+    """The map that is shown, and all maps as numbers."""
+    stem = analysis.opened.source.stem
+    return (
+        Download(
+            "Map (PNG)",
+            f"{stem}_{view.name.replace('_', '-')}_map.png",
+            "image/png",
+            "image",
+            "The map chosen under *Maps*, over the picture in full size.",
+            lambda: map_png(analysis, view),
+        ),
+        Download(
+            "All maps (NPZ)",
+            f"{stem}_fields.npz",
+            "application/zip",
+            "data_array",
+            "Every map as an array under its name, with all that is needed to decode it: `Fields.load` reads it back, "
+            "and so does `numpy.load`.",
+            lambda: fields_npz(analysis),
+        ),
+    )
+
+
+def map_png(analysis: Analysis, view: MapView) -> bytes:
+    """A view of the maps over the whole picture."""
+    return to_png(draw_view(analysis.opened.pixels(), analysis.fields, view, tile=320))
+
+
+def fields_npz(analysis: Analysis) -> bytes:
+    """All maps as ``Fields.save`` writes them."""
+    with tempfile.TemporaryDirectory(prefix="posecore-") as folder:
+        path = Path(folder) / "fields.npz"
+        analysis.fields.save(path)
+        return path.read_bytes()
 
 
 def zip_download(sources: Sequence[Source], analyse: Callable[[Source], Analysis], options: DrawingOptions) -> Download:

@@ -14,6 +14,7 @@ def _page(file: str, title: str, icon: str, help_text: str, *, default: bool = F
 #: Group → its pages. A group of one page stands in the bar under the page's own name, larger groups as a menu.
 GROUPS: dict[str, tuple[st.Page, ...]] = {
     "Pictures": (_page("explore.py", "Explore", "person_search", "Poses in a picture, and why.", default=True),),
+    "Fields": (_page("fields.py", "Fields", "blur_on", "What the network sees, map by map."),),
     "Models": (_page("models.py", "Models", "deployed_code", "Fetch, check and remove models."),),
     "About": (_page("about.py", "About", "info", "Versions, licences and limits."),),
 }

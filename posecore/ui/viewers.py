@@ -17,11 +17,11 @@ from posecore.ui.pictures import to_jpeg
 
 #: Longer side of a drawn map; the column that shows it is narrower than that.
 _MAP_SIDE = 900
-_TILE = 160
-_COLORMAPS = ("viridis", "magma", "turbo", "gray")
+TILE = 160
+COLORMAPS = ("viridis", "magma", "turbo", "gray")
 
 #: Words for maps by kind, for their help.
-_MEANING = {
+MEANING = {
     "heatmap": "How likely each joint is at each place.",
     "centre": "How likely a person's centre is at each place.",
     "offsets": "From each cell of the grid to the exact place of the joint.",
@@ -47,7 +47,7 @@ def show_heatmaps(analysis: Analysis) -> None:
         opacity = st.slider(
             "Opacity", 0.0, 1.0, 0.75, 0.05, key="heat_opacity", width=110, help="How much the map covers the picture."
         )
-        colors = st.selectbox("Colours", _COLORMAPS, key="heat_colors", width=105)
+        colors = st.selectbox("Colours", COLORMAPS, key="heat_colors", width=105)
     picture = analysis.opened.preview
     if view == "One":
         label = "all channels" if channel is None else field.channels[channel]
@@ -67,14 +67,14 @@ def show_heatmaps(analysis: Analysis) -> None:
                 picture,
                 analysis.fields,
                 field.name,
-                columns=_columns(picture, field),
-                tile_width=_TILE,
+                columns=grid_columns(picture, field),
+                tile_width=TILE,
                 opacity=opacity,
                 colormap=colors,
             ),
             f"Heatmaps of all {len(field.channels)} channels",
         )
-    _map_note(field)
+    map_note(field)
 
 
 def show_vectors(analysis: Analysis) -> None:
@@ -105,14 +105,14 @@ def show_vectors(analysis: Analysis) -> None:
     picture, fields, name = analysis.opened.preview, analysis.fields, field.name
     if channel is None:
         key: tuple[Any, ...] = ("vector grid", name, opacity)
-        words = f"All {len(field.channels)} channels of {_words(name)} by colour"
+        alt = f"All {len(field.channels)} channels of {words(name)} by colour"
 
         def draw() -> Picture:
             return heatmap_grid(
-                picture, fields, name, columns=_columns(picture, field), tile_width=_TILE, opacity=opacity
+                picture, fields, name, columns=grid_columns(picture, field), tile_width=TILE, opacity=opacity
             )
     elif view == "Arrows":
-        key, words = ("arrows", name, channel, threshold), f"Arrows of {_words(name)}, {field.channels[channel]}"
+        key, alt = ("arrows", name, channel, threshold), f"Arrows of {words(name)}, {field.channels[channel]}"
 
         def draw() -> Picture:
             gate = "auto" if threshold > 0 else None
@@ -120,13 +120,13 @@ def show_vectors(analysis: Analysis) -> None:
                 picture, fields, name, channel, gate=gate, gate_threshold=threshold, max_side=_MAP_SIDE
             )
     else:
-        key, words = ("hue", name, channel, opacity), f"Directions of {_words(name)}, {field.channels[channel]}"
+        key, alt = ("hue", name, channel, opacity), f"Directions of {words(name)}, {field.channels[channel]}"
 
         def draw() -> Picture:
             return vector_hue(picture, fields, name, channel, opacity=opacity, max_side=_MAP_SIDE)
 
-    _map_image(analysis, key, draw, words)
-    _map_note(field)
+    _map_image(analysis, key, draw, alt)
+    map_note(field)
 
 
 def _pick_map(maps: list[FieldMap], key: str) -> FieldMap:
@@ -138,23 +138,24 @@ def _pick_map(maps: list[FieldMap], key: str) -> FieldMap:
         st.session_state.pop(key, None)
     # The one with a channel for each joint tells most.
     first = max(range(len(maps)), key=lambda index: len(maps[index].channels))
-    name = st.selectbox("Map", names, first, format_func=_words, key=key, width=150)
+    name = st.selectbox("Map", names, first, format_func=words, key=key, width=150)
     return maps[names.index(name)]
 
 
 def _pick_channel(field: FieldMap, key: str, together: str = "") -> int | None:
-    labels = ([together] if together else []) + [_words(label) for label in field.channels]
+    labels = ([together] if together else []) + [words(label) for label in field.channels]
     if st.session_state.get(key) not in labels:
         st.session_state.pop(key, None)
     label = st.selectbox("Joint" if field.edges is None else "From → to", labels, key=key, width=170)
     return None if together and label == together else labels.index(label) - bool(together)
 
 
-def _words(name: str) -> str:
+def words(name: str) -> str:
+    """A name as people write it."""
     return name.replace("_", " ")
 
 
-def _columns(picture: Picture, field: FieldMap) -> int:
+def grid_columns(picture: Picture, field: FieldMap) -> int:
     """Tiles beside each other, so that the sheet is about as high as it is wide whatever the picture's shape."""
     height, width = picture.shape[:2]
     squarish = min(max(round(4 * (1.2 * height / width) ** 0.5), 3), 7)
@@ -166,10 +167,11 @@ def _map_image(analysis: Analysis, key: tuple[Any, ...], draw: Callable[[], Pict
     st.image(drawings_cache().get(whole, lambda: to_jpeg(draw())), width="stretch", alt=alt)
 
 
-def _map_note(field: FieldMap) -> None:
+def map_note(field: FieldMap) -> None:
+    """A line about what a map means and how fine it is."""
     width, height = field.grid_size
     cells = f"{width} × {height} cells, {field.stride:g} input pixels apart"
-    st.caption(f"{_MEANING.get(field.kind, '')} {cells}, in {field.units}.")
+    st.caption(f"{MEANING.get(field.kind, '')} {cells}, in {field.units}.")
 
 
 def show_keypoints(analysis: Analysis) -> None:

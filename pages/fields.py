@@ -1,0 +1,111 @@
+"""Fields: all maps of a model over one picture, and why each joint is where it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from posecore.errors import PosecoreError
+from posecore.model import PoseModel
+from posecore.ui.downloads import map_downloads
+from posecore.ui.engine import Analysis, analyse
+from posecore.ui.field_picture import show_answer, show_view
+from posecore.ui.map_choice import pick_view
+from posecore.ui.model_picker import pick_model
+from posecore.ui.pictures import OpenPicture
+from posecore.ui.region import current_region, region_form
+from posecore.ui.result import download_buttons, facts, under_picture
+from posecore.ui.source_picker import Selection, pick_source, show_refused, source_strip
+from posecore.ui.trouble import show_error
+from posecore.ui.why import explain, open_case
+from posecore.ui.workspace import (
+    chosen_picture,
+    decoder_controls,
+    load,
+    network_controls,
+    popover,
+    setting_boxes,
+    without_model,
+)
+
+#: Network settings that begin differently here, where there is room to look at more.
+LOOK_INSIDE = {"all_stages": True}
+
+
+def main() -> None:
+    """The page."""
+    with st.sidebar:
+        selection = pick_source()
+        info = pick_model()
+        place = st.container()
+    show_refused()
+    model = load(info)
+    if model is not None:
+        with place:
+            boxes = setting_boxes(drawing=False)
+        network = network_controls(model, boxes, LOOK_INSIDE)
+    opened = chosen_picture(selection)
+    if opened is not None and model is not None:
+        look_inside(selection, opened, model, network, boxes)
+    elif opened is not None:
+        without_model(opened, selection, info)
+    elif model is not None:
+        # Nothing to show, yet the controls stay where they are.
+        decoder_controls(model, boxes)
+
+
+@st.fragment
+def look_inside(
+    selection: Selection,
+    opened: OpenPicture,
+    model: PoseModel,
+    network: Mapping[str, Any],
+    boxes: Mapping[str, DeltaGenerator],
+) -> None:
+    """The maps and the evidence; runs without the rest of the page when what is shown changes."""
+    decoder = decoder_controls(model, boxes)
+    region = current_region(opened)
+    try:
+        analysis = analyse(model, opened, region, network, decoder)
+    except PosecoreError as error:
+        show_error(error, "Change that setting back, or choose another picture.")
+        source_strip(selection)
+        return
+    head = st.container(horizontal=True, vertical_alignment="center", gap="small")
+    left, right = st.columns([3, 2], gap="medium")
+    with head:
+        st.markdown(facts(analysis), width="stretch")
+        people = st.toggle("People", key="map_people", help="Draw the people who were found above the map.")
+        if (menu := popover("Part", "crop", "Look at a part of the picture")).open:
+            with menu:
+                region_form(opened, region)
+        save = popover("Save", "download", "Download maps")
+    with right:
+        maps, why = st.tabs(["Maps", "Why is this joint here?"], on_change="rerun", key="fields_tab")
+    if why.open:
+        with why:
+            case = open_case(model, analysis.fields, decoder)
+            answer = explain(case)
+        with left:
+            show_answer(analysis, case, answer, people=people)
+    with maps:
+        # Also when the other tab is open: it says what Save saves.
+        view = pick_view(analysis.fields)
+    if not why.open:
+        with left:
+            show_view(analysis, view, people=people)
+    with left:
+        below(analysis, selection)
+    if save.open:
+        with save:
+            download_buttons(map_downloads(analysis, view))
+
+
+def below(analysis: Analysis, selection: Selection) -> None:
+    """What stands under the picture."""
+    under_picture(analysis.opened, analysis.poses)
+    source_strip(selection)
+
+
+main()
