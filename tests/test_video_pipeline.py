@@ -15,6 +15,7 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from posecore.errors import SettingsError, VideoError
 from posecore.poses import Poses
@@ -101,9 +102,10 @@ class StubModel:
     """Finds one person wherever the white square is."""
 
     name = "stub"
+    device = torch.device("cpu")
     skeleton = COCO_17
 
-    def __init__(self, wait: threading.Event | None = None) -> None:
+    def __init__(self) -> None:
         self.batches: list[int] = []
         self.sizes: set[tuple[int, ...]] = set()
 
@@ -330,7 +332,7 @@ def test_progress_runs_from_nothing_to_everything(plain: Path, tmp_path: Path) -
 def test_errors_of_the_model_reach_the_caller_and_leave_nothing(plain: Path, tmp_path: Path) -> None:
     class Broken(StubModel):
         def decode(self, fields: Any, **settings: Any) -> Poses:
-            if sum(self.batches) > 10:
+            if sum(self.batches) > 6:
                 raise SettingsError("no such setting")
             return super().decode(fields)
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
+import torch
 from pydantic import Field
 
 from posecore.drawing.overlay import DrawingOptions, draw_poses
@@ -35,8 +36,8 @@ from posecore.video.stages import Stages, Stopwatch, batches
 from posecore.video.tracking import Tracker, TrackingSettings
 from posecore.video.writing import ClipWriter, OutputSettings, output_size
 
-#: Bytes of pictures that may wait between two stages; at least two batches' worth of a small video fit in.
-_WAITING_BYTES = 96_000_000
+#: Bytes of pictures that may wait between two stages.
+_WAITING_BYTES = 64_000_000
 #: Frames that are held back at most to see whether somebody new stays.
 _LOOK_AHEAD = 4
 
@@ -46,6 +47,7 @@ class VideoModel(Protocol):
 
     name: str
     skeleton: Skeleton
+    device: torch.device
 
     def fields(self, image: Sequence[Picture], *, picture: Sequence[str], **settings: Any) -> list[Fields]:
         """Fields of some pictures."""
@@ -58,8 +60,16 @@ class BatchSettings(Settings):
     """How the network is fed."""
 
     batch: int = Field(
-        default=4, ge=1, le=64, title="Frames at once", description="Frames that go through the network together."
+        default=0,
+        ge=0,
+        le=64,
+        title="Frames at once",
+        description="Frames that go through the network together; 0 takes 1 on a processor and 8 on a graphics card.",
     )
+
+    def size_on(self, device: torch.device) -> int:
+        """Frames at once on ``device``: a processor gains nothing from batches but loses its caches to them."""
+        return self.batch or (1 if device.type == "cpu" else 8)
 
 
 @dataclass(frozen=True)
@@ -217,6 +227,7 @@ class _Run:
     ) -> None:
         self.source, self.model, self.clip, self.options = source, model, clip, options
         self.report = progress
+        self.batch = options.feeding.size_on(model.device)
         self.cancel = cancel or threading.Event()
         self.watch = Stopwatch()
         self.began = time.perf_counter()
@@ -238,7 +249,7 @@ class _Run:
             with self.watch.time("smooth"):
                 return _Found(frame, poses, smoother.update(poses, frame.time))
 
-        with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.options) as stages:
+        with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.batch) as stages:
             found = map(finish, self._settled(self._found(reader, stages)))
             drawn = self._drawn(found, reader, stages)
             start, size = self._write(drawn, reader, raw, smoothed, "finding people", (0.0, 1.0))
@@ -251,7 +262,7 @@ class _Run:
         """Keypoints first, then smoothing, then a second pass that draws."""
         builder = SequenceBuilder(self.model.skeleton)
         share = 1.0 if self.clip is None else 0.8
-        with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.options) as stages:
+        with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.batch) as stages:
             found = ((frame, self._follow(poses, frame.time)) for frame, poses in self._found(reader, stages))
             found_only = ((_Found(frame, poses, poses), frame.picture) for frame, poses in found)
             # Everybody is kept until it is known who will be confirmed.
@@ -275,7 +286,7 @@ class _Run:
     def _draw_again(self, sequence: PoseSequence, share: float) -> tuple[int, tuple[int, int]]:
         """The second pass; returns how many frames were written, and the clip's size."""
         count = SequenceBuilder(self.model.skeleton)
-        with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.options) as stages:
+        with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.batch) as stages:
             frames = stages.ahead(self._decoded(reader))
             paired = zip(sequence, frames, strict=False)
             drawn = self._drawn((_Found(frame, poses, poses) for poses, frame in paired), reader, stages)
@@ -294,7 +305,7 @@ class _Run:
         return stages.ahead(self._inferred(frames))
 
     def _inferred(self, frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame, Poses]]:
-        for batch in batches(frames, self.options.feeding.batch):
+        for batch in batches(frames, self.batch):
             if self.cancel.is_set():
                 return
             pictures = [frame.picture for frame in batch]
@@ -447,10 +458,10 @@ class _Run:
         )
 
 
-def _stages(reader: VideoReader, options: VideoOptions) -> Stages:
-    """Stages between which at most two batches wait, and fewer when pictures are large."""
+def _stages(reader: VideoReader, batch: int) -> Stages:
+    """Stages between which some pictures wait, two batches or a few at least, and fewer when they are large."""
     picture_bytes = 3 * reader.info.width * reader.info.height
-    return Stages(min(max(_WAITING_BYTES // picture_bytes, 1), 2 * options.feeding.batch))
+    return Stages(min(max(_WAITING_BYTES // picture_bytes, 1), max(2 * batch, 4)))
 
 
 @dataclass(frozen=True)
