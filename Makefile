@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app test slow check format benchmark clean
+.PHONY: help app test slow browser check format benchmark clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,11 +18,14 @@ $(READY): requirements.txt pyproject.toml
 app: $(READY)  ## Open the app in the browser
 	$(BIN)/streamlit run app.py
 
-test: $(READY)  ## Run the tests (slow ones excluded)
+test: $(READY)  ## Run the tests (all but slow and browser ones)
 	$(BIN)/python -m pytest
 
 slow: $(READY)  ## Run the slow tests only
 	$(BIN)/python -m pytest -m slow --timeout=3600
+
+browser: $(READY)  ## Run the tests that drive a real Chromium (/usr/bin/chromium or CHROMIUM)
+	$(BIN)/python -m pytest -m browser
 
 check: $(READY)  ## Lint, formatting, types
 	$(BIN)/ruff check .
