@@ -1,6 +1,6 @@
 """The video pipeline against a plain loop and against the network alone, as ratios; and its memory on a longer clip.
 
-Run with ``python -m benchmarks.video VIDEO [--model NAME] [--frames N] [--max-side N] [--memory] [--json FILE]``. The
+Run with ``python -m benchmarks.video VIDEO [--model NAME] [--seconds S] [--batch N] [--memory] [--json FILE]``. The
 plain loop reads, infers one picture, draws and writes one after another, with the same settings. The three take turns
 on the same frames, so that a busy machine slows all of them alike.
 """
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--seconds", type=float, default=3.0, help="how much of the video is timed")
-    parser.add_argument("--batch", type=int, default=BatchSettings().batch)
+    parser.add_argument("--batch", type=int, default=BatchSettings().batch, help="0 suits the device")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, help="threads of the network; PyTorch's choice if none")
     parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
@@ -151,7 +151,8 @@ def main() -> None:
                     figures[f"{smooth}, {name}, {frames} frames: MB"] = round(size, 1)
     else:
         model = load_model(arguments.model)
-        figures = speeds(arguments.video, model, arguments.seconds, arguments.batch, arguments.rounds)
+        batch = BatchSettings(batch=arguments.batch).size_on(model.device)
+        figures = speeds(arguments.video, model, arguments.seconds, batch, arguments.rounds)
         figures["pipeline / plain loop"] = figures["pipeline"] / figures["plain loop"]
         figures["pipeline / network alone"] = figures["pipeline"] / figures["network alone"]
     for name, value in figures.items():
