@@ -76,7 +76,7 @@ def _show_grid(analysis: Analysis, view: MapView) -> None:
 def show_answer(analysis: Analysis, case: Case, answer: Answer, *, people: bool) -> None:
     """The joint's own heatmap, and above it how the joint was found."""
     found = natural_map(analysis.fields, answer.keypoint)
-    view = None if found is None else MapView(found[0].name, found[1], Style.HEAT, opacity=0.5)
+    view = None if found is None else MapView(found[0].name, found[1], Style.HEAT, opacity=0.75)
     field_view(
         _jpeg(analysis, view, people),
         case.poses,

@@ -226,10 +226,10 @@ def limb_table(limbs: list[LimbEvidence], keypoint: int, names: tuple[str, ...])
     return pd.DataFrame(
         {
             "partner": [names[other] for other, _ in others],
-            "place": [_place(place) for _, place in others],
             "score": [limb.score for limb in limbs],
             "samples": [[round(float(sample), 3) for sample in limb.samples] for limb in limbs],
             "outcome": [limb.outcome for limb in limbs],
+            "place": [_place(place) for _, place in others],
         }
     )
 

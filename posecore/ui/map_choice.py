@@ -33,7 +33,12 @@ def pick_view(fields: Fields) -> MapView:
     styles = VECTOR_STYLES if field.is_vector else SCALAR_STYLES
     style = _segments("Show as", styles[: None if len(field.channels) > 1 else -1], STYLE_KEY[field.is_vector])
     channel = _pick_channel(fields, field, style) if style != Style.GRID else None
-    view = MapView(field.name, channel, style, **_appearance(style))
+    view = MapView(
+        field.name,
+        channel,
+        style,
+        **_appearance(style, directions=field.is_vector and style in (Style.COLOURS, Style.GRID)),
+    )
     if style != Style.GRID:
         st.caption(highest(fields, view))
     else:
@@ -111,8 +116,8 @@ def _same_joint(fields: Fields, field: FieldMap, label: str | None) -> int | Non
     return channel_for(field, names.index(joint)) if joint in names else None
 
 
-def _appearance(style: Style) -> dict[str, Any]:
-    """Widgets for opacity and colours, as far as they change this style."""
+def _appearance(style: Style, *, directions: bool) -> dict[str, Any]:
+    """Widgets for opacity and colours, as far as they change this style; colours of directions are always the same."""
     look: dict[str, Any] = {}
     left, right = st.columns(2, gap="small", vertical_alignment="bottom")
     look["opacity"] = left.slider(
@@ -128,7 +133,7 @@ def _appearance(style: Style) -> dict[str, Any]:
             key="map_threshold",
             help="Arrows start only where the joint they belong to is at least this likely. 0 shows all of them.",
         )
-    elif style != Style.COLOURS:
+    elif not directions:
         look["colormap"] = right.selectbox("Colours", COLORMAPS, key="map_colors")
         look["own_range"] = st.toggle(
             "Full contrast",

@@ -203,13 +203,13 @@ def _show_partners(case: Case, keypoint: int, limbs: list[LimbEvidence]) -> None
         hide_index=True,
         height=min(_TABLE_HEIGHT + 60, 38 + 35 * len(limbs)),
         column_config={
-            "partner": st.column_config.TextColumn("Partner", width=95),
-            "place": st.column_config.TextColumn("x, y", width=75, help="Where that partner is, in pixels"),
+            "partner": st.column_config.TextColumn("Partner", width=80),
             "score": st.column_config.NumberColumn("Score", format="%.2f", width=50),
             "samples": st.column_config.BarChartColumn(
-                "Along the way", y_min=0, y_max=1, width=95, help="What the fields say from one end to the other."
+                "On the way", y_min=0, y_max=1, width=75, help="What the fields say from one end to the other."
             ),
             "outcome": st.column_config.TextColumn("Outcome", width="medium"),
+            "place": st.column_config.TextColumn("x, y", width=75, help="Where that partner is, in pixels"),
         },
         alt="Partners that this joint was compared with",
     )

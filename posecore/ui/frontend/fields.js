@@ -47,6 +47,7 @@ function show(view, data) {
   view.data = data;
   view.values = data.values && { ...data.values, cells: floats(data.values.cells) };
   view.frame.setAttribute("aria-label", data.alt);
+  view.frame.classList.toggle("sheet", !data.values && !data.joints.length);
   if (other) Object.assign(view, { zoom: 1, x: 0, y: 0 });
   legend(view);
   place(view);
