@@ -27,15 +27,11 @@ SAMPLES = 10
 
 @dataclass
 class LiteralPerson:
-    """Keypoint → peak, and the sum of joint and limb scores."""
+    """Keypoint → peak, the sum of joint and limb scores, and that sum relative to a whole person's."""
 
     joints: dict[int, Peak]
     total: float
-
-    @property
-    def score(self) -> float:
-        """Half the mean of joint and limb scores per joint."""
-        return min(max(self.total / (2 * len(self.joints)), 0.0), 1.0)
+    score: float = 0.0
 
 
 def nearest(values: NDArray[np.float32], x: float, y: float) -> float:
@@ -61,11 +57,11 @@ def bilinear(values: NDArray[np.float32], x: float, y: float) -> float:
 def decode_literally(
     maps: OpenPoseMaps,
     *,
-    peak_threshold: float = 0.1,
+    peak_threshold: float = 0.05,
     limb_threshold: float = 0.05,
     limb_share: float = 0.6,
     min_keypoints: int = 4,
-    pose_threshold: float = 0.15,
+    pose_threshold: float = 0.1,
     sampler: Sampler = nearest,
     peaks: list[list[Peak]] | None = None,
 ) -> list[LiteralPerson]:
@@ -89,6 +85,8 @@ def decode_literally(
         a, b = maps.limbs[limb]
         for connection in connections[limb]:
             _add(people, a, b, by_number, connection)
+    for person in people:
+        person.score = min(max(person.total / (2 * len(maps.heatmaps)), 0.0), 1.0)
     kept = [p for p in people if len(p.joints) >= min_keypoints and p.score >= pose_threshold]
     return sorted(kept, key=lambda person: -person.score)
 

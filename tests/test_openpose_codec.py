@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,15 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.literal_openpose import bilinear, decode_literally, nearest
-from benchmarks.openpose_decode import STRIDE, average_precision, crowd, maps_of, with_neck
+from benchmarks.openpose_decode import (
+    PEAK_THRESHOLD,
+    STRIDE,
+    average_precision,
+    crowd,
+    maps_of,
+    settings_for,
+    with_neck,
+)
 from benchmarks.posenet_decode import scene
 from posecore.families.openpose.codec import (
     ASSEMBLY_ORDER,
@@ -31,8 +41,19 @@ from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton, map_skelet
 TOLERANCE = 0.01
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Tensors are small here: threads that wait for each other cost more than they bring."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def everybody(**changes) -> OpenPoseDecodeSettings:
-    return OpenPoseDecodeSettings(**{"max_poses": 100, "pose_threshold": 0.0, "min_keypoints": 1} | changes)
+    return OpenPoseDecodeSettings(
+        **{"max_poses": 100, "pose_threshold": 0.0, "min_keypoints": 1, "peak_threshold": PEAK_THRESHOLD} | changes
+    )
 
 
 def encoded(people: np.ndarray, labelled: np.ndarray, grid: tuple[int, int], stride: int, limbs) -> OpenPoseMaps:
@@ -186,7 +207,7 @@ def test_equals_the_literal_algorithm_on_noise(seed: int, share: float, fewest: 
 @pytest.mark.parametrize("seed", range(4))
 def test_equals_the_literal_algorithm_in_crowds(seed: int) -> None:
     maps = maps_of(crowd(15, seed), noise=0.03, seed=seed)
-    ours, literal = with_literal(maps, bilinear, OpenPoseDecodeSettings(max_poses=100))
+    ours, literal = with_literal(maps, bilinear, settings_for())
     assert_equals_literal(ours, literal)
     assert len(literal) >= 10
 
@@ -213,7 +234,7 @@ def test_looking_at_few_points_first_loses_no_pair(noise: float) -> None:
 
 def test_recording_changes_nothing() -> None:
     maps = maps_of(crowd(10, seed=2), noise=0.02)
-    plain, recorded = (decode(maps, OpenPoseDecodeSettings(), record=record) for record in (False, True))
+    plain, recorded = (decode(maps, settings_for(), record=record) for record in (False, True))
     assert np.array_equal(plain.xy, recorded.xy, equal_nan=True)
     assert np.array_equal(plain.scores, recorded.scores)
     assert len(recorded.pairs.scores) > len(plain.pairs.scores)
@@ -323,7 +344,7 @@ def test_optimal_matching_never_has_a_smaller_sum_than_greedy() -> None:
         maps = maps_of(crowd(12, seed), noise=0.03, seed=seed)
         sums = {}
         for matching in ("greedy", "optimal"):
-            found = decode(maps, OpenPoseDecodeSettings(matching=matching, max_poses=100))
+            found = decode(maps, settings_for(matching=matching))
             sums[matching] = found.pairs.scores[found.chosen].sum()
         assert sums["optimal"] >= sums["greedy"] - 1e-9
 

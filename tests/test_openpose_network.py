@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -27,6 +28,15 @@ from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 
 FAST = "openpose-mobilenet_v2_small"
 STICK = Skeleton("stick", ("head", "left_hand", "right_hand"), ((0, 1), (0, 2)), ((1, 2),))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Tensors are small here: threads that wait for each other cost more than they bring."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def random_model(architecture: str = FAST, skeleton: Skeleton = OPENPOSE_18, **options) -> PoseModel:

@@ -60,8 +60,16 @@ Index = NDArray[np.intp]
 class OpenPoseDecodeSettings(DecodeSettings):
     """How OpenPose's fields become poses."""
 
-    peak_threshold: float = Field(
+    pose_threshold: float = Field(
         0.1,
+        title="Pose threshold",
+        ge=0,
+        le=1,
+        description="Lowest score of a person that is shown. A person of whom little is seen scores low.",
+        json_schema_extra={"step": 0.01},
+    )
+    peak_threshold: float = Field(
+        0.05,
         title="Peak threshold",
         ge=0,
         le=1,
@@ -253,7 +261,7 @@ def _maxima(heat: NDArray[np.float32], base: int, threshold: float) -> tuple[Arr
     _, height, width = heat.shape
     flat = heat.reshape(-1)
     # Few cells reach the threshold; their neighbours are cheaper to look up than all maxima are to compute.
-    cells = np.flatnonzero(flat >= max(threshold, np.finfo(np.float32).tiny))
+    cells = np.flatnonzero(flat >= max(threshold, float(np.finfo(np.float32).tiny)))
     for down in (-1, 0, 1):
         for across in (-1, 0, 1):
             if down or across:
@@ -615,13 +623,14 @@ class Decoded:
     unused: dict[int, str]
 
 
-def person_score(person: Person, heights: Array) -> float:
-    """Half the mean, over a person's joints, of joint and limb scores: 0 … 1.
+def person_score(person: Person, heights: Array, keypoints: int) -> float:
+    """Sum of a person's joint and limb scores, over twice the number of keypoints: 0 … 1.
 
-    The published threshold of 0.3 for joints and limbs together is 0.15 here.
+    The published score is their mean over the joints that were found. That ranks a sure fragment above a whole person,
+    and has the lower average precision for it.
     """
     total = sum(float(heights[peak]) for peak in person.joints.values()) + person.limbs
-    return min(max(total / (2 * len(person.joints)), 0.0), 1.0)
+    return min(max(total / (2 * keypoints), 0.0), 1.0)
 
 
 def decode(maps: OpenPoseMaps, settings: OpenPoseDecodeSettings, record: bool = False) -> Decoded:
@@ -634,7 +643,7 @@ def decode(maps: OpenPoseMaps, settings: OpenPoseDecodeSettings, record: bool = 
     fewest = min(settings.min_keypoints, keypoints)
     if fewest == 1:
         people += _lonely(people, peaks)
-    scores = [person_score(person, peaks.scores) for person in people]
+    scores = [person_score(person, peaks.scores, keypoints) for person in people]
     order = sorted(range(len(people)), key=lambda index: -scores[index])
     kept: list[int] = []
     dropped: list[tuple[int, tuple[str, str]]] = []
