@@ -24,7 +24,7 @@ test: $(READY)  ## Run the tests (all but slow and browser ones)
 slow: $(READY)  ## Run the slow tests only
 	$(BIN)/python -m pytest -m slow --timeout=3600
 
-browser: $(READY)  ## Run the tests that drive a real Chromium (/usr/bin/chromium or CHROMIUM)
+browser: $(READY)  ## Run the tests that drive a real Chromium
 	$(BIN)/python -m pytest -m browser
 
 check: $(READY)  ## Lint, formatting, types

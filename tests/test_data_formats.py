@@ -94,7 +94,8 @@ def test_synthetic_people_come_back(synthetic: PoseDataset, target: Format, pict
     read = open_dataset(folder)
     assert read.skeleton == COCO_17
     assert not read.problems
-    same_people(read, synthetic)
+    # Drawn people have absent joints, which only our COCO keeps.
+    same_people(read, synthetic if target in ("coco", "roboflow") else without(synthetic))
     first = next(iter(sorted(read, key=lambda image: image.path.name)))
     assert first.path.is_symlink() == (pictures == "symlink")
 
