@@ -44,6 +44,17 @@ def find_joint(page: Any) -> tuple[float, float, str]:
     pytest.fail("no joint was named anywhere on the picture")
 
 
+def test_cold_deep_link(app_home: Path, page: Any) -> None:
+    fresh = Server(app_home)
+    try:
+        page.goto(f"{fresh.url}fields")
+        page.get_by_text("Kind of map").wait_for()
+        page.get_by_role("link", name="Explore").first.wait_for()
+    finally:
+        page.goto("about:blank")
+        fresh.stop()
+
+
 def test_the_map_follows_the_chosen_joint(server: Server, page: Any) -> None:
     open_fields(page, server)
     before = shown(page)
@@ -57,12 +68,11 @@ def test_the_map_follows_the_chosen_joint(server: Server, page: Any) -> None:
 def test_the_pointer_reads_values_at_every_zoom(server: Server, page: Any) -> None:
     open_fields(page, server)
     area = page.locator(SHOWN).bounding_box()
-    spot = (area["x"] + 0.4 * area["width"], area["y"] + 0.5 * area["height"])
+    spot = (area["x"] + 0.403 * area["width"], area["y"] + 0.503 * area["height"])
     page.mouse.move(*spot)
     first = page.locator(".readout").inner_text()
     assert "strongest 0." in first
     page.mouse.wheel(0, -600)
-    page.wait_for_function("() => true")
     assert float(page.locator(SHOWN).get_attribute("data-zoom")) > 2
     page.mouse.move(spot[0] + 1, spot[1])
     page.mouse.move(*spot)
