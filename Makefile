@@ -38,6 +38,8 @@ format: $(READY)  ## Mend what can be mended by itself
 
 benchmark: $(READY)  ## Ratios between two things in one run
 	$(BIN)/python -m benchmarks.posenet_decode
+	$(BIN)/python -m benchmarks.openpose_decode
+	$(BIN)/python -m benchmarks.tracking
 	$(BIN)/python -m benchmarks.network
 
 clean:  ## Remove the environment and caches

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from posecore.cli import benchmark, data, evaluate, images, models, train
+from posecore.cli import benchmark, data, evaluate, images, models, train, video
 from posecore.cli.console import errors
 from posecore.errors import PosecoreError
 
 app = typer.Typer(
     name="posecore",
-    help="Find people in pictures with PoseNet, MoveNet and OpenPose; manage models and data.",
+    help="Find people in pictures and videos with PoseNet, MoveNet and OpenPose; train them; manage models and data.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,6 +40,7 @@ def options(
 app.command("models")(models.models)
 app.add_typer(models.weights, name="weights")
 app.command("image")(images.image)
+app.command("video")(video.video)
 app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)

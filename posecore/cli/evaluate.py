@@ -73,7 +73,7 @@ def summary(evaluation: Evaluation) -> Table:
     figures = {**evaluation.precision, "PCK@0.2": evaluation.pck}
     shown = [name for name in ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "PCK@0.2") if name in figures]
     for name in ("People", *shown, "Seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name.replace("_medium", " M").replace("_large", " L"), justify="right")
     values = (_figure(figures[name]) for name in shown)
     table.add_row(str(evaluation.people), *values, f"{evaluation.seconds:.1f}")
     return table
