@@ -30,6 +30,8 @@ from posecore.settings import Control
 from posecore.skeleton import COCO_17
 from posecore.ui.joint_evidence import (
     candidates_of,
+    is_chosen,
+    is_taken,
     limb_table,
     limbs_of,
     marks_of,
@@ -165,6 +167,8 @@ def test_partners_and_peaks_are_told(home: Path, monkeypatch: pytest.MonkeyPatch
     assert list(sections.options) == ["How it was found", "Partners", "Peaks"]
     sections.set_value("Partners").run()
     assert any("partner" in table.value.columns for table in app.dataframe)
+    app.selectbox(key="why_pair").select_index(1).run()
+    assert "**Nose** with the **left shoulder** at x 100, y 50, score 0.70: chosen." in words(app)
     app.segmented_control(key="why_section").set_value("Peaks").run()
     app.selectbox(key="why_peak").select_index(2).run()
     assert "Pose threshold* decided" in words(app)
@@ -254,6 +258,7 @@ def test_only_pairs_of_this_very_joint_are_partners() -> None:
     trace = fake_trace()
     assert [limb.outcome for limb in limbs_of(trace, 0, (120.0, 60.0))] == ["chosen"]
     limbs = limbs_of(trace, 5, (100.0, 50.0))
+    assert [is_chosen(trace, limb) for limb in limbs] == [True, False]
     assert limb_table(limbs, 5, NAMES)["partner"].tolist() == ["nose", "nose"]
     marks = marks_of(trace.poses[0][0], candidates_of(trace, 0), limbs, trace.candidates[0])
     assert [mark.kind for mark in marks] == ["line", "line", "ring", "ring", "ring", "path"]
@@ -277,6 +282,6 @@ def test_other_values_are_tried(
         taken = good(changed["radius"])
         return Trace((), (replace(candidate, outcome="taken" if taken else "too near"),))
 
-    trial = try_setting(decode, candidate, control, now)
+    trial = try_setting(decode, lambda trace: is_taken(trace, candidate), control, now, "taken")
     assert trial.value == (expected if expected is None else pytest.approx(expected, abs=0.01))
     assert "Radius" in str(trial)

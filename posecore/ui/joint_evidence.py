@@ -47,12 +47,14 @@ class Trial:
         now: Its present value.
         value: The nearest value that changes the outcome, or None when none of those tried does.
         tried: How many values were tried.
+        wanted: What was hoped for, in words.
     """
 
     setting: str
     now: Any
     value: Any
     tried: int
+    wanted: str = "taken"
 
     def __str__(self) -> str:
         now = _plain(self.now)
@@ -61,7 +63,7 @@ class Trial:
                 f"No value of **{self.setting}** (now {now}) alone would have changed this; {self.tried} were tried. "
                 "Something else decides as well."
             )
-        return f"Tried: with **{self.setting}** at {_plain(self.value)} (now {now}) it would have been taken."
+        return f"Tried: with **{self.setting}** at {_plain(self.value)} (now {now}) it would have been {self.wanted}."
 
 
 def joint_of(trace: Trace, person: int | None, keypoint: int) -> JointEvidence | None:
@@ -150,8 +152,26 @@ def tell_thresholds(joint: JointEvidence, person_score: float | None, settings: 
 def tell_candidate(candidate: Candidate, name: str, labels: Mapping[str, str]) -> str:
     """What became of a peak, as Markdown."""
     x, y = candidate.position
-    decided = f" *{labels.get(candidate.setting, candidate.setting)}* decided." if candidate.setting else ""
+    decided = _decided(candidate.setting, labels)
     return f"Peak of **{name}** at x {x:.0f}, y {y:.0f}, height {candidate.score:.2f}: {candidate.outcome}.{decided}"
+
+
+def tell_limb(limb: LimbEvidence, keypoint: int, names: tuple[str, ...], labels: Mapping[str, str]) -> str:
+    """What became of a pair, as Markdown."""
+    other, (x, y) = _other_end(limb, keypoint)
+    return (
+        f"**{names[keypoint].capitalize()}** with the **{names[other]}** at x {x:.0f}, y {y:.0f}, score "
+        f"{limb.score:.2f}: {limb.outcome}.{_decided(limb.setting, labels)}"
+    )
+
+
+def limb_labels(limbs: list[LimbEvidence], keypoint: int, names: tuple[str, ...]) -> list[str]:
+    """A label for every pair, to choose from."""
+    return [f"{n}. {names[_other_end(limb, keypoint)[0]]} · {limb.score:.2f}" for n, limb in enumerate(limbs, 1)]
+
+
+def _decided(setting: str | None, labels: Mapping[str, str]) -> str:
+    return f" *{labels.get(setting, setting)}* decided." if setting else ""
 
 
 def _below(score: float) -> str:
@@ -257,31 +277,53 @@ def marks_of(
 # --- what would have changed it --------------------------------------------------------------------------------------
 
 
-def try_setting(decode: Decode, candidate: Candidate, control: Control, now: Any) -> Trial:
-    """Decode with other values of the setting that decided until ``candidate`` is taken.
+def is_taken(trace: Trace, candidate: Candidate) -> bool:
+    """Whether a decoding takes the peak that ``candidate`` is."""
+    return any(
+        other.outcome == "taken"
+        and other.keypoint == candidate.keypoint
+        and math.dist(other.position, candidate.position) <= _SAME
+        for other in trace.candidates
+    )
+
+
+def is_chosen(trace: Trace, limb: LimbEvidence) -> bool:
+    """Whether a decoding chooses the pair that ``limb`` is."""
+    return any(
+        other.accepted
+        and other.edge == limb.edge
+        and math.dist(other.start, limb.start) <= _SAME
+        and math.dist(other.end, limb.end) <= _SAME
+        for other in trace.limbs
+    )
+
+
+def try_setting(decode: Decode, hoped: Callable[[Trace], bool], control: Control, now: Any, wanted: str) -> Trial:
+    """Decode with other values of the setting that decided until something happens.
 
     Only what the decoder itself then does is reported, so the answer holds whatever the decoder is.
+
+    Args:
+        decode: Decodes with changed settings.
+        hoped: Whether it happened.
+        control: The setting.
+        now: Its present value.
+        wanted: What is hoped for, in words.
     """
     tried = 0
 
-    def taken(value: Any) -> bool:
+    def happens(value: Any) -> bool:
         nonlocal tried
         tried += 1
         try:
-            trace = decode({control.name: value})
+            return hoped(decode({control.name: value}))
         except SettingsError:
             return False
-        return any(
-            other.outcome == "taken"
-            and other.keypoint == candidate.keypoint
-            and math.dist(other.position, candidate.position) <= _SAME
-            for other in trace.candidates
-        )
 
-    found = next((value for value in _other_values(control, now) if taken(value)), None)
+    found = next((value for value in _other_values(control, now) if happens(value)), None)
     if found is not None and control.kind in ("int", "float"):
-        found = _narrowed(control, now, found, taken)
-    return Trial(control.label, now, found, tried)
+        found = _narrowed(control, now, found, happens)
+    return Trial(control.label, now, found, tried, wanted)
 
 
 def _other_values(control: Control, now: Any) -> list[Any]:
@@ -299,7 +341,7 @@ def _other_values(control: Control, now: Any) -> list[Any]:
     return sorted(fitting, key=lambda value: abs(value - now))
 
 
-def _narrowed(control: Control, now: Any, found: Any, taken: Callable[[Any], bool]) -> Any:
+def _narrowed(control: Control, now: Any, found: Any, happens: Callable[[Any], bool]) -> Any:
     """A value nearer to ``now`` that has the same effect."""
     near = now
     for _ in range(_HALVINGS):
@@ -308,7 +350,7 @@ def _narrowed(control: Control, now: Any, found: Any, taken: Callable[[Any], boo
             middle = round(middle)
         if middle in (near, found):
             break
-        if taken(middle):
+        if happens(middle):
             found = middle
         else:
             near = middle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -70,15 +70,24 @@ def _pick_field(fields: Fields) -> FieldMap:
         stage = _segments("Stage", stages, "map_stage", first=stages[-1], help_text="The last stage decides.")
         maps = [field for field in maps if field.stage == stage]
     titles = [title_of(field) for field in maps]
-    title = titles[0] if len(titles) == 1 else _segments("Map", titles, "map_title")
+    title = titles[0] if len(titles) == 1 else _segments("Map", titles, "map_title", _without_common(titles))
     return maps[titles.index(title)]
+
+
+def _without_common(titles: Sequence[str]) -> Callable[[str], str]:
+    """Shows titles without the words that all of them begin with."""
+    first = [title.split() for title in titles]
+    common = 0
+    while len({tuple(parts[: common + 1]) for parts in first}) == 1 and all(len(parts) > common + 1 for parts in first):
+        common += 1
+    return lambda title: " ".join(title.split()[common:])
 
 
 def _segments(
     label: str,
     options: Sequence[Any],
     key: str,
-    format_func: Any = str,
+    format_func: Callable[[Any], str] = str,
     first: Any = None,
     help_text: str | None = None,
 ) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,10 @@ from posecore.ui.components import Mark
 from posecore.ui.joint_evidence import (
     candidate_table,
     candidates_of,
+    is_chosen,
+    is_taken,
     joint_of,
+    limb_labels,
     limb_table,
     limbs_of,
     marks_of,
@@ -26,6 +29,7 @@ from posecore.ui.joint_evidence import (
     step_table,
     tell_candidate,
     tell_joint,
+    tell_limb,
     tell_thresholds,
     try_setting,
 )
@@ -34,7 +38,8 @@ from posecore.ui.viewers import words
 PERSON_KEY, JOINT_KEY, PEAK_KEY = "why_person", "why_joint", "why_peak"
 _SECTION_KEY = "why_section"
 _WAY, _PARTNERS, _PEAKS = "How it was found", "Partners", "Peaks"
-_NO_PEAK = "None"
+_NONE = "None"
+_PAIR_KEY = "why_pair"
 _TABLE_HEIGHT = 215
 
 
@@ -119,7 +124,7 @@ def choose_joint(names: tuple[str, ...], person: int, keypoint: int) -> None:
     """Choose a joint of a person; for callbacks."""
     st.session_state[PERSON_KEY] = f"Person {person + 1}"
     st.session_state[JOINT_KEY] = names[keypoint]
-    st.session_state[PEAK_KEY] = _NO_PEAK
+    st.session_state[PEAK_KEY] = _NONE
 
 
 def _pick(case: Case) -> tuple[int | None, int]:
@@ -213,7 +218,15 @@ def _show_partners(case: Case, keypoint: int, limbs: list[LimbEvidence]) -> None
         },
         alt="Partners that this joint was compared with",
     )
-    st.caption("Lines in the picture: green was chosen, dashed orange was not.")
+    labels = limb_labels(limbs, keypoint, case.names)
+    _fit(_PAIR_KEY, [_NONE, *labels])
+    label = st.selectbox("Look closer at", [_NONE, *labels], key=_PAIR_KEY)
+    if label == _NONE:
+        st.caption("Lines in the picture: green was chosen, dashed orange was not.")
+        return
+    limb = limbs[labels.index(label)]
+    st.markdown(tell_limb(limb, keypoint, case.names, case.labels))
+    _offer_trial(case, limb.setting, lambda trace: is_chosen(trace, limb), "chosen")
 
 
 def _show_peaks(case: Case, keypoint: int, candidates: list[Candidate]) -> Candidate | None:
@@ -234,14 +247,14 @@ def _show_peaks(case: Case, keypoint: int, candidates: list[Candidate]) -> Candi
         alt="Peaks of this joint's map",
     )
     labels = _peak_labels(candidates)
-    _fit(PEAK_KEY, [_NO_PEAK, *labels])
-    label = st.selectbox("Look closer at", [_NO_PEAK, *labels], key=PEAK_KEY)
-    if label == _NO_PEAK:
+    _fit(PEAK_KEY, [_NONE, *labels])
+    label = st.selectbox("Look closer at", [_NONE, *labels], key=PEAK_KEY)
+    if label == _NONE:
         st.caption("Rings in the picture: green was taken, orange was not.")
         return None
     picked = candidates[labels.index(label)]
     st.markdown(tell_candidate(picked, case.names[keypoint], case.labels))
-    _offer_trial(case, picked)
+    _offer_trial(case, picked.setting, lambda trace: is_taken(trace, picked), "taken")
     return picked
 
 
@@ -249,15 +262,15 @@ def _peak_labels(candidates: list[Candidate]) -> list[str]:
     return [f"Peak {n} · {c.score:.2f} · {c.outcome}" for n, c in enumerate(candidates, 1)]
 
 
-def _offer_trial(case: Case, candidate: Candidate) -> None:
+def _offer_trial(case: Case, setting: str | None, hoped: Callable[[Trace], bool], wanted: str) -> None:
     """Let the decoder say which other value of the setting that decided would have changed the outcome."""
-    control = case.controls.get(candidate.setting or "")
+    control = case.controls.get(setting or "")
     if control is None:
         return
     if not st.button(
         f"What would “{control.label}” have to be?",
         icon=":material/science:",
-        help="Decodes again with other values until this peak is taken.",
+        help=f"Decodes again with other values until this one is {wanted}.",
         key="why_try",
     ):
         return
@@ -266,4 +279,4 @@ def _offer_trial(case: Case, candidate: Candidate) -> None:
     def decode(changed: Mapping[str, Any]) -> Trace:
         return case.model.decode(case.fields, trace=True, **{**case.settings, **changed})[1]
 
-    st.markdown(str(try_setting(decode, candidate, control, now)))
+    st.markdown(str(try_setting(decode, hoped, control, now, wanted)))
