@@ -59,10 +59,7 @@ class Trial:
     def __str__(self) -> str:
         now = _plain(self.now)
         if self.value is None:
-            return (
-                f"No value of **{self.setting}** (now {now}) alone would have changed this; {self.tried} were tried. "
-                "Something else decides as well."
-            )
+            return f"No value of **{self.setting}** (now {now}) alone would have changed this; {self.tried} were tried."
         return f"Tried: with **{self.setting}** at {_plain(self.value)} (now {now}) it would have been {self.wanted}."
 
 

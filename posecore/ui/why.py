@@ -15,6 +15,7 @@ from posecore.poses import Poses
 from posecore.settings import Control, controls
 from posecore.ui.components import Mark
 from posecore.ui.joint_evidence import (
+    Trial,
     candidate_table,
     candidates_of,
     is_chosen,
@@ -274,9 +275,19 @@ def _offer_trial(case: Case, setting: str | None, hoped: Callable[[Trace], bool]
         key="why_try",
     ):
         return
-    now = case.settings.get(control.name, control.default)
 
     def decode(changed: Mapping[str, Any]) -> Trace:
         return case.model.decode(case.fields, trace=True, **{**case.settings, **changed})[1]
 
-    st.markdown(str(try_setting(decode, hoped, control, now, wanted)))
+    def attempt(other: Control) -> Trial:
+        return try_setting(decode, hoped, other, case.settings.get(other.name, other.default), wanted)
+
+    with st.spinner("Decoding with other values …"):
+        trials = [attempt(control)]
+        if trials[0].value is None:
+            # What decided first may not be all that stands in the way.
+            others = (attempt(other) for other in case.controls.values() if other.name != control.name)
+            trials += [trial for trial in others if trial.value is not None]
+    st.markdown("  \n".join(str(trial) for trial in trials))
+    if trials[-1].value is None:
+        st.caption("Nor did any other setting of the decoder alone, with the values that were tried.")
