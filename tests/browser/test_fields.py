@@ -62,7 +62,13 @@ def test_the_map_follows_the_chosen_joint(server: Server, page: Any) -> None:
         choose(page, "Joint", joint)
         before = expect_new_picture(page, before)
     page.get_by_text("Offsets", exact=True).click()
-    expect_new_picture(page, before)
+    before = expect_new_picture(page, before)
+    settle(page)
+    x, y, joint = find_joint(page)
+    page.mouse.click(x, y)
+    settle(page)
+    page.mouse.move(x + 1, y)
+    assert f"{joint} (" in page.locator(".readout").inner_text()
 
 
 def place(page: Any) -> list[int]:
@@ -152,3 +158,15 @@ def test_a_large_photograph_stays_quick(server: Server, page: Any, tmp_path: Pat
         )
         <= 1280
     )
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_the_page_fits(server: Server, browser: Any, size: tuple[int, int]) -> None:
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    open_fields(page, server)
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    area = page.locator(SHOWN).bounding_box()
+    assert area["x"] >= 0
+    assert area["x"] + area["width"] <= size[0]
+    assert area["y"] + area["height"] <= size[1]
+    page.close()
