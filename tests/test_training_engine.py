@@ -378,7 +378,7 @@ def test_thirty_two_drawn_people_can_be_learnt_by_heart(posecore_home: Path) -> 
         augment={"size": 0.8, "jpeg": 0, "cutout": 0, **dict.fromkeys(off, 0)},
         loss={"heatmap_radius": 16, "vector_radius": 24, "offset_weight": 5.0, "displacement_weight": 3.0},
         optimizer={"learning_rate": 0.004, "weight_decay": 0.0, "clip": 5.0},
-        schedule={"kind": "onecycle", "epochs": 40, "end_factor": 0.001},
+        schedule={"kind": "onecycle", "epochs": 70, "end_factor": 0.001},
         training={"batch_size": 16, "input_sides": [193], "device": "cpu", "overlays": 6, "precision": "bfloat16"},
     )
     folder = train(make_config(values), posecore_home)
