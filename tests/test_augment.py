@@ -100,6 +100,24 @@ def test_positions_are_exact_to_a_twentieth_of_a_pixel(changes: dict[str, float]
     assert checked > 40
 
 
+def test_close_ups_show_one_joint_in_the_middle_from_near() -> None:
+    side = 129
+    pixels, truth = make(dotted_pack(), AugmentSettings.none(1.0).model_copy(update={"close_up": 1.0}), side)
+    seen = set()
+    for picture in range(len(pixels)):
+        joints = torch.nonzero(truth.labelled[picture])
+        middles = (truth.keypoints[picture][truth.labelled[picture]] - (side - 1) / 2).norm(dim=1)
+        person, joint = joints[middles.argmin()].tolist()
+        assert middles.min() < 0.1
+        assert colour_at(pixels, picture, truth.keypoints[picture, person, joint]).max() > 200
+        # A dot of 5 pixels grows with a box of 56 that a part of 0.3 to 0.6 now fills the input.
+        area = float((pixels[picture].amax(0) > 128).sum()) / len(joints)
+        assert area > 0.6 * (5 * side / (0.6 * 56)) ** 2
+        seen.add(joint)
+    assert seen == {0, 1, 2}
+    assert (truth.labels == Label.ABSENT).any()
+
+
 def test_mirroring_swaps_left_and_right() -> None:
     pixels, truth = make(dotted_pack(), AugmentSettings.none().model_copy(update={"flip": 1.0}))
     left, right = truth.keypoints[:, 0, 0], truth.keypoints[:, 0, 1]

@@ -194,7 +194,7 @@ def _place(
 ) -> _Layer:
     """One cut-out placed so that its person (or all of it) lies about the middle of ``window``."""
     number, row = item
-    box = _focus_box(packs[number], row, generator, 0.0 if person else settings.whole)
+    box = _focus_box(packs[number], row, generator, None if person else settings)
     extent = float(min(np.ptp(window[:, 0]), np.ptp(window[:, 1]), side))
     length = extent * settings.size * (1 + settings.scale) ** generator.uniform(-1, 1)
     middle = (window.min(0) + window.max(0)) / 2 + generator.uniform(-1, 1, 2) * settings.shift * extent
@@ -211,12 +211,34 @@ def _place(
     return _Layer(number, row, picture, level, to_input, flipped, window, box)
 
 
-def _focus_box(pack: Pack, row: int, generator: np.random.Generator, whole: float) -> NDArray[np.float64]:
-    """(x0, y0, x1, y1) in packed pixels that a crop is made for: somebody's box, or by chance the whole square."""
+def _focus_box(
+    pack: Pack, row: int, generator: np.random.Generator, settings: AugmentSettings | None
+) -> NDArray[np.float64]:
+    """(x0, y0, x1, y1) in packed pixels that a crop is made for: somebody's box, by chance a part of it or everything.
+
+    Without ``settings`` it is somebody's whole box.
+    """
     people = np.flatnonzero(pack.focus[row])
+    whole = 0.0 if settings is None else settings.whole
     if len(people) == 0 or (len(people) > 1 and generator.random() < whole):
         return np.array([-0.5, -0.5, pack.side - 0.5, pack.side - 0.5])
-    return pack.boxes[row, generator.choice(people)].astype(np.float64)
+    person = generator.choice(people)
+    box = pack.boxes[row, person].astype(np.float64)
+    if settings is not None and settings.close_up and generator.random() < settings.close_up:
+        return _part_of(box, pack.keypoints[row, person], generator)
+    return box
+
+
+def _part_of(
+    box: NDArray[np.float64], keypoints: NDArray[np.float32], generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """A smaller square about one of a person's joints."""
+    places = keypoints[np.isfinite(keypoints).all(1)]
+    if len(places) == 0:
+        return box
+    centre = places[generator.integers(len(places))]
+    half = generator.uniform(0.3, 0.6) * float((box[2:] - box[:2]).max()) / 2
+    return np.concatenate([centre - half, centre + half]).astype(np.float64)
 
 
 def grown(boxes: NDArray[np.floating], factor: float) -> NDArray[np.floating]:

@@ -38,6 +38,13 @@ class AugmentSettings(Settings):
         le=1,
         description="For whole pictures: chance of showing the picture as it is instead of one person in it.",
     )
+    close_up: float = Field(
+        0.0,
+        title="Close-ups",
+        ge=0,
+        le=1,
+        description="Chance of looking at a part of the person from near; the other joints lie outside.",
+    )
     mosaic: float = Field(0.0, title="Mosaic", ge=0, le=1, description="Chance of four pictures in one.")
     paste: float = Field(0.0, title="Paste", ge=0, le=1, description="Chance of a second person laid on the picture.")
     brightness: float = Field(0.2, title="Brightness", ge=0, le=1, description="Largest change, as a part of 255.")
@@ -56,6 +63,6 @@ class AugmentSettings(Settings):
     @classmethod
     def none(cls, size: float = 0.8) -> AugmentSettings:
         """Settings that only place the person in the middle."""
-        off = dict.fromkeys(("flip", "rotation", "any_angle", "scale", "shift", "mosaic", "paste"), 0.0)
+        off = dict.fromkeys(("flip", "rotation", "any_angle", "scale", "shift", "close_up", "mosaic", "paste"), 0.0)
         off |= dict.fromkeys(("brightness", "contrast", "saturation", "tint", "blur", "jpeg", "cutout"), 0.0)
         return cls(size=size, whole=0.0, **off)
