@@ -86,7 +86,7 @@ def _checked(opened: zipfile.ZipFile, source: Path, limits: ZipLimits, free: int
         if member.flag_bits & 1:
             raise DataError(f"{source} is encrypted; unpack it yourself and give the folder.")
         try:
-            name = Path(inside(member.filename, "the entry"))
+            name = Path(inside(_name_of(member), "the entry"))
         except EntryError as error:
             raise DataError(f"{source} was not unpacked: {error}.") from error
         if member.is_dir() or name.parts[0] == "__MACOSX":
@@ -103,6 +103,16 @@ def _checked(opened: zipfile.ZipFile, source: Path, limits: ZipLimits, free: int
             f"{source} would unpack to {total / packed:.0f} times its size, which data never does; it was not unpacked."
         )
     return members
+
+
+def _name_of(member: zipfile.ZipInfo) -> str:
+    """An entry's name; many programs write UTF-8 without saying so, which is then taken for code page 437."""
+    if member.flag_bits & 0x800 or member.filename.isascii():
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
 
 
 def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:

@@ -1,9 +1,10 @@
 """COCO keypoint JSON, and Roboflow's dialect of it.
 
-Positions are taken as they stand: COCO counts pixels from 0 as posecore does. Three fields are posecore's own, which
+Positions are taken as they stand: COCO counts pixels from 0 as posecore does. Four fields are posecore's own, which
 other readers pass over: ``images[].ignore`` (boxes x, y, width, height in which unlabelled people may be),
-``images[].split`` and ``annotations[].absent`` (indices of keypoints known not to be in the picture; COCO itself
-cannot tell them from unlabelled ones, both have visibility 0).
+``images[].split``, ``annotations[].absent`` (indices of keypoints known not to be in the picture; COCO itself cannot
+tell them from unlabelled ones, both have visibility 0) and ``categories[].posecore`` (name, pairs ``flip_pairs`` of
+indices from 0 and ``sigmas`` of a skeleton that its keypoints' names do not tell).
 """
 
 from __future__ import annotations
@@ -166,7 +167,13 @@ def _category_skeleton(entry: Mapping[str, Any]) -> Skeleton:
         a, b = (an_id(end, "an end of a skeleton's line") for end in _two(pair))
         if a != b and (a - 1, b - 1) not in edges:
             edges.append((a - 1, b - 1))
-    return skeleton_of(entry["name"], names, edges)
+    if entry.get("posecore") is None:
+        return skeleton_of(entry["name"], names, edges)
+    own = a_dict(entry["posecore"], "a category's posecore")
+    pairs = [_two(pair) for pair in a_list(own.get("flip_pairs"), "flip_pairs")]
+    sigmas = [a_number(value, "a sigma") for value in a_list(own.get("sigmas"), "sigmas")]
+    flips = tuple((an_id(a, "a flip pair's end"), an_id(b, "a flip pair's end")) for a, b in pairs)
+    return Skeleton(a_text(own.get("name"), "a skeleton's name"), tuple(names), tuple(edges), flips, tuple(sigmas))
 
 
 def _two(pair: Any) -> list[Any]:
@@ -405,19 +412,79 @@ def coco_dict(dataset: PoseDataset, names: Mapping[int, str] | None = None) -> d
         for person in image.people:
             number = len(annotations) + 1
             annotations.append(_person_entry(person, number, image.image_id, categories[person.category]))
-    skeleton = dataset.skeleton
-    shared = {
-        "supercategory": "person",
-        "keypoints": list(skeleton.keypoints),
-        "skeleton": [[a + 1, b + 1] for a, b in skeleton.edges],
-    }
     return {
         "info": {"description": dataset.name},
         "licenses": [],
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": number, "name": name, **shared} for name, number in categories.items()],
+        "categories": [_category_entry(number, name, dataset.skeleton) for name, number in categories.items()],
     }
+
+
+def _category_entry(number: int, name: str, skeleton: Skeleton) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": number,
+        "name": name,
+        "supercategory": "person",
+        "keypoints": list(skeleton.keypoints),
+        "skeleton": [[a + 1, b + 1] for a, b in skeleton.edges],
+    }
+    if replace(_category_skeleton(entry), name=skeleton.name) != skeleton:
+        own = {"name": skeleton.name, "flip_pairs": [list(pair) for pair in skeleton.flip_pairs]}
+        entry["posecore"] = {**own, "sigmas": list(skeleton.sigmas)}
+    return entry
+
+
+def replace_people(
+    data: dict[str, Any],
+    image_id: int,
+    people: Sequence[Person],
+    skeleton: Skeleton,
+    ignore: Sequence[Region] = (),
+) -> tuple[Person, ...]:
+    """Put other people on one picture of a file's content, which is changed in place; the rest stays as it is.
+
+    Args:
+        data: Content of a COCO file.
+        image_id: The picture.
+        people: Everybody on it.
+        skeleton: The file's skeleton.
+        ignore: Regions of the picture, (x0, y0, x1, y1), in which unlabelled people may be.
+
+    Returns:
+        The people as they will be read again: rounded to a thousandth of a pixel.
+
+    Raises:
+        EntryError: When the picture is not there or a person cannot be written so that it can be read again; the
+            content is then as it was.
+    """
+    image = next((entry for entry in data["images"] if entry.get("id") == image_id), None)
+    if image is None:
+        raise EntryError(f"there is no image {image_id}")
+    categories = {entry["name"]: entry["id"] for entry in data["categories"]}
+    added = sorted({person.category for person in people} - set(categories))
+    categories.update({name: number for number, name in enumerate(added, max(categories.values(), default=0) + 1)})
+    free = max((entry["id"] for entry in data["annotations"] if type(entry.get("id")) is int), default=0) + 1
+    entries, kept = [], []
+    for number, person in enumerate(people, free):
+        entry = _checked_entry(person, number, image_id, categories[person.category], len(skeleton))
+        kept.append(_read_person(entry, skeleton, person.category))
+        entries.append(entry)
+    others = [entry for entry in data["annotations"] if entry.get("image_id") != image_id]
+    data["annotations"] = [*others, *entries]
+    data["categories"] += [_category_entry(categories[name], name, skeleton) for name in added]
+    image.pop("ignore", None)
+    if ignore:
+        image["ignore"] = [_xywh(region) for region in ignore]
+    return tuple(kept)
+
+
+def _checked_entry(person: Person, number: int, image_id: int, category: int, count: int) -> dict[str, Any]:
+    if person.keypoints.shape != (count, 2) or person.labels.shape != (count,):
+        raise EntryError(f"a person has {len(person.labels)} keypoints, the set {count}")
+    if not np.isfinite(person.keypoints[person.labelled]).all():
+        raise EntryError("a labelled keypoint has no position")
+    return _person_entry(person, number, image_id, category)
 
 
 def _category_numbers(people: Iterable[Person]) -> dict[str, int]:

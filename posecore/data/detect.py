@@ -60,7 +60,7 @@ def open_dataset(
     if place.suffix.lower() == ".zip":
         place = _unpacked(place, unpack_to)
     if place.is_dir():
-        place = _inner(place)
+        place = inner_folder(place)
     found = format or detect_format(place)
     if found == "yolo":
         return read_yolo(place)
@@ -80,7 +80,7 @@ def _unpacked(archive: Path, folder: str | Path | None) -> Path:
     return target if target.is_dir() and any(target.iterdir()) else unpack_zip(archive, target)
 
 
-def _inner(folder: Path) -> Path:
+def inner_folder(folder: Path) -> Path:
     """Step into folders that hold nothing but another folder, as zips often do."""
     for _ in range(8):
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]

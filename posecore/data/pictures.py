@@ -98,7 +98,7 @@ class PictureCarrier:
             DataError: When it cannot be read or written.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / self._free_name(source, folder)
+        target = folder / self.free_name(source, folder)
         try:
             if self.mode == "symlink":
                 target.symlink_to(source.resolve())
@@ -112,7 +112,8 @@ class PictureCarrier:
             raise DataError(f"{source} cannot be brought to {target}: {error.strerror or error}.") from error
         return target
 
-    def _free_name(self, source: Path, folder: Path) -> str:
+    def free_name(self, source: Path, folder: Path) -> str:
+        """A name for a picture that no other has in ``folder``, and none will be given again."""
         suffix = ".jpg" if self.mode == "reencode" else source.suffix
         taken = self.taken.setdefault(folder, set())
         name, number = f"{source.stem}{suffix}", 2

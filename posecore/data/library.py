@@ -1,0 +1,304 @@
+"""The sets of labelled pictures that posecore keeps: one folder each under ``POSECORE_HOME/datasets``.
+
+Whatever format a set came in, it is kept as COCO with its pictures beside it (see :mod:`posecore.data.stored`), so that
+commands and training read its folder as they read any other.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from posecore.data.annotations import AnnotatedImage, PoseDataset, Problem
+from posecore.data.archives import ZipLimits, unpack_zip
+from posecore.data.checks import EntryError, counted
+from posecore.data.coco import read_coco, write_coco_json
+from posecore.data.detect import detect_format, inner_folder, open_dataset
+from posecore.data.pictures import PictureCarrier, picture_size, pictures_in
+from posecore.data.stored import LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note, whole, writing
+from posecore.data.synthetic import write_dataset
+from posecore.errors import DataError, SettingsError
+from posecore.home import home
+from posecore.skeleton import COCO_17, Skeleton
+
+__all__ = ["Library", "StoredSet", "is_waiting", "suggested_name"]
+
+#: Called with (done, count) after each picture.
+Progress = Callable[[int, int], None]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DRAFT = ".adding-"
+#: Seconds after which a draft that nobody finished is swept away.
+_STALE = 24 * 3600.0
+#: Bytes that are left free on the disk.
+_RESERVE = 50_000_000
+#: Bytes that a drawn picture takes, about.
+_DRAWN = 80_000
+_NOTHING = "Nothing was added."
+_ORIGINS = {"coco": "COCO", "roboflow": "Roboflow COCO", "yolo": "YOLO-pose", "dataloop": "Dataloop"}
+#: Parts as files name them; a picture of any other part, or of none in a set that has some, is to train on.
+_SPLITS = {"val": "val", "valid": "val", "validation": "val", "test": "test"}
+#: Files that are labels, or hold some.
+_LABEL_SUFFIXES = (".json", ".yaml", ".yml", ".txt", ".xml", ".csv", ".zip")
+
+
+class Library:
+    """The sets in one folder.
+
+    A library remembers what it read as long as the files do not change: keep one per process where sets are large.
+
+    Args:
+        folder: Where the sets are; ``POSECORE_HOME/datasets`` unless given.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or home() / "datasets").resolve()
+        self._memo = Memo()
+
+    def all(self) -> list[StoredSet]:
+        """All sets, newest first; one that cannot be read is among them and says so in ``broken``."""
+        if not self.folder.is_dir():
+            return []
+        folders = [entry for entry in self.folder.iterdir() if entry.is_dir() and _NAME.fullmatch(entry.name)]
+        return sorted((StoredSet(folder, self._memo) for folder in folders), key=lambda s: (-s.created, s.name))
+
+    def get(self, name: str) -> StoredSet:
+        """The set of this name; raises ``DataError`` naming those that there are."""
+        if not _NAME.fullmatch(name) or not (self.folder / name).is_dir():
+            known = ", ".join(stored.name for stored in self.all()) or "none yet"
+            raise DataError(f"There is no set {name!r}; there are: {known}.")
+        return StoredSet(self.folder / name, self._memo)
+
+    def add(
+        self,
+        name: str,
+        source: Path,
+        *,
+        images: Path | None = None,
+        limits: ZipLimits | None = None,
+        skeleton: Skeleton = COCO_17,
+        progress: Progress | None = None,
+    ) -> StoredSet:
+        """Keep a copy of labelled pictures of any known format.
+
+        A folder or zip of nothing but pictures becomes a set whose pictures wait for labels. Pictures that are missing,
+        no pictures, or of another size than their labels say are left out and listed in the set's ``problems``.
+
+        Args:
+            name: Letters, digits, ``.``, ``_`` and ``-``; no other set's.
+            source: COCO or Dataloop JSON, ``data.yaml``, a folder, or a zip of a folder.
+            images: Folder of the pictures where the labels are elsewhere.
+            limits: What a zip may hold.
+            skeleton: Of pictures without labels.
+            progress: Called after each picture.
+
+        Raises:
+            DataError: When the name is taken, nothing known or usable is found, or there is no room; nothing is left
+                behind then.
+        """
+        with self._draft(name) as draft:
+            unpacked = source.suffix.lower() == ".zip"
+            place = unpack_zip(source, draft / "unpacked", limits) if unpacked else source
+            try:
+                dataset, origin = _opened(place, images, skeleton)
+                base = place if place.is_dir() else place.parent
+                checked = _checked(dataset, base)
+                self._keep(checked, draft, unpacked, progress)
+            except DataError as error:
+                raise DataError(_without(str(error), draft / "unpacked", source)) from error
+            shutil.rmtree(draft / "unpacked", ignore_errors=True)
+            origin = f"{origin}, zip" if unpacked else origin
+            problems = [
+                replace(problem, reason=_without(problem.reason, draft / "unpacked", source))
+                for problem in checked.problems
+            ]
+            new_note(name, origin, problems).write(draft)
+        return self.get(name)
+
+    def create(
+        self, name: str, pictures: Iterable[Path], skeleton: Skeleton, *, progress: Progress | None = None
+    ) -> StoredSet:
+        """Keep copies of pictures that are to be labelled.
+
+        Raises:
+            DataError: As :meth:`add`; files that are no pictures are listed in ``problems`` unless all are.
+        """
+        with self._draft(name) as draft:
+            dataset = _checked(_unlabelled(list(pictures), skeleton), Path())
+            self._keep(dataset, draft, False, progress)
+            new_note(name, "pictures without labels", dataset.problems).write(draft)
+        return self.get(name)
+
+    def add_synthetic(self, name: str, count: int, seed: int, *, progress: Progress | None = None) -> StoredSet:
+        """Draw people with exact keypoints, to try everything without pictures of one's own.
+
+        Args:
+            name: As in :meth:`add`.
+            count: Number of pictures.
+            seed: The same seed draws the same pictures.
+            progress: Called after each picture.
+        """
+        with self._draft(name) as draft:
+            self._check_room(count * _DRAWN)
+            try:
+                write_dataset(draft, count, seed, progress=progress)
+            except SettingsError as error:
+                raise DataError(str(error)) from error
+            drawn = read_coco(draft / LABELS, draft / PICTURES)
+            write_coco_json(drawn, draft / LABELS)
+            new_note(name, f"drawn by posecore, seed {seed}").write(draft)
+        return self.get(name)
+
+    def remove(self, name: str) -> None:
+        """Delete a set and its pictures; raises ``DataError`` when there is none of this name."""
+        stored = self.get(name)
+        gone = self.folder / f".removed-{name}-{time.time_ns()}"
+        with writing(stored.folder, "The set is still there."), locked(stored.folder):
+            stored.folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    # --- making ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _draft(self, name: str) -> Iterator[Path]:
+        """A folder that becomes the set ``name`` when all goes well and vanishes otherwise."""
+        self._check_name(name)
+        with writing(self.folder, _NOTHING):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self.folder))
+            try:
+                yield draft
+                draft.chmod(0o755)
+                with locked(self.folder / name):
+                    self._check_name(name)
+                    draft.rename(self.folder / name)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+
+    def _check_name(self, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            raise DataError(
+                f"A set cannot be called {name!r:.80}; use letters, digits, dots, - and _, a letter or digit first, "
+                "at most 64 in all."
+            )
+        taken = {entry.name.lower() for entry in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if name.lower() in taken:
+            raise DataError(f"There is a set {name!r} already; choose another name, or remove it first.")
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left."""
+        for folder in (*self.folder.glob(f"{_DRAFT}*"), *self.folder.glob(".removed-*")):
+            if time.time() - folder.stat().st_mtime > _STALE:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _check_room(self, needed: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if needed + _RESERVE > free:
+            raise DataError(
+                f"The set needs {needed / 1e6:.0f} MB and the disk that holds {self.folder} has {free / 1e6:.0f} MB "
+                f"left; free some space, or set POSECORE_HOME to a folder on another disk. {_NOTHING}"
+            )
+
+    def _keep(self, dataset: PoseDataset, draft: Path, link: bool, progress: Progress | None) -> None:
+        """Bring a set's pictures and labels into ``draft``."""
+        if not link:
+            self._check_room(sum(image.path.stat().st_size for image in dataset))
+        folder = draft / PICTURES
+        folder.mkdir()
+        carrier = PictureCarrier()
+        names = {}
+        for done, image in enumerate(dataset, 1):
+            if link:
+                names[image.image_id] = carrier.free_name(image.path, folder)
+                # Not moved: two entries may share a picture.
+                (folder / names[image.image_id]).hardlink_to(image.path)
+            else:
+                names[image.image_id] = carrier.bring(image.path, folder).name
+            if progress is not None:
+                progress(done, len(dataset))
+        write_coco_json(dataset, draft / LABELS, names)
+
+
+def suggested_name(text: str) -> str:
+    """A name for a set made from a file's name or a title."""
+    words = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
+    return words[:64] or "pictures"
+
+
+def _opened(place: Path, images: Path | None, skeleton: Skeleton) -> tuple[PoseDataset, str]:
+    """A file or folder as a set, and what it is in words."""
+    if not place.exists():
+        raise DataError(f"{place} does not exist.")
+    if place.is_dir():
+        place = inner_folder(place)
+        files = [path for path in place.rglob("*") if path.is_file() and "__MACOSX" not in path.parts]
+        labels = [path for path in files if path.suffix.lower() in _LABEL_SUFFIXES]
+        if not labels and (pictures := pictures_in(place)):
+            return _unlabelled(pictures, skeleton), "pictures without labels"
+        if (nested := [path.name for path in labels if path.suffix.lower() == ".zip"]) and len(labels) == len(nested):
+            raise DataError(f"{place} holds no labels but another zip, {nested[0]}; unpack it and give that one.")
+    found = detect_format(place)
+    dataset = open_dataset(place, found, images)
+    if not len(dataset):
+        why = str(dataset.problems[0].reason) if dataset.problems else "no picture is listed"
+        raise DataError(f"{place}: none of the labelled pictures can be used: {why.rstrip('.')}.")
+    return dataset, _ORIGINS[found]
+
+
+def _unlabelled(pictures: list[Path], skeleton: Skeleton) -> PoseDataset:
+    images, problems = [], []
+    for number, path in enumerate(pictures, 1):
+        try:
+            size = picture_size(path)
+        except EntryError as error:
+            problems.append(Problem(path, "the picture", str(error)))
+            continue
+        images.append(AnnotatedImage(path, size, (), number, (whole(size),)))
+    if not images:
+        why = problems[0].reason if problems else "there is no file"
+        raise DataError(f"None of the files is a picture that can be used: {why}. Give JPEG, PNG or WebP files.")
+    return PoseDataset("pictures", skeleton, tuple(images), tuple(problems))
+
+
+def _checked(dataset: PoseDataset, base: Path) -> PoseDataset:
+    """The set without pictures that are none or not of the size their labels were made for.
+
+    Files in its problems become relative to ``base``; splits become ``train``, ``val`` and ``test``.
+    """
+    images, problems = [], list(dataset.problems)
+    for image in dataset:
+        try:
+            size = picture_size(image.path)
+            if size != image.size:
+                labelled = f"{image.size[0]} × {image.size[1]}"
+                raise EntryError(f"{size[0]} × {size[1]} pixels, but labelled for {labelled}")
+        except EntryError as error:
+            problems.append(Problem(image.path, "the picture", str(error)))
+            continue
+        images.append(image)
+    if not images:
+        why = str(problems[0].reason).rstrip(".")
+        raise DataError(f"None of {counted(len(dataset), 'picture')} can be used: {why}.")
+    if any(image.split for image in images):
+        images = [replace(image, split=_SPLITS.get(image.split or "", "train")) for image in images]
+    return replace(
+        dataset,
+        images=tuple(images),
+        problems=tuple(replace(problem, file=_relative(problem.file, base)) for problem in problems),
+    )
+
+
+def _relative(file: Path, base: Path) -> Path:
+    return file.relative_to(base) if file.is_relative_to(base) and file != base else Path(file.name)
+
+
+def _without(message: str, unpacked: Path, source: Path) -> str:
+    """A message without the folder that a zip was unpacked to, which means nothing to anybody."""
+    return message.replace(f"{unpacked}/", "").replace(str(unpacked), source.name)

@@ -1,0 +1,436 @@
+"""One set of labelled pictures that posecore keeps: read quickly, changed safely.
+
+A set is a folder that any reader of COCO understands: ``annotations.json`` and ``images/``, and beside them
+``dataset.json`` with what COCO has no place for (title, where the set came from, what could not be used).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
+from posecore.data.checks import EntryError, a_dict, a_list, as_data_error, counted, load_json
+from posecore.data.coco import coco_dict, read_coco, replace_people
+from posecore.data.detect import WRITERS, Format
+from posecore.data.operations import mapped, split_by_ratio
+from posecore.errors import DataError
+from posecore.skeleton import Skeleton
+
+#: Files of a set.
+LABELS, PICTURES, NOTE = "annotations.json", "images", "dataset.json"
+#: Folder beside the sets in which their locks lie.
+LOCKS = ".locks"
+#: Seconds to wait for another process that is writing the same set.
+_PATIENCE = 30.0
+#: Fewest labelled keypoints of people to learn from, where training's usual number is too many for the skeleton.
+_USUAL, _SHARE = 5, 3
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_waiting(image: AnnotatedImage) -> bool:
+    """True for a picture that nobody has labelled yet: an ignore region covers it whole, so nothing is learnt from it.
+
+    That is what sets it apart from a picture known to have nobody on it.
+    """
+    return whole(image.size) in image.ignore
+
+
+def whole(size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The region (x0, y0, x1, y1) that covers a picture of ``size`` (width, height)."""
+    return 0.0, 0.0, float(size[0]), float(size[1])
+
+
+@contextmanager
+def writing(place: Path, lost: str = "Nothing was changed.") -> Iterator[None]:
+    """Turn failures to write into ``DataError`` sentences that say what to do.
+
+    Args:
+        place: What is written.
+        lost: Sentence that says how things stand afterwards.
+    """
+    try:
+        yield
+    except DataError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            raise _full(place, lost) from error
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _full(place, lost) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise DataError(
+                f"{place} may not be written to; set POSECORE_HOME to a folder of your own. {lost}"
+            ) from error
+        raise DataError(f"{place} could not be written: {error.strerror or error}. {lost}") from error
+
+
+def _full(place: Path, lost: str) -> DataError:
+    return DataError(
+        f"The disk that holds {place} is full; free some space, or set POSECORE_HOME to a folder on another disk. "
+        f"{lost}"
+    )
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a JSON file at once: readers see the old one or the new one, whatever happens in between."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(json.dumps(content, allow_nan=False))
+            out.flush()
+            os.fsync(out.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What ``dataset.json`` says.
+
+    Attributes:
+        title: Words for people.
+        origin: Format the set came in, in words.
+        created: Seconds since 1970.
+        problems: Entries that were left out when the set was added; files relative to what was added.
+    """
+
+    title: str
+    origin: str
+    created: float
+    problems: tuple[Problem, ...] = ()
+
+    def write(self, folder: Path) -> None:
+        """Write the file."""
+        problems = [{"file": p.file.as_posix(), "place": p.place, "reason": p.reason} for p in self.problems]
+        values = {"title": self.title, "origin": self.origin, "created": self.created, "problems": problems}
+        write_json(folder / NOTE, values)
+
+    @classmethod
+    def read(cls, folder: Path) -> Note:
+        """Read the file; a set without a usable one is still a set, for its labels are elsewhere."""
+        try:
+            values = load_json(folder / NOTE)
+            problems = tuple(Problem(Path(p["file"]), str(p["place"]), str(p["reason"])) for p in values["problems"])
+            return cls(str(values["title"]), str(values["origin"]), float(values["created"]), problems)
+        except (DataError, KeyError, TypeError, ValueError):
+            return cls(folder.name, "put there by hand", _changed(folder))
+
+
+def _changed(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+@dataclass
+class Memo:
+    """Sets that were read, until their file changes; shared by all :class:`StoredSet` of a library.
+
+    Attributes:
+        most: Sets that are remembered.
+    """
+
+    most: int = 8
+    _found: dict[Path, tuple[Any, PoseDataset]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, path: Path) -> PoseDataset | None:
+        """The set read from ``path``, unless the file is another by now."""
+        with self._lock:
+            stamp, dataset = self._found.get(path, (None, None))
+        return dataset if stamp is not None and stamp == _stamp(path) else None
+
+    def put(self, path: Path, stamp: Any, dataset: PoseDataset) -> None:
+        """Remember what a file of this :func:`_stamp` holds."""
+        with self._lock:
+            self._found.pop(path, None)
+            self._found[path] = (stamp, dataset)
+            while len(self._found) > self.most:
+                del self._found[next(iter(self._found))]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes whenever a file is replaced."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+class StoredSet:
+    """One set of labelled pictures in a library.
+
+    Args:
+        folder: The set's folder; its name is the set's name.
+        memo: What was read before.
+
+    Attributes:
+        name: The set's name, for configurations and commands.
+        folder: Its folder.
+        title: Words for people.
+        origin: Format it came in, in words.
+        created: Seconds since 1970.
+    """
+
+    def __init__(self, folder: Path, memo: Memo | None = None) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self._memo = memo or Memo()
+        self._note = Note.read(folder)
+        self.title, self.origin, self.created = self._note.title, self._note.origin, self._note.created
+
+    @property
+    def labels(self) -> Path:
+        """The COCO file."""
+        return self.folder / LABELS
+
+    @property
+    def pictures(self) -> Path:
+        """Folder of the pictures."""
+        return self.folder / PICTURES
+
+    @property
+    def broken(self) -> str:
+        """Why the set cannot be read at all; empty when it can."""
+        try:
+            self.dataset()
+        except DataError as error:
+            return str(error)
+        return ""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was left out when the set was added, and what cannot be used of it now."""
+        if reason := self.broken:
+            return (*self._note.problems, Problem(self.labels, "the set", reason))
+        return (*self._note.problems, *self.dataset().problems)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Meaning of the keypoints."""
+        return self.dataset().skeleton
+
+    def dataset(self) -> PoseDataset:
+        """All pictures with their people; ``split`` is ``train``, ``val``, ``test`` or None.
+
+        No picture is opened, and a file that did not change is not read again.
+
+        Raises:
+            DataError: When the set's files cannot be read.
+        """
+        dataset = self._memo.get(self.labels)
+        if dataset is None:
+            stamp = _stamp(self.labels)
+            if stamp is None:
+                raise DataError(f"{self.labels} is missing; put it back, or remove the set {self.name!r}.")
+            dataset = replace(read_coco(self.labels, self.pictures), name=self.name)
+            self._memo.put(self.labels, stamp, dataset)
+        return dataset
+
+    def image(self, image_id: int) -> AnnotatedImage:
+        """One picture by its number; raises ``DataError`` when there is none."""
+        found = next((image for image in self.dataset() if image.image_id == image_id), None)
+        if found is None:
+            raise DataError(f"The set {self.name!r} has no picture {image_id}.")
+        return found
+
+    def parts(self) -> dict[str, int]:
+        """Pictures in each part (``train``, ``val``, ``test``); empty for a set without a split."""
+        return dict(sorted(Counter(image.split for image in self.dataset() if image.split).items()))
+
+    def labelled(self) -> int:
+        """Pictures that somebody has labelled, those known to have nobody on them included."""
+        return sum(not is_waiting(image) for image in self.dataset())
+
+    def sources(self) -> dict[str, list[dict[str, Any]]]:
+        """Values of training's ``SourceConfig`` for the keys ``train`` and ``validation``; all paths are absolute.
+
+        Without a split everything is to train on and ``validation`` is empty; so it is when nobody is labelled in the
+        part for validation. Training then holds some people back by itself.
+        """
+        base: dict[str, Any] = {"annotations": str(self.labels), "images": str(self.pictures)}
+        keypoints = len(self.skeleton)
+        if keypoints < _USUAL * _SHARE:
+            base["pack"] = {"min_keypoints": max(keypoints // _SHARE, 1)}
+        if not self.parts():
+            return {"train": [base], "validation": []}
+        useful = {image.split for image in self.dataset() if any(p.labelled.any() for p in image.people)}
+        return {
+            key: [{**base, "split": part}] if part in useful else []
+            for key, part in (("train", "train"), ("validation", "val"))
+        }
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else writes this set meanwhile; failures to write become sentences."""
+        with writing(self.folder), locked(self.folder):
+            yield
+
+    def _content(self) -> dict[str, Any]:
+        """The labels as they stand in their file."""
+        with as_data_error(self.labels):
+            data = a_dict(load_json(self.labels), "the file")
+            for key in ("images", "annotations", "categories"):
+                a_list(data.get(key), f'"{key}"')
+        return data
+
+    def set_title(self, title: str) -> None:
+        """Give the set other words for people; its name stays, for runs and files refer to it."""
+        words = " ".join(title.split())
+        if not words:
+            raise DataError("A title needs at least one letter.")
+        with self._alone():
+            self._note = replace(self._note, title=words[:200])
+            self._note.write(self.folder)
+        self.title = self._note.title
+
+    def set_split(self, val: float, seed: int, test: float = 0.0) -> None:
+        """Distribute whole pictures at random over ``train``, ``val`` and ``test``.
+
+        Labelled pictures and those that wait for labels are distributed apart, so that each part gets its share of
+        both.
+
+        Args:
+            val: Share for validation, 0 … 0.9.
+            seed: The same seed gives the same parts.
+            test: Share that is kept for a last measurement.
+
+        Raises:
+            DataError: When the shares leave nothing to train on, or a part asked for would get no picture.
+        """
+        if min(val, test) < 0 or val + test > 0.9:
+            raise DataError("Validation and test may take 0 to 90 % together; the rest is to train on.")
+        shares = {"train": 1 - val - test, "val": val, "test": test}
+        shares = {name: share for name, share in shares.items() if share > 0}
+        with self._alone():
+            data, dataset = self._content(), self._readable()
+            chosen: dict[int, str] = {}
+            for waiting in (False, True):
+                images = tuple(image for image in dataset if is_waiting(image) == waiting)
+                for name, part in split_by_ratio(replace(dataset, images=images), shares, seed).items():
+                    chosen.update({image.image_id: name for image in part})
+            if missing := sorted(set(shares) - set(chosen.values())):
+                many = counted(len(dataset), "picture")
+                raise DataError(f"With {many}, {missing[0]} would get none; choose other shares or add pictures.")
+            for entry in data["images"]:
+                if entry.get("id") in chosen:
+                    entry["split"] = chosen[entry["id"]]
+            write_json(self.labels, data)
+
+    def set_skeleton(self, skeleton: Skeleton) -> None:
+        """Give the keypoints other names, lines, mirror images or sigmas.
+
+        With the same number of keypoints, each keeps its place and so its labels, whatever its name is now. With
+        another number, labels go by name: new keypoints are unlabelled, and labels of names that are gone are dropped.
+
+        Raises:
+            DataError: When no name is kept though the number changes.
+        """
+        with self._alone():
+            dataset = self._readable()
+            if len(skeleton) == len(dataset.skeleton):
+                changed = replace(dataset, skeleton=skeleton)
+            else:
+                changed = mapped(dataset, skeleton)
+            names = {image.image_id: image.path.relative_to(self.pictures).as_posix() for image in dataset}
+            write_json(self.labels, coco_dict(changed, names))
+
+    def _readable(self) -> PoseDataset:
+        """The set as its labels tell it, pictures that are not there included, lest rewriting forgets them."""
+        return replace(read_coco(self.labels, self.pictures, pictures=False), name=self.name)
+
+    def set_people(self, image_id: int, people: Sequence[Person], *, done: bool = True) -> None:
+        """Replace all people on one picture; saved when this returns.
+
+        Args:
+            image_id: The picture.
+            people: Everybody on it; none for a picture known to have nobody on it.
+            done: False keeps the picture among those that wait for labels: nothing is learnt from it yet.
+
+        Raises:
+            DataError: When there is no such picture, or a person does not fit the set's skeleton.
+        """
+        with self._alone():
+            data, before, image = self._content(), self.dataset(), self.image(image_id)
+            ignore = tuple(region for region in image.ignore if region != whole(image.size))
+            if not done:
+                ignore = (whole(image.size), *ignore)
+            try:
+                kept = replace_people(data, image_id, people, before.skeleton, ignore)
+            except EntryError as error:
+                raise DataError(f"These labels of picture {image_id} cannot be saved: {error}.") from error
+            write_json(self.labels, data)
+            # Spares the next reader of a large set the reading.
+            after = replace(image, people=kept, ignore=ignore)
+            images = tuple(after if one.image_id == image_id else one for one in before)
+            self._memo.put(self.labels, _stamp(self.labels), replace(before, images=images))
+
+    # --- writing elsewhere -------------------------------------------------------------------------------------------
+
+    def export(self, path: Path, format: Format) -> Path:
+        """Write the set in another format.
+
+        Args:
+            path: A ``.zip`` that does not exist yet, or a new or empty folder.
+            format: The format.
+
+        Returns:
+            ``path``.
+        """
+        dataset = replace(self.dataset(), name=self.title)
+        with writing(path, "Nothing was written."):
+            if path.suffix.lower() != ".zip":
+                return WRITERS[format](dataset, path, "copy")
+            with tempfile.TemporaryDirectory(dir=path.parent) as draft:
+                folder = WRITERS[format](dataset, Path(draft) / "set", "symlink")
+                packed = Path(draft) / "set.zip"
+                _zip(folder, packed)
+                shutil.move(packed, path)
+        return path
+
+
+def _zip(folder: Path, target: Path) -> None:
+    """Everything below ``folder``; pictures, which are compressed already, as they are."""
+    with zipfile.ZipFile(target, "w") as out:
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            small = file.suffix.lower() in (".json", ".yaml", ".txt")
+            out.write(file, file.relative_to(folder), zipfile.ZIP_DEFLATED if small else zipfile.ZIP_STORED)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the only process that writes a set; raises ``DataError`` when another one does not finish."""
+    place = folder.parent / LOCKS
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(place / f"{folder.name}.lock", timeout=_PATIENCE):
+            yield
+    except Timeout as error:
+        raise DataError(f"Another process is writing the set {folder.name!r}; try again when it is done.") from error
+
+
+def new_note(title: str, origin: str, problems: Sequence[Problem] = ()) -> Note:
+    """A note for a set that is made now."""
+    return Note(title, origin, time.time(), tuple(problems))
