@@ -112,6 +112,14 @@ class Poses:
         keypoints, scores = map_skeleton(self.skeleton, target).keypoints(self.keypoints, self.keypoint_scores)
         return replace(self, keypoints=keypoints, keypoint_scores=scores, skeleton=target)
 
+    def resized(self, size: tuple[int, int]) -> Poses:
+        """The same people in the picture made ``size`` (width, height)."""
+        if size == self.image_size:
+            return self
+        factor = np.divide(size, self.image_size, dtype=np.float32)
+        # Sizes count from the picture's edge, positions from the centre of its first pixel.
+        return replace(self, keypoints=(self.keypoints + 0.5) * factor - 0.5, image_size=size)
+
     def to_coco_results(self, image_id: int, category_id: int = 1) -> list[dict[str, Any]]:
         """COCO result entries: ``keypoints`` as x, y, score triples (0, 0, 0 where missing) and ``bbox`` x, y, w, h."""
         triples = np.concatenate([np.nan_to_num(self.keypoints), self.keypoint_scores[..., None]], axis=-1)

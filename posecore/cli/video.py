@@ -24,6 +24,7 @@ from posecore.video import (
     FORMATS,
     BatchSettings,
     ClipSettings,
+    CropSettings,
     OutputSettings,
     Progress,
     RepetitionSettings,
@@ -48,6 +49,7 @@ _MEASURES = (
 @options_of("drawing", DrawingOptions)
 @options_of("smoothing", SmoothingSettings)
 @options_of("tracking", TrackingSettings)
+@options_of("cropping", CropSettings)
 @options_of("feeding", BatchSettings)
 @options_of("writing", OutputSettings)
 @options_of("part", ClipSettings)
@@ -75,6 +77,7 @@ def video(
     part: dict[str, Any],
     writing: dict[str, Any],
     feeding: dict[str, Any],
+    cropping: dict[str, Any],
     tracking: dict[str, Any],
     smoothing: dict[str, Any],
     drawing: dict[str, Any],
@@ -103,6 +106,7 @@ def video(
         smoothing=build_settings(SmoothingSettings, smoothing),
         drawing=build_settings(DrawingOptions, drawing),
         feeding=build_settings(BatchSettings, feeding),
+        cropping=build_settings(CropSettings, cropping),
         network=loaded.network_settings(**network).model_dump(),
         decode=loaded.decode_settings(**decode).model_dump(),
     )

@@ -193,6 +193,10 @@ class Family(ABC):
     def decode(self, fields: Fields, settings: DecodeSettings, trace: bool = False) -> tuple[Poses, Trace | None]:
         """Fields to poses in source pixels; the evidence as well when ``trace``."""
 
+    def finds_one(self, architecture: str, settings: DecodeSettings) -> bool:
+        """Whether at most one person is found with these settings, so that a video's frames can be cropped to them."""
+        return False
+
     def knows_names(self, names: Collection[str]) -> bool:
         """Whether a state dictionary with these names is a published one that :meth:`convert` reads."""
         return False

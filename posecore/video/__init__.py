@@ -1,5 +1,7 @@
 """Videos: people found, followed, smoothed, drawn and measured over time."""
 
+from posecore.video.finding import CropSettings, can_crop
+from posecore.video.live import LiveFrame, LiveOptions, LiveSession, LiveStatus, ViewSettings
 from posecore.video.measures import (
     JOINT_ANGLES,
     KINDS,
@@ -27,7 +29,12 @@ __all__ = [
     "Change",
     "ClipSettings",
     "ClipWriter",
+    "CropSettings",
+    "LiveFrame",
+    "LiveOptions",
+    "LiveSession",
     "LiveSmoother",
+    "LiveStatus",
     "Measure",
     "OneEuro",
     "OutputSettings",
@@ -45,6 +52,8 @@ __all__ = [
     "VideoOptions",
     "VideoReader",
     "VideoResult",
+    "ViewSettings",
+    "can_crop",
     "count_repetitions",
     "frame_at",
     "keypoint_table",

@@ -11,11 +11,11 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,11 +24,10 @@ from pydantic import Field
 
 from posecore.drawing.overlay import DrawingOptions, draw_poses
 from posecore.errors import SettingsError, VideoError
-from posecore.fields import Fields
 from posecore.imaging import Picture
 from posecore.poses import Poses
 from posecore.settings import Settings
-from posecore.skeleton import Skeleton
+from posecore.video.finding import CropSettings, Finder, VideoModel
 from posecore.video.reading import ClipSettings, VideoFrame, VideoInfo, VideoReader
 from posecore.video.sequence import PoseSequence, SequenceBuilder
 from posecore.video.smoothing import Change, LiveSmoother, SmoothingSettings, smooth_sequence
@@ -42,20 +41,6 @@ _WAITING_BYTES = 64_000_000
 _LOOK_AHEAD = 4
 
 
-class VideoModel(Protocol):
-    """What the pipeline asks of a model; :class:`posecore.model.PoseModel` has it."""
-
-    name: str
-    skeleton: Skeleton
-    device: torch.device
-
-    def fields(self, image: Sequence[Picture], *, picture: Sequence[str], **settings: Any) -> list[Fields]:
-        """Fields of some pictures."""
-
-    def decode(self, fields: Fields, **settings: Any) -> Poses:
-        """Poses of one picture's fields."""
-
-
 class BatchSettings(Settings):
     """How the network is fed."""
 
@@ -64,7 +49,8 @@ class BatchSettings(Settings):
         ge=0,
         le=64,
         title="Frames at once",
-        description="Frames that go through the network together; 0 takes 1 on a processor and 8 on a graphics card.",
+        description="Frames that go through the network together; 0 takes 1 on a processor and 8 on a graphics card. "
+        "Smart crop takes 1 always.",
     )
 
     def size_on(self, device: torch.device) -> int:
@@ -83,6 +69,7 @@ class VideoOptions:
         smoothing: How keypoints are smoothed; needs tracking.
         drawing: How people are drawn.
         feeding: How the network is fed.
+        cropping: Where networks for one person look.
         network, decode: Settings of the model.
     """
 
@@ -92,6 +79,7 @@ class VideoOptions:
     smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
     drawing: DrawingOptions = field(default_factory=DrawingOptions)
     feeding: BatchSettings = field(default_factory=BatchSettings)
+    cropping: CropSettings = field(default_factory=CropSettings)
     network: Mapping[str, Any] = field(default_factory=dict)
     decode: Mapping[str, Any] = field(default_factory=dict)
 
@@ -227,7 +215,9 @@ class _Run:
     ) -> None:
         self.source, self.model, self.clip, self.options = source, model, clip, options
         self.report = progress
-        self.batch = options.feeding.size_on(model.device)
+        self.finder = Finder(model)
+        self.crop = self.finder.crops(options.cropping, options.decode)
+        self.batch = 1 if self.crop else options.feeding.size_on(model.device)
         self.cancel = cancel or threading.Event()
         self.watch = Stopwatch()
         self.began = time.perf_counter()
@@ -311,10 +301,10 @@ class _Run:
             pictures = [frame.picture for frame in batch]
             names = [f"{self.source.name}#{frame.ticks}" for frame in batch]
             with self.watch.time("network"):
-                fields = self.model.fields(pictures, picture=names, **self.options.network)
+                fields = self.finder.fields(pictures, names, self.options.network, self.crop)
             for frame, one in zip(batch, fields, strict=True):
                 with self.watch.time("poses"):
-                    poses = self.model.decode(one, **self.options.decode)
+                    poses = self.finder.decode(one, self.options.decode, self.crop)
                 yield frame, poses
 
     def _drawn(self, found: Iterable[_Found], reader: VideoReader, stages: Stages) -> Iterator[tuple[_Found, Picture]]:
@@ -347,15 +337,11 @@ class _Run:
         for frame, poses in found:
             waiting.append((frame, self._follow(poses, frame.time)))
             if len(waiting) >= min(self.options.tracking.min_hits, _LOOK_AHEAD):
-                yield self._confirmed(*waiting.popleft())
+                earlier, people = waiting.popleft()
+                yield earlier, self.tracker.confirmed(people)
         while waiting:
-            yield self._confirmed(*waiting.popleft())
-
-    def _confirmed(self, frame: VideoFrame, poses: Poses) -> tuple[VideoFrame, Poses]:
-        """The frame with those people only who are confirmed by now, under their final identities."""
-        provisional = [] if poses.track_ids is None else poses.track_ids.tolist()
-        ids = np.array([self.tracker.names.get(number, number) for number in provisional], np.int64)
-        return frame, replace(poses, track_ids=ids).select(ids > 0)
+            earlier, people = waiting.popleft()
+            yield earlier, self.tracker.confirmed(people)
 
     def _named(self, sequence: PoseSequence) -> PoseSequence:
         """Everybody who was confirmed in the end, under their final identity from their first frame on."""

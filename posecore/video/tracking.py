@@ -151,6 +151,12 @@ class Tracker:
             ids[index] = self._welcome(found[index], time)
         return replace(poses, track_ids=ids)
 
+    def confirmed(self, poses: Poses) -> Poses:
+        """Those of the followed ``poses`` who are confirmed by now, under their final identities."""
+        provisional = [] if poses.track_ids is None else poses.track_ids.tolist()
+        ids = np.array([self.names.get(number, number) for number in provisional], np.int64)
+        return replace(poses, track_ids=ids).select(ids > 0)
+
     def _forget(self, time: float) -> None:
         """Give up those who have been out of sight for too long."""
         limit = self.settings.max_age + 1e-9

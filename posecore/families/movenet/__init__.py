@@ -14,6 +14,7 @@ from scipy.special import expit
 from torch import nn
 
 from posecore.data.truth import Truth
+from posecore.errors import WeightsError
 from posecore.families.contract import Family, ForeignWeights, LossTerm, Trace
 from posecore.families.movenet.codec import (
     ORIGIN,
@@ -30,7 +31,7 @@ from posecore.families.movenet.network import ARCHITECTURES, SIDE_MULTIPLE, STRI
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample, stretch
 from posecore.poses import Poses
-from posecore.settings import NetworkSettings, Settings
+from posecore.settings import DecodeSettings, NetworkSettings, Settings
 from posecore.skeleton import COCO_17, Skeleton
 
 
@@ -75,6 +76,11 @@ class MoveNetFamily(Family):
         return MoveNet(ARCHITECTURES[architecture], skeleton, fused)
 
     def convert(self, architecture: str, weights: ForeignWeights) -> dict[str, torch.Tensor]:
+        if not ARCHITECTURES[architecture].published:
+            known = ", ".join(name for name, layout in ARCHITECTURES.items() if layout.published)
+            raise WeightsError(
+                f"Nobody has published weights for {architecture}, so this file cannot be its; published are {known}."
+            )
         with torch.device("meta"):
             network = self.build(architecture)
         return convert_graph(weights, network)
@@ -133,6 +139,10 @@ class MoveNetFamily(Family):
             fields.transform.image_size,
         ).filter(keypoint_threshold=settings.keypoint_threshold)
         return poses, trace_of(decoded, order, maps, fields, settings, several) if trace else None
+
+    def finds_one(self, architecture: str, settings: DecodeSettings) -> bool:
+        assert isinstance(settings, MoveNetDecodeSettings)
+        return settings.mode == "single" or (settings.mode == "auto" and not ARCHITECTURES[architecture].multi)
 
     def training_side(self, side: int, settings: NetworkSettings) -> int:
         return _valid_side(side)
