@@ -7,7 +7,7 @@ at once. Padding follows TensorFlow's SAME, whose asymmetry at stride 2 depends 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 Pair = tuple[int, int]
+
+_ACTIVATIONS: dict[str | None, Callable[[torch.Tensor], torch.Tensor] | None] = {
+    "relu6": F.relu6, "relu": F.relu, "hardswish": F.hardswish, None: None,
+}  # fmt: skip
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int) -> Pair:
@@ -48,7 +52,7 @@ class ConvUnit(nn.Module):
         kernel: Side of the square kernel.
         depthwise: One filter per channel (``outputs`` must equal ``inputs``).
         norm: With BatchNorm (training form).
-        activation: ``relu6``, ``relu`` or None.
+        activation: ``relu6``, ``relu``, ``hardswish`` or None.
         explicit: Pad as slim's ``conv2d_same`` instead of SAME.
         epsilon: BatchNorm's epsilon.
         bias: Whether the convolution has one; None means where there is no ``norm``.
@@ -71,7 +75,7 @@ class ConvUnit(nn.Module):
         with_bias = not norm if bias is None else bias
         self.conv = nn.Conv2d(inputs, outputs, kernel, groups=inputs if depthwise else 1, bias=with_bias)
         self.norm: nn.Module | None = nn.BatchNorm2d(outputs, eps=epsilon, momentum=0.03) if norm else None
-        self.activation = {"relu6": F.relu6, "relu": F.relu, None: None}[activation]
+        self.activation = _ACTIVATIONS[activation]
         self.explicit = explicit
 
     def forward(self, x: torch.Tensor, stride: int = 1, dilation: Pair = (1, 1)) -> torch.Tensor:
@@ -295,32 +299,113 @@ def scaled_width(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
-class InvertedResidual(nn.Module):
-    """MobileNetV2's block: 1×1 expansion, depthwise 3×3, 1×1 projection without activation.
+class SqueezeExcite(nn.Module):
+    """Weighs every channel by what the picture holds as a whole (Hu et al. 2018), with MobileNetV3's hard sigmoid.
+
+    Its convolutions see one value per channel and picture, so they have no BatchNorm.
 
     Args:
-        inputs, outputs: Channels.
-        expansion: Width of the depthwise convolution relative to ``inputs``; 1 has no expanding convolution.
+        channels: Number of channels.
+        reduction: By how much the inner layer is narrower.
+    """
+
+    def __init__(self, channels: int, reduction: int = 4) -> None:
+        super().__init__()
+        inner = scaled_width(channels / reduction)
+        self.reduce = nn.Conv2d(channels, inner, 1)
+        self.expand = nn.Conv2d(inner, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(B, C, H, W)``."""
+        mean = x.mean((2, 3), keepdim=True)
+        return x * F.hardsigmoid(self.expand(F.relu(self.reduce(mean))))
+
+
+class InvertedResidual(nn.Module):
+    """The block of MobileNetV2 and V3: 1×1 expansion, depthwise convolution, 1×1 projection without activation.
+
+    Args:
+        inputs: Channels that come in.
+        width: Channels of the depthwise convolution; as many as ``inputs`` need no expanding convolution.
+        outputs: Channels that go out.
         stride: Nominal stride; the block adds its input when it is 1 and the channels agree.
         norm: With BatchNorm (training form).
+        kernel: Side of the depthwise kernel.
+        activation: Of expansion and depthwise convolution.
+        squeeze: With :class:`SqueezeExcite` before the projection.
         unit: Class of the convolutions.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, expansion: int, stride: int, norm: bool, unit: type[ConvUnit] = ConvUnit
+        self,
+        inputs: int,
+        width: int,
+        outputs: int,
+        stride: int,
+        *,
+        norm: bool,
+        kernel: int = 3,
+        activation: str = "relu6",
+        squeeze: bool = False,
+        unit: type[ConvUnit] = ConvUnit,
     ) -> None:
         super().__init__()
-        width = inputs * expansion
-        self.expand = unit(inputs, width, 1, norm=norm) if expansion > 1 else None
-        self.depthwise = unit(width, width, 3, depthwise=True, norm=norm)
+        self.expand = unit(inputs, width, 1, norm=norm, activation=activation) if width != inputs else None
+        self.depthwise = unit(width, width, kernel, depthwise=True, norm=norm, activation=activation)
+        self.squeeze = SqueezeExcite(width) if squeeze else None
         self.project = unit(width, outputs, 1, norm=norm, activation=None)
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: torch.Tensor, stride: int = 1, dilation: Pair = (1, 1)) -> torch.Tensor:
         """Stride and dilation act in the depthwise convolution."""
         y = x if self.expand is None else self.expand(x)
-        y = self.project(self.depthwise(y, stride, dilation))
+        y = self.depthwise(y, stride, dilation)
+        y = self.project(y if self.squeeze is None else self.squeeze(y))
         return x + y if self.residual else y
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of a :class:`Tapped` backbone: the module, its output channels and its nominal stride."""
+
+    module: nn.Module
+    width: int
+    stride: int = 1
+
+
+class Tapped(nn.Module):
+    """A stem of stride 2, blocks, and perhaps a last 1×1 convolution; any block's output can be had.
+
+    Args:
+        stem: First convolution.
+        blocks: In order. Their ``forward`` takes (x, stride, dilation).
+        last: Last convolution, or None.
+
+    Attributes:
+        strides: Nominal strides of the stem and of every block.
+        widths: Output channels of every block.
+        outputs: Channels of the final features.
+    """
+
+    def __init__(self, stem: ConvUnit, blocks: Sequence[Block], last: ConvUnit | None) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks = nn.ModuleList(block.module for block in blocks)
+        self.last = last
+        self.strides = (2, *(block.stride for block in blocks))
+        self.widths = [block.width for block in blocks]
+        self.outputs = self.widths[-1] if last is None else last.conv.out_channels
+
+    def forward(self, x: torch.Tensor, atrous: Atrous, taps: Sequence[int] = ()) -> list[torch.Tensor]:
+        """Normalised ``(B, 3, H, W)`` to the outputs of the blocks ``taps``, in order, and then the final features."""
+        tapped: list[torch.Tensor] = []
+        plan = atrous.plan(self.strides)
+        x = self.stem(x, *plan[0])
+        for index, (block, step) in enumerate(zip(self.blocks, plan[1:], strict=True)):
+            x = block(x, *step)
+            if index in taps:
+                tapped.append(x)
+        return [*tapped, x if self.last is None else self.last(x)]
 
 
 #: (expansion, width, number of blocks, stride of the first) of MobileNetV2 (Sandler et al. 2018, table 2).
@@ -329,7 +414,7 @@ MOBILENET_V2_STAGES: tuple[tuple[int, int, int, int], ...] = (
 )  # fmt: skip
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Tapped):
     """MobileNetV2: a strided 3×3 stem, inverted residual blocks and, when asked for, a last 1×1 convolution.
 
     Args:
@@ -348,35 +433,151 @@ class MobileNetV2(nn.Module):
         norm: bool = False,
         unit: type[ConvUnit] = ConvUnit,
     ) -> None:
-        super().__init__()
         channels = scaled_width(32 * width)
-        self.stem = unit(3, channels, 3, norm=norm)
-        blocks: list[nn.Module] = []
-        strides = [2]
-        self.widths: list[int] = []
+        stem = unit(3, channels, 3, norm=norm)
+        blocks: list[Block] = []
         for expansion, base, count, first in stages:
             outputs = scaled_width(base * width)
             for index in range(count):
                 stride = first if index == 0 else 1
-                blocks.append(InvertedResidual(channels, outputs, expansion, stride, norm, unit))
-                strides.append(stride)
-                self.widths.append(outputs)
+                module = InvertedResidual(channels, channels * expansion, outputs, stride, norm=norm, unit=unit)
+                blocks.append(Block(module, outputs, stride))
                 channels = outputs
-        self.blocks = nn.ModuleList(blocks)
-        self.strides = tuple(strides)
-        self.last = unit(channels, last, 1, norm=norm) if last is not None else None
-        self.outputs = last if last is not None else channels
+        super().__init__(stem, blocks, unit(channels, last, 1, norm=norm) if last is not None else None)
 
-    def forward(self, x: torch.Tensor, atrous: Atrous, taps: Sequence[int] = ()) -> list[torch.Tensor]:
-        """Normalised ``(B, 3, H, W)`` to the outputs of the blocks ``taps``, in order, and then the final features."""
-        tapped: list[torch.Tensor] = []
-        plan = atrous.plan(self.strides)
-        x = self.stem(x, *plan[0])
-        for index, (block, step) in enumerate(zip(self.blocks, plan[1:], strict=True)):
-            x = block(x, *step)
-            if index in taps:
-                tapped.append(x)
-        return [*tapped, x if self.last is None else self.last(x)]
+
+@dataclass(frozen=True)
+class V3Block:
+    """A row of MobileNetV3's tables, channels before the multiplier."""
+
+    kernel: int
+    width: int
+    outputs: int
+    squeeze: bool
+    activation: str
+    stride: int
+
+
+def _rows(*rows: tuple[int, int, int, bool, str, int]) -> tuple[V3Block, ...]:
+    names = {"RE": "relu", "HS": "hardswish"}
+    return tuple(V3Block(k, width, outputs, se, names[nl], s) for k, width, outputs, se, nl, s in rows)
+
+
+#: MobileNetV3-Large (Howard et al. 2019, table 1): kernel, expanded width, outputs, squeeze-excite, activation, stride.
+MOBILENET_V3_LARGE = _rows(
+    (3, 16, 16, False, "RE", 1), (3, 64, 24, False, "RE", 2), (3, 72, 24, False, "RE", 1),
+    (5, 72, 40, True, "RE", 2), (5, 120, 40, True, "RE", 1), (5, 120, 40, True, "RE", 1),
+    (3, 240, 80, False, "HS", 2), (3, 200, 80, False, "HS", 1), (3, 184, 80, False, "HS", 1),
+    (3, 184, 80, False, "HS", 1), (3, 480, 112, True, "HS", 1), (3, 672, 112, True, "HS", 1),
+    (5, 672, 160, True, "HS", 2), (5, 960, 160, True, "HS", 1), (5, 960, 160, True, "HS", 1),
+)  # fmt: skip
+#: MobileNetV3-Small (table 2).
+MOBILENET_V3_SMALL = _rows(
+    (3, 16, 16, True, "RE", 2), (3, 72, 24, False, "RE", 2), (3, 88, 24, False, "RE", 1), (5, 96, 40, True, "HS", 2),
+    (5, 240, 40, True, "HS", 1), (5, 240, 40, True, "HS", 1), (5, 120, 48, True, "HS", 1), (5, 144, 48, True, "HS", 1),
+    (5, 288, 96, True, "HS", 2), (5, 576, 96, True, "HS", 1), (5, 576, 96, True, "HS", 1),
+)  # fmt: skip
+
+
+class MobileNetV3(Tapped):
+    """MobileNetV3: inverted residual blocks with squeeze-excite and hard swish, and a last 1×1 convolution.
+
+    Args:
+        rows: One of the published tables.
+        width: Channel multiplier.
+        norm: With BatchNorm (training form).
+    """
+
+    def __init__(self, rows: Sequence[V3Block] = MOBILENET_V3_LARGE, width: float = 1.0, norm: bool = False) -> None:
+        channels = scaled_width(16 * width)
+        stem = ConvUnit(3, channels, 3, norm=norm, activation="hardswish")
+        blocks: list[Block] = []
+        for row in rows:
+            outputs, expanded = scaled_width(row.outputs * width), scaled_width(row.width * width)
+            module = InvertedResidual(
+                channels,
+                expanded,
+                outputs,
+                row.stride,
+                norm=norm,
+                kernel=row.kernel,
+                activation=row.activation,
+                squeeze=row.squeeze,
+            )
+            blocks.append(Block(module, outputs, row.stride))
+            channels = outputs
+        # As wide as the last block's depthwise convolution in both tables.
+        last = ConvUnit(channels, scaled_width(rows[-1].width * width), 1, norm=norm, activation="hardswish")
+        super().__init__(stem, blocks, last)
+
+
+class MaxPool(nn.Module):
+    """3×3 max-pooling of values that are not negative."""
+
+    def forward(self, x: torch.Tensor, stride: int = 1, dilation: Pair = (1, 1)) -> torch.Tensor:
+        """``(B, C, H, W)``, its sides shrunk by ``stride`` and rounded up."""
+        vertical, horizontal = (same_padding(size, 3, stride, d) for size, d in zip(x.shape[2:], dilation, strict=True))
+        return F.max_pool2d(F.pad(x, (*horizontal, *vertical)), 3, stride, dilation=dilation)
+
+
+class ShuffleUnit(nn.Module):
+    """ShuffleNetV2's unit: one half of the channels passes unchanged, then both halves are interleaved.
+
+    With stride 2 nothing is halved: both branches take all channels, and the first has a separable convolution.
+
+    Args:
+        inputs, outputs: Channels; equal when the stride is 1.
+        stride: Nominal stride.
+        norm: With BatchNorm (training form).
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int, norm: bool) -> None:
+        super().__init__()
+        half = outputs // 2
+
+        def separable(channels: int) -> SeparableBlock:
+            return SeparableBlock(channels, half, norm=norm, activation="relu", depthwise_activation=False)
+
+        self.shortcut = separable(inputs) if stride > 1 else None
+        self.reduce = ConvUnit(inputs if stride > 1 else half, half, 1, norm=norm, activation="relu")
+        self.separable = separable(half)
+
+    def forward(self, x: torch.Tensor, stride: int = 1, dilation: Pair = (1, 1)) -> torch.Tensor:
+        """Stride and dilation act in the depthwise convolutions."""
+        if self.shortcut is None:
+            kept, changed = x.chunk(2, 1)
+        else:
+            kept, changed = self.shortcut(x, stride, dilation), x
+        joined = torch.stack([kept, self.separable(self.reduce(changed), stride, dilation)], 2)
+        return joined.flatten(1, 2)
+
+
+#: Channels of ShuffleNetV2's three stages and its last convolution, by multiplier (Ma et al. 2018, table 5).
+SHUFFLENET_V2_WIDTHS: dict[float, tuple[int, int, int, int]] = {
+    0.5: (48, 96, 192, 1024), 1.0: (116, 232, 464, 1024), 1.5: (176, 352, 704, 1024), 2.0: (244, 488, 976, 2048),
+}  # fmt: skip
+
+
+class ShuffleNetV2(Tapped):
+    """ShuffleNetV2: a strided 3×3 stem, max-pooling (block 0), three stages of shuffle units, a last 1×1 convolution.
+
+    Args:
+        width: Channel multiplier, a key of ``SHUFFLENET_V2_WIDTHS``.
+        counts: Units per stage; the first of each halves the sides.
+        norm: With BatchNorm (training form).
+    """
+
+    def __init__(self, width: float = 1.0, counts: tuple[int, int, int] = (4, 8, 4), norm: bool = False) -> None:
+        *stages, last = SHUFFLENET_V2_WIDTHS[width]
+        channels = 24
+        stem = ConvUnit(3, channels, 3, norm=norm, activation="relu")
+        blocks = [Block(MaxPool(), channels, 2)]
+        for outputs, count in zip(stages, counts, strict=True):
+            for index in range(count):
+                stride = 2 if index == 0 else 1
+                blocks.append(Block(ShuffleUnit(channels, outputs, stride, norm), outputs, stride))
+                channels = outputs
+        super().__init__(stem, blocks, ConvUnit(channels, last, 1, norm=norm, activation="relu"))
 
 
 class Bottleneck(nn.Module):

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from posecore.errors import WeightsError
 from posecore.families.backbones import ConvUnit, InvertedResidual, SeparableBlock
 from posecore.families.contract import ForeignWeights
-from posecore.families.movenet.network import TAPS, Head, MoveNet
+from posecore.families.movenet.network import Head, MoveNet
 
 #: Convolutions in TensorFlow.js and TensorFlow Lite → whether they are depthwise.
 _CONVOLUTIONS = {
@@ -207,7 +207,7 @@ class _Walk:
             y = x if block.expand is None else self._take(block.expand, x)
             y = self._take(block.project, self._take(block.depthwise, y, stride))
             x = self._sum(block, x, y) if block.residual else y
-            if index in TAPS:
+            if index in self.network.taps:
                 levels.append(x)
         assert backbone.last is not None
         return [*levels, self._take(backbone.last, x)]
@@ -327,5 +327,6 @@ def _short(name: str) -> str:
 
 def _wanted(unit: ConvUnit, stride: int) -> str:
     """What a fused unit of ours looks like in a file."""
-    activation = {F.relu: "relu", F.relu6: "relu6"}.get(unit.activation) if unit.activation else None
+    names: dict[Any, str] = {F.relu: "relu", F.relu6: "relu6", F.hardswish: "hard swish"}
+    activation = names[unit.activation] if unit.activation else None
     return _description(unit.conv.weight.shape, unit.conv.groups > 1, stride, activation)

@@ -1,19 +1,31 @@
-"""MoveNet's networks: MobileNetV2, a feature pyramid down to stride 4, and one small head per field.
+"""MoveNet's networks: a backbone, a feature pyramid down to stride 4, and one small head per field.
 
-Layers and widths as in the three published graphs (Google 2021). All networks are fully convolutional: any input whose
-sides are multiples of 32 will do.
+Layers and widths as in the three published graphs (Google 2021), whose backbone is MobileNetV2. Others stand in for it
+in networks of one's own. All are fully convolutional: any input whose sides are multiples of 32 will do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from posecore.families.backbones import Atrous, ConvUnit, MobileNetV2, SeparableBlock, fuse
+from posecore.families.backbones import (
+    MOBILENET_V3_LARGE,
+    MOBILENET_V3_SMALL,
+    Atrous,
+    ConvUnit,
+    MobileNetV2,
+    MobileNetV3,
+    SeparableBlock,
+    ShuffleNetV2,
+    Tapped,
+    fuse,
+)
 from posecore.families.contract import Architecture
 from posecore.skeleton import Skeleton
 
@@ -22,8 +34,6 @@ STRIDE = 4
 #: Sides of the network's input are multiples of this: the backbone halves five times.
 SIDE_MULTIPLE = 32
 
-#: Blocks of the backbone whose outputs enter the pyramid, at strides 4, 8 and 16.
-TAPS = (2, 5, 9)
 #: Channels of the pyramid's levels at strides 4, 8, 16 and 32.
 _PYRAMID = (24, 32, 64, 64)
 #: Channels between the two convolutions of a head.
@@ -33,26 +43,79 @@ _PRIOR_LOGIT = -2.19
 
 
 @dataclass(frozen=True)
+class Trunk:
+    """A backbone and where its features are taken.
+
+    Attributes:
+        make: Called with ``norm=`` (BatchNorm or not).
+        taps: Blocks whose outputs enter the pyramid, at strides 4, 8 and 16; the final features do at 32.
+    """
+
+    make: Callable[..., Tapped]
+    taps: tuple[int, int, int]
+
+
+def _mobilenet_v2(width: float) -> Trunk:
+    """The published backbone. Its level at stride 16 is the one before the channels grow to 96."""
+    return Trunk(partial(MobileNetV2, width), (2, 5, 9))
+
+
+_LIGHTNING = _mobilenet_v2(1.0)
+_MOBILENET_V3 = {
+    "large": Trunk(partial(MobileNetV3, MOBILENET_V3_LARGE), (2, 5, 11)),
+    "small": Trunk(partial(MobileNetV3, MOBILENET_V3_SMALL), (0, 2, 7)),
+}
+
+
+def _shufflenet_v2(width: float) -> Trunk:
+    return Trunk(partial(ShuffleNetV2, width), (0, 4, 12))
+
+
+@dataclass(frozen=True)
 class MoveNetArchitecture(Architecture):
     """Adds what the network needs.
 
     Attributes:
-        width: MobileNetV2's channel multiplier.
-        input_size: Side of the published input in pixels.
+        trunk: Its backbone.
+        input_size: Side of the input in pixels unless another is chosen.
         multi: With boxes, for several people.
+        published: There are published weights of this layout.
     """
 
-    width: float = 1.0
+    trunk: Trunk = _LIGHTNING
     input_size: int = 192
     multi: bool = False
+    published: bool = False
 
 
 ARCHITECTURES: dict[str, MoveNetArchitecture] = {
     architecture.name: architecture
     for architecture in (
-        MoveNetArchitecture("movenet-lightning", "MoveNet Lightning", (), 1.0, 192),
-        MoveNetArchitecture("movenet-thunder", "MoveNet Thunder", (), 1.75, 256),
-        MoveNetArchitecture("movenet-multipose", "MoveNet MultiPose", (), 1.5, 256, True),
+        MoveNetArchitecture("movenet-lightning", "MoveNet Lightning", (), _LIGHTNING, 192, published=True),
+        MoveNetArchitecture("movenet-thunder", "MoveNet Thunder", (), _mobilenet_v2(1.75), 256, published=True),
+        MoveNetArchitecture("movenet-multipose", "MoveNet MultiPose", (), _mobilenet_v2(1.5), 256, True, True),
+        *(
+            MoveNetArchitecture(
+                f"movenet-mobilenet_v2-{100 * width:03.0f}",
+                f"MoveNet with MobileNetV2 ×{width:.2f}",
+                trunk=_mobilenet_v2(width),
+            )
+            for width in (0.5, 0.75)
+        ),
+        *(
+            MoveNetArchitecture(
+                f"movenet-mobilenet_v3-{size}", f"MoveNet with MobileNetV3 {size.capitalize()}", trunk=trunk
+            )
+            for size, trunk in _MOBILENET_V3.items()
+        ),
+        *(
+            MoveNetArchitecture(
+                f"movenet-shufflenet_v2-{100 * width:03.0f}",
+                f"MoveNet with ShuffleNetV2 ×{width:.1f}",
+                trunk=_shufflenet_v2(width),
+            )
+            for width in (0.5, 1.0, 1.5)
+        ),
     )
 }
 
@@ -116,8 +179,9 @@ class MoveNet(nn.Module):
 
     def __init__(self, architecture: MoveNetArchitecture, skeleton: Skeleton, fused: bool) -> None:
         super().__init__()
-        self.backbone = MobileNetV2(architecture.width, norm=not fused)
-        widths = (*(self.backbone.widths[tap] for tap in TAPS), self.backbone.outputs)
+        self.backbone = architecture.trunk.make(norm=not fused)
+        self.taps = architecture.trunk.taps
+        widths = (*(self.backbone.widths[tap] for tap in self.taps), self.backbone.outputs)
         self.pyramid = Pyramid(widths, norm=not fused)
         self.keypoints = keypoints = len(skeleton)
         channels = {"centre": 1, "regression": 2 * keypoints, "heatmaps": keypoints, "offsets": 2 * keypoints}
@@ -148,7 +212,7 @@ class MoveNet(nn.Module):
         if pixels.shape[2] % SIDE_MULTIPLE or pixels.shape[3] % SIDE_MULTIPLE:
             raise ValueError(f"Input of {pixels.shape[3]} × {pixels.shape[2]}: sides must be multiples of 32.")
         normalised = pixels * (2 / 255) - 1
-        levels = self.backbone(normalised, Atrous(SIDE_MULTIPLE), TAPS)
+        levels = self.backbone(normalised, Atrous(SIDE_MULTIPLE), self.taps)
         features = self.pyramid(levels)
         return dict(self._outputs(features))
 
