@@ -158,6 +158,8 @@ class Family(ABC):
     skeleton: Skeleton = COCO_17
     #: Settings of the training loss.
     loss_settings: type[Settings] = Settings
+    #: Beginnings of the names of the parameters that turn features into maps; all others make features.
+    heads: tuple[str, ...] = ("heads.",)
 
     @abstractmethod
     def network_settings(self, architecture: str) -> type[NetworkSettings]:

@@ -88,6 +88,8 @@ class OpenPoseFamily(Family):
     decode_settings = OpenPoseDecodeSettings
     loss_settings = OpenPoseLossSettings
     skeleton = OPENPOSE_18
+    # Every stage makes maps, and the next one reads them.
+    heads = ("stages.",)
 
     def network_settings(self, architecture: str) -> type[OpenPoseNetworkSettings]:
         layout = ARCHITECTURES[architecture]
