@@ -15,10 +15,10 @@ from posecore.data.crops import crop_people
 from posecore.data.merging import merged
 from posecore.data.operations import Filters, filtered, mapped, renamed, split_by_ratio, split_named
 from posecore.data.pictures import picture_size
-from posecore.data.proposals import propose_ignore, propose_labels, unlabelled
 from posecore.data.verify import verify_pictures
 from posecore.errors import DataError
 from posecore.imaging import read_image
+from posecore.labelling.proposals import propose_ignore, propose_labels, unlabelled
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 
@@ -234,5 +234,5 @@ def test_proposed_labels(tmp_path: Path) -> None:
     assert [person.keypoints[0].tolist() for person in half.images[0].people] == [[15, 20], [60, 10]]
     with pytest.raises(DataError, match="no pictures"):
         unlabelled(tmp_path / "none", model)
-    with pytest.raises(DataError, match="map the set"):
+    with pytest.raises(DataError, match="no name is shared"):
         propose_labels(model, replace(half, skeleton=COCO_17))

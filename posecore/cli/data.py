@@ -26,10 +26,10 @@ from posecore.data.download import COCO_URL
 from posecore.data.download import fetch_coco as fetch
 from posecore.data.operations import Filters, filtered, mapped, renamed, split_by_ratio
 from posecore.data.pictures import PictureMode, new_folder
-from posecore.data.proposals import propose_ignore, propose_labels, unlabelled
 from posecore.data.synthetic import write_dataset
 from posecore.data.verify import verify_pictures
 from posecore.errors import DataError
+from posecore.labelling.proposals import propose_ignore, propose_labels, unlabelled
 from posecore.skeleton import SKELETONS
 
 app = typer.Typer(help="Labelled pictures: inspect, convert, split, crop, synthesize, fetch.", no_args_is_help=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
 from posecore.data.checks import EntryError, make_person
 from posecore.data.pictures import picture_size, pictures_in
+from posecore.data.stored import whole
 from posecore.errors import DataError, ImageError
 from posecore.imaging import Region, read_image
 from posecore.model import PoseModel
 from posecore.poses import Poses
+from posecore.skeleton import Skeleton, map_skeleton
 
 #: Pictures that go through the network together.
 _BATCH = 8
@@ -67,8 +69,21 @@ def _unexplained(poses: Poses, explained: Sequence[Region], fewest: int) -> list
             inside = (left[:, 0] >= x0) & (left[:, 0] <= x1) & (left[:, 1] >= y0) & (left[:, 1] <= y1)
             left = left[~inside]
         if len(left) >= fewest:
-            regions.append(_clipped(_around(left), poses.image_size))
+            regions.append(box_around(left, poses.image_size))
     return [region for region in regions if region is not None]
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A person that a model proposes.
+
+    Attributes:
+        person: Joints that reach the model's keypoint threshold are visible, the others unlabelled.
+        sureness: Mean score 0 … 1 over all joints that both the model and the set know; one that is missing counts 0.
+    """
+
+    person: Person
+    sureness: float
 
 
 def propose_labels(
@@ -81,7 +96,8 @@ def propose_labels(
 ) -> PoseDataset:
     """Add people that a model sees where nobody is labelled.
 
-    Joints that reach ``keypoint_threshold`` become visible, the others are left unlabelled.
+    Joints go by name from the model's skeleton to the set's. Those that reach ``keypoint_threshold`` become visible,
+    the others are left unlabelled, and so are those that the model does not know.
 
     Args:
         model: The model.
@@ -94,31 +110,57 @@ def propose_labels(
         The set with more people, in the same skeleton.
 
     Raises:
-        DataError: When the set's keypoints are not the model's.
+        DataError: When no keypoint of the model has a name that the set uses.
     """
-    if dataset.skeleton.keypoints != model.skeleton.keypoints:
-        raise DataError(
-            f"{model.name} proposes {model.skeleton.name!r}, but {dataset.name} is labelled as "
-            f"{dataset.skeleton.name!r}; map the set onto the model's skeleton first."
-        )
+    check_shared_names(model, dataset.skeleton)
     problems = list(dataset.problems)
     images = []
     for image, poses in _posed(model, dataset.images, settings, problems, advance):
-        boxes = [person.box for person in image.people] + list(image.ignore)
-        people = [] if poses is None else list(_new_people(poses, boxes, fewest))
-        images.append(replace(image, people=(*image.people, *people)))
+        proposed = [] if poses is None else propose_people(poses, image, dataset.skeleton, fewest)
+        images.append(replace(image, people=(*image.people, *(proposal.person for proposal in proposed))))
     return replace(dataset, images=tuple(images), problems=tuple(problems))
 
 
-def _new_people(poses: Poses, boxes: Sequence[Region], fewest: int) -> Iterator[Person]:
-    for keypoints, present in zip(poses.keypoints, poses.present, strict=True):
+def check_shared_names(model: PoseModel, skeleton: Skeleton) -> None:
+    """Raise ``DataError`` when a model's keypoints tell nothing about those of ``skeleton``."""
+    if not map_skeleton(model.skeleton, skeleton).known.any():
+        raise DataError(
+            f"{model.name} finds {_listed(model.skeleton)}, but the labels are of {_listed(skeleton)}: no name is "
+            "shared, so nothing can be proposed. Rename the set's keypoints, or choose another model."
+        )
+
+
+def _listed(skeleton: Skeleton) -> str:
+    names = [name.replace("_", " ") for name in skeleton.keypoints]
+    return ", ".join(names[:4]) + (" …" if len(names) > 4 else "")
+
+
+def propose_people(poses: Poses, image: AnnotatedImage, skeleton: Skeleton, fewest: int = 5) -> list[Proposal]:
+    """The people of ``poses`` who are not labelled in ``image`` and are not in one of its ignore regions.
+
+    An ignore region over the whole picture, which a picture without labels has, hides nobody.
+
+    Args:
+        poses: What a model found in the picture, in any skeleton.
+        image: The picture.
+        skeleton: The skeleton of the proposals.
+        fewest: Joints a person must have.
+    """
+    boxes = [person.box for person in image.people]
+    boxes += [region for region in image.ignore if region != whole(image.size)]
+    known = map_skeleton(poses.skeleton, skeleton).known
+    mapped = poses.to_skeleton(skeleton)
+    proposals = []
+    for keypoints, scores, present in zip(mapped.keypoints, mapped.keypoint_scores, mapped.present, strict=True):
         seen = keypoints[present]
-        if len(seen) < fewest:
+        if len(seen) < max(fewest, 1):
             continue
-        box = _clipped(_around(seen), poses.image_size)
+        box = box_around(seen, image.size)
         if box is None or any(_overlap(box, other) > 0.5 for other in boxes):
             continue
-        yield make_person(keypoints, np.where(present, Label.VISIBLE, Label.UNLABELLED).astype(np.uint8), box)
+        labels = np.where(present, Label.VISIBLE, Label.UNLABELLED).astype(np.uint8)
+        proposals.append(Proposal(make_person(keypoints, labels, box), float(scores[known].mean())))
+    return proposals
 
 
 def unlabelled(folder: str | Path, model: PoseModel) -> PoseDataset:
@@ -164,9 +206,13 @@ def _posed(
             yield image, poses.get(position)
 
 
-def _around(points: NDArray[np.floating]) -> Region:
+def box_around(points: NDArray[np.floating], size: tuple[int, int]) -> Region | None:
+    """The box of a person of whom ``(N, 2)`` joints are known, within a picture of ``size`` (width, height).
+
+    It is wider than the joints, for hands, feet and hair lie outside. None when nothing of it is in the picture.
+    """
     low, high = points.min(0), points.max(0)
-    return _widened((float(low[0]), float(low[1]), float(high[0]), float(high[1])), _MARGIN)
+    return _clipped(_widened((float(low[0]), float(low[1]), float(high[0]), float(high[1])), _MARGIN), size)
 
 
 def _widened(box: Region, part: float) -> Region:
