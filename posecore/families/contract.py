@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import logit
 from torch import nn
 
 from posecore.data.truth import Truth
@@ -144,6 +145,19 @@ class LossTerm:
     weight: float = 1.0
 
 
+@dataclass(frozen=True)
+class Target:
+    """What one output of a network is compared with in training.
+
+    Attributes:
+        values: ``(B, C, H, W)``, or ``(B, C, 2, H, W)`` with (x, y); for logits the probability that is wanted.
+        weight: ``(B, C, H, W)``: how much each cell counts; 0 where nothing is known, or a vector is not defined.
+    """
+
+    values: torch.Tensor
+    weight: torch.Tensor
+
+
 class Family(ABC):
     """A family: its architectures, and the codec between its fields and poses.
 
@@ -158,6 +172,8 @@ class Family(ABC):
     skeleton: Skeleton = COCO_17
     #: Settings of the training loss.
     loss_settings: type[Settings] = Settings
+    #: Names of the outputs that are logits.
+    logits: frozenset[str] = frozenset()
     #: Beginnings of the names of the parameters that turn features into maps; all others make features.
     heads: tuple[str, ...] = ("heads.",)
 
@@ -252,3 +268,39 @@ class Family(ABC):
             SettingsError: When this family cannot be trained.
         """
         raise SettingsError(f"{self.title} networks cannot be trained; choose another family.")
+
+    def targets(
+        self,
+        architecture: str,
+        truth: Truth,
+        skeleton: Skeleton,
+        settings: NetworkSettings,
+        loss_settings: Settings,
+    ) -> dict[str, Target]:
+        """What :meth:`loss` compares a batch of outputs with, by the outputs' names.
+
+        Args:
+            architecture: The network's layout.
+            truth: Labels in input pixels; its size is that of the network's input.
+            skeleton: Meaning of the keypoints.
+            settings: Network settings of the forward pass.
+            loss_settings: An instance of ``loss_settings``.
+
+        Raises:
+            SettingsError: When this family cannot be trained.
+        """
+        raise SettingsError(f"{self.title} networks cannot be trained; choose another family.")
+
+    def target_maps(
+        self, targets: Mapping[str, Target], picture: int, settings: NetworkSettings, skeleton: Skeleton
+    ) -> tuple[FieldMap, ...]:
+        """Field maps of one picture of a batch, as a network that had learnt all of ``targets`` would give them.
+
+        Vectors are 0 where they do not count.
+        """
+        outputs = {}
+        for name, target in targets.items():
+            values, counts = target.values[picture].cpu(), target.weight[picture].cpu() > 0
+            wanted = (values if values.dim() == 3 else values * counts[:, None]).numpy()
+            outputs[name] = logit(wanted) if name in self.logits else wanted
+        return self.maps(outputs, settings, skeleton)

@@ -15,7 +15,7 @@ from torch import nn
 
 from posecore.data.truth import Truth
 from posecore.errors import WeightsError
-from posecore.families.contract import Family, ForeignWeights, LossTerm, Trace
+from posecore.families.contract import Family, ForeignWeights, LossTerm, Target, Trace
 from posecore.families.movenet.codec import (
     ORIGIN,
     MoveNetDecodeSettings,
@@ -26,7 +26,7 @@ from posecore.families.movenet.codec import (
 from posecore.families.movenet.convert import convert_graph
 from posecore.families.movenet.evidence import trace_of
 from posecore.families.movenet.heads import adapt_heads
-from posecore.families.movenet.loss import MoveNetLossSettings, movenet_loss
+from posecore.families.movenet.loss import MoveNetLossSettings, movenet_loss, movenet_targets
 from posecore.families.movenet.network import ARCHITECTURES, SIDE_MULTIPLE, STRIDE, MoveNet
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample, stretch
@@ -67,6 +67,7 @@ class MoveNetFamily(Family):
     architectures = ARCHITECTURES
     decode_settings = MoveNetDecodeSettings
     loss_settings = MoveNetLossSettings
+    logits = frozenset({"centre", "heatmaps"})
 
     def network_settings(self, architecture: str) -> type[MoveNetNetworkSettings]:
         layout = ARCHITECTURES[architecture]
@@ -166,6 +167,20 @@ class MoveNetFamily(Family):
     ) -> dict[str, LossTerm]:
         assert isinstance(loss_settings, MoveNetLossSettings)
         return movenet_loss(outputs, truth, skeleton.edges, loss_settings)
+
+    def targets(
+        self,
+        architecture: str,
+        truth: Truth,
+        skeleton: Skeleton,
+        settings: NetworkSettings,
+        loss_settings: Settings,
+    ) -> dict[str, Target]:
+        assert isinstance(loss_settings, MoveNetLossSettings)
+        height, width = (side // STRIDE for side in truth.owner.shape[1:])
+        targets = movenet_targets(truth, (width, height), loss_settings)
+        boxes = ARCHITECTURES[architecture].multi
+        return {name: target for name, target in targets.items() if boxes or not name.startswith("box_")}
 
 
 def _maps_of(fields: Fields) -> MoveNetMaps:

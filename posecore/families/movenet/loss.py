@@ -16,7 +16,7 @@ from pydantic import Field
 from torch.nn import functional as F
 
 from posecore.data.truth import Truth
-from posecore.families.contract import LossTerm
+from posecore.families.contract import LossTerm, Target
 from posecore.families.movenet.codec import TargetShape, encode
 from posecore.families.movenet.network import STRIDE
 from posecore.settings import Settings
@@ -84,6 +84,32 @@ class MoveNetLossSettings(Settings):
     )
 
 
+def movenet_targets(truth: Truth, grid: tuple[int, int], settings: MoveNetLossSettings) -> dict[str, Target]:
+    """What a batch of outputs should be; vectors in cells.
+
+    Args:
+        truth: Labels in input pixels.
+        grid: (width, height) in cells.
+        settings: Shapes, and who has a centre.
+
+    Returns:
+        ``centre``, ``heatmaps``, ``regression``, ``offsets``, ``box_size`` and ``box_offset``.
+    """
+    chosen = chosen_people(truth, (grid[0] * STRIDE, grid[1] * STRIDE), settings.person)
+    shape = TargetShape(
+        settings.gaussian_spread, settings.least_spread, settings.most_spread, settings.window, settings.offset_window
+    )
+    targets = encode(truth.keypoints, truth.labelled, grid, chosen, shape)
+    unknown = truth.unknown(STRIDE)
+    # A centre is unknown only where nothing at all is known.
+    blank = {"centre": unknown.all(1, keepdim=True), "heatmaps": unknown}
+    vectors = ("regression", "offsets", "box_size", "box_offset")
+    return {
+        **{name: Target(targets[name], ~cells | (targets[name] > 0.01)) for name, cells in blank.items()},
+        **{name: Target(targets[name], targets[f"{name}_mask"]) for name in vectors},
+    }
+
+
 def movenet_loss(
     outputs: Mapping[str, torch.Tensor], truth: Truth, edges: Sequence[Edge], settings: MoveNetLossSettings
 ) -> dict[str, LossTerm]:
@@ -101,29 +127,19 @@ def movenet_loss(
         defined).
     """
     height, width = outputs["heatmaps"].shape[2:]
-    chosen = chosen_people(truth, (width * STRIDE, height * STRIDE), settings.person)
-    shape = TargetShape(
-        settings.gaussian_spread, settings.least_spread, settings.most_spread, settings.window, settings.offset_window
-    )
-    targets = encode(truth.keypoints, truth.labelled, (width, height), chosen, shape)
-    unknown = truth.unknown(STRIDE)
+    targets = movenet_targets(truth, (width, height), settings)
     terms = {}
-    for name, blank, weight in (
-        # A centre is unknown only where nothing at all is known.
-        ("centre", unknown.all(1, keepdim=True), settings.centre_weight),
-        ("heatmaps", unknown, settings.heatmap_weight),
-    ):
-        known = ~blank | (targets[name] > 0.01)
+    for name, weight in (("centre", settings.centre_weight), ("heatmaps", settings.heatmap_weight)):
+        target = targets[name].values
         compare = _focal if settings.heatmap_loss == "focal" else _squared
-        loss = compare(outputs[name].float(), targets[name], settings.positive_weight)
-        terms[name] = LossTerm((loss * known).sum(), (targets[name] == 1).sum(), weight)
+        loss = compare(outputs[name].float(), target, settings.positive_weight)
+        terms[name] = LossTerm((loss * targets[name].weight).sum(), (target == 1).sum(), weight)
     weights = {"regression": settings.regression_weight, "offsets": settings.offset_weight}
     weights |= {name: settings.box_weight for name in ("box_size", "box_offset") if name in outputs}
     for name, weight in weights.items():
-        terms[name] = _vector_term(
-            outputs[name].float() - targets[name], targets[f"{name}_mask"], weight, settings.smooth
-        )
-    terms["bones"] = _bone_term(outputs["regression"].float() - targets["regression"], targets, edges, settings)
+        difference = outputs[name].float() - targets[name].values
+        terms[name] = _vector_term(difference, targets[name].weight, weight, settings.smooth)
+    terms["bones"] = _bone_term(outputs["regression"].float(), targets["regression"], edges, settings)
     return terms
 
 
@@ -172,14 +188,14 @@ def _vector_term(difference: torch.Tensor, mask: torch.Tensor, weight: float, sm
 
 
 def _bone_term(
-    difference: torch.Tensor, targets: Mapping[str, torch.Tensor], edges: Sequence[Edge], settings: MoveNetLossSettings
+    regression: torch.Tensor, target: Target, edges: Sequence[Edge], settings: MoveNetLossSettings
 ) -> LossTerm:
     """The regression's error in the vectors between joined keypoints."""
     starts, ends = ([edge[end] for edge in edges] for end in (0, 1))
-    mask = targets["regression_mask"]
+    difference = regression - target.values
     return _vector_term(
         difference[:, ends] - difference[:, starts],
-        mask[:, starts] * mask[:, ends],
+        target.weight[:, starts] * target.weight[:, ends],
         settings.bone_weight,
         settings.smooth,
     )

@@ -14,12 +14,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from posecore.data.truth import Truth
-from posecore.families.contract import Family, ForeignWeights, LossTerm, Trace
+from posecore.families.contract import Family, ForeignWeights, LossTerm, Target, Trace
 from posecore.families.openpose.adapt import adapt_channels
 from posecore.families.openpose.codec import OpenPoseDecodeSettings, OpenPoseMaps, decode, limbs_of
 from posecore.families.openpose.convert import convert_weights, knows_names
 from posecore.families.openpose.evidence import trace_of
-from posecore.families.openpose.loss import OpenPoseLossSettings, openpose_loss
+from posecore.families.openpose.loss import OpenPoseLossSettings, openpose_loss, openpose_targets
 from posecore.families.openpose.network import ARCHITECTURES, OpenPose
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample
@@ -216,6 +216,20 @@ class OpenPoseFamily(Family):
         assert isinstance(settings, OpenPoseNetworkSettings)
         assert isinstance(loss_settings, OpenPoseLossSettings)
         return openpose_loss(outputs, truth, limbs_of(skeleton), settings.output_stride, loss_settings)
+
+    def targets(
+        self,
+        architecture: str,
+        truth: Truth,
+        skeleton: Skeleton,
+        settings: NetworkSettings,
+        loss_settings: Settings,
+    ) -> dict[str, Target]:
+        assert isinstance(settings, OpenPoseNetworkSettings)
+        assert isinstance(loss_settings, OpenPoseLossSettings)
+        stride = settings.output_stride
+        height, width = (side // stride for side in truth.owner.shape[1:])
+        return openpose_targets(truth, (width, height), limbs_of(skeleton), stride, loss_settings)
 
 
 def _multiple(side: float, up: bool = False) -> int:

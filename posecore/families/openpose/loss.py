@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 
 from posecore.data.truth import Truth
-from posecore.families.contract import LossTerm
+from posecore.families.contract import LossTerm, Target
 from posecore.families.openpose.codec import HALF_WIDTH, SIGMA, encode
 from posecore.settings import Settings
 from posecore.skeleton import Edge
@@ -51,6 +51,43 @@ class OpenPoseLossSettings(Settings):
     )
 
 
+def openpose_targets(
+    truth: Truth, grid: tuple[int, int], limbs: tuple[Edge, ...], stride: int, settings: OpenPoseLossSettings
+) -> dict[str, Target]:
+    """What the outputs of every stage should be.
+
+    Args:
+        truth: Labels in input pixels.
+        grid: (width, height) in cells.
+        limbs: E directed edges.
+        stride: Input pixels per cell.
+        settings: Widths, and the weight of cells that are not empty.
+
+    Returns:
+        ``heatmaps``, the last one the background, and ``part_affinity``.
+    """
+    targets = encode(truth.keypoints, truth.labelled, grid, stride, limbs, settings.sigma, settings.half_width)
+    known = ~truth.unknown(stride)
+    heatmaps, affinity = targets["heatmaps"], targets["part_affinity"]
+    first, second = _ends(limbs)
+    own_band = affinity.square().sum(2) > 0
+    known_limbs = (known[:, first] & known[:, second]) | own_band
+    own_peak = heatmaps[:, :-1] > _OWN_PEAK
+    # The background speaks of all keypoints at once: near one that is not labelled it is not known.
+    known_peaks = torch.cat((known | own_peak, known.all(1, keepdim=True)), 1)
+    on_peak = torch.cat((own_peak, own_peak.any(1, keepdim=True)), 1)
+    extra = settings.foreground_weight - 1
+    return {
+        "heatmaps": Target(heatmaps, known_peaks * (1 + extra * on_peak)),
+        "part_affinity": Target(affinity, known_limbs * (1 + extra * own_band)),
+    }
+
+
+def _ends(limbs: tuple[Edge, ...]) -> tuple[list[int], list[int]]:
+    """Keypoints that limbs start from, and those they lead to."""
+    return [start for start, _ in limbs], [end for _, end in limbs]
+
+
 def openpose_loss(
     outputs: Mapping[str, torch.Tensor],
     truth: Truth,
@@ -73,30 +110,18 @@ def openpose_loss(
         the batch times the number of stages to divide them by.
     """
     height, width = outputs["heatmaps"].shape[2:]
+    targets = openpose_targets(truth, (width, height), limbs, stride, settings)
     labelled = truth.labelled
-    targets = encode(truth.keypoints, labelled, (width, height), stride, limbs, settings.sigma, settings.half_width)
-    known = ~truth.unknown(stride)
-    heatmaps, affinity = targets["heatmaps"], targets["part_affinity"]
-    first, second = ([edge[end] for edge in limbs] for end in (0, 1))
-    own_band = affinity.square().sum(2) > 0
-    known_limbs = (known[:, first] & known[:, second]) | own_band
-    own_peak = heatmaps[:, :-1] > _OWN_PEAK
-    # The background speaks of all keypoints at once: near one that is not labelled it is not known.
-    known_peaks = torch.cat((known | own_peak, known.all(1, keepdim=True)), 1)
-    on_peak = torch.cat((own_peak, own_peak.any(1, keepdim=True)), 1)
-    extra = settings.foreground_weight - 1
-    masks = {
-        "heatmaps": known_peaks * (1 + extra * on_peak),
-        "part_affinity": (known_limbs * (1 + extra * own_band))[:, :, None],
-    }
+    first, second = _ends(limbs)
     counts = {
         "heatmaps": labelled.sum(),
         "part_affinity": (labelled[:, :, first] & labelled[:, :, second]).sum(),
     }
     weights = {"heatmaps": settings.heatmap_weight, "part_affinity": settings.affinity_weight}
     terms = {}
-    for name, target in (("heatmaps", heatmaps), ("part_affinity", affinity)):
+    for name, target in targets.items():
+        mask = target.weight if target.values.dim() == 4 else target.weight[:, :, None]
         stages = [values.float() for key, values in outputs.items() if key.startswith(name)]
-        total = sum(((values - target).square() * masks[name]).sum() for values in stages)
+        total = sum(((values - target.values).square() * mask).sum() for values in stages)
         terms[name] = LossTerm(torch.as_tensor(total), counts[name] * float(len(stages)), weights[name])
     return terms

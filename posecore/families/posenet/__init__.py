@@ -14,7 +14,7 @@ from torch import nn
 
 from posecore.data.truth import Truth
 from posecore.errors import SettingsError
-from posecore.families.contract import Candidate, Family, ForeignWeights, JointEvidence, LossTerm, Trace
+from posecore.families.contract import Candidate, Family, ForeignWeights, JointEvidence, LossTerm, Target, Trace
 from posecore.families.posenet.codec import (
     Decoded,
     PoseNetDecodeSettings,
@@ -25,7 +25,7 @@ from posecore.families.posenet.codec import (
 )
 from posecore.families.posenet.convert import convert_tensors
 from posecore.families.posenet.heads import adapt_heads
-from posecore.families.posenet.loss import PoseNetLossSettings, posenet_loss
+from posecore.families.posenet.loss import PoseNetLossSettings, posenet_loss, posenet_targets
 from posecore.families.posenet.network import ARCHITECTURES, PoseNet
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample, stretch
@@ -93,6 +93,7 @@ class PoseNetFamily(Family):
     architectures = ARCHITECTURES
     decode_settings = PoseNetDecodeSettings
     loss_settings = PoseNetLossSettings
+    logits = frozenset({"heatmaps"})
 
     def network_settings(self, architecture: str) -> type[PoseNetNetworkSettings]:
         return narrow(PoseNetNetworkSettings, "output_stride", ARCHITECTURES[architecture].output_strides)
@@ -198,6 +199,20 @@ class PoseNetFamily(Family):
         assert isinstance(settings, PoseNetNetworkSettings)
         assert isinstance(loss_settings, PoseNetLossSettings)
         return posenet_loss(outputs, truth, tree_of(skeleton), settings.output_stride, loss_settings)
+
+    def targets(
+        self,
+        architecture: str,
+        truth: Truth,
+        skeleton: Skeleton,
+        settings: NetworkSettings,
+        loss_settings: Settings,
+    ) -> dict[str, Target]:
+        assert isinstance(settings, PoseNetNetworkSettings)
+        assert isinstance(loss_settings, PoseNetLossSettings)
+        stride = settings.output_stride
+        height, width = ((side - 1) // stride + 1 for side in truth.owner.shape[1:])
+        return posenet_targets(truth, (width, height), tree_of(skeleton), stride, loss_settings)
 
 
 def _valid_side(side: float, stride: int) -> int:

@@ -16,7 +16,7 @@ from pydantic import Field
 from torch.nn import functional as F
 
 from posecore.data.truth import Truth
-from posecore.families.contract import LossTerm
+from posecore.families.contract import LossTerm, Target
 from posecore.families.posenet.codec import DISK_RADIUS, encode
 from posecore.settings import Settings
 from posecore.skeleton import Edge
@@ -67,6 +67,36 @@ class PoseNetLossSettings(Settings):
     )
 
 
+def posenet_targets(
+    truth: Truth, grid: tuple[int, int], tree: tuple[Edge, ...], stride: int, settings: PoseNetLossSettings
+) -> dict[str, Target]:
+    """What a batch of outputs should be; vectors in input pixels.
+
+    Args:
+        truth: Labels in input pixels.
+        grid: (width, height) in cells.
+        tree: Directed edges of the displacement channels.
+        stride: Input pixels per cell.
+        settings: Radii.
+
+    Returns:
+        ``heatmaps``, ``offsets``, ``displacement_forward`` and ``displacement_backward``.
+    """
+    targets = encode(truth.keypoints, truth.labelled, grid, stride, tree, _radius(settings))
+    near = targets["offsets"].square().sum(2) <= settings.heatmap_radius**2
+    disks = near & (targets["offsets_mask"] > 0)
+    vectors = ("offsets", "displacement_forward", "displacement_backward")
+    return {
+        "heatmaps": Target(disks.float(), ~truth.unknown(stride) | disks),
+        **{name: Target(targets[name], targets[f"{name}_mask"]) for name in vectors},
+    }
+
+
+def _radius(settings: PoseNetLossSettings) -> float:
+    """Radius of the disks in which vectors are trained."""
+    return max(settings.vector_radius, settings.heatmap_radius)
+
+
 def posenet_loss(
     outputs: Mapping[str, torch.Tensor],
     truth: Truth,
@@ -89,18 +119,16 @@ def posenet_loss(
     """
     logits = outputs["heatmaps"].float()
     height, width = logits.shape[2:]
-    radius = max(settings.vector_radius, settings.heatmap_radius)
-    targets = encode(truth.keypoints, truth.labelled, (width, height), stride, tree, radius)
-    near = targets["offsets"].square().sum(2) <= settings.heatmap_radius**2
-    disks = near & (targets["offsets_mask"] > 0)
-    known = ~truth.unknown(stride) | disks
-    terms = {"heatmaps": heatmap_term(logits, disks, known, settings)}
+    radius = _radius(settings)
+    targets = posenet_targets(truth, (width, height), tree, stride, settings)
+    heat = targets["heatmaps"]
+    terms = {"heatmaps": heatmap_term(logits, heat.values, heat.weight, settings)}
     weights = {"offsets": settings.offset_weight}
     weights |= dict.fromkeys(("displacement_forward", "displacement_backward"), settings.displacement_weight)
     for name, weight in weights.items():
-        mask = targets[f"{name}_mask"]
+        mask = targets[name].weight
         error = F.smooth_l1_loss(
-            outputs[name].float() / radius, targets[name] / radius, reduction="none", beta=settings.smooth
+            outputs[name].float() / radius, targets[name].values / radius, reduction="none", beta=settings.smooth
         )
         # Two components per vector; a mean over x and y.
         total = (error.mean(2) * mask).sum()
