@@ -1,12 +1,15 @@
 """The list of training runs: one SQLite file under ``POSECORE_HOME`` that the command line and the app share.
 
 Light on imports, because the list of models asks it. SQLite's write-ahead log lets the app read while a run writes.
+Whoever works on a run holds :class:`RunLock` on a file in its folder; the system lets go of it when that process ends,
+however it ends, so that a dead run never looks alive.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -18,7 +21,20 @@ from typing import Any, Literal
 from posecore.errors import SettingsError
 from posecore.home import home
 
-Status = Literal["waiting", "running", "finished", "stopped", "failed"]
+try:
+    import fcntl
+except ImportError:  # Windows: runs can be listed and their models used, but not started.
+    fcntl = None  # type: ignore[assignment]
+
+Status = Literal["waiting", "running", "paused", "cancelled", "finished", "failed"]
+Request = Literal["", "pause", "cancel"]
+State = Literal["waiting", "running", "pausing", "paused", "cancelling", "cancelled", "finished", "failed", "lost"]
+
+#: What the name of a run may be.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+#: Layout of the file; kept as SQLite's ``user_version``. 0 is the first one, without ``jobs`` and ``steps``.
+_VERSION = 1
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -38,7 +54,79 @@ CREATE TABLE IF NOT EXISTS epochs (
     figures TEXT NOT NULL,
     PRIMARY KEY (run, epoch)
 );
+CREATE TABLE IF NOT EXISTS steps (
+    run TEXT NOT NULL REFERENCES runs (name) ON DELETE CASCADE,
+    step INTEGER NOT NULL,
+    loss REAL NOT NULL,
+    learning_rate REAL NOT NULL,
+    PRIMARY KEY (run, step)
+);
 """
+
+#: Columns of ``runs`` that came with version 1.
+_NEW_COLUMNS = {
+    "note": "TEXT NOT NULL DEFAULT ''",
+    "queued": "REAL NOT NULL DEFAULT 0",
+    "heartbeat": "REAL NOT NULL DEFAULT 0",
+    "seconds": "REAL NOT NULL DEFAULT 0",
+}
+_STOP: dict[Request, int] = {"": 0, "pause": 1, "cancel": 2}
+
+
+class RunLock:
+    """A lock on a file that ends with the process that holds it.
+
+    Args:
+        path: The file; made, with its folder, when it is not there. Its content means nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.descriptor: int | None = None
+
+    def acquire(self, patience: float = 0.0) -> bool:
+        """Try for ``patience`` seconds; True when the lock is ours.
+
+        Raises:
+            SettingsError: On a system without such locks.
+        """
+        if fcntl is None:
+            raise SettingsError("Training needs file locks that this system does not have; use Linux or macOS.")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(descriptor)
+                    return False
+                time.sleep(0.02)
+            else:
+                self.descriptor = descriptor
+                return True
+
+    def adopt(self, descriptor: int) -> None:
+        """Take over the lock that the process which started this one took and passed on."""
+        os.set_inheritable(descriptor, False)
+        self.descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go; nothing happens when the lock is not ours."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+
+    @property
+    def held(self) -> bool:
+        """Whether anybody holds it."""
+        if fcntl is None or not self.path.exists():
+            return False
+        probe = RunLock(self.path)
+        free = probe.acquire()
+        probe.release()
+        return not free
 
 
 @dataclass(frozen=True)
@@ -47,14 +135,19 @@ class Run:
 
     Attributes:
         name: Its name; the model is called ``run:NAME``.
-        status: ``waiting``, ``running``, ``finished``, ``stopped`` on request, or ``failed``.
+        status: As it was last written down: ``waiting``, ``running``, ``paused``, ``cancelled``, ``finished`` or
+            ``failed``. :attr:`state` says what is true now.
         config: Configuration as JSON values.
         created, updated: Seconds since 1970.
         process: Process id while it runs on this machine, else None.
         progress: Part that is done, 0 … 1.
-        message: Why it failed, as a sentence.
-        stop: True once somebody asked it to stop.
+        message: Why it failed or ended, as a sentence.
+        request: What somebody asked of it while it runs: ``pause``, ``cancel`` or nothing.
         folder: Its files.
+        note: Words of its owner.
+        queued: When it began to wait, in seconds since 1970; the order of waiting runs.
+        heartbeat: Last sign of life, in seconds since 1970.
+        seconds: Time spent on it, without pauses.
     """
 
     name: str
@@ -65,8 +158,12 @@ class Run:
     process: int | None
     progress: float
     message: str
-    stop: bool
+    request: Request
     folder: Path
+    note: str = ""
+    queued: float = 0.0
+    heartbeat: float = 0.0
+    seconds: float = 0.0
 
     @property
     def weights(self) -> Path | None:
@@ -75,17 +172,23 @@ class Run:
         return path if path.is_file() else None
 
     @property
+    def lock(self) -> RunLock:
+        """Held by the process that works on this run."""
+        return RunLock(self.folder / "lock")
+
+    @property
     def alive(self) -> bool:
-        """True when a running run's process still exists on this machine."""
-        if self.status != "running" or self.process is None:
-            return False
-        try:
-            os.kill(self.process, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        """True when a process works on this run now."""
+        return self.status == "running" and self.lock.held
+
+    @property
+    def state(self) -> State:
+        """What is true now: the status, but ``lost`` for a run whose process is gone, and what it is about to do."""
+        if self.status != "running":
+            return self.status
+        if not self.lock.held:
+            return "lost"
+        return {"": "running", "pause": "pausing", "cancel": "cancelling"}[self.request]  # type: ignore[return-value]
 
 
 def runs_folder() -> Path:
@@ -114,31 +217,65 @@ class Registry:
         connection = sqlite3.connect(self.file, timeout=30)
         try:
             connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.executescript(_TABLES)
+            if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
+                _migrate(connection)
             with connection:
                 yield connection
         finally:
             connection.close()
 
-    def add(self, name: str, config: Mapping[str, Any], status: Status = "waiting") -> None:
+    @contextmanager
+    def queue(self, patience: float = 10.0) -> Iterator[bool]:
+        """Held while the list is rearranged: runs started, renamed, deleted. False when somebody else has it."""
+        lock = RunLock(self.file.parent / "queue.lock")
+        free = lock.acquire(patience)
+        try:
+            yield free
+        finally:
+            lock.release()
+
+    def add(self, name: str, config: Mapping[str, Any], status: Status = "waiting", note: str = "") -> None:
         """Enter a run; raises ``SettingsError`` when there is one of this name."""
         now = time.time()
         try:
             with self._open() as connection:
                 connection.execute(
-                    "INSERT INTO runs (name, status, config, created, updated) VALUES (?, ?, ?, ?, ?)",
-                    (name, status, json.dumps(config), now, now),
+                    "INSERT INTO runs (name, status, config, created, updated, queued, note)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (name, status, json.dumps(config), now, now, now, note),
                 )
         except sqlite3.IntegrityError as error:
             raise SettingsError(f"There is a run {name!r} already; give --resume to go on, or another name.") from error
 
     def change(self, name: str, **values: Any) -> None:
         """Set columns of a run, for example ``status="running"``."""
+        self.change_if(name, None, **values)
+
+    def change_if(self, name: str, status: Status | None, /, **values: Any) -> bool:
+        """Set columns of a run that has this ``status`` (None: any); False, and nothing is changed, when it has not."""
         names = ", ".join(f"{key} = ?" for key in (*values, "updated"))
+        condition = "" if status is None else " AND status = ?"
+        parameters = (*values.values(), time.time(), name, *(() if status is None else (status,)))
         with self._open() as connection:
-            connection.execute(f"UPDATE runs SET {names} WHERE name = ?", (*values.values(), time.time(), name))
+            done = connection.execute(f"UPDATE runs SET {names} WHERE name = ?{condition}", parameters)
+            return done.rowcount == 1
+
+    def ask(self, name: str, request: Request) -> None:
+        """Ask a running run for something; an empty request takes it back."""
+        self.change(name, stop=_STOP[request])
+
+    def beat(self, name: str, seconds: float) -> Request:
+        """Give a sign of life and add to the time spent; returns what is asked of the run.
+
+        A run that is no longer in the list is asked to cancel.
+        """
+        with self._open() as connection:
+            connection.execute(
+                "UPDATE runs SET heartbeat = ?, seconds = seconds + ? WHERE name = ?", (time.time(), seconds, name)
+            )
+            row = connection.execute("SELECT stop FROM runs WHERE name = ?", (name,)).fetchone()
+        return "cancel" if row is None else _request(row["stop"])
 
     def record(self, name: str, epoch: int, figures: Mapping[str, float]) -> None:
         """Enter what an epoch brought."""
@@ -151,6 +288,23 @@ class Registry:
                 "UPDATE runs SET progress = ?, updated = ? WHERE name = ?",
                 (figures.get("progress", 0.0), time.time(), name),
             )
+
+    def record_step(self, name: str, step: int, loss: float, learning_rate: float, progress: float) -> None:
+        """Enter how training goes between epochs."""
+        with self._open() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO steps (run, step, loss, learning_rate) VALUES (?, ?, ?, ?)",
+                (name, step, loss, learning_rate),
+            )
+            connection.execute(
+                "UPDATE runs SET progress = ?, updated = ? WHERE name = ?", (progress, time.time(), name)
+            )
+
+    def rewind(self, name: str, epoch: int, step: int) -> None:
+        """Forget what came after ``epoch`` and ``step``: a resumed run goes through it again."""
+        with self._open() as connection:
+            connection.execute("DELETE FROM epochs WHERE run = ? AND epoch > ?", (name, epoch))
+            connection.execute("DELETE FROM steps WHERE run = ? AND step > ?", (name, step))
 
     def get(self, name: str) -> Run | None:
         """The run of this name, or None."""
@@ -172,13 +326,65 @@ class Registry:
             rows = connection.execute("SELECT epoch, figures FROM epochs WHERE run = ? ORDER BY epoch", (name,))
             return [(int(row["epoch"]), json.loads(row["figures"])) for row in rows]
 
-    def remove(self, name: str) -> None:
-        """Forget a run; its files stay."""
+    def steps(self, name: str, most: int = 1000) -> list[tuple[int, float, float]]:
+        """(step, loss, learning rate) in order, evenly thinned to about ``most``; the last one is always there."""
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT step, loss, learning_rate FROM steps WHERE run = ? ORDER BY step", (name,)
+            ).fetchall()
+        every = max(len(rows) // most, 1)
+        kept = rows[::-1][::every][::-1]
+        return [(int(row["step"]), float(row["loss"]), float(row["learning_rate"])) for row in kept]
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a run and its folder another name; raises ``SettingsError`` when that is taken."""
+        try:
+            with self._open() as connection:
+                connection.execute("BEGIN")
+                connection.execute("PRAGMA defer_foreign_keys = ON")
+                connection.execute("UPDATE runs SET name = ?, updated = ? WHERE name = ?", (new, time.time(), name))
+                for table in ("epochs", "steps"):
+                    connection.execute(f"UPDATE {table} SET run = ? WHERE run = ?", (new, name))
+                folder = self.file.parent / name
+                if folder.is_dir():
+                    # Within the transaction: when it fails, the list stays as it is.
+                    folder.rename(self.file.parent / new)
+        except sqlite3.IntegrityError as error:
+            raise SettingsError(f"There is a run {new!r} already; choose another name.") from error
+        except OSError as error:
+            raise SettingsError(f"The folder of {name!r} cannot be renamed: {error.strerror or error}.") from error
+
+    def remove(self, name: str, files: bool = False) -> None:
+        """Forget a run; its files stay unless ``files``."""
         with self._open() as connection:
             connection.execute("DELETE FROM runs WHERE name = ?", (name,))
+        if files:
+            shutil.rmtree(self.file.parent / name, ignore_errors=True)
 
     def _run(self, row: sqlite3.Row) -> Run:
         values = dict(row)
+        stop = values.pop("stop")
+        # The first layout had one word for every end on request.
+        values["status"] = "paused" if values["status"] == "stopped" else values["status"]
         values["config"] = json.loads(values["config"])
-        values["stop"] = bool(values["stop"])
-        return Run(**values, folder=self.file.parent / values["name"])
+        return Run(**values, request=_request(stop), folder=self.file.parent / values["name"])
+
+
+def _request(stop: int) -> Request:
+    return next((request for request, value in _STOP.items() if value == stop), "pause")
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring a new or older file to the present layout; what it holds stays."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    with connection:
+        # Taken before looking, so that two processes do not both add the columns.
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _TABLES.split(";"):
+            connection.execute(statement)
+        present = {row["name"] for row in connection.execute("PRAGMA table_info(runs)")}
+        for column, kind in _NEW_COLUMNS.items():
+            if column not in present:
+                connection.execute(f"ALTER TABLE runs ADD COLUMN {column} {kind}")
+        connection.execute("UPDATE runs SET queued = created WHERE queued = 0")
+        connection.execute(f"PRAGMA user_version = {_VERSION}")

@@ -28,7 +28,7 @@ from posecore.families.posenet.heads import adapt_heads
 from posecore.runs import Registry
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.training.averaging import AveragedNetwork
-from posecore.training.config import OptimizerConfig, make_config
+from posecore.training.config import OptimizerConfig, make_config, placed
 from posecore.training.start import insert_norm, settle_norm, starting_network
 
 ARCHITECTURE = "posenet-mobilenet_v1-050"
@@ -161,14 +161,14 @@ def edges_of(maps: dict[str, torch.Tensor], settings: Any, skeleton: Skeleton) -
     }
 
 
-def test_starts_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_starts_that_do_not_fit_are_refused() -> None:
     for model, message in (
         ({"norm": "none"}, "random start needs BatchNorm"),
         ({"start": "posenet-mobilenet_v1-075.google_quant2", "norm": "batch"}, "set model.norm to none or identity"),
     ):
         config = make_config(config_values(model={"architecture": ARCHITECTURE, **model}))
         with pytest.raises(SettingsError, match=message):
-            starting_network(config, tmp_path)
+            starting_network(config)
 
 
 def test_other_families_say_when_they_cannot_be_trained() -> None:
@@ -190,13 +190,18 @@ def test_the_registry_keeps_runs_and_epochs(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="a run 'one' already"):
         registry.add("one", {})
     registry.change("one", status="running", process=os.getpid())
+    lock = registry.all()[0].lock
+    assert lock.acquire()
     registry.record("one", 0, {"loss": 2.0, "progress": 0.25})
     registry.record("one", 1, {"loss": 1.0, "progress": 0.5})
     registry.record("one", 1, {"loss": 1.5, "progress": 0.5})
     run = Registry(tmp_path / "runs.sqlite").get("one")
     assert run is not None
-    assert (run.status, run.progress, run.config, run.stop) == ("running", 0.5, {"a": 1}, False)
+    assert (run.status, run.progress, run.config, run.request) == ("running", 0.5, {"a": 1}, "")
     assert run.alive
+    lock.release()
+    assert not run.alive
+    assert run.state == "lost"
     assert run.weights is None
     assert registry.epochs("one") == [(0, {"loss": 2.0, "progress": 0.25}), (1, {"loss": 1.5, "progress": 0.5})]
     registry.remove("one")
@@ -223,7 +228,7 @@ def test_a_run_from_beginning_to_end(posecore_home: Path) -> None:
     assert folder == posecore_home / "runs" / "trial"
     weights = load_weights(folder / "best.safetensors")
     assert weights.header.name == "run:trial"
-    assert make_config(yaml.safe_load((folder / "config.yaml").read_text())) == config
+    assert make_config(yaml.safe_load((folder / "config.yaml").read_text())) == placed(config, posecore_home)
     assert len(list((folder / "overlays").glob("*.jpg"))) == 2
     assert (folder / "curves.csv").read_text().count("\n") == 3
     run = Registry().get("trial")

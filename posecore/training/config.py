@@ -16,6 +16,7 @@ from posecore.data.augment import AugmentSettings
 from posecore.data.batches import PackSettings
 from posecore.errors import SettingsError, SkeletonError
 from posecore.families import FAMILIES, Family, family_of
+from posecore.runs import NAME_PATTERN
 from posecore.settings import NetworkSettings, Settings, build_settings
 from posecore.skeleton import SKELETONS, Skeleton
 
@@ -152,7 +153,7 @@ class TrainingConfig(Settings):
 class RunConfig(Settings):
     """Everything about a run."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Name of the run unless given.")
+    name: str = Field(pattern=NAME_PATTERN, description="Name of the run unless given.")
     title: str = Field("", description="Words for people.")
     model: ModelConfig
     data: DataConfig
@@ -266,6 +267,20 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 def _nearest(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, 1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}."
+
+
+def placed(config: RunConfig, config_folder: Path) -> RunConfig:
+    """The configuration with absolute paths, so that it means the same wherever it is read again.
+
+    Args:
+        config: A configuration.
+        config_folder: Folder of its file.
+    """
+    data = config.data.model_copy(update={"root": str(data_root(config, config_folder).resolve())})
+    model = config.model
+    if (file := config_folder / model.start).is_file():
+        model = model.model_copy(update={"start": str(file.resolve())})
+    return config.model_copy(update={"data": data, "model": model})
 
 
 def data_root(config: RunConfig, config_folder: Path) -> Path:

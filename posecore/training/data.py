@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.augment import AugmentSettings, Draw, draw_batch
-from posecore.data.batches import Pack, pack
+from posecore.data.batches import Pack, cuts_of, pack
 from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
-from posecore.data.operations import renamed, split_named
+from posecore.data.operations import mapped, merged, renamed, split_named
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
-from posecore.training.config import SourceConfig
+from posecore.training.config import RunConfig, SourceConfig
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,39 @@ def pack_sources(sources: Sequence[SourceConfig], skeleton: Skeleton, root: Path
     return TrainingSet(tuple(packs), tuple(source.repeat for source in sources))
 
 
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A few cut-outs, and how many there are in all.
+
+    Attributes:
+        training, held: The few.
+        pictures, held_pictures: Cut-outs per epoch, and held out, of the whole data.
+    """
+
+    training: TrainingSet
+    pictures: int
+    held: TrainingSet
+    held_pictures: int
+
+
+def sample_sources(
+    sources: Sequence[SourceConfig], skeleton: Skeleton, root: Path, cache: Path, most: int
+) -> tuple[TrainingSet, int]:
+    """About ``most`` cut-outs of the sources, packed in memory, and how many they show per epoch in all."""
+    packs, total = [], 0.0
+    for source in sources:
+        drawn = source.synthetic or 0
+        few = min(drawn, most)
+        dataset = read_source(source.model_copy(update={"synthetic": few}) if drawn else source, root, cache)
+        counts = np.array(
+            [sum(1 for _ in cuts_of(replace(dataset, images=(image,)), source.pack)) for image in dataset]
+        )
+        total += counts.sum() * source.repeat * (drawn / few if drawn else 1)
+        upto = int(np.searchsorted(counts.cumsum(), most)) + 1
+        packs.append(pack(replace(dataset, images=dataset.images[:upto]), skeleton, source.pack))
+    return TrainingSet(tuple(packs), (1.0,) * len(packs)), round(total)
+
+
 def hold_out(training: TrainingSet, part: float) -> tuple[TrainingSet, TrainingSet]:
     """Split off every pack's last cut-outs for validation.
 
@@ -110,6 +143,28 @@ def hold_out(training: TrainingSet, part: float) -> tuple[TrainingSet, TrainingS
         if count:
             held.append(packed.subset(rows[len(packed) - count :]))
     return TrainingSet(tuple(kept), training.repeats), TrainingSet(tuple(held), (1.0,) * len(held))
+
+
+def validation_pictures(config: RunConfig, cache: Path) -> PoseDataset:
+    """The pictures that a run with this (placed) configuration measures on, whole; none when nothing is held out.
+
+    Without validation sets these are the ones whose cut-outs are held out; one that is also trained on is left out.
+
+    Raises:
+        DataError: When they cannot be read.
+    """
+    root, parts = Path(config.data.root or "."), []
+    if config.data.validation:
+        parts = [mapped(read_source(source, root, cache), config.skeleton) for source in config.data.validation]
+        return merged("validation", parts)
+    for source in config.data.train:
+        dataset = mapped(read_source(source, root, cache), config.skeleton)
+        cuts = [cut.image for cut in cuts_of(dataset, source.pack)]
+        trained = len(cuts) - round(len(cuts) * config.data.holdout)
+        seen = {image.image_id for image in cuts[:trained]}
+        held = {image.image_id: image for image in cuts[trained:] if image.image_id not in seen}
+        parts.append(replace(dataset, images=tuple(held.values())))
+    return merged("validation", parts)
 
 
 def _view(packed: Pack, start: int, stop: int) -> Pack:
@@ -150,9 +205,22 @@ class EpochBatches(Dataset[Draw]):
         return draw_batch(self.training.packs, self.items[step], self.settings, self.side, generator)
 
 
-def loader(batches: Dataset[Draw]) -> DataLoader[Draw]:
-    """A loader that hands on the batches as they are, in order."""
-    return DataLoader(batches, batch_size=None, shuffle=False, num_workers=0)
+class _FromStep(Sampler[int]):
+    """Steps in order, the first ``done`` of which were taken before a pause; its length is that of the whole epoch."""
+
+    def __init__(self, steps: int, done: int) -> None:
+        self.steps, self.done = steps, done
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.done, self.steps))
+
+    def __len__(self) -> int:
+        return self.steps
+
+
+def loader(batches: EpochBatches, done: int = 0) -> DataLoader[Draw]:
+    """A loader that hands on the batches as they are, in order, after the first ``done``."""
+    return DataLoader(batches, batch_size=None, sampler=_FromStep(len(batches), done), num_workers=0)
 
 
 def validation_batches(

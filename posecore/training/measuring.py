@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +50,15 @@ class Measurement:
 
 
 def measure(
-    task: Task, network: nn.Module, held: TrainingSet, *, limit: int, side: int, size: float, drawn: int = 0
+    task: Task,
+    network: nn.Module,
+    held: TrainingSet,
+    *,
+    limit: int,
+    side: int,
+    size: float,
+    drawn: int = 0,
+    advance: Callable[[], object] = lambda: None,
 ) -> Measurement:
     """Run ``network`` (in evaluation mode) over the held-out cut-outs.
 
@@ -62,6 +70,7 @@ def measure(
         side: Side of the input in pixels.
         size: Longer side of the person as a part of it.
         drawn: How many to draw.
+        advance: Called after every batch; may raise to break off.
     """
     device = next(network.parameters()).device
     totals: dict[str, list[tuple[float, float, float]]] = {}
@@ -84,6 +93,7 @@ def measure(
                 correct.append(_correct(person, poses, task.skeleton))
             if len(tiles) < drawn:
                 tiles.append(_tile(pixels[row], poses))
+        advance()
     figures = {
         name: sum(total for total, _, _ in parts) / max(sum(count for _, count, _ in parts), 1)
         for name, parts in totals.items()

@@ -6,8 +6,10 @@ of a loss, divides sums by denominators of all processes together, and steps.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -18,15 +20,19 @@ from torch import nn
 from posecore.data.augment import Draw, compose, disturb
 from posecore.data.truth import Truth
 from posecore.families.contract import LossTerm
+from posecore.runs import Request
 from posecore.training.averaging import AveragedNetwork
 from posecore.training.config import OptimizerConfig, RunConfig
 from posecore.training.data import EpochBatches, TrainingSet, loader, to_device
 from posecore.training.measuring import Measurement, Task, measure
-from posecore.training.recording import Recorder
+from posecore.training.recording import BEFORE, Recorder
 from posecore.training.schedule import factor, phase
+from posecore.training.watching import RunStopped, Watch
 
-#: Seconds between signs of life, and looks at whether the run should stop.
-_TICK_INTERVAL = 2.0
+#: Seconds between entries of the loss within an epoch.
+_ENTRY_INTERVAL = 1.0
+#: What is asked of a run, as a number that processes can share.
+_REQUESTS: tuple[Request, ...] = ("", "pause", "cancel")
 
 
 class PoseTraining(lightning.LightningModule):
@@ -38,6 +44,8 @@ class PoseTraining(lightning.LightningModule):
         training: What to train on.
         held: What to measure on.
         recorder: Told about every epoch; None on all processes but the first.
+        watch: Tells when the run should stop; None on all processes but the first.
+        resume_point: Where the state goes when the run is paused within an epoch.
     """
 
     def __init__(
@@ -47,6 +55,8 @@ class PoseTraining(lightning.LightningModule):
         training: TrainingSet,
         held: TrainingSet,
         recorder: Recorder | None = None,
+        watch: Watch | None = None,
+        resume_point: Path | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -55,7 +65,8 @@ class PoseTraining(lightning.LightningModule):
         self.average = AveragedNetwork(network, config.training.ema) if config.training.ema else None
         random_start = config.model.start == "random" and not config.model.freeze_norm
         self._norms = norm_momenta(self.network) if random_start else {}
-        self.training_set, self.held, self.recorder = training, held, recorder
+        self.training_set, self.held = training, held
+        self.recorder, self.watch, self.resume_point = recorder, watch, resume_point
         freeze(self.network, config.model.freeze)
         if config.model.freeze_norm:
             freeze_norm(self.network)
@@ -64,8 +75,9 @@ class PoseTraining(lightning.LightningModule):
         self.total_steps = 1
         self._running: dict[str, float] = {}
         self._clock = 0.0
-        self._stop = False
-        self._looked = 0.0
+        self._ended = False
+        self._request: Request = ""
+        self._entered = -math.inf
 
     # --- progress ---
 
@@ -103,7 +115,8 @@ class PoseTraining(lightning.LightningModule):
             self.trainer.world_size,
         )
         self.total_steps = len(batches) * self.config.schedule.epochs
-        return loader(batches)
+        # Sums over an epoch that was paused come with its checkpoint: those steps are done.
+        return loader(batches, int(self._running.get("steps", 0)))
 
     def transfer_batch_to_device(self, batch: Draw, device: torch.device, dataloader_idx: int) -> Draw:
         """Lightning's own transfer cannot change frozen dataclasses."""
@@ -117,18 +130,27 @@ class PoseTraining(lightning.LightningModule):
 
     # --- steps ---
 
+    def on_train_start(self) -> None:
+        """Also where a run paused within an epoch begins again."""
+        self._settle_modes()
+        if not self.steps and self.config.model.start != "random":
+            self._record_start()
+        self._clock = time.perf_counter()
+
     def on_train_epoch_start(self) -> None:
-        """Keep frozen BatchNorms as they are: Lightning has just put the whole module into training mode."""
+        """Lightning has just put the whole module into training mode."""
+        self._settle_modes()
+
+    def _settle_modes(self) -> None:
+        """Keep frozen BatchNorms and the average as they are."""
         if self.config.model.freeze_norm:
             freeze_norm(self.network)
         if self.average is not None:
             self.average.eval()
-        self._running = {}
-        self._clock = time.perf_counter()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         """Set the learning rate; end the run when its time is up."""
-        if self.progress >= 1 or self._stop:
+        if self.progress >= 1 or self._ended:
             self.trainer.should_stop = True
             return -1
         warm_norm(self._norms, self.steps)
@@ -153,44 +175,63 @@ class PoseTraining(lightning.LightningModule):
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Average the weights and count."""
+        """Average the weights and count; stop here when asked to, unless the epoch is over anyway."""
         if self.average is not None:
             self.average.update(self.network)
         self.steps += 1
         self._synchronise()
+        if self._request and not self.trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            if self._request == "pause" and self.resume_point is not None:
+                self.trainer.save_checkpoint(self.resume_point)
+            raise RunStopped(self._request, exact=True)
 
     def _synchronise(self) -> None:
-        """Read the clock and whether to stop. The first process's view counts for all: they must stop together."""
+        """Read the clock and what is asked. The first process's view counts for all: they must stop together."""
         now = time.perf_counter()
         self.elapsed += now - self._clock
         self._clock = now
-        if self.recorder is not None and now - self._looked > _TICK_INTERVAL:
-            self._looked = now
+        if self.watch is not None:
+            self._request = self.watch.request
+        if self.recorder is not None and (now - self._entered > _ENTRY_INTERVAL or self._request):
+            self._entered = now
             mean = self._running.get("loss", 0.0) / max(self._running.get("steps", 0.0), 1.0)
-            self._stop |= self.recorder.tick(min(self.progress, 1.0), mean)
+            rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
+            self.recorder.step(self.steps, min(self.progress, 1.0), mean, rate)
         if self.trainer.world_size > 1:
-            state = torch.tensor([self.elapsed, float(self._stop)], dtype=torch.float64, device=self.device)
-            torch.distributed.broadcast(state, 0)
-            self.elapsed, self._stop = float(state[0]), bool(state[1])
+            state = [self.elapsed, float(self._ended), float(_REQUESTS.index(self._request))]
+            shared = torch.tensor(state, dtype=torch.float64, device=self.device)
+            torch.distributed.broadcast(shared, 0)
+            self.elapsed, self._ended = float(shared[0]), bool(shared[1])
+            self._request = _REQUESTS[int(shared[2])]
 
     def on_train_epoch_end(self) -> None:
         """Measure the averaged network and report."""
         steps = max(self._running.pop("steps", 0.0), 1.0)
         figures = {f"train/{name}": value / steps for name, value in self._running.items()}
-        figures |= {"steps": float(self.steps), "minutes": self.elapsed / 60, "progress": self.progress}
+        self._running = {}
+        figures |= {"steps": float(self.steps), "minutes": self.elapsed / 60, "progress": min(self.progress, 1.0)}
         figures["side"] = float(self.side)
-        measurement = self._measure() if self.recorder is not None else None
+        measurement = self.measure() if self.recorder is not None else None
         if measurement is not None:
             figures |= {f"validation/{name}": value for name, value in measurement.figures.items()}
         for logger in self.trainer.loggers:
             logger.log_metrics(figures, self.steps)
         if self.recorder is not None:
-            self._stop |= self.recorder.epoch(self.current_epoch, figures, measurement, self.best_network)
+            self._ended |= self.recorder.epoch(self.current_epoch + 1, figures, measurement, self.best_network)
         self._synchronise()
-        if self._stop:
+        if self._ended:
             self.trainer.should_stop = True
 
-    def _measure(self) -> Measurement | None:
+    def _record_start(self) -> None:
+        """Measure and record the network as it is before training, so that the curves begin at what was there."""
+        if self.recorder is None or (measurement := self.measure()) is None:
+            return
+        figures = {"steps": 0.0, "minutes": 0.0, "progress": 0.0, "side": float(self.side)}
+        figures |= {f"validation/{name}": value for name, value in measurement.figures.items()}
+        self.recorder.epoch(BEFORE, figures, measurement, self.best_network)
+
+    def measure(self) -> Measurement | None:
+        """Results of the network as it is on the held-out pictures; None without any."""
         if not self.held.packs:
             return None
         network = self.best_network
@@ -206,20 +247,27 @@ class PoseTraining(lightning.LightningModule):
                 side=side,
                 size=self.config.augment.size,
                 drawn=self.config.training.overlays,
+                advance=self._leave_if_asked,
             )
         network.train(learning)
         return result
+
+    def _leave_if_asked(self) -> None:
+        """Break off measuring where nothing would be lost; a pause keeps the epoch that is being measured."""
+        if self.watch is not None and (self.watch.request == "cancel" or not self.steps):
+            self.watch.check()
 
     # --- state ---
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Progress goes along with the weights."""
-        checkpoint["posecore"] = {"elapsed": self.elapsed, "steps": self.steps}
+        checkpoint["posecore"] = {"elapsed": self.elapsed, "steps": self.steps, "running": dict(self._running)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up progress where it was."""
         self.elapsed = checkpoint["posecore"]["elapsed"]
         self.steps = checkpoint["posecore"]["steps"]
+        self._running = dict(checkpoint["posecore"].get("running", {}))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer over everything that learns; groups carry their own highest learning rate as ``base``."""

@@ -1,14 +1,18 @@
-"""What is written down after every epoch: figures, weights, overlays."""
+"""What is written down while a run goes on: figures, weights, overlays."""
 
 from __future__ import annotations
 
 import csv
 import logging
+import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
@@ -16,11 +20,25 @@ from posecore.runs import Registry
 from posecore.training.config import RunConfig
 from posecore.training.measuring import Measurement
 from posecore.zoo import save_weights
+from posecore.zoo.weights import replacing
 
 log = logging.getLogger(__name__)
 
 #: Files in a run's folder.
 CONFIG, LAST, BEST, RESUME, CURVES = "config.yaml", "last.safetensors", "best.safetensors", "resume.ckpt", "curves.csv"
+LOG, OVERLAYS = "log.txt", "overlays"
+
+#: Number of the entry for the network that a run starts from; trained epochs count from 1.
+BEFORE = 0
+
+#: Figures of an epoch that the log tells; the curves hold all.
+_SAID = {
+    "train/loss": "loss",
+    "validation/loss": "validation loss",
+    "validation/oks": "similarity",
+    "validation/pck": "PCK@0.2",
+    "minutes": "minutes so far",
+}
 
 #: Seconds between lines of the log within an epoch.
 _TALK_INTERVAL = 60.0
@@ -40,20 +58,31 @@ class Recorder:
         self.config, self.name, self.folder, self.registry = config, name, folder, registry
         self._spoken = time.monotonic()
 
-    def tick(self, progress: float, loss: float) -> bool:
-        """Called every few seconds; True once somebody asked the run to stop.
+    def rewind(self, resume: bool) -> None:
+        """Forget what the run goes through again: all that came after its checkpoint, or everything."""
+        if not resume:
+            self.registry.rewind(self.name, -1, -1)
+            return
+        state = torch.load(self.folder / RESUME, map_location="cpu", weights_only=True, mmap=True)
+        self.registry.rewind(self.name, int(state["epoch"]), int(state["posecore"]["steps"]))
+
+    def step(self, number: int, progress: float, loss: float, learning_rate: float) -> None:
+        """Called every few seconds.
 
         Args:
+            number: Steps done.
             progress: Part of the run that is done.
             loss: Mean of the epoch so far.
+            learning_rate: Highest of the parameter groups.
         """
-        self.registry.change(self.name, progress=progress)
+        try:
+            self.registry.record_step(self.name, number, loss, learning_rate, progress)
+        except sqlite3.Error as error:
+            log.warning("Step %d was not recorded: %s", number, error)
         now = time.monotonic()
         if now - self._spoken > _TALK_INTERVAL:
             self._spoken = now
             log.info("%.1f %% done, loss %.4g", 100 * progress, loss)
-        run = self.registry.get(self.name)
-        return run is not None and run.stop
 
     def epoch(
         self, number: int, figures: Mapping[str, float], measurement: Measurement | None, network: nn.Module
@@ -61,22 +90,26 @@ class Recorder:
         """Write down an epoch; True when patience is at an end.
 
         Args:
-            number: Of the epoch, from 0.
+            number: Of the epoch, from 1; ``BEFORE`` for the network before any training.
             figures: Its figures.
             measurement: Results on held-out pictures, if there are any.
             network: What would be used if the run ended now, in training form.
         """
-        log.info("epoch %d: %s", number, ", ".join(f"{key} {value:.4g}" for key, value in figures.items()))
+        which = "before training" if number == BEFORE else f"epoch {number}"
+        said = (f"{title} {figures[key]:.4g}" for key, title in _SAID.items() if key in figures)
+        log.info("%s: %s", which, ", ".join(said))
         self.registry.record(self.name, number, figures)
         epochs = [epoch for epoch in self.registry.epochs(self.name) if epoch[0] <= number]
-        self._write_curves(epochs)
-        self.save(LAST, number, figures, network)
+        with _spared("The curves"):
+            self._write_curves(epochs)
+        if number != BEFORE:
+            self.save(LAST, number, figures, network)
         if measurement is None:
             self.save(BEST, number, figures, network)
             return False
         if measurement.sheet is not None:
-            (self.folder / "overlays").mkdir(exist_ok=True)
-            Image.fromarray(measurement.sheet).save(self.folder / "overlays" / f"epoch-{number:04d}.jpg", quality=88)
+            with _spared("The overlays"):
+                self._write_overlay(number, measurement.sheet)
         scores = [values.get("validation/oks", 0.0) for _, values in epochs]
         best = max(range(len(scores)), key=lambda index: scores[index])
         if best == len(scores) - 1:
@@ -84,10 +117,14 @@ class Recorder:
         patience = self.config.training.patience
         return patience is not None and len(scores) - 1 - best >= patience
 
+    def _write_overlay(self, number: int, sheet: NDArray[np.uint8]) -> None:
+        with replacing(self.folder / OVERLAYS / f"epoch-{number:04d}.jpg") as temporary:
+            Image.fromarray(sheet).save(temporary, "JPEG", quality=88)
+
     def _write_curves(self, epochs: list[tuple[int, dict[str, float]]]) -> None:
         """All epochs as CSV, from the registry: a resumed run's file is as complete as an unbroken one's."""
         names = sorted({name for _, figures in epochs for name in figures})
-        with (self.folder / CURVES).open("w", newline="") as file:
+        with replacing(self.folder / CURVES) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, ["epoch", *names])
             writer.writeheader()
             writer.writerows({"epoch": number, **figures} for number, figures in epochs)
@@ -107,3 +144,12 @@ class Recorder:
             figures=dict(figures),
             config=self.config.model_dump(mode="json"),
         )
+
+
+@contextmanager
+def _spared(what: str) -> Iterator[None]:
+    """Something that is only there to be looked at: training goes on when it cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s could not be written: %s", what, error.strerror or error)

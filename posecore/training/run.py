@@ -6,6 +6,8 @@ import logging
 import os
 import random
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +15,21 @@ import lightning
 import numpy as np
 import torch
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
 from posecore.data.augment import AugmentSettings, check_mirror, compose
-from posecore.errors import PosecoreError, SettingsError
+from posecore.errors import SettingsError
 from posecore.home import home
-from posecore.runs import Registry, run_folder
-from posecore.training.config import RunConfig, data_root
-from posecore.training.data import EpochBatches, TrainingSet, hold_out, pack_sources
+from posecore.runs import Registry, RunLock, run_folder
+from posecore.training.checkpoints import ResumePoint, WholeFiles
+from posecore.training.config import RunConfig, placed
+from posecore.training.data import EpochBatches, Sample, TrainingSet, hold_out, pack_sources, sample_sources
+from posecore.training.failures import sentence
 from posecore.training.module import PoseTraining
-from posecore.training.recording import CONFIG, RESUME, Recorder
+from posecore.training.recording import BEFORE, BEST, CONFIG, LOG, RESUME, Recorder
 from posecore.training.start import settle_norm, starting_network
+from posecore.training.watching import RunStopped, Watch
+from posecore.zoo.weights import replacing
 
 log = logging.getLogger(__name__)
 
@@ -43,79 +48,162 @@ def is_first_process() -> bool:
 
 
 def train(config: RunConfig, config_folder: Path, name: str | None = None, resume: bool = False) -> Path:
-    """Train to the end.
+    """Train to the end, or until somebody pauses or cancels the run.
 
     Args:
         config: What to do.
         config_folder: Folder that the data paths of the configuration are relative to.
         name: Name of the run; the configuration's unless given.
-        resume: Go on where the run of this name was interrupted, at the last finished epoch.
+        resume: Go on where the run of this name was interrupted.
 
     Returns:
         The run's folder.
 
     Raises:
-        SettingsError: When a run of this name exists (or, to resume, does not).
+        SettingsError: When a run of this name exists (or, to resume, does not), or somebody works on it.
         DataError: When the pictures cannot be used.
     """
     name = name or config.name
-    folder = run_folder(name)
+    config = placed(config, config_folder)
     if config.augment.flip:
         check_mirror(config.skeleton)
     if not is_first_process():
-        _fit(config, config_folder, folder, None, resume)
-        return folder
+        join(config, name, resume)
+        return run_folder(name)
     registry = Registry()
-    _enter(registry, config, name, folder, resume)
+    lock = RunLock(run_folder(name) / "lock")
+    if not resume and registry.get(name) is not None:
+        raise SettingsError(f"There is a run {name!r} already; give --resume to go on, or another name.")
+    if resume and not (run_folder(name) / RESUME).is_file():
+        raise SettingsError(f"There is no run {name!r} to resume; leave --resume out to start it.")
+    if not lock.acquire(patience=1.0):
+        raise SettingsError(f"The run {name!r} is still running; pause it first.")
     try:
-        trainer = _fit(config, config_folder, folder, Recorder(config, name, folder, registry), resume)
-    except BaseException as error:
-        message = str(error) if isinstance(error, PosecoreError) else f"{type(error).__name__}: {error}"
-        status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        registry.change(name, status=status, process=None, message=message)
-        raise
-    run = registry.get(name)
-    stopped = trainer.interrupted or (run is not None and run.stop)
-    registry.change(name, status="stopped" if stopped else "finished", process=None)
-    return folder
+        if not resume:
+            registry.add(name, config.model_dump(mode="json"))
+        work(registry, config, name, resume)
+    finally:
+        lock.release()
+    return run_folder(name)
 
 
-def _enter(registry: Registry, config: RunConfig, name: str, folder: Path, resume: bool) -> None:
-    """Register the run, or find it again."""
-    known = registry.get(name)
-    if resume:
-        if known is None or not (folder / RESUME).is_file():
-            raise SettingsError(f"There is no run {name!r} to resume; leave --resume out to start it.")
-        if known.alive and known.process != os.getpid():
-            raise SettingsError(f"The run {name!r} is still running, as process {known.process}.")
-    elif known is not None and known.status == "waiting":
-        log.info("starting the waiting run %s", name)
-    else:
-        registry.add(name, config.model_dump(mode="json"))
+def work(registry: Registry, config: RunConfig, name: str, resume: bool, threads: int | None = None) -> None:
+    """Do the work of a run in the list whose lock this process holds, and write down how it ended.
+
+    Args:
+        registry: The list of runs.
+        config: The run's configuration, with absolute paths.
+        name: The run.
+        resume: Go on from its checkpoint.
+        threads: Of the CPU, unless the configuration says.
+    """
+    folder = run_folder(name)
     registry.change(name, status="running", process=os.getpid(), stop=0, message="")
+    watch = Watch(registry, name)
+    with log_in(folder), watch.running():
+        try:
+            write_config(config, folder)
+            _fit(config, folder, Recorder(config, name, folder, registry), resume, watch, threads)
+        except RunStopped as stop:
+            status = "paused" if stop.request == "pause" else "cancelled"
+            message = _stopped(stop, folder)
+            log.info("%s", message)
+            registry.change(name, status=status, process=None, stop=0, message=message)
+        except BaseException as error:
+            message = sentence(error, config)
+            log.exception("%s", message)
+            registry.change(name, status="failed", process=None, stop=0, message=message)
+            raise
+        else:
+            message = _finished(registry.epochs(name), config)
+            registry.change(name, status="finished", process=None, stop=0, progress=1.0, message=message)
+
+
+def join(config: RunConfig, name: str, resume: bool) -> None:
+    """Take part in a run that another process leads."""
+    _fit(config, run_folder(name), None, resume, None)
+
+
+def _stopped(stop: RunStopped, folder: Path) -> str:
+    """What was kept of a run that was stopped."""
+    if stop.request == "cancel":
+        return "Cancelled on request; the best weights so far are kept." if (folder / BEST).is_file() else "Cancelled."
+    if stop.exact:
+        return "Paused on request; going on continues exactly here."
+    if (folder / RESUME).is_file():
+        return "Paused on request; going on continues after the last finished epoch."
+    return "Paused on request before training began; nothing is lost."
+
+
+def _finished(epochs: Sequence[tuple[int, Mapping[str, float]]], config: RunConfig) -> str:
+    """What the curve says about the result."""
+    scores = {number: figures["validation/oks"] for number, figures in epochs if "validation/oks" in figures}
+    if not scores:
+        return "Finished. Nothing was held out for measuring, so the last weights are kept."
+    best = max(scores, key=lambda number: scores[number])
+    if best == BEFORE:
+        return (
+            "Training did not get better than the model it started from, whose weights are kept as this run's best. "
+            "Try a lower learning rate, more pictures or a smaller part of the network."
+        )
+    if BEFORE in scores:
+        change = f"similarity {scores[BEFORE]:.3f} before, {scores[best]:.3f} after"
+        return f"Finished: {change} (epoch {best} of {max(scores)})."
+    return f"Finished: similarity {scores[best]:.3f} (epoch {best} of {max(scores)})."
+
+
+@contextmanager
+def log_in(folder: Path) -> Iterator[None]:
+    """Write what posecore logs to the run's log file as well."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logger = logging.getLogger("posecore")
+    level = logger.level
+    logger.addHandler(handler)
+    if logger.getEffectiveLevel() > logging.INFO:
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def write_config(config: RunConfig, folder: Path) -> None:
+    """Keep the configuration beside the run's other files."""
+    with replacing(folder / CONFIG) as temporary:
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        temporary.write_text(text, "utf-8")
 
 
 def _fit(
-    config: RunConfig, config_folder: Path, folder: Path, recorder: Recorder | None, resume: bool
-) -> lightning.Trainer:
+    config: RunConfig,
+    folder: Path,
+    recorder: Recorder | None,
+    resume: bool,
+    watch: Watch | None,
+    threads: int | None = None,
+) -> None:
     """Load everything and train."""
-    seed_everything(config)
-    network = starting_network(config, config_folder)
-    training, held = load_data(config, data_root(config, config_folder))
-    if config.model.norm == "identity" and not resume:
-        _settle(config, network, training)
-    module = PoseTraining(config, network, training, held, recorder)
+    seed_everything(config, threads)
+    with nullcontext() if watch is None else watch.interruptible():
+        network = starting_network(config)
+        training, held = load_data(config)
+        if config.model.norm == "identity" and not resume:
+            _settle(config, network, training)
+    if recorder is not None:
+        recorder.rewind(resume)
+    module = PoseTraining(config, network, training, held, recorder, watch, folder / RESUME)
     trainer = make_trainer(config, folder)
     log.info("%d pictures per epoch, %d held out", len(training), sum(map(len, held.packs)))
     with warnings.catch_warnings():
-        # Meant for people who write their own modules: the averaged network is in evaluation mode on purpose, and a
-        # run's folder is never empty.
+        # Meant for people who write their own modules: the averaged network is in evaluation mode on purpose, a run's
+        # folder is never empty, and a run paused within an epoch goes on at the right step by itself.
         warnings.filterwarnings("ignore", module=r"lightning\.pytorch\.")
         # torch's restricted unpickler is enough for our own checkpoint.
         trainer.fit(module, ckpt_path=str(folder / RESUME) if resume else None, weights_only=True if resume else None)
-    return trainer
 
 
 def _settle(config: RunConfig, network: nn.Module, training: TrainingSet) -> None:
@@ -130,50 +218,57 @@ def _settle(config: RunConfig, network: nn.Module, training: TrainingSet) -> Non
     settle_norm(network, pixels, lambda net, batch: family.run(net, batch, settings))
 
 
-def seed_everything(config: RunConfig) -> None:
-    """Seed the generators that PyTorch and libraries use; batches have their own."""
+def seed_everything(config: RunConfig, threads: int | None = None) -> None:
+    """Seed the generators that PyTorch and libraries use (batches have their own), and set the threads."""
     random.seed(config.training.seed)
     np.random.seed(config.training.seed)  # noqa: NPY002 - for libraries that still use it
     torch.manual_seed(config.training.seed)
-    if config.training.threads:
-        torch.set_num_threads(config.training.threads)
+    if wanted := config.training.threads or threads:
+        torch.set_num_threads(wanted)
 
 
-def load_data(config: RunConfig, root: Path) -> tuple[TrainingSet, TrainingSet]:
-    """Training and held-out cut-outs."""
-    cache = cache_folder()
+def load_data(config: RunConfig) -> tuple[TrainingSet, TrainingSet]:
+    """Training and held-out cut-outs of a (placed) configuration."""
+    cache, root = cache_folder(), Path(config.data.root or ".")
     training = pack_sources(config.data.train, config.skeleton, root, cache)
     if config.data.validation:
         return training, pack_sources(config.data.validation, config.skeleton, root, cache)
     return hold_out(training, config.data.holdout)
 
 
-def make_trainer(config: RunConfig, folder: Path) -> lightning.Trainer:
-    """Lightning's trainer for a configuration."""
+def sample_data(config: RunConfig, most: int) -> Sample:
+    """About ``most`` cut-outs of a (placed) configuration's training pictures, for trials."""
+    root, skeleton = Path(config.data.root or "."), config.skeleton
+    training, pictures = sample_sources(config.data.train, skeleton, root, cache_folder(), most)
+    if config.data.validation:
+        held, held_pictures = sample_sources(config.data.validation, skeleton, root, cache_folder(), most)
+        return Sample(training, pictures, held, held_pictures)
+    held_pictures = round(pictures * config.data.holdout)
+    return Sample(training, pictures - held_pictures, training if held_pictures else TrainingSet((), ()), held_pictures)
+
+
+def make_trainer(config: RunConfig, folder: Path, **options: Any) -> lightning.Trainer:
+    """Lightning's trainer for a configuration; ``options`` of its own take precedence."""
     training = config.training
-    checkpoints = ModelCheckpoint(
-        dirpath=folder,
-        filename=Path(RESUME).stem,
-        save_top_k=1,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    return lightning.Trainer(
-        accelerator=training.device,
-        devices=training.devices,
-        num_nodes=training.nodes,
-        strategy="ddp" if training.devices * training.nodes > 1 else "auto",
-        precision="bf16-mixed" if training.precision == "bfloat16" else "32-true",
-        max_epochs=config.schedule.epochs,
-        gradient_clip_val=config.optimizer.clip or None,
-        callbacks=[checkpoints],
-        logger=make_loggers(config, folder),
-        reload_dataloaders_every_n_epochs=1,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    defaults: dict[str, Any] = {
+        "accelerator": training.device,
+        "devices": training.devices,
+        "num_nodes": training.nodes,
+        "strategy": "ddp" if training.devices * training.nodes > 1 else "auto",
+        "precision": "bf16-mixed" if training.precision == "bfloat16" else "32-true",
+        "max_epochs": config.schedule.epochs,
+        "gradient_clip_val": config.optimizer.clip or None,
+        "callbacks": [ResumePoint(folder / RESUME)],
+        "plugins": [WholeFiles()],
+        "logger": make_loggers(config, folder),
+        "reload_dataloaders_every_n_epochs": 1,
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": "callbacks" not in options,
+    }
+    return lightning.Trainer(**{**defaults, **options})
 
 
 def make_loggers(config: RunConfig, folder: Path) -> list[Any]:

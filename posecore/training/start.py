@@ -19,8 +19,8 @@ from posecore.zoo import load_model
 _EPSILON = 1e-3
 
 
-def starting_network(config: RunConfig, config_folder: Path) -> nn.Module:
-    """The network in the form in which it is trained.
+def starting_network(config: RunConfig) -> nn.Module:
+    """The network in the form in which a run with this (placed) configuration trains it.
 
     A random start has BatchNorm. A start from other weights trains their fused convolutions as they are, or gets
     BatchNorm that at first changes nothing (:func:`insert_norm`; call :func:`settle_norm` before training).
@@ -35,7 +35,7 @@ def starting_network(config: RunConfig, config_folder: Path) -> nn.Module:
         return config.family.build(model.architecture, config.skeleton, fused=False)
     if model.norm == "batch":
         raise SettingsError("Published and saved weights have BatchNorm folded in; set model.norm to none or identity.")
-    source = _source(config, config_folder)
+    source = starting_model(config)
     network = config.family.build(model.architecture, config.skeleton, fused=True)
     fresh = network.state_dict()
     adapted = config.family.adapt(source.network.state_dict(), source.skeleton, fresh, config.skeleton)
@@ -45,13 +45,13 @@ def starting_network(config: RunConfig, config_folder: Path) -> nn.Module:
     return network
 
 
-def _source(config: RunConfig, config_folder: Path) -> PoseModel:
-    """The model whose weights are taken: a name of the catalogue, a run, or a file relative to the configuration."""
-    file = config_folder / config.model.start
+def starting_model(config: RunConfig, device: str = "cpu") -> PoseModel:
+    """The model whose weights are taken: a name of the catalogue, a run, or a file."""
+    file = Path(config.model.start)
     if file.is_file():
-        source = load_model(config.model.architecture, weights=file, device="cpu")
+        source = load_model(config.model.architecture, weights=file, device=device)
     else:
-        source = load_model(config.model.start, device="cpu")
+        source = load_model(config.model.start, device=device)
     if source.architecture != config.model.architecture:
         raise SettingsError(
             f"{config.model.start} is a {source.architecture}, but the run trains a {config.model.architecture}; "

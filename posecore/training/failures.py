@@ -1,0 +1,55 @@
+"""Why a run failed, in a sentence that says what to do."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+
+import torch
+
+from posecore.errors import PosecoreError
+from posecore.training.config import RunConfig
+
+#: What PyTorch says when the processor's memory is used up; it has no type of its own for that.
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def sentence(error: BaseException, config: RunConfig) -> str:
+    """The reason of a failure for people.
+
+    Args:
+        error: What ended the run.
+        config: The run's configuration.
+    """
+    if _is_memory(error):
+        return _memory(config)
+    if isinstance(error, PosecoreError):
+        return str(error)
+    if _is_full_disk(error):
+        return (
+            "The disk is full. Free some space, then resume the run: it goes on from its last checkpoint, "
+            "and nothing that was written before is lost."
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror or error}."
+    return f"Something went wrong that should not: {type(error).__name__}: {error}. The log says where."
+
+
+def _is_memory(error: BaseException) -> bool:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.OperationalError):
+        return "full" in str(error)
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def _memory(config: RunConfig) -> str:
+    size, side = config.training.batch_size, max(config.training.input_sides)
+    if size > 1:
+        return f"There is not enough memory for a batch size of {size}; try {max(size // 2, 1)}, then start again."
+    return f"There is not enough memory for pictures of {side} pixels even one at a time; choose a smaller input side."

@@ -1,0 +1,109 @@
+"""How a run hears that it should stop, and how others see that it lives."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from posecore.runs import Registry, Request
+
+log = logging.getLogger(__name__)
+
+#: Seconds between signs of life, which are also looks at what is asked of the run.
+_INTERVAL = 0.5
+
+
+class RunStopped(Exception):  # noqa: N818 - not an error: what somebody asked for
+    """Leaves training where it is because somebody asked for it.
+
+    Attributes:
+        request: ``pause`` or ``cancel``.
+        exact: True when everything up to the last step is kept for going on.
+    """
+
+    def __init__(self, request: Request, exact: bool = False) -> None:
+        super().__init__(request)
+        self.request, self.exact = request, exact
+
+
+class Watch:
+    """Gives signs of life in the background and notices requests, be they in the registry or SIGTERM and Ctrl-C.
+
+    Training asks :attr:`request` after every step. Within :meth:`interruptible` nothing would be lost, and a request
+    raises :class:`RunStopped` at once, where the process leaves signals to us.
+
+    Args:
+        registry: The list of runs.
+        name: The run.
+    """
+
+    def __init__(self, registry: Registry, name: str) -> None:
+        self.registry, self.name = registry, name
+        self.request: Request = ""
+        self._interruptible = False
+        self._handles_signals = False
+        self._ended = threading.Event()
+
+    @contextmanager
+    def running(self) -> Iterator[Watch]:
+        """Watch as long as this lasts."""
+        previous: dict[signal.Signals, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            # Set before Lightning looks: it leaves signals alone that have a handler.
+            previous = {kind: signal.signal(kind, self._on_signal) for kind in (signal.SIGTERM, signal.SIGINT)}
+        self._handles_signals = bool(previous)
+        thread = threading.Thread(target=self._beat, name=f"watch {self.name}", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._ended.set()
+            thread.join()
+            for kind, handler in previous.items():
+                signal.signal(kind, handler)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Work that may be broken off anywhere."""
+        self.check()
+        self._interruptible = True
+        try:
+            yield
+        finally:
+            self._interruptible = False
+
+    def check(self) -> None:
+        """Raise :class:`RunStopped` when something is asked."""
+        if self.request:
+            raise RunStopped(self.request)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self.request:
+            self.request = "pause"
+        if self._interruptible:
+            self._interruptible = False
+            raise RunStopped(self.request)
+
+    def _beat(self) -> None:
+        last = time.monotonic()
+        while not self._ended.wait(_INTERVAL):
+            now = time.monotonic()
+            try:
+                asked = self.registry.beat(self.name, now - last)
+            except sqlite3.Error as error:
+                # A full or busy disk; the next beat may get through, and training itself does not depend on it.
+                log.warning("The list of runs cannot be written: %s", error)
+                continue
+            last = now
+            if asked and asked != self.request:
+                self.request = asked
+                if self._interruptible and self._handles_signals:
+                    # Wakes the main thread, which alone can leave what it is doing.
+                    signal.raise_signal(signal.SIGTERM)
