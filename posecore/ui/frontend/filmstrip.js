@@ -1,4 +1,5 @@
-// Thumbnails to choose from. data: items ([{key, label, image (data URL) or null}, …]), chosen (key), title.
+// Thumbnails to choose from. data: items ([{key, label, image (data URL) or null}, …]), chosen (key), title, and
+// marks ({key: "done" | "unconfirmed" | "unlabelled"}).
 // Trigger: pick = the key of the thumbnail that was chosen.
 
 export default function (component) {
@@ -10,6 +11,12 @@ export default function (component) {
     strip.dataset.keys = wanted;
     strip.replaceChildren(...data.items.map(thumbnail));
   }
+  data.items.forEach(({ key, label }, index) => {
+    const button = strip.children[index];
+    button.title = label;
+    button.setAttribute("aria-label", label);
+    button.dataset.mark = data.marks?.[key] ?? "";
+  });
   for (const button of strip.children) {
     const chosen = button.dataset.key === data.chosen;
     button.setAttribute("aria-pressed", String(chosen));
@@ -24,8 +31,6 @@ function thumbnail(item) {
   const button = document.createElement("button");
   button.type = "button";
   button.dataset.key = item.key;
-  button.title = item.label;
-  button.setAttribute("aria-label", item.label);
   if (item.image) {
     const image = document.createElement("img");
     image.src = item.image;
