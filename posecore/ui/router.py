@@ -15,6 +15,10 @@ def _page(file: str, title: str, icon: str, help_text: str, *, default: bool = F
 GROUPS: dict[str, tuple[st.Page, ...]] = {
     "Pictures": (_page("explore.py", "Explore", "person_search", "Poses in a picture, and why.", default=True),),
     "Fields": (_page("fields.py", "Fields", "blur_on", "What the network sees, map by map."),),
+    "Fine-tuning": (
+        _page("train.py", "Train", "model_training", "Fine-tune a model on labelled pictures."),
+        _page("runs.py", "Runs", "monitoring", "What training brought, before and after."),
+    ),
     "Models": (_page("models.py", "Models", "deployed_code", "Fetch, check and remove models."),),
     "About": (_page("about.py", "About", "info", "Versions, licences and limits."),),
 }
