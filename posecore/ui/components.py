@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import numpy as np
 import streamlit as st
@@ -19,15 +20,16 @@ from posecore.poses import Poses
 _FRONTEND = Path(__file__).parent / "frontend"
 
 
-def _component(name: str) -> Any:
+def component(name: str) -> Any:
     """Register the component whose files are ``frontend/NAME.*``."""
     html, css, js = ((_FRONTEND / f"{name}.{ending}").read_text("utf-8") for ending in ("html", "css", "js"))
     return st.components.v2.component(f"posecore_{name}", html=html, css=css, js=js)
 
 
-_picture = _component("picture")
-_filmstrip = _component("filmstrip")
-_fields = _component("fields")
+_picture = component("picture")
+_filmstrip = component("filmstrip")
+_fields = component("fields")
+_player = component("player")
 
 
 def picture_view(
@@ -36,8 +38,8 @@ def picture_view(
     *,
     alt: str,
     room: str,
-    region: Region | None,
-    on_region: Callable[[Region | None], None],
+    region: Region | None = None,
+    on_region: Callable[[Region | None], None] | None = None,
     key: str,
 ) -> None:
     """Show a drawn picture.
@@ -48,11 +50,14 @@ def picture_view(
         alt: What the picture shows, for those who do not see it.
         room: CSS length: how high the picture may be.
         region: The part that is looked at, if any.
-        on_region: Called with the part that was dragged, in source pixels, or None for the whole picture.
+        on_region: Called with the part that was dragged, in source pixels, or None for the whole picture; without it
+            no part can be chosen.
         key: Name of the widget.
     """
 
     def dragged() -> None:
+        if on_region is None:
+            return
         chosen = st.session_state[key].region
         on_region(None if chosen == "whole" else tuple(float(side) for side in chosen))  # type: ignore[arg-type]
 
@@ -66,6 +71,7 @@ def picture_view(
         "room": room,
         "people": _joints(poses),
         "region": region is not None,
+        "parts": on_region is not None,
     }
     _picture(key=key, data=data, on_region_change=dragged)
 
@@ -204,6 +210,7 @@ def filmstrip(
     title: str,
     on_pick: Callable[[str], None],
     key: str,
+    marks: Mapping[str, str] | None = None,
 ) -> None:
     """Thumbnails to choose from.
 
@@ -213,15 +220,54 @@ def filmstrip(
         title: What they are, for those who do not see them.
         on_pick: Called with the key of the one that was clicked.
         key: Name of the widget.
+        marks: Key → ``done``, ``unconfirmed`` or ``unlabelled``, shown as a sign in the corner.
     """
     entries = [
         {"key": name, "label": label, "image": None if jpeg is None else _data_url(jpeg)} for name, label, jpeg in items
     ]
     _filmstrip(
         key=key,
-        data={"items": entries, "chosen": chosen, "title": title},
+        data={"items": entries, "chosen": chosen, "title": title, "marks": dict(marks or {})},
         on_pick_change=lambda: on_pick(st.session_state[key].pick),
     )
+
+
+def player(
+    address: str,
+    *,
+    file_name: str,
+    label: str,
+    size: tuple[int, int],
+    times: NDArray[np.floating],
+    start: float,
+    room: str,
+    plots: str,
+    key: str,
+) -> None:
+    """Play a clip, with a line at the present moment in the Plotly charts of a container, which move it when clicked.
+
+    Args:
+        address: Where the clip is, relative to the page.
+        file_name: Name under which it is saved.
+        label: What the clip shows, for those who do not see it.
+        size: (width, height) of its pictures.
+        times: ``(F,)`` seconds of each frame from the clip's beginning.
+        start: The charts' time at the clip's beginning; their x axis must have an explicit range.
+        room: CSS length: how high the picture may be.
+        plots: Key of the container with the charts.
+        key: Name of the widget.
+    """
+    data = {
+        "url": address,
+        "save": f"{address}?save={quote(file_name)}",
+        "label": label,
+        "ratio": size[0] / size[1],
+        "room": room,
+        "times": base64.b64encode(np.ascontiguousarray(times, "<f4").tobytes()).decode("ascii"),
+        "start": start,
+        "plots": f"st-key-{plots}",
+    }
+    _player(key=key, data=data)
 
 
 def _data_url(jpeg: bytes) -> str:

@@ -81,7 +81,7 @@ def _loaded(name: str, weights: str | None, stamp: int) -> PoseModel:
 
 
 @st.cache_resource(show_spinner=False)
-def _network_slots() -> threading.Semaphore:
+def network_slots() -> threading.Semaphore:
     """How many forward passes may run at once; further ones wait."""
     return threading.Semaphore(max(1, (os.cpu_count() or 1) // THREADS))
 
@@ -96,7 +96,7 @@ def find_fields(
 
     def run_network() -> Fields:
         pixels = opened.pixels()
-        with _network_slots():
+        with network_slots():
             return model.fields(pixels, region, picture=opened.contents.identity, **settings)
 
     return cache.get(key, run_network), known

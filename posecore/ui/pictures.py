@@ -40,9 +40,14 @@ class Source:
     @property
     def stem(self) -> str:
         """File name without ending, safe as part of another file name."""
-        stem = PurePath(self.name.replace("\\", "/")).stem
-        kept = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in stem).strip(" .")
-        return kept[:80] or "picture"
+        return safe_stem(self.name, "picture")
+
+
+def safe_stem(name: str, otherwise: str) -> str:
+    """The file name ``name`` without ending, safe as part of another one; ``otherwise`` when nothing is left of it."""
+    stem = PurePath(name.replace("\\", "/")).stem
+    kept = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in stem).strip(" .")
+    return kept[:80] or otherwise
 
 
 @dataclass(frozen=True, eq=False)

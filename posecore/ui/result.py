@@ -21,9 +21,18 @@ PICTURE_ROOM = "max(260px, 100vh - 265px)"
 
 
 def show_picture(
-    opened: OpenPicture, poses: Poses, options: DrawingOptions, region: Region | None, *, room: str = PICTURE_ROOM
+    opened: OpenPicture,
+    poses: Poses,
+    options: DrawingOptions,
+    region: Region | None = None,
+    *,
+    room: str = PICTURE_ROOM,
+    parts: bool = True,
 ) -> float:
-    """Draw the poses on the preview and show it; returns the milliseconds that drawing took."""
+    """Draw the poses on the preview and show it; returns the milliseconds that drawing took.
+
+    ``parts`` says whether a part of the picture can be chosen in it.
+    """
     start = time.perf_counter()
     canvas = opened.preview
     if region is not None:
@@ -36,7 +45,7 @@ def show_picture(
         alt=describe(opened, poses),
         room=room,
         region=region,
-        on_region=lambda box: set_region(opened, box),
+        on_region=(lambda box: set_region(opened, box)) if parts else None,
         key="picture",
     )
     return spent

@@ -13,6 +13,8 @@ from posecore.settings import Control, controls
 
 #: Settings that matter most, by the names that all families share; others go where there is more room.
 MAIN = ("output_stride", "input_size", "mode", "max_poses", "pose_threshold", "keypoint_threshold", "nms_radius")
+#: Session state: the default of every control as it was drawn last.
+_DEFAULTS = "setting_defaults"
 #: Letters that the choices of a row of buttons may have together, in half the sidebar's width.
 _BUTTON_LETTERS = 11
 
@@ -79,11 +81,17 @@ class SettingControls:
         return self._defaults[control.name] if value is None else value
 
     def _forget_unfit(self, control: Control) -> None:
-        """Drop a value that another model's control of the same name left behind and that this one does not allow."""
+        """Drop a value that another model's or page's control of the same name left behind and nobody chose here.
+
+        That is one which this control does not allow, or the other's default: this one has its own.
+        """
         key = self._key(control.name)
         value = st.session_state.get(key)
-        if value is not None and not _fits(value, control):
+        known = st.session_state.setdefault(_DEFAULTS, {})
+        before, default = known.get(key), self._defaults[control.name]
+        if value is not None and (not _fits(value, control) or (before not in (None, default) and value == before)):
             del st.session_state[key]
+        known[key] = default
 
     def _widget(self, control: Control) -> None:
         shared: dict[str, Any] = {
@@ -137,14 +145,19 @@ def _flag(control: Control, shared: dict[str, Any]) -> None:
 def _int(control: Control, shared: dict[str, Any]) -> None:
     step = int(control.step or 1)
     if control.minimum is None or control.maximum is None:
-        st.number_input(control.label, step=step, **shared)
+        st.number_input(control.label, _whole(control.minimum), _whole(control.maximum), step=step, **shared)
     else:
         st.slider(control.label, int(control.minimum), int(control.maximum), step=step, **shared)
 
 
+def _whole(side: float | None) -> int | None:
+    return None if side is None else int(side)
+
+
 def _float(control: Control, shared: dict[str, Any]) -> None:
     if control.minimum is None or control.maximum is None:
-        st.number_input(control.label, step=control.step, **shared)
+        low, high = (None if side is None else float(side) for side in (control.minimum, control.maximum))
+        st.number_input(control.label, low, high, step=control.step, **shared)
         return
     low, high = float(control.minimum), float(control.maximum)
     step = float(control.step or _round_step((high - low) / 100))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import streamlit as st
 
@@ -101,24 +103,56 @@ def _take_snapshot() -> None:
 
 
 def _from_store(kind: str, store: Uploads, widget: str) -> Selection:
-    sources = {source.key: source for source in store}
-    if not sources:
-        return Selection(kind, (), None, widget)
-    if st.session_state.get(widget) not in sources:
-        st.session_state[widget] = next(iter(sources))
+    sources = tuple(store)
+    chosen = choose_upload(sources, widget, "picture", store.remove, store.clear)
+    return Selection(kind, sources, chosen, widget)
+
+
+class Choosable(Protocol):
+    """What can be chosen among a visitor's own files."""
+
+    @property
+    def key(self) -> str:
+        """Identity."""
+
+    @property
+    def label(self) -> str:
+        """Words for people."""
+
+
+Chosen = TypeVar("Chosen", bound=Choosable)
+
+
+def choose_upload(
+    files: Sequence[Chosen], widget: str, noun: str, remove: Callable[[str], None], clear: Callable[[], None]
+) -> Chosen | None:
+    """Widgets to choose one of the visitor's own files and to remove some; None, and no widgets, without files.
+
+    Args:
+        files: What there is.
+        widget: Key of the choice.
+        noun: What one of them is called.
+        remove: Takes the key of a file that is to go.
+        clear: Removes all.
+    """
+    by_key = {file.key: file for file in files}
+    if not by_key:
+        return None
+    if st.session_state.get(widget) not in by_key:
+        st.session_state[widget] = next(iter(by_key))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        chosen = st.selectbox(
-            "Picture",
-            tuple(sources),
-            format_func=lambda key: sources[key].label,
+        key = st.selectbox(
+            noun.capitalize(),
+            tuple(by_key),
+            format_func=lambda key: by_key[key].label,
             key=widget,
             persist_state="session",
             label_visibility="collapsed",
         )
-        with st.popover("", icon=":material/delete:", help="Remove pictures"):
-            st.button("Remove this picture", on_click=store.remove, args=(chosen,), width="stretch")
-            st.button(f"Remove all {len(sources)}", on_click=store.clear, width="stretch")
-    return Selection(kind, tuple(sources.values()), sources[chosen], widget)
+        with st.popover("", icon=":material/delete:", help=f"Remove {noun}s"):
+            st.button(f"Remove this {noun}", on_click=remove, args=(key,), width="stretch")
+            st.button(f"Remove all {len(by_key)}", on_click=clear, width="stretch")
+    return by_key[key]
 
 
 def source_strip(selection: Selection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -61,9 +61,13 @@ def without_model(opened: OpenPicture, selection: Selection, info: ModelInfo) ->
             fetch_panel(info)
 
 
-def setting_boxes(*, drawing: bool = True) -> dict[str, DeltaGenerator]:
-    """Places in the sidebar: those of the decoder and the drawing are filled by a part that runs on its own."""
+def setting_boxes(*, drawing: bool = True, others: Sequence[tuple[str, str, str]] = ()) -> dict[str, DeltaGenerator]:
+    """Places in the sidebar: those of the decoder and the drawing are filled by a part that runs on its own.
+
+    ``others`` are a page's own: the name of each, its title and its icon.
+    """
     boxes = {name: st.container() for name in ("network", "decoder")}
+    boxes |= {name: st.expander(title, icon=f":material/{icon}:") for name, title, icon in others}
     if drawing:
         boxes["drawing"] = st.expander("Drawing", icon=":material/palette:")
     with st.expander("More settings", icon=":material/tune:"):
@@ -73,11 +77,15 @@ def setting_boxes(*, drawing: bool = True) -> dict[str, DeltaGenerator]:
 
 
 def network_controls(
-    model: PoseModel, boxes: Mapping[str, DeltaGenerator], defaults: Mapping[str, Any] | None = None
+    model: PoseModel,
+    boxes: Mapping[str, DeltaGenerator],
+    defaults: Mapping[str, Any] | None = None,
+    others: Sequence[SettingControls] = (),
 ) -> dict[str, Any]:
     """Widgets for what the network sees; returns their values.
 
-    ``defaults`` are a page's own; names that the model's settings do not have are left out.
+    ``defaults`` are a page's own; names that the model's settings do not have are left out. ``others`` are controls of
+    the page that are reset together with these.
     """
     controls = _network(model, defaults or {})
     with boxes["network"]:
@@ -89,7 +97,7 @@ def network_controls(
         st.button(
             "Reset all settings",
             on_click=_reset,
-            args=(model, defaults or {}),
+            args=(model, defaults or {}, others),
             icon=":material/restart_alt:",
             width="stretch",
         )
@@ -101,11 +109,13 @@ def _network(model: PoseModel, defaults: Mapping[str, Any]) -> SettingControls:
     return SettingControls(model.network_settings_class, model.network_defaults.model_dump() | ours)
 
 
-def _reset(model: PoseModel, defaults: Mapping[str, Any]) -> None:
+def _reset(model: PoseModel, defaults: Mapping[str, Any], others: Sequence[SettingControls]) -> None:
     """Everything back to its default; a callback."""
     _network(model, defaults).reset()
     SettingControls(model.decode_settings_class).reset()
     SettingControls(DrawingOptions, prefix="draw_").reset()
+    for controls in others:
+        controls.reset()
 
 
 def decoder_controls(model: PoseModel, boxes: Mapping[str, DeltaGenerator]) -> dict[str, Any]:

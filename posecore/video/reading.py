@@ -347,12 +347,12 @@ class VideoReader:
         promised = None if self.clip.start else self.info.frames
         if seconds - end > tolerance and (promised is None or self._packets < promised):
             self.warnings.append(
-                f"The file claims to last {_clock(seconds)}, but its pictures end after {_clock(end)}: it was cut off, "
+                f"The file claims to last {clock(seconds)}, but its pictures end after {clock(end)}: it was cut off, "
                 "or its header is wrong."
             )
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Seconds as a person would write them."""
     if seconds < 120:
         return f"{seconds:.1f} s"

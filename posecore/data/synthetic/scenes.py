@@ -351,6 +351,9 @@ def render_clip(
     fps: float = 24.0,
     people: int = 2,
     motion: str | None = None,
+    *,
+    crossing: bool = False,
+    yaw: float = 20.0,
 ) -> Iterator[SyntheticScene]:
     """Frames of people who move smoothly before a still background.
 
@@ -359,8 +362,11 @@ def render_clip(
         size: (width, height) in pixels.
         frames: How many frames.
         fps: Frames per second; it sets how far people move from one frame to the next.
-        people: How many people; they stand beside each other and do not meet.
+        people: How many people; they stand beside each other and do not meet, unless ``crossing``.
         motion: One of ``MOTIONS`` for everybody; None lets them differ. Walkers go round in a small circle.
+        crossing: Everybody walks straight through the picture, by turns from the left and from the right, and so they
+            pass before each other; ``motion`` is not looked at.
+        yaw: Degrees by which people are turned from the viewer; 90 shows them from the side.
 
     Raises:
         SettingsError: When the motion does not exist or the size or the number of people is impossible.
@@ -373,8 +379,10 @@ def render_clip(
     start = int(rng.integers(len(names)))
     actors = [
         _Actor(
-            _on_stage(figure, plan.camera, number, people),
-            motion or names[(start + number) % len(names)],
+            _at_the_edge(figure, plan.camera, number)
+            if crossing
+            else replace(_on_stage(figure, plan.camera, number, people), yaw=yaw),
+            "cross" if crossing else motion or names[(start + number) % len(names)],
             float(rng.uniform()),
             float(rng.uniform(0.9, 1.1)),
         )
@@ -387,17 +395,26 @@ def render_clip(
 
 
 def _on_stage(figure: Figure, camera: Camera, number: int, count: int) -> Figure:
-    """A person at its place in a clip: in a row that fits into the picture, half facing the viewer."""
+    """A person at its place in a clip: in a row that fits into the picture."""
     width, height = camera.size
     tall = min(0.62, 1.1 * width / height / max(count, 1))
     distance = camera.focal * 1.75 / (tall * height)
     x = ((number + 0.5) / count - 0.5) * 0.9 * width * distance / camera.focal
-    return replace(figure, posture=Posture(), x=x, z=-distance, yaw=20.0)
+    return replace(figure, posture=Posture(), x=x, z=-distance)
+
+
+def _at_the_edge(figure: Figure, camera: Camera, number: int) -> Figure:
+    """A person who is about to walk through the picture, behind those of a lower number."""
+    width, height = camera.size
+    distance = camera.focal * 1.75 / (min(0.66, 1.1 * width / height) * height) * (1 + 0.22 * number)
+    heading = 1 if number % 2 == 0 else -1
+    edge = 0.42 * width * distance / camera.focal
+    return replace(figure, posture=Posture(), x=-heading * edge, z=-distance, yaw=90.0 * heading)
 
 
 @dataclass(frozen=True)
 class _Actor:
-    """A person with a motion; ``offset`` in turns of its cycle, ``pace`` 1 for the usual speed."""
+    """A person with a motion of ``MOTIONS`` or ``cross``; ``offset`` in turns of its cycle, ``pace`` 1 is usual."""
 
     figure: Figure
     motion: str
@@ -406,13 +423,17 @@ class _Actor:
 
     def at(self, seconds: float) -> Figure:
         """The person ``seconds`` after the beginning."""
-        rate = {"walk": 0.9, "squat": 0.45, "wave": 1.1, "jumping-jack": 0.8}[self.motion] * self.pace
-        posture = MOTIONS[self.motion](self.offset + rate * seconds)
-        if self.motion != "walk":
+        motion = "walk" if self.motion == "cross" else self.motion
+        rate = {"walk": 0.9, "squat": 0.45, "wave": 1.1, "jumping-jack": 0.8}[motion] * self.pace
+        posture = MOTIONS[motion](self.offset + rate * seconds)
+        if motion != "walk":
             return replace(self.figure, posture=posture)
-        # A stride of two steps covers three quarters of the height; the circle is walked at that speed.
-        radius = 0.45 * self.figure.look.height / 1.7
+        # A stride of two steps covers three quarters of the height; line and circle are walked at that speed.
         speed = 0.75 * self.figure.look.height * rate
+        if self.motion == "cross":
+            heading = 1 if self.figure.yaw > 0 else -1
+            return replace(self.figure, posture=posture, x=self.figure.x + heading * speed * seconds)
+        radius = 0.45 * self.figure.look.height / 1.7
         angle = 2 * np.pi * self.offset + speed / radius * seconds
         return replace(
             self.figure,

@@ -1,6 +1,6 @@
 // A picture on which a part can be chosen by dragging, and which names the joint under the pointer.
 // data: image (data URL), token (changes with the image), alt, width and height (source pixels), room (CSS length),
-//       people ([[x, y, label], …] in source pixels), region (whether a part is chosen)
+//       people ([[x, y, label], …] in source pixels), region (whether a part is chosen), parts (whether one can be)
 // Triggers: region = [x0, y0, x1, y1] in source pixels, or "whole".
 
 const views = new WeakMap();
@@ -41,6 +41,7 @@ function build(root) {
 function show(view, data) {
   view.data = data;
   view.whole.hidden = !data.region;
+  view.choose.hidden = !data.parts;
   if (view.token === data.token) return;
   view.token = data.token;
   const next = new Image();
@@ -76,7 +77,7 @@ function at(view, event) {
 }
 
 function press(view, event) {
-  if (event.button !== 0 || event.target.closest(".tools")) return;
+  if (event.button !== 0 || !view.data.parts || event.target.closest(".tools")) return;
   // A finger scrolls the page unless the tool was chosen; a mouse may drag at any time.
   if (event.pointerType !== "mouse" && !view.frame.classList.contains("choosing")) return;
   event.preventDefault();
@@ -118,7 +119,7 @@ function choosing(view, on) {
 }
 
 function hint(view, event) {
-  view.frame.classList.toggle("mouse", event.pointerType === "mouse");
+  view.frame.classList.toggle("mouse", view.data.parts && event.pointerType === "mouse");
   const { scale, left, top } = placement(view);
   const here = at(view, event);
   let best = null;
