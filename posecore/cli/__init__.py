@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from posecore.cli import benchmark, data, evaluate, images, models, train, video
+from posecore.cli import benchmark, data, evaluate, images, models, runs, train, video
 from posecore.cli.console import errors
 from posecore.errors import PosecoreError
 
@@ -44,6 +44,7 @@ app.command("video")(video.video)
 app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
+app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.command("app")(models.open_app)
 

@@ -6,7 +6,7 @@ import difflib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -116,7 +116,8 @@ def _yours() -> Iterable[ModelInfo]:
     for run in Registry().all():
         info = _described(run.weights, "yours") if run.weights else None
         if info is not None:
-            yield info
+            # The run may have been renamed since its weights were written.
+            yield replace(info, name=f"run:{run.name}", tag=f"run:{run.name}")
 
 
 #: Where models come from, in order of preference for work without a network. A further source is one more function.
@@ -282,7 +283,8 @@ def _described(path: Path, origin: Origin) -> ModelInfo | None:
     try:
         header = read_header(path)
         family = family_of(header.architecture)
-    except (WeightsError, KeyError) as error:
+        size = path.stat().st_size
+    except (WeightsError, KeyError, OSError) as error:
         log.warning("Left out %s: %s", path, error)
         return None
     return ModelInfo(
@@ -295,7 +297,7 @@ def _described(path: Path, origin: Origin) -> ModelInfo | None:
         licence=header.licence,
         source=header.extra.get("source", ""),
         description=header.description,
-        size_bytes=path.stat().st_size,
+        size_bytes=size,
         available=True,
         path=path,
     )
