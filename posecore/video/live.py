@@ -324,17 +324,22 @@ class LiveSession:
                 self.recordings.append(result)
             return result
 
-    def close(self) -> None:
-        """End the session: its thread is gone when this returns, and a recording is complete. May be called again."""
+    def close(self, wait: bool = True) -> None:
+        """End the session; may be called again.
+
+        Args:
+            wait: Return when the thread is gone and a recording is complete; else at once.
+        """
         with self._changed:
             first, self._closed = not self._closed, True
             self._waiting = None
             thread = self._thread
             self._changed.notify_all()
-        if thread is not None and thread is not threading.current_thread():
+        if thread is None:
+            if first:
+                self._finish()
+        elif wait and thread is not threading.current_thread():
             thread.join()
-        if first:
-            self._finish()
 
     def _finish(self) -> None:
         try:
@@ -357,13 +362,14 @@ class LiveSession:
                 # A thread that died without a word would leave a still picture behind.
                 log.exception("A live picture was not looked at")
                 self._say(f"The picture could not be looked at: {error}")
-        self.close()
+        self._finish()
 
     def _next(self) -> _Given | None:
         """The newest picture; None when the session ends, also for lack of pictures."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting is not None, self._idle_seconds)
             given, self._waiting = self._waiting, None
+            self._closed = self._closed or given is None
             return None if self._closed else given
 
     def _say(self, error: str | None) -> None:
