@@ -59,6 +59,11 @@ def read_source(source: SourceConfig, root: Path, cache: Path) -> PoseDataset:
         dataset = _synthetic(source.synthetic, source.seed, cache)
     else:
         assert source.annotations is not None
+        if not (root / source.annotations).exists():
+            raise DataError(
+                f"The labelled pictures {root / source.annotations} are gone. Put them back where they were, or change "
+                "the configuration, then start again."
+            )
         images = None if source.images is None else root / source.images
         dataset = renamed(open_dataset(root / source.annotations, images=images), source.names)
         if source.split is not None:

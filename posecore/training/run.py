@@ -109,6 +109,10 @@ def work(registry: Registry, config: RunConfig, name: str, resume: bool, threads
             message = _stopped(stop, folder)
             log.info("%s", message)
             registry.change(name, status=status, process=None, stop=0, message=message)
+        except KeyboardInterrupt:
+            message = "Broken off; going on continues after the last finished epoch."
+            registry.change(name, status="paused", process=None, stop=0, message=message)
+            raise
         except BaseException as error:
             message = sentence(error, config)
             log.exception("%s", message)

@@ -85,6 +85,9 @@ class Watch:
             raise RunStopped(self.request)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.request and number == signal.SIGINT:
+            # A second Ctrl-C: somebody does not want to wait for the step to end.
+            raise KeyboardInterrupt
         if not self.request:
             self.request = "pause"
         if self._interruptible:

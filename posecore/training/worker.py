@@ -53,7 +53,11 @@ def _work(registry: Registry, name: str, threads: int | None) -> None:
 
     run = registry.get(name)
     assert run is not None
-    config = make_config(run.config, f"The configuration of {name}")
+    try:
+        config = make_config(run.config, f"The configuration of {name}")
+    except PosecoreError as error:
+        registry.change(name, status="failed", process=None, message=str(error))
+        raise
     resume = (run.folder / RESUME).is_file()
     if is_first_process():
         work(registry, config, name, resume, threads)
