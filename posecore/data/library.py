@@ -27,7 +27,7 @@ from posecore.errors import DataError, SettingsError
 from posecore.home import home
 from posecore.skeleton import COCO_17, Skeleton
 
-__all__ = ["Library", "StoredSet", "is_waiting", "suggested_name"]
+__all__ = ["Library", "StoredSet", "is_waiting"]
 
 #: Called with (done, count) after each picture.
 Progress = Callable[[int, int], None]
@@ -155,6 +155,13 @@ class Library:
             new_note(name, f"drawn by posecore, seed {seed}").write(draft)
         return self.get(name)
 
+    def unused_name(self, text: str) -> str:
+        """A name for a new set made from a file's name or a title: safe, and no other set's."""
+        words = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:56] or "pictures"
+        taken = {stored.name.lower() for stored in self.all()}
+        names = (words if number == 1 else f"{words}-{number}" for number in range(1, len(taken) + 3))
+        return next(name for name in names if name.lower() not in taken)
+
     def remove(self, name: str) -> None:
         """Delete a set and its pictures; raises ``DataError`` when there is none of this name."""
         stored = self.get(name)
@@ -162,6 +169,14 @@ class Library:
         with writing(stored.folder, "The set is still there."), locked(stored.folder):
             stored.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
+
+    @contextmanager
+    def workplace(self) -> Iterator[Path]:
+        """A folder on the library's disk for files that a set is made from; it goes with all that is in it."""
+        with writing(self.folder, _NOTHING):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=_DRAFT, dir=self.folder) as folder:
+                yield Path(folder)
 
     # --- making ------------------------------------------------------------------------------------------------------
 
@@ -224,12 +239,6 @@ class Library:
             if progress is not None:
                 progress(done, len(dataset))
         write_coco_json(dataset, draft / LABELS, names)
-
-
-def suggested_name(text: str) -> str:
-    """A name for a set made from a file's name or a title."""
-    words = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
-    return words[:64] or "pictures"
 
 
 def _opened(place: Path, images: Path | None, skeleton: Skeleton) -> tuple[PoseDataset, str]:

@@ -42,6 +42,37 @@ def canonical(name: str) -> str:
     return re.sub(r"[\s\-.]+", "_", words).lower()
 
 
+def suggested_names(names: Sequence[str], target: Skeleton = COCO_17) -> dict[str, str]:
+    """Old name → the name that ``target`` has for it, for keypoints that are only spelled differently there.
+
+    ``LHip``, ``hip_l`` and ``Hip-Left`` are all ``left_hip``. Names that ``target`` has, and second claims to one that
+    is taken, are left out.
+    """
+    taken = set(names) & set(target.keypoints)
+    found: dict[str, str] = {}
+    for name in names:
+        wanted = _sided(name)
+        if name not in target.keypoints and wanted in target.keypoints and wanted not in taken:
+            found[name] = wanted
+            taken.add(wanted)
+    return found
+
+
+def _sided(name: str) -> str:
+    """A name as posecore spells it, its side first."""
+    for side in ("left", "right"):
+        short = side[0]
+        for pattern in (
+            rf"(?i)(?P<a>.*?)[_\-. ]*{side}[_\-. ]*(?P<b>.*)",
+            rf"{short.upper()}(?P<a>)(?P<b>[A-Z].*)",
+            rf"(?i){short}[_\-. ](?P<a>)(?P<b>.+)",
+            rf"(?i)(?P<a>.+)[_\-. ]{short}(?P<b>)",
+        ):
+            if found := re.fullmatch(pattern, name):
+                return f"{side}_{canonical(found['a'] + found['b'])}"
+    return canonical(name)
+
+
 def known_skeleton(names: Sequence[str]) -> Skeleton | None:
     """The skeleton that posecore knows under these keypoint names, however they are spelled."""
     spelled = tuple(canonical(name) for name in names)

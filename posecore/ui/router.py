@@ -14,8 +14,14 @@ def _page(file: str, title: str, icon: str, help_text: str, *, default: bool = F
 #: Group → its pages. A group of one page stands in the bar under the page's own name, larger groups as a menu.
 GROUPS: dict[str, tuple[st.Page, ...]] = {
     "Pictures": (_page("explore.py", "Explore", "person_search", "Poses in a picture, and why.", default=True),),
+    "Motion": (
+        _page("video.py", "Video", "movie", "People over time: tracks, angles, repetitions."),
+        _page("webcam.py", "Webcam", "videocam", "Poses before your own camera, live."),
+    ),
     "Fields": (_page("fields.py", "Fields", "blur_on", "What the network sees, map by map."),),
     "Fine-tuning": (
+        _page("datasets.py", "Data", "photo_library", "Pictures to learn from: add, check, split, export."),
+        _page("label.py", "Label", "draw", "A model proposes people, you correct them."),
         _page("train.py", "Train", "model_training", "Fine-tune a model on labelled pictures."),
         _page("runs.py", "Runs", "monitoring", "What training brought, before and after."),
     ),

@@ -1,0 +1,59 @@
+"""The sets of labelled pictures as the pages use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from posecore.data.annotations import AnnotatedImage
+from posecore.data.library import Library, StoredSet
+from posecore.errors import DataError
+from posecore.home import home
+from posecore.imaging import read_image
+from posecore.poses import Poses
+from posecore.skeleton import Skeleton
+from posecore.ui.pictures import Source
+
+#: Session state of the set that is looked at; the pages of fine-tuning share it.
+CHOICE = "dataset"
+
+
+def library() -> Library:
+    """The library of this server, which remembers what it read."""
+    return _library(str(home() / "datasets"))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _library(folder: str) -> Library:
+    return Library(Path(folder))
+
+
+def title_of(stored: StoredSet) -> str:
+    """A set in a list of sets."""
+    return stored.title if stored.title == stored.name else f"{stored.title} ({stored.name})"
+
+
+def source_of(image: AnnotatedImage) -> Source:
+    """A labelled picture as the app opens pictures; raises ``DataError`` when its file is gone."""
+    try:
+        status = image.path.stat()
+    except OSError as error:
+        raise DataError(f"The picture {image.path.name} is not there any more.") from error
+    key = f"set {image.path} {status.st_mtime_ns} {status.st_size}"
+    return Source(key, image.path.name, image.path.name, lambda: read_image(image.path))
+
+
+def poses_of(image: AnnotatedImage, skeleton: Skeleton) -> Poses:
+    """The labelled people of a picture, crowds left out, as the app draws people."""
+    people = [person for person in image.people if not person.crowd]
+    if not people:
+        return Poses.empty(skeleton, image.size)
+    return Poses(
+        np.stack([person.keypoints for person in people]),
+        np.stack([person.labelled for person in people]).astype(np.float32),
+        np.ones(len(people), np.float32),
+        skeleton,
+        image.size,
+    )

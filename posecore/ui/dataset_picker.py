@@ -1,0 +1,141 @@
+"""Choosing a set in the sidebar, and what can be done to it as a whole: title, export, removal."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from posecore.data.counts import lost_in
+from posecore.data.detect import Format
+from posecore.data.library import StoredSet
+from posecore.errors import DataError
+from posecore.ui.dataset_adding import ADDING
+from posecore.ui.dataset_library import CHOICE, library, title_of
+from posecore.ui.session import say_in_address
+from posecore.ui.trouble import show_error
+
+FORMATS: dict[Format, str] = {
+    "coco": "COCO keypoints",
+    "yolo": "YOLO-pose",
+    "roboflow": "Roboflow (COCO)",
+    "dataloop": "Dataloop",
+}
+
+
+def pick_set() -> StoredSet | None:
+    """The widgets for the sidebar; None when there is no set yet."""
+    sets = {stored.name: stored for stored in library().all()}
+    if not sets:
+        return None
+    wanted = st.session_state.pop(f"{CHOICE}_next", None) or st.session_state.get(CHOICE) or st.query_params.get("set")
+    if wanted not in sets:
+        wanted = next(iter(sets))
+    st.session_state[CHOICE] = wanted
+    name = st.selectbox(
+        "Set of pictures",
+        list(sets),
+        format_func=lambda one: title_of(sets[one]) if one in sets else one,
+        key=CHOICE,
+        persist_state="session",
+    )
+    say_in_address("set", name)
+    return sets[name]
+
+
+def set_facts(stored: StoredSet) -> None:
+    """Where the set came from and how large it is."""
+    dataset = stored.dataset()
+    st.caption(f"{stored.origin} · kept in `{stored.folder}`")
+    figures = {
+        "Pictures": len(dataset),
+        "Labelled": stored.labelled(),
+        "People": dataset.people,
+        "Problems": len(stored.problems),
+    }
+    for pair in (("Pictures", "Labelled"), ("People", "Problems")):
+        for column, label in zip(st.columns(2, gap="small"), pair, strict=True):
+            column.metric(label, f"{figures[label]:,}".replace(",", " "))
+
+
+def set_actions(stored: StoredSet) -> None:
+    """Buttons for the whole set."""
+    with st.container(horizontal=True, gap="small"):
+        rename = st.popover("Title", key="dataset_title_menu", on_change="rerun")
+        export = st.popover("Export", key="dataset_export_menu", on_change="rerun")
+        delete = st.popover("Delete", key="dataset_delete_menu", on_change="rerun")
+    if rename.open:
+        with rename:
+            _title(stored)
+    if export.open:
+        with export:
+            _export(stored)
+    if delete.open:
+        with delete:
+            _delete(stored)
+
+
+def _title(stored: StoredSet) -> None:
+    with st.form("dataset_title_form", border=False):
+        title = st.text_input("Title", stored.title, max_chars=200, key=f"dataset_title_{stored.name}")
+        st.caption(f"The folder and the name in configurations stay *{stored.name}*.")
+        if not st.form_submit_button("Save", type="primary"):
+            return
+    try:
+        stored.set_title(title)
+    except DataError as error:
+        show_error(error)
+        return
+    st.rerun()
+
+
+def _export(stored: StoredSet) -> None:
+    try:
+        dataset = stored.dataset()
+    except DataError as error:
+        show_error(error)
+        return
+    format = st.selectbox("Format", list(FORMATS), format_func=lambda one: FORMATS[one], key="dataset_export_format")
+    for sentence in lost_in(dataset, format):
+        st.caption(f":material/info: {sentence}")
+    st.download_button(
+        "Download zip",
+        lambda: exported(stored, format),
+        f"{stored.name}-{format}.zip",
+        "application/zip",
+        icon=":material/folder_zip:",
+        on_click="ignore",
+        width="stretch",
+        key="dataset_export_button",
+    )
+
+
+def exported(stored: StoredSet, format: Format) -> bytes:
+    """The set as a zip in another format."""
+    with tempfile.TemporaryDirectory(prefix="posecore-export-") as folder:
+        return stored.export(Path(folder) / "set.zip", format).read_bytes()
+
+
+def _delete(stored: StoredSet) -> None:
+    st.markdown(
+        f"Delete **{stored.title}** with its pictures and labels? This cannot be undone. Models trained on it stay."
+    )
+    sure = st.checkbox("Yes, delete it", key=f"dataset_sure_{stored.name}")
+    if st.button("Delete", disabled=not sure, type="primary", icon=":material/delete:", key="dataset_delete"):
+        try:
+            library().remove(stored.name)
+        except DataError as error:
+            show_error(error)
+            return
+        st.toast(f"{stored.title} was deleted.", icon=":material/delete:")
+        st.rerun()
+
+
+def add_button() -> None:
+    """Leads to adding a set."""
+    st.button("Add a set", icon=":material/add:", width="stretch", on_click=_open_adding, key="dataset_add")
+
+
+def _open_adding() -> None:
+    st.session_state[ADDING] = True
