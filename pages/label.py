@@ -78,7 +78,7 @@ def header(desk: LabelDesk) -> None:
         st.markdown(" ".join(words), width="stretch")
         if progress.proposals and (menu := popover("Proposals", "fact_check", "What a model proposed")).open:
             with menu:
-                unconfirmed_panel(desk, lambda: None)
+                unconfirmed_panel(desk)
         if (menu := popover("Export", "download", "Download the labelled set")).open:
             with menu:
                 export_panel(desk)

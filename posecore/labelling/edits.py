@@ -94,8 +94,9 @@ def _rounded(value: float) -> float | int:
 
 def _follows(person: Person, size: tuple[int, int]) -> bool:
     """True for a box that is the one that the joints give."""
-    box = box_around(person.keypoints[person.labelled], size)
-    return box is not None and bool(np.allclose(box, person.box, atol=_SAME))
+    joints = person.keypoints[person.labelled].astype(np.float64)
+    box = _whole_box(None, joints, size) or make_person(person.keypoints, person.labels).box
+    return bool(np.allclose(box, person.box, atol=_SAME))
 
 
 def _area(box: Region) -> float:

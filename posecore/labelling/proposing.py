@@ -79,7 +79,6 @@ class ProposalRun:
         slot: AbstractContextManager[Any],
     ) -> None:
         check_shared_names(model, desk.stored.skeleton)
-        self.model_name = model.name
         self.total, self.done, self.people = len(images), 0, 0
         self.problems: list[str] = []
         self.trouble = ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from posecore.data.checks import counted
 from posecore.data.detect import Format
 from posecore.labelling.desk import LabelDesk
 
@@ -35,7 +36,7 @@ def export_panel(desk: LabelDesk) -> None:
     )
     st.caption(
         f"Pictures and labels of all {progress.pictures} pictures. "
-        + (f"The {progress.proposals} proposals that nobody confirmed are left out." if progress.proposals else "")
+        + (f"{counted(progress.proposals, 'proposal')} that nobody confirmed: left out." if progress.proposals else "")
     )
 
 

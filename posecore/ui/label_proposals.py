@@ -81,7 +81,7 @@ def _ask(desk: LabelDesk, place: Place, model: PoseModel) -> None:
     with st.container(horizontal=True):
         st.button("This picture", on_click=one, icon=":material/auto_fix_high:", width="stretch", key="propose_one")
         st.button(
-            f"All {len(waiting)} unlabelled" if len(waiting) != 1 else "The unlabelled one",
+            f"All {len(waiting)} unlabelled" if waiting else "All unlabelled",
             on_click=start,
             disabled=busy or not waiting,
             icon=":material/auto_awesome_motion:",
@@ -167,38 +167,39 @@ def _watch(desk: LabelDesk, place: Place) -> None:
 def _ended(run: ProposalRun) -> None:
     if run.trouble:
         st.error(f"It ended early: {run.trouble}", icon=":material/error:")
-    stopped = "stopped after " if run.cancelled else ""
-    st.caption(f":material/check: {run.model_name}: {stopped}{run.done} pictures, {run.people} people proposed.")
+    word = "Stopped" if run.cancelled else "Done"
+    st.caption(f":material/check: {word}: {run.done} of {run.total} pictures, {run.people} people proposed.")
     if run.problems:
         with st.expander(f"{len(run.problems)} pictures could not be used", icon=":material/warning:"):
             st.markdown("\n".join(f"- {problem}" for problem in run.problems[:50]))
 
 
-def unconfirmed_panel(desk: LabelDesk, after: Callable[[], None]) -> None:
+def unconfirmed_panel(desk: LabelDesk) -> None:
     """How many people are only proposed, and what can be done with all of them at once."""
     progress = desk.progress()
-    if not progress.proposals:
-        return
     people = "1 person" if progress.proposals == 1 else f"{progress.proposals} people"
     pictures = "1 picture" if progress.unconfirmed == 1 else f"{progress.unconfirmed} pictures"
-    with st.container(border=True):
-        st.markdown(
-            f"**{people} on {pictures} {'is' if progress.proposals == 1 else 'are'} not confirmed.** Training and "
-            "exports leave them out until somebody has looked at them."
+    st.markdown(
+        f"**{people} on {pictures} {'is' if progress.proposals == 1 else 'are'} not confirmed.** Training and exports "
+        "leave them out until somebody has looked at them."
+    )
+    for label, icon, act, sentence in (
+        ("Confirm all", "done_all", desk.confirm, "They become labels as they are, without another look."),
+        ("Discard all", "delete_sweep", desk.discard, "What nobody confirmed is thrown away."),
+    ):
+        st.button(
+            label,
+            icon=f":material/{icon}:",
+            key=f"label_{icon}",
+            on_click=_do,
+            args=(act,),
+            width="stretch",
+            help=sentence,
         )
-        with st.container(horizontal=True):
-            for label, icon, act, sentence in (
-                ("Confirm all", "done_all", desk.confirm, "They become labels as they are, without another look."),
-                ("Discard all", "delete_sweep", desk.discard, "What nobody confirmed is thrown away."),
-            ):
-                with st.popover(label, icon=f":material/{icon}:", width="stretch"):
-                    st.markdown(sentence)
-                    st.button(label, key=f"label_{icon}", on_click=_then, args=(act, after), width="stretch")
 
 
-def _then(act: Callable[[], int], after: Callable[[], None]) -> None:
+def _do(act: Callable[[], int]) -> None:
     try:
         act()
     except PosecoreError as error:
         st.session_state["label_note"] = str(error)
-    after()

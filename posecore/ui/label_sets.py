@@ -9,21 +9,18 @@ from pathlib import Path
 
 import streamlit as st
 
-from posecore.data.library import Library
 from posecore.data.stored import StoredSet
 from posecore.errors import DataError
-from posecore.home import home
 from posecore.labelling.desk import ORDERS, LabelDesk, Order
 from posecore.labelling.edits import Inbox
 from posecore.skeleton import COCO_17
+from posecore.ui.dataset_library import CHOICE, library, title_of
 from posecore.ui.label_editor import Neighbours
 from posecore.ui.label_pictures import thumbnail
 from posecore.ui.pictures import to_jpeg
 from posecore.ui.sources import samples
 from posecore.ui.trouble import show_error
 
-#: Session state of the choice; pages that send somebody here to label a set write its name to it.
-CHOICE = "label_set"
 #: Session state: where the visitor is in which set.
 _PLACE = "label_place"
 #: Name of the set that one click makes.
@@ -56,17 +53,6 @@ class Place:
     trouble: str = ""
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _library(folder: Path) -> Library:
-    """The one library of all sessions, so that a set is read once."""
-    return Library(folder)
-
-
-def library() -> Library:
-    """The sets on this machine."""
-    return _library(home() / "datasets")
-
-
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _desk(folder: Path, created: float) -> LabelDesk:
     return LabelDesk(library().get(folder.name))
@@ -87,7 +73,7 @@ def pick_set() -> LabelDesk | None:
     name = st.selectbox(
         "Set of pictures",
         list(sets),
-        format_func=lambda name: sets[name].title if name in sets else name,
+        format_func=lambda name: title_of(sets[name]) if name in sets else name,
         key=CHOICE,
         persist_state="session",
     )

@@ -182,6 +182,7 @@ function adopt(view, data) {
   // Who was chosen stays chosen, by place in the list.
   theirs.people.forEach((person, index) => (person.id = doc.people[index]?.id ?? fresh()));
   Object.assign(doc, theirs);
+  if (data.picture === view.current && !chosen(view)) [view.person, view.joint] = [doc.people[0]?.id ?? null, null];
 }
 
 function plain(doc) {
@@ -190,8 +191,10 @@ function plain(doc) {
   }));
 }
 
+// Python lists labels before proposals, whatever order they came in.
 function same(one, other) {
-  return one.done === other.done && JSON.stringify(plain(one)) === JSON.stringify(plain(other));
+  const listed = (doc) => JSON.stringify(plain(doc).sort((a, b) => a.proposed - b.proposed));
+  return one.done === other.done && listed(one) === listed(other);
 }
 
 function present(view, data, image) {
@@ -825,9 +828,9 @@ function panel(view) {
   const person = chosen(view);
   fill(view.people, here.people.length, (button, index) => {
     const one = here.people[index];
-    button.textContent = one.proposed ? `${index + 1} proposal` : `Person ${index + 1}`;
+    button.textContent = `Person ${index + 1}${one.proposed ? " ?" : ""}`;
     button.classList.toggle("proposed", one.proposed);
-    button.title = one.proposed ? `Proposed by a model${one.score === null ? "" : `, mean score ${one.score.toFixed(2)}`}` : "";
+    button.title = one.proposed ? `Proposed by a model, not confirmed${one.score === null ? "" : `, mean score ${one.score.toFixed(2)}`}` : "";
     button.setAttribute("aria-pressed", String(one === person));
     button.onclick = () => (Object.assign(view, { person: one.id, joint: null }), draw(view));
   });
