@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from posecore.cli import benchmark, data, evaluate, images, models, runs, train, video
+from posecore.cli import benchmark, configs, data, evaluate, images, models, runs, train, video, webcam
 from posecore.cli.console import errors
 from posecore.errors import PosecoreError
 
@@ -41,10 +41,12 @@ app.command("models")(models.models)
 app.add_typer(models.weights, name="weights")
 app.command("image")(images.image)
 app.command("video")(video.video)
+app.command("webcam")(webcam.webcam)
 app.command("benchmark")(benchmark.benchmark)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
 app.add_typer(runs.app, name="runs")
+app.add_typer(configs.app, name="config")
 app.add_typer(data.app, name="data")
 app.command("app")(models.open_app)
 

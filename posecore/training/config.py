@@ -37,7 +37,9 @@ class SkeletonConfig(Settings):
 class ModelConfig(Settings):
     """What is trained and what it starts from."""
 
-    architecture: str = Field(description="For example posenet-mobilenet_v1-075; `posecore models` lists them.")
+    architecture: str = Field(
+        description="For example posenet-mobilenet_v1-075; `posecore config architectures` lists all."
+    )
     skeleton: str | SkeletonConfig = Field("coco-17", description="A known skeleton's name, or one of your own.")
     start: str = Field(
         "random",
