@@ -66,8 +66,7 @@ def writing(place: Path, lost: str = "Nothing was changed.") -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError) and cause.errno in _FULL:
+        if any(isinstance(cause, OSError) and cause.errno in _FULL for cause in _causes(error)):
             raise _full(place, lost) from error
         raise
     except OSError as error:
@@ -78,6 +77,13 @@ def writing(place: Path, lost: str = "Nothing was changed.") -> Iterator[None]:
                 f"{place} may not be written to; set POSECORE_HOME to a folder of your own. {lost}"
             ) from error
         raise DataError(f"{place} could not be written: {error.strerror or error}. {lost}") from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What led to an error, and what led to that."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+        yield error
 
 
 def _full(place: Path, lost: str) -> DataError:

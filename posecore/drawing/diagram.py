@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from posecore.drawing.overlay import SIDE_COLORS
 from posecore.skeleton import Skeleton
 
-#: Where keypoints of a person who stands facing us are, (x, y) in a box of one by one: left is on our right.
+#: Where keypoints of a person who stands facing us are, (x, y) in a box of one by one: left is on our right. The head
+#: is large, for there is much to name on it.
 _STANDING = {
-    "head_top": (0.5, 0.0), "nose": (0.5, 0.08), "left_eye": (0.535, 0.055), "right_eye": (0.465, 0.055),
-    "left_ear": (0.585, 0.075), "right_ear": (0.415, 0.075), "neck": (0.5, 0.19), "left_shoulder": (0.65, 0.21),
-    "right_shoulder": (0.35, 0.21), "left_elbow": (0.74, 0.36), "right_elbow": (0.26, 0.36), "left_wrist": (0.8, 0.5),
-    "right_wrist": (0.2, 0.5), "mid_hip": (0.5, 0.53), "left_hip": (0.59, 0.53), "right_hip": (0.41, 0.53),
-    "left_knee": (0.61, 0.76), "right_knee": (0.39, 0.76), "left_ankle": (0.62, 0.98), "right_ankle": (0.38, 0.98),
+    "head_top": (0.5, 0.0), "nose": (0.5, 0.11), "left_eye": (0.57, 0.055), "right_eye": (0.43, 0.055),
+    "left_ear": (0.67, 0.1), "right_ear": (0.33, 0.1), "neck": (0.5, 0.235), "left_shoulder": (0.68, 0.25),
+    "right_shoulder": (0.32, 0.25), "left_elbow": (0.78, 0.4), "right_elbow": (0.22, 0.4), "left_wrist": (0.84, 0.53),
+    "right_wrist": (0.16, 0.53), "mid_hip": (0.5, 0.56), "left_hip": (0.61, 0.57), "right_hip": (0.39, 0.57),
+    "left_knee": (0.63, 0.78), "right_knee": (0.37, 0.78), "left_ankle": (0.64, 0.99), "right_ankle": (0.36, 0.99),
 }  # fmt: skip
 _WIDTH, _HEIGHT, _MARGIN = 420, 520, 56
 #: People who are looked at for a layout.
