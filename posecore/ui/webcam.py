@@ -178,8 +178,8 @@ class Webcam:
         return None if self._live is None else self._live.snapshot()
 
     def record(self) -> None:
-        """Begin to record what is shown."""
-        if self._live is not None:
+        """Begin to record what is shown; nothing happens while a recording runs."""
+        if self._live is not None and self._live.status().recorded is None:
             self._named += 1
             self._live.record(self._folder / f"webcam_{self._named}.mp4", RECORDING_LIMIT)
 

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 PARTS = ("wait", "network", "decode", "draw")
 #: Seconds without a picture after which a session closes itself: its source is gone without a word.
 IDLE_SECONDS = 10.0
-#: Seconds over which rates and times are averaged.
-_WINDOW = 2.0
+#: Seconds over which rates and times are averaged; longer when fewer pictures than these come in that time.
+_WINDOW, _FEW, _OLD = 2.0, 4, 10.0
 #: Stamps that are kept for that; a camera gives no more than this in the time.
 _STAMPS = 240
 
@@ -166,7 +166,7 @@ class LiveSession:
         options: Everything else; both may be changed at any time.
         slots: Held while the network runs, so that several sessions can share a machine fairly.
         on_close: Called once when the session has ended, on the thread that ended it.
-        idle_seconds: Closes itself when no picture comes for so long.
+        idle_seconds: Closes itself when no picture comes for so long; None never does.
         source: Name of where pictures come from, for the tables of recordings.
 
     Attributes:
@@ -180,7 +180,7 @@ class LiveSession:
         *,
         slots: AbstractContextManager[Any] | None = None,
         on_close: Callable[[], None] | None = None,
-        idle_seconds: float = IDLE_SECONDS,
+        idle_seconds: float | None = IDLE_SECONDS,
         source: str = "webcam",
     ) -> None:
         self.recordings: list[VideoResult] = []
@@ -283,7 +283,8 @@ class LiveSession:
         with self._changed:
             now = time.perf_counter()
             last = self._last_given
-            recent = [spent for stamp, *spent in self._times if now - stamp <= _WINDOW]
+            count = _recent(self._done, now)
+            recent = [spent for _, *spent in list(self._times)[-count:]] if count else []
             return replace(
                 self._status,
                 size=None if last is None else (last.shape[1], last.shape[0]),
@@ -469,7 +470,13 @@ def _mirrored_poses(poses: Poses) -> Poses:
     return replace(poses, keypoints=keypoints)
 
 
+def _recent(stamps: Sequence[float], now: float) -> int:
+    """How many of the last stamps count for averages."""
+    in_window = sum(now - stamp <= _WINDOW for stamp in stamps)
+    return max(in_window, sum(now - stamp <= _OLD for stamp in list(stamps)[-_FEW:]))
+
+
 def _rate(stamps: deque[float], now: float) -> float:
     """Events per second of late."""
-    recent = [stamp for stamp in stamps if now - stamp <= _WINDOW]
-    return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 and recent[-1] > recent[0] else 0.0
+    count = _recent(stamps, now)
+    return (count - 1) / (stamps[-1] - stamps[-count]) if count > 1 and stamps[-1] > stamps[-count] else 0.0

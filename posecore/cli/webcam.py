@@ -1,0 +1,152 @@
+"""The command that shows poses in a camera's picture, live."""
+
+from __future__ import annotations
+
+import threading
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from posecore.cli.console import errors, output
+from posecore.cli.images import Device, ModelName, WeightsFile, open_model
+from posecore.cli.preview import Preview
+from posecore.cli.settings import options_of, settings_options
+from posecore.drawing.overlay import DrawingOptions
+from posecore.errors import PosecoreError
+from posecore.settings import build_settings, narrow
+from posecore.video import (
+    CropSettings,
+    LiveOptions,
+    LiveSession,
+    LiveStatus,
+    SmoothingSettings,
+    TrackingSettings,
+    VideoResult,
+    ViewSettings,
+    save_tables,
+)
+from posecore.video.camera import Camera
+
+#: Seconds that the first picture is waited for when no more come.
+_LAST = 60.0
+_LIVE_SMOOTHING = narrow(SmoothingSettings, "smooth", ("live", "none"))
+
+
+@settings_options
+@options_of("drawing", DrawingOptions)
+@options_of("smoothing", _LIVE_SMOOTHING)
+@options_of("tracking", TrackingSettings)
+@options_of("cropping", CropSettings)
+@options_of("view", ViewSettings)
+def webcam(
+    model: ModelName = None,
+    weights: WeightsFile = None,
+    source: Annotated[
+        str, typer.Option(help="Number of a camera, a device, an address (rtsp://…) or a video file.")
+    ] = "0",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the page on 127.0.0.1; 0 takes a free one.")
+    ] = 8700,
+    record: Annotated[
+        Path | None, typer.Option(help="Record what is shown into this clip (MP4), with its keypoints (CSV) beside it.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    device: Device = "auto",
+    *,
+    settings: dict[str, Any],
+    drawing: dict[str, Any],
+    smoothing: dict[str, Any],
+    tracking: dict[str, Any],
+    cropping: dict[str, Any],
+    view: dict[str, Any],
+) -> None:
+    """Show poses in a camera's picture, live, on a page in the browser. Ctrl-C ends it.
+
+    The page is served to this machine only. Pictures that come faster than the network can look are left out.
+    """
+    followed = build_settings(TrackingSettings, tracking)
+    if not followed.track:
+        smoothing = {"smooth": "none", **smoothing}
+    if record is not None and record.exists() and Path(source).exists() and record.samefile(source):
+        raise PosecoreError(f"{record} is the source itself; give the recording another name.")
+    # The camera comes before the model: it is wrong more often, and quicker to find out.
+    with Camera(source) as camera:
+        loaded = open_model(model, device, weights)
+        network, decode = loaded.split_settings(settings)
+        options = LiveOptions(
+            # A camera looks at the person who looks at the screen; a file or an address does not.
+            view=build_settings(ViewSettings, {"mirror": camera.is_here, **view}),
+            tracking=followed,
+            smoothing=build_settings(_LIVE_SMOOTHING, smoothing),
+            drawing=build_settings(DrawingOptions, drawing),
+            cropping=build_settings(CropSettings, cropping),
+            network=loaded.network_settings(**network).model_dump(),
+            decode=loaded.decode_settings(**decode).model_dump(),
+        )
+        live = LiveSession(loaded, options, source=camera.name, idle_seconds=None)
+        with _closed_at_last(live), Preview(port, lambda: describe(live.status())) as preview:
+            if record is not None:
+                live.record(record)
+            output.print(f"{escape(camera.name)} with {loaded.name}: {preview.url} – Ctrl-C ends.", soft_wrap=True)
+            if browser:
+                threading.Thread(target=webbrowser.open, args=(preview.url,), daemon=True).start()
+            _play(camera, live, preview)
+    if record is not None:
+        _tell(live.recordings, record)
+
+
+def _play(camera: Camera, live: LiveSession, preview: Preview) -> None:
+    """Pass pictures on until they end or Ctrl-C is pressed."""
+    said: str | None = None
+    try:
+        for picture in camera.pictures():
+            preview.show(live.exchange(picture))
+            error = live.status().error
+            if error is not None and error != said:
+                errors.print(f"[yellow]{escape(error)}[/yellow]", highlight=False, soft_wrap=True)
+            said = error
+        # A short file may be over before the first of its pictures is through the network.
+        first = live.newer(0, _LAST)
+        if first is not None:
+            preview.show(first.picture)
+        output.print("No more pictures come.")
+    except KeyboardInterrupt:
+        output.print("Stopped.")
+
+
+@contextmanager
+def _closed_at_last(live: LiveSession) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        live.close()
+
+
+def describe(status: LiveStatus) -> str:
+    """How the session is doing, in a line."""
+    if status.error is not None:
+        return status.error
+    if not status.frames:
+        return "Waiting for the first picture …"
+    count = "1 person" if status.people == 1 else f"{status.people} people"
+    recording = "" if status.recorded is None else f" · recording {status.recorded:.0f} s"
+    delay = sum(status.latency.values())
+    return f"{count} · {status.processed:.1f} pictures/s · delay {delay:.0f} ms · {status.dropped} skipped{recording}"
+
+
+def _tell(recordings: list[VideoResult], clip: Path) -> None:
+    """Write the tables and say where everything is."""
+    if not recordings:
+        raise PosecoreError(f"{clip} was not written: no picture came, or it could not be written.")
+    for result in recordings:
+        written = save_tables(result, clip.with_suffix(""), ("csv",))
+        output.print(
+            f"{result.frames} frames recorded: {escape(', '.join(map(str, [clip, *written])))}",
+            highlight=False,
+            soft_wrap=True,
+        )
