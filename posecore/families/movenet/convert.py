@@ -8,6 +8,7 @@ are told apart by what happens to their outputs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -267,7 +268,8 @@ class _Walk:
                 searched = self.graph.distance(layer.output, _ARGMAX) is not None
                 roles["regression" if searched else "offsets"] = index
             elif channels == 2:
-                boxes.append((self.graph.distance(layer.output, _MAXIMUM) or 0, index))
+                away = self.graph.distance(layer.output, _MAXIMUM)
+                boxes.append((math.inf if away is None else away, index))
         if len(boxes) == 2:
             roles["box_size"], roles["box_offset"] = (index for _, index in sorted(boxes))
         return roles
