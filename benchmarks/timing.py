@@ -14,6 +14,13 @@ def medians(
 
     ``clock`` is the time on the wall unless said; ``time.process_time`` leaves out what other programs took of it.
     """
+    return {name: statistics.median(values) for name, values in turns(alternatives, rounds, clock).items()}
+
+
+def turns(
+    alternatives: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
+    """Milliseconds of every turn; the least of them is what a busy machine disturbed least."""
     spent: dict[str, list[float]] = {name: [] for name in alternatives}
     for turn in range(-1, rounds):
         for name, function in alternatives.items():
@@ -21,4 +28,4 @@ def medians(
             function()
             if turn >= 0:
                 spent[name].append(1000 * (clock() - start))
-    return {name: statistics.median(values) for name, values in spent.items()}
+    return spent
