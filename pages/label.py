@@ -7,12 +7,11 @@ import streamlit as st
 from posecore.errors import DataError, ImageError
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.edits import Message
-from posecore.ui.components import filmstrip
 from posecore.ui.label_editor import label_editor, save_edits
 from posecore.ui.label_export import export_panel
 from posecore.ui.label_pictures import editor_picture, prepare
 from posecore.ui.label_proposals import proposal_panel, show_note, unconfirmed_panel
-from posecore.ui.label_sets import Place, neighbours, no_sets, pick_order, pick_set, sort_again, strip_items
+from posecore.ui.label_sets import Place, neighbours, no_sets, pick_order, pick_set, sort_again, strip
 from posecore.ui.workspace import popover
 
 
@@ -57,14 +56,7 @@ def work(desk: LabelDesk, place: Place) -> None:
         place.has |= {shown.token}
     if around.next is not None:
         prepare(desk.stored.image(around.next))
-    filmstrip(
-        strip_items(desk, place),
-        str(place.picture),
-        title="Pictures of the set",
-        on_pick=lambda picture: setattr(place, "picture", int(picture)),
-        key="label_strip",
-        marks={str(picture): status for picture, status in desk.statuses().items()},
-    )
+    strip(desk, place, on_pick=lambda picture: setattr(place, "picture", picture))
 
 
 def header(desk: LabelDesk) -> None:

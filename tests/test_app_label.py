@@ -75,7 +75,6 @@ def test_a_set_without_labels_and_without_a_model(stored: StoredSet) -> None:
 def test_the_model_is_asked_about_one_picture_and_about_all(stored: StoredSet, home: Path) -> None:
     install_model(home)
     app = open_app("label", label_pose_threshold=0.0, label_keypoint_threshold=0.0, label_fewest=1)
-    assert app.button(key="propose_all").label == "All 3 unlabelled"
     app.button(key="propose_one").click().run()
     assert not app.exception
     desk = desk_of(stored)
@@ -90,6 +89,8 @@ def test_the_model_is_asked_about_one_picture_and_about_all(stored: StoredSet, h
     assert desk.progress().unconfirmed == 3
     assert f"{run.done} of {run.total} pictures" in words(app)
     assert stored.dataset().people == 0
+    app.button(key="propose_all").click().run()
+    assert "already" in app.toast[0].value
 
 
 def test_nobody_found_says_what_to_do(stored: StoredSet, home: Path) -> None:

@@ -84,6 +84,8 @@ def test_somebody_with_a_box_alone_is_kept_and_nobody_at_all_is_not() -> None:
     nothing = [(None, None, 0)] * 3
     kept = read(entry(*nothing, box=[1, 2, 30, 40]), entry(*nothing))
     assert [drawn.person.box for drawn in kept] == [(0.5, 1.5, 29.5, 39.5)]
+    assert not read_sheet({"people": [entry(*nothing)], "done": True}, STICK, SIZE).done, "it is not an empty picture"
+    assert read_sheet({"people": [], "done": True}, STICK, SIZE).done
 
 
 @given(

@@ -126,7 +126,9 @@ def read_sheet(entry: Any, skeleton: Skeleton, size: tuple[int, int]) -> Sheet:
         if len(people) > MAX_PEOPLE:
             raise EntryError(f"a picture may have {MAX_PEOPLE} people, not {len(people)}")
         drawn = [_read_drawn(person, skeleton, size) for person in people]
-        return Sheet(tuple(one for one in drawn if one is not None), fields.get("done") is True)
+        kept = tuple(one for one in drawn if one is not None)
+        # Somebody without any joint is not the same as nobody at all.
+        return Sheet(kept, fields.get("done") is True and (bool(kept) or not people))
     except EntryError as error:
         raise DataError(f"This change cannot be read: {error}. Reload the page; what is saved stays.") from error
 

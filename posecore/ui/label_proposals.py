@@ -70,10 +70,9 @@ def _ask(desk: LabelDesk, place: Place, model: PoseModel) -> None:
     fewest = _fewest(desk)
     run = run_of(desk)
     busy = run is not None and run.running
-    waiting = [number for number, status in desk.statuses().items() if status == "unlabelled"]
 
     def start() -> None:
-        _start(desk, model, waiting, controls.values, fewest)
+        _start(desk, model, controls.values, fewest)
 
     def one() -> None:
         _one(desk, place, model, controls.values, fewest)
@@ -81,9 +80,9 @@ def _ask(desk: LabelDesk, place: Place, model: PoseModel) -> None:
     with st.container(horizontal=True):
         st.button("This picture", on_click=one, icon=":material/auto_fix_high:", width="stretch", key="propose_one")
         st.button(
-            f"All {len(waiting)} unlabelled" if waiting else "All unlabelled",
+            "All unlabelled",
             on_click=start,
-            disabled=busy or not waiting,
+            disabled=busy,
             icon=":material/auto_awesome_motion:",
             width="stretch",
             key="propose_all",
@@ -116,8 +115,12 @@ def _fewest_slider(count: int) -> None:
     )
 
 
-def _start(desk: LabelDesk, model: PoseModel, pictures: list[int], settings: dict[str, Any], fewest: int) -> None:
-    images = [desk.stored.image(picture) for picture in pictures]
+def _start(desk: LabelDesk, model: PoseModel, settings: dict[str, Any], fewest: int) -> None:
+    statuses = desk.statuses()
+    images = [image for image in desk.images() if statuses[image.image_id] == "unlabelled"]
+    if not images:
+        st.session_state["label_note"] = "Every picture has labels or proposals already."
+        return
     run = ProposalRun(desk, model, images, settings, fewest, network_slots())
     _runs()[str(desk.stored.folder)] = run.start()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from posecore.errors import DataError
 from posecore.labelling.desk import ORDERS, LabelDesk, Order
 from posecore.labelling.edits import Inbox
 from posecore.skeleton import COCO_17
+from posecore.ui.components import filmstrip
 from posecore.ui.dataset_library import CHOICE, library, title_of
 from posecore.ui.label_editor import Neighbours
 from posecore.ui.label_pictures import thumbnail
@@ -26,6 +27,8 @@ _PLACE = "label_place"
 #: Name of the set that one click makes.
 PRACTICE = "practice"
 
+#: Thumbnails shown on each side of the chosen one.
+_STRIP_REACH = 9
 #: Marks of the filmstrip, and what they mean.
 MARKS = {"unlabelled": "not labelled", "unconfirmed": "to be confirmed", "done": "done"}
 
@@ -165,12 +168,20 @@ def _make_practice() -> None:
         library().create(PRACTICE, paths, COCO_17)
 
 
-def strip_items(desk: LabelDesk, place: Place, reach: int = 9) -> list[tuple[str, str, bytes | None]]:
-    """Key, label and thumbnail of the pictures around the one that is shown."""
+def strip(desk: LabelDesk, place: Place, *, on_pick: Callable[[int], None]) -> None:
+    """Thumbnails of the pictures around the one that is shown, with signs of how far they are."""
     index = place.order.index(place.picture)
-    start = min(max(index - reach, 0), max(len(place.order) - 2 * reach - 1, 0))
+    start = min(max(index - _STRIP_REACH, 0), max(len(place.order) - 2 * _STRIP_REACH - 1, 0))
     images, statuses = {image.image_id: image for image in desk.images()}, desk.statuses()
-    around = [images[number] for number in place.order[start : start + 2 * reach + 1] if number in images]
-    return [
-        (str(one.image_id), f"{one.path.name}, {MARKS[statuses[one.image_id]]}", thumbnail(one.path)) for one in around
-    ]
+    around = [images[number] for number in place.order[start : start + 2 * _STRIP_REACH + 1] if number in images]
+    filmstrip(
+        [
+            (str(one.image_id), f"{one.path.name}, {MARKS[statuses[one.image_id]]}", thumbnail(one.path))
+            for one in around
+        ],
+        str(place.picture),
+        title="Pictures of the set",
+        on_pick=lambda picture: on_pick(int(picture)),
+        key="label_strip",
+        marks={str(one.image_id): statuses[one.image_id] for one in around},
+    )

@@ -261,11 +261,22 @@ function go(view, picture) {
 // with nobody on it only when somebody says so.
 function commit(view, before, soon = false, done = null) {
   const here = doc(view);
+  here.people.forEach(hold);
   here.done = done ?? (here.people.length > 0 && !here.people.some(({ proposed }) => proposed));
   here.undo.push(before);
   here.undo.splice(0, here.undo.length - STEPS_BACK);
   here.redo = [];
   changed(view, soon);
+}
+
+// A box of its own holds all joints; an area that was given belongs to the box as it was.
+function hold(person) {
+  if (!person.box) return;
+  const points = person.joints.filter(placed);
+  const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
+  const [x0, y0, x1, y1] = person.box;
+  const box = [Math.min(x0, ...xs), Math.min(y0, ...ys), Math.max(x1, ...xs), Math.max(y1, ...ys)];
+  if (String(box) !== String(person.box)) Object.assign(person, { box, area: null });
 }
 
 function changed(view, soon = false) {
@@ -497,7 +508,7 @@ function release(view, event) {
   const here = pointer(view, event);
   if (gesture.kind === "joint" || gesture.kind === "person") {
     if (!gesture.moved) return draw(view);
-    gesture.person.proposed = false;
+    accept(gesture.person);
     commit(view, gesture.before);
   } else if (gesture.kind === "box") addInBox(view, gesture.moved ? gesture.box : null);
   else if (gesture.kind === "place" && !gesture.moved) placeJoint(view, here.source, event.shiftKey);
@@ -534,6 +545,11 @@ function doubleClick(view, event) {
 }
 
 // --- changes ---
+
+// Whoever was changed by somebody was looked at.
+function accept(person) {
+  Object.assign(person, { proposed: false, score: null });
+}
 
 function fresh() {
   return Math.random().toString(36).slice(2);
@@ -574,7 +590,7 @@ function placeJoint(view, source, hidden) {
     mode.person = person.id;
   }
   person.joints[mode.joint] = [...inside(view, source), hidden ? HIDDEN : mode.label];
-  person.proposed = false;
+  accept(person);
   Object.assign(view, { person: person.id, joint: mode.joint });
   skip(view);
   commit(view, before);
@@ -604,7 +620,7 @@ function setLabel(view, label) {
   if (placed(joint)) person.last = { ...person.last, [view.joint]: [joint[0], joint[1]] };
   const [x, y] = positioned ? (joint[0] === null ? person.last[view.joint] : joint) : [null, null];
   person.joints[view.joint] = [x, y, label];
-  person.proposed = false;
+  accept(person);
   setMode(view, null);
   commit(view, before);
 }
@@ -615,7 +631,7 @@ function nudge(view, dx, dy) {
   if (!joint || !placed(joint)) return false;
   const before = copy(doc(view));
   person.joints[view.joint] = [...inside(view, [joint[0] + dx, joint[1] + dy]), joint[2]];
-  person.proposed = false;
+  accept(person);
   // Steps that follow each other closely are one change, for Python and for undo.
   if (view.timer && view.nudged === `${view.person} ${view.joint}`) changed(view, true);
   else commit(view, before, true);
@@ -627,7 +643,7 @@ function acceptPerson(view) {
   const person = chosen(view);
   if (!person?.proposed) return;
   const before = copy(doc(view));
-  person.proposed = false;
+  accept(person);
   commit(view, before);
 }
 
@@ -646,7 +662,7 @@ function removePerson(view) {
 function finish(view) {
   const here = doc(view);
   const before = copy(here);
-  here.people.forEach((person) => (person.proposed = false));
+  here.people.forEach(accept);
   if (view.data.open) view.wanted = { picture: view.data.open };
   if (!here.done) commit(view, before, false, true);
   else if (view.wanted) flush(view);
