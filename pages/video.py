@@ -10,7 +10,7 @@ from posecore.model import PoseModel
 from posecore.ui.model_picker import fetch_panel, pick_model
 from posecore.ui.video_picker import no_video, pick_video, show_refused_videos
 from posecore.ui.video_preview import pick_moment, run_panel, show_frame
-from posecore.ui.video_result import show_run
+from posecore.ui.video_result import run_buttons, show_run
 from posecore.ui.video_settings import resettable, video_boxes, video_controls
 from posecore.ui.video_store import Video
 from posecore.ui.video_work import pick_view
@@ -44,7 +44,10 @@ def work(video: Video | None, model: PoseModel, network: dict[str, Any], boxes: 
     """Preview or result; runs without the rest of the page when a setting other than the network's changes."""
     decode, drawing = decoder_controls(model, boxes), drawing_controls(boxes)
     options = video_controls(model, boxes, network, decode, drawing)
-    run = pick_view()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        run = pick_view(video)
+        if run is not None:
+            run_buttons(run, model, options)
     if run is not None:
         show_run(run, model, options)
     elif video is not None:

@@ -12,12 +12,12 @@ import pytest
 import torch
 import typer
 from typer.testing import CliRunner
+from video_support import even_ticks, write_video
 
 from posecore.cli import video as command
 from posecore.families.posenet import POSENET
 from posecore.model import PoseModel
 from posecore.video import VideoReader
-from tests.test_video_pipeline import even_ticks, write_video
 
 RUNNER = CliRunner()
 APP = typer.Typer()

@@ -16,6 +16,7 @@ from posecore.video import JOINT_ANGLES, KINDS, Measure, RepetitionSettings, Tra
 
 _CHOSEN = "video_measures"
 _ADDED = "video_measures_added"
+_SUGGESTED = "video_measures_suggested"
 _COUNTED = "video_counted"
 _NOTHING = ""
 #: Kind → words for it, for one's own measures.
@@ -78,14 +79,15 @@ def choose_measures(skeleton: Skeleton, example: Track | None) -> Measuring:
     added: list[str] = st.session_state.setdefault(_ADDED, [])
     known = {text: in_words(text) for text in [*usual_measures(skeleton), *added]}
     chosen = st.session_state.get(_CHOSEN)
-    if chosen is not None:
-        # Another model's skeleton may lack some keypoints.
-        st.session_state[_CHOSEN] = [text for text in chosen if text in known]
+    if chosen is None or chosen == st.session_state.get(_SUGGESTED):
+        # Until somebody chooses, every result is measured by what moves most in it.
+        chosen = st.session_state[_SUGGESTED] = _most_moving(known, skeleton, example)
+    # Another model's skeleton may lack some keypoints.
+    st.session_state[_CHOSEN] = [text for text in chosen if text in known]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         texts = st.multiselect(
             "Measures",
             list(known),
-            default=[] if _CHOSEN in st.session_state else _most_moving(known, skeleton, example),
             format_func=lambda text: known.get(text, text),
             key=_CHOSEN,
             persist_state="session",
@@ -100,18 +102,19 @@ def _most_moving(known: Iterable[str], skeleton: Skeleton, example: Track | None
     """The joint angle that changes most while somebody moves: what their exercise is about."""
     if example is None:
         return []
-    widest, chosen = 0.0, list[str]()
+    most, chosen = 0.0, list[str]()
     for text in known:
         if not text.startswith("angle:"):
             continue
         values = parse_measure(text, skeleton).values(example)
         there = values[np.isfinite(values)]
-        # Someone of whom a limb is hardly ever seen does not show what it does.
-        if len(there) < max(len(values) / 2, 2):
+        if len(there) < 2:
             continue
         low, high = np.percentile(there, [10, 90])
-        if high - low > widest:
-            widest, chosen = float(high - low), [text]
+        # A limb that is often not seen is a poor witness, and its wild frames look like movement.
+        moved = float(high - low) * (len(there) / len(values)) ** 4
+        if moved > most:
+            most, chosen = moved, [text]
     return chosen
 
 

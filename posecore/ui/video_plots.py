@@ -111,7 +111,7 @@ def measures_figure(
             text=title, xref="x domain", yref="y domain", x=0, y=1, yanchor="bottom", xanchor="left", showarrow=False,
             row=row, col=1,
         )  # fmt: skip
-    return _finish(figure, span, len(measures), 60 + 150 * max(len(measures), 2), legend=len(tracks) > 1)
+    return _finish(figure, span, len(measures), 70 + 130 * max(len(measures), 2), legend=len(tracks) > 1)
 
 
 def _mark_repetitions(figure: go.Figure, row: int, times: Array, values: Array, found: Repetitions) -> None:

@@ -35,7 +35,7 @@ def result_facts(result: VideoResult) -> str:
     if result.cancelled:
         parts.append(":orange-badge[stopped early]")
     total = result.seconds.get("total", 0.0)
-    parts.append(f":gray-badge[{result.frames} frames]")
+    parts.append(f":gray-badge[{result.frames} {'frame' if result.frames == 1 else 'frames'}]")
     parts.append(f":gray-badge[{clock(total)}, {result.frames / total:.1f} frames/s]" if total else "")
     parts.append(f":gray-badge[{result.model}]")
     return " ".join(parts)
@@ -76,23 +76,30 @@ def show_run(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
         _evidence(run, result, sequence)
 
 
-def _head(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
-    """Whose result this is, what came of it, and what to do when settings have changed since."""
+def run_buttons(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
+    """Run the video again with the present settings, or drop the result."""
+    if run.job.active:
+        return
     changed = settings_changed(run, model.name, options)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        facts = "" if run.result is None else result_facts(run.result)
-        st.markdown(f"**{run.video.label}** {facts}", width="stretch")
-        if not run.job.active:
-            st.button(
-                "Run again",
-                icon=":material/replay:",
-                type="primary" if changed else "secondary",
-                on_click=start_run,
-                args=(run.video, model, options),
-                help=f"Changed since this run: {', '.join(changed)}." if changed else "With the present settings.",
-                key="video_again",
-            )
-            st.button("", icon=":material/delete:", help="Remove this result", on_click=forget_run, args=(run,))
+    st.button(
+        "Run again",
+        icon=":material/replay:",
+        type="primary" if changed else "secondary",
+        on_click=start_run,
+        args=(run.video, model, options),
+        help=f"Changed since this run: {', '.join(changed)}." if changed else "With the present settings.",
+        key="video_again",
+    )
+    st.button(
+        "", icon=":material/delete:", help="Remove this result", on_click=forget_run, args=(run,), key="video_remove"
+    )
+
+
+def _head(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
+    """Whose result this is, what came of it, and whether settings have changed since."""
+    facts = "" if run.result is None else result_facts(run.result)
+    st.markdown(f"**{run.video.label}** {facts}")
+    changed = settings_changed(run, model.name, options)
     if changed and not run.job.active:
         st.caption(f"Changed on the left since this run: {', '.join(changed)}. *Run again* applies it.")
 
@@ -203,14 +210,13 @@ def _count(measuring: Measuring, chosen: list[Followed]) -> tuple[int, str, Repe
         (one.number, count_repetitions(one.track.times, measure.values(one.track), measuring.counting))
         for one in chosen
     ]
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", key="video_counts"):
         for number, repetitions in found:
             open_end = repetitions.count - repetitions.completed
             st.metric(
-                "Repetitions" if len(found) == 1 else f"Person {number}",
+                f"Repetitions, {in_words(measure.text)}" if len(found) == 1 else f"Person {number}",
                 repetitions.count,
-                border=True,
-                width="content" if len(found) > 1 else "stretch",
+                width="content",
                 help=f"Of the {in_words(measure.text)}. "
                 + ("The last one was not completed before the end." if open_end else "All were completed."),
             )

@@ -26,7 +26,7 @@ from posecore.video import (
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """Some settings that stand together in the sidebar."""
 
     name: str
@@ -40,11 +40,11 @@ class _Part:
         return SettingControls(self.settings, prefix=self.prefix)
 
 
-_PARTS = (
-    _Part("clip", "Part of the video", "content_cut", ClipSettings, "clip_"),
-    _Part("tracking", "Following people", "directions_walk", TrackingSettings, "track_"),
-    _Part("smoothing", "Smoothing", "show_chart", SmoothingSettings, "smooth_"),
-    _Part("output", "Clip", "movie", OutputSettings, "out_"),
+PARTS = (
+    Part("clip", "Part of the video", "content_cut", ClipSettings, "clip_"),
+    Part("tracking", "Following people", "directions_walk", TrackingSettings, "track_"),
+    Part("smoothing", "Smoothing", "show_chart", SmoothingSettings, "smooth_"),
+    Part("output", "Clip", "movie", OutputSettings, "out_"),
 )
 _CROP_PREFIX = "crop_"
 COUNT_PREFIX = "count_"
@@ -52,13 +52,13 @@ COUNT_PREFIX = "count_"
 
 def video_boxes() -> dict[str, DeltaGenerator]:
     """Places in the sidebar for all settings of this page."""
-    return setting_boxes(others=[(part.name, part.title, part.icon) for part in _PARTS])
+    return setting_boxes(others=[(part.name, part.title, part.icon) for part in PARTS])
 
 
 def resettable() -> list[SettingControls]:
     """The controls that only this page has."""
     crop = SettingControls(CropSettings, prefix=_CROP_PREFIX)
-    return [*(part.controls for part in _PARTS), crop, SettingControls(RepetitionSettings, prefix=COUNT_PREFIX)]
+    return [*(part.controls for part in PARTS), crop, SettingControls(RepetitionSettings, prefix=COUNT_PREFIX)]
 
 
 def video_controls(
@@ -70,7 +70,7 @@ def video_controls(
 ) -> VideoOptions:
     """Widgets for what concerns videos only; returns everything that a run needs to be told."""
     values: dict[str, dict[str, Any]] = {}
-    for part in _PARTS:
+    for part in PARTS:
         controls = part.controls
         with boxes[part.name]:
             if part.name == "smoothing" and not values["tracking"]["track"]:

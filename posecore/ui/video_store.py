@@ -140,12 +140,14 @@ class Shelf:
         refused: Sentences about files that were not taken.
         runs: Tokens of this visitor's runs, oldest first.
         address_read: True once the address of the page was looked at for a run.
+        last: Key of the video that was chosen when the page was drawn last.
     """
 
     uploader: int = 0
     refused: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     address_read: bool = False
+    last: str | None = None
     _folder: tempfile.TemporaryDirectory[str] = field(default_factory=_temporary_folder)
     _videos: dict[str, Video] = field(default_factory=dict)
 

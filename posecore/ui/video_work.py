@@ -31,9 +31,17 @@ def my_runs() -> dict[str, VideoRun]:
     return found
 
 
-def pick_view() -> VideoRun | None:
-    """The choice between preview and results; the run to show, or None for the preview."""
+def pick_view(video: Video | None) -> VideoRun | None:
+    """The choice between preview and results; the run to show, or None for the preview.
+
+    A newly chosen ``video`` is previewed first.
+    """
     runs = my_runs()
+    mine = shelf()
+    key = None if video is None else video.key
+    if mine.last not in (None, key):
+        st.session_state[_VIEW] = PREVIEW
+    mine.last = key
     if not runs:
         say_in_address(_ADDRESS, None)
         return None
@@ -83,8 +91,3 @@ def start_run(video: Video, model: PoseModel, options: VideoOptions) -> None:
 def forget_run(run: VideoRun) -> None:
     """Drop a run and its files; a callback."""
     run_desk().forget(run.token)
-
-
-def show_preview() -> None:
-    """Go back to the preview; a callback."""
-    st.session_state[_VIEW] = PREVIEW
