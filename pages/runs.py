@@ -9,7 +9,7 @@ from posecore.ui.run_list import CHOSEN, chosen_run, one_run
 from posecore.ui.run_result import before_and_after
 from posecore.ui.run_table import runs_table
 from posecore.ui.run_toolbar import toolbar
-from posecore.ui.run_words import ago, state_word
+from posecore.ui.run_words import ago
 from posecore.ui.shell import PAGES
 
 TRAIN = str(PAGES / "train.py")
@@ -22,8 +22,11 @@ def main() -> None:
     if not runs:
         nothing_yet()
         return
-    run = choose(runs)
-    toolbar(run, TRAIN)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        run = choose(runs)
+        toolbar(run, TRAIN)
+    if run.note:
+        st.caption(f":material/sticky_note_2: {run.note}")
     names = ["Before and after", "Training", "Compare", f"All {len(runs)} runs" if len(runs) > 1 else "All runs"]
     views = (
         lambda: before_and_after(run),
@@ -56,7 +59,7 @@ def choose(runs: list[Run]) -> Run:
 
     def label(name: str) -> str:
         run = by_name.get(name)
-        return name if run is None else f"{name} · {state_word(run.state)} · {ago(run.updated)}"
+        return name if run is None else f"{name} · {ago(run.updated)}"
 
     name = st.selectbox(
         "Run",
@@ -64,6 +67,7 @@ def choose(runs: list[Run]) -> Run:
         format_func=label,
         key=CHOSEN,
         label_visibility="collapsed",
+        width=330,
         on_change=lambda: st.query_params.update({CHOSEN: st.session_state[CHOSEN]}),
     )
     return by_name[name]

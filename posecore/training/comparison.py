@@ -20,8 +20,7 @@ from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.runs import Run
 from posecore.training.config import RunConfig, make_config
-from posecore.training.data import validation_pictures
-from posecore.training.run import cache_folder
+from posecore.training.data import cache_folder, validation_pictures
 from posecore.training.start import starting_model
 from posecore.zoo import load_model
 from posecore.zoo.weights import replacing

@@ -19,6 +19,7 @@ from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
 from posecore.data.operations import mapped, merged, renamed, split_named
 from posecore.errors import DataError
+from posecore.home import home
 from posecore.skeleton import Skeleton
 from posecore.training.config import RunConfig, SourceConfig
 
@@ -26,6 +27,11 @@ log = logging.getLogger(__name__)
 
 #: Numbers that keep the random streams of different uses of one seed apart.
 _ORDER, _AUGMENT, _VALIDATION = range(3)
+
+
+def cache_folder() -> Path:
+    """Where packed pictures and drawn scenes are kept."""
+    return home() / "training"
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.callbacks import Callback
 
 import posecore
 from posecore.errors import PosecoreError, SettingsError
@@ -99,25 +100,18 @@ def _answer(process: subprocess.Popen[str], request: str, cancel: threading.Even
             return answer
 
 
-class _Timing(Callback):
-    """Takes the time of every step."""
-
-    def __init__(self) -> None:
-        self.times = [time.perf_counter()]
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Lightning's hook."""
-        self.times.append(time.perf_counter())
-
-    @property
-    def per_step(self) -> float:
-        """Seconds, without the first step, which also allocates."""
-        spans = [after - before for before, after in zip(self.times[1:], self.times[2:], strict=False)]
-        return sum(spans) / max(len(spans), 1)
+def _per_step(times: Sequence[float]) -> float:
+    """Seconds between moments, without the first span where there are more: that step also allocates."""
+    spans = [after - before for before, after in pairwise(times)]
+    counted = spans[1:] or spans
+    return sum(counted) / len(counted)
 
 
 def take_steps(config: RunConfig, steps: int) -> Estimate:
     """Take the steps in this process."""
+    # Imported here: a server that asks for an estimate need not load the engine itself.
+    from lightning.pytorch.callbacks import LambdaCallback
+
     from posecore.training.module import PoseTraining
     from posecore.training.run import make_trainer, sample_data, seed_everything
     from posecore.training.start import starting_network
@@ -126,7 +120,8 @@ def take_steps(config: RunConfig, steps: int) -> Estimate:
     network = starting_network(config)
     sample = sample_data(config, max((steps + 1) * config.training.batch_size, _MEASURED))
     module = PoseTraining(config, network, sample.training, sample.held)
-    timing = _Timing()
+    times = [time.perf_counter()]
+    timing = LambdaCallback(on_train_batch_end=lambda *_: times.append(time.perf_counter()))
     with tempfile.TemporaryDirectory() as folder:
         trainer = make_trainer(config, Path(folder), callbacks=[timing], max_epochs=1, limit_train_batches=steps + 1)
         trainer.fit(module)
@@ -136,8 +131,7 @@ def take_steps(config: RunConfig, steps: int) -> Estimate:
     measuring = (
         (time.perf_counter() - begin) / max(measured, 1) * min(sample.held_pictures, config.data.validation_limit)
     )
-    taken = len(timing.times) - 2
-    per_step = timing.per_step if taken > 0 else timing.times[-1] - timing.times[0]
+    per_step = _per_step(times)
     steps_per_epoch = max(sample.pictures // config.training.batch_size, 1)
     epoch = per_step * steps_per_epoch + measuring
     seconds = epoch * config.schedule.epochs
@@ -145,7 +139,7 @@ def take_steps(config: RunConfig, steps: int) -> Estimate:
         seconds = min(seconds, 60 * config.schedule.minutes)
     note = f"{sample.pictures} people per epoch in {steps_per_epoch} steps of {per_step:.2g} seconds on this machine"
     note += "; training may end earlier, when it no longer gets better." if config.training.patience else "."
-    return Estimate(seconds, epoch, _peak_memory(), max(taken, 1), note)
+    return Estimate(seconds, epoch, _peak_memory(), max(len(times) - 2, 1), note)
 
 
 def _peak_memory() -> int:

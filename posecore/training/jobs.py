@@ -84,7 +84,7 @@ def submit(config: RunConfig, name: str | None = None, note: str = "", config_fo
     """
     from posecore.data.augment import check_mirror
     from posecore.training.config import placed
-    from posecore.training.run import write_config
+    from posecore.training.recording import write_config
 
     name = _checked(name or config.name)
     config = placed(config, config_folder or Path.cwd())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
@@ -144,6 +145,13 @@ class Recorder:
             figures=dict(figures),
             config=self.config.model_dump(mode="json"),
         )
+
+
+def write_config(config: RunConfig, folder: Path) -> None:
+    """Keep the configuration beside the run's other files."""
+    with replacing(folder / CONFIG) as temporary:
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        temporary.write_text(text, "utf-8")
 
 
 @contextmanager

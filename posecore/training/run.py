@@ -14,32 +14,32 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-import yaml
 from torch import nn
 
 from posecore.data.augment import AugmentSettings, check_mirror, compose
 from posecore.errors import SettingsError
-from posecore.home import home
 from posecore.runs import Registry, RunLock, run_folder
 from posecore.training.checkpoints import ResumePoint, WholeFiles
 from posecore.training.config import RunConfig, placed
-from posecore.training.data import EpochBatches, Sample, TrainingSet, hold_out, pack_sources, sample_sources
+from posecore.training.data import (
+    EpochBatches,
+    Sample,
+    TrainingSet,
+    cache_folder,
+    hold_out,
+    pack_sources,
+    sample_sources,
+)
 from posecore.training.failures import sentence
 from posecore.training.module import PoseTraining
-from posecore.training.recording import BEFORE, BEST, CONFIG, LOG, RESUME, Recorder
+from posecore.training.recording import BEFORE, BEST, LOG, RESUME, Recorder, write_config
 from posecore.training.start import settle_norm, starting_network
 from posecore.training.watching import RunStopped, Watch
-from posecore.zoo.weights import replacing
 
 log = logging.getLogger(__name__)
 
 #: Pictures that inserted BatchNorms take their first statistics from, at most.
 _SETTLING_PICTURES = 256
-
-
-def cache_folder() -> Path:
-    """Where packed pictures and drawn scenes are kept."""
-    return home() / "training"
 
 
 def is_first_process() -> bool:
@@ -79,7 +79,9 @@ def train(config: RunConfig, config_folder: Path, name: str | None = None, resum
     if not lock.acquire(patience=1.0):
         raise SettingsError(f"The run {name!r} is still running; pause it first.")
     try:
-        if not resume:
+        if resume:
+            registry.change(name, stop=0)
+        else:
             registry.add(name, config.model_dump(mode="json"))
         work(registry, config, name, resume)
     finally:
@@ -98,7 +100,8 @@ def work(registry: Registry, config: RunConfig, name: str, resume: bool, threads
         threads: Of the CPU, unless the configuration says.
     """
     folder = run_folder(name)
-    registry.change(name, status="running", process=os.getpid(), stop=0, message="")
+    # What was asked since the run was started counts: `stop` stays as it is.
+    registry.change(name, status="running", process=os.getpid(), message="")
     watch = Watch(registry, name)
     with log_in(folder), watch.running():
         try:
@@ -173,13 +176,6 @@ def log_in(folder: Path) -> Iterator[None]:
         logger.setLevel(level)
         logger.removeHandler(handler)
         handler.close()
-
-
-def write_config(config: RunConfig, folder: Path) -> None:
-    """Keep the configuration beside the run's other files."""
-    with replacing(folder / CONFIG) as temporary:
-        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        temporary.write_text(text, "utf-8")
 
 
 def _fit(

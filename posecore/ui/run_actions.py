@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from posecore.errors import PosecoreError
@@ -9,7 +11,6 @@ from posecore.runs import Registry, Run
 from posecore.training import jobs
 from posecore.ui.model_picker import CHOICE
 from posecore.ui.shell import PAGES
-from posecore.ui.trouble import show_error
 
 #: Session state: (question, run) that the next run of the page opens. A part of a page that refreshes itself cannot
 #: hold a dialog open, so it only asks for one.
@@ -34,10 +35,10 @@ def answer_asked() -> None:
         {"cancel": _cancel, "delete": _delete, "rename": _rename}[question](run)
 
 
-def attempt(action: object, *arguments: object) -> None:
+def attempt(action: Callable[..., object], *arguments: object) -> None:
     """Do something to a run; a callback. What goes wrong is said above the page."""
     try:
-        action(*arguments)  # type: ignore[operator]
+        action(*arguments)
     except PosecoreError as error:
         st.session_state[_TROUBLE] = str(error)
 
@@ -51,7 +52,9 @@ def _cancel(run: Run) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Let it run"):
             st.rerun()
-        if st.button("Cancel the run", type="primary", key="cancel_surely") and _done(jobs.cancel, run.name):
+        if st.button(
+            "Cancel the run", type="primary", key="cancel_surely", on_click=attempt, args=(jobs.cancel, run.name)
+        ):
             st.rerun()
 
 
@@ -64,36 +67,37 @@ def _delete(run: Run) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep it"):
             st.rerun()
-        if st.button("Delete", type="primary", key="delete_surely") and _done(jobs.delete, run.name):
-            if st.session_state.get(CHOICE) == f"run:{run.name}":
-                del st.session_state[CHOICE]
+        if st.button("Delete", type="primary", key="delete_surely", on_click=attempt, args=(jobs.delete, run.name)):
             st.rerun()
 
 
 @st.dialog("Name and note", icon=":material/edit:")
 def _rename(run: Run) -> None:
     with st.form("rename", border=False):
-        name = st.text_input("Name", run.name, max_chars=100, help="The model is chosen as run:NAME.")
-        note = st.text_area("Note", run.note, max_chars=2000, placeholder="What was tried, and what came of it.")
-        if not st.form_submit_button("Save", type="primary"):
-            return
-    if name != run.name and not _done(jobs.rename, run.name, name):
+        st.text_input("Name", run.name, max_chars=100, key="new_name", help="The model is chosen as run:NAME.")
+        st.text_area(
+            "Note", run.note, max_chars=2000, key="new_note", placeholder="What was tried, and what came of it."
+        )
+        saved = st.form_submit_button(
+            "Save", type="primary", on_click=attempt, args=(_save, run.name), key="rename_surely"
+        )
+    if not saved:
         return
-    if _done(jobs.set_note, name, note):
-        if st.session_state.get(CHOICE) == f"run:{run.name}":
-            st.session_state[CHOICE] = f"run:{name}"
-        st.query_params["run"] = name
+    if trouble := st.session_state.pop(_TROUBLE, None):
+        # Here, where the name can be corrected.
+        st.error(trouble, icon=":material/error:")
+    else:
         st.rerun()
 
 
-def _done(action: object, *arguments: object) -> bool:
-    """Do it and say whether that worked; the reason is shown where it did not."""
-    try:
-        action(*arguments)  # type: ignore[operator]
-    except PosecoreError as error:
-        show_error(error)
-        return False
-    return True
+def _save(name: str) -> None:
+    """Take over what stands in the form."""
+    new = st.session_state["new_name"].strip()
+    jobs.rename(name, new)
+    jobs.set_note(new, st.session_state["new_note"])
+    if st.session_state.get(CHOICE) == f"run:{name}":
+        st.session_state[CHOICE] = f"run:{new}"
+    st.query_params["run"] = new
 
 
 def use_model(run: Run, page: str) -> None:

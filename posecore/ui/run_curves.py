@@ -157,7 +157,7 @@ def keypoint_bars(
     figure.update_layout(barmode="group", bargap=0.3, bargroupgap=0.05)
     figure.update_xaxes(tickangle=-45)
     figure.update_yaxes(range=[0, 1])
-    return _laid_out(figure, "similarity (OKS term)", 300)
+    return _laid_out(figure, "Similarity per keypoint (OKS)", 300)
 
 
 def _laid_out(figure: go.Figure, title: str, height: int) -> go.Figure:

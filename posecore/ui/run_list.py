@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -89,6 +89,9 @@ def _row(run: Run, place: int, chosen: bool, runs_page: str) -> None:
     """One run with what can be done to it now."""
     state = run.state
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"job_{run.name}"):
+        # What has the same width in every row comes first, so that rows stand below each other.
+        st.markdown(state_badge(state), width=105)
+        st.progress(1.0 if state == "finished" else min(max(run.progress, 0.0), 1.0), width=120)
         st.button(
             run.name,
             key=f"watch_{run.name}",
@@ -97,10 +100,7 @@ def _row(run: Run, place: int, chosen: bool, runs_page: str) -> None:
             on_click=choose,
             args=(run.name,),
             help="Look at this run.",
-            width=170,
         )
-        st.markdown(state_badge(state), width=110)
-        st.progress(1.0 if state == "finished" else run.progress, width=120)
         st.markdown(f":small[:gray[{_when(run, state, place)}]]", width="stretch")
         _buttons(run, state, runs_page)
 
@@ -129,7 +129,7 @@ def _buttons(run: Run, state: str, runs_page: str) -> None:
         )
 
 
-def _button(label: str, icon: str, run: Run, action: object, help_text: str) -> None:
+def _button(label: str, icon: str, run: Run, action: Callable[[str], None], help_text: str) -> None:
     if st.button(
         label,
         key=f"{label}_{run.name}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import streamlit as st
 
@@ -15,15 +15,12 @@ from posecore.imaging import Picture, read_image
 from posecore.poses import Poses
 from posecore.runs import Run
 from posecore.training.card import Measured
+from posecore.training.comparison import Comparison, PictureChange, compare
 from posecore.ui.components import filmstrip
 from posecore.ui.pictures import OpenPicture, Source, open_picture, shrink, to_jpeg
 from posecore.ui.run_curves import keypoint_bars
 from posecore.ui.run_tasks import Task, Tasks, tasks
 from posecore.ui.run_words import ACTIVE, count
-
-if TYPE_CHECKING:
-    # It brings the training engine along, which takes seconds to load.
-    from posecore.training.comparison import Comparison, PictureChange
 
 #: Seconds between looks at a comparison that is being made.
 _POLL = 1.0
@@ -84,9 +81,6 @@ def _start(run: Run) -> Task[Comparison]:
 
 
 def _compare(run: Run, task: Task[Comparison]) -> Comparison:
-    # Imported here, in the background, for the same reason.
-    from posecore.training.comparison import compare
-
     return compare(run, lambda done, total: task.advance(done / total), task.stop)
 
 
@@ -132,13 +126,18 @@ def _comparison(found: Comparison) -> None:
 
 
 def _metric(label: str, before: float | None, after: float | None, help_text: str) -> None:
+    same, delta = False, None
+    if before is not None and after is not None:
+        same = abs(after - before) < 0.0005
+        delta = f"as before ({before:.3f})" if same else f"{after - before:+.3f} from {before:.3f}"
     st.metric(
         label,
         "–" if after is None else f"{after:.3f}",
-        None if before is None or after is None else f"{after - before:+.3f} from {before:.3f}",
+        delta,
         help=help_text,
         border=True,
-        delta_color="normal",
+        delta_color="off" if same else "normal",
+        delta_arrow="off" if same else "auto",
     )
 
 

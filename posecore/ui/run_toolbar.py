@@ -23,48 +23,45 @@ _PAGES = {
 
 
 def toolbar(run: Run, train_page: str) -> None:
-    """State, note and buttons of a run."""
+    """State and buttons of a run, for a row that the page makes."""
     state = run.state
     usable = run.weights is not None
     busy = state in ACTIVE and state != "waiting"
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(state_badge(state), width="content")
-        page = st.menu_button(
-            "Use the model",
-            list(_PAGES),
-            key="use_in",
-            type="primary" if usable else "secondary",
-            icon=":material/play_arrow:",
-            disabled=not usable,
-            help="Choose this run's model there. It is in every list of models as well.",
-        )
-        if page is not None:
-            use_model(run, _PAGES[page][0])
-        st.download_button(
-            "Download",
-            _made(run),
-            f"{run.name}.zip",
-            "application/zip",
-            icon=":material/download:",
-            on_click="ignore",
-            disabled=not usable,
-            help="Weights, configuration, curves and a model card, as a zip.",
-        )
-        if st.button(
-            "Continue from it",
-            icon=":material/model_training:",
-            disabled=not usable,
-            help="Set up another run that starts from what this one has learnt.",
-        ):
-            st.session_state[BASE] = f"run:{run.name}"
-            st.switch_page(train_page)
-        waits = "It is at work; pause or cancel it first." if busy else None
-        if st.button("Rename, note", icon=":material/edit:", disabled=busy, help=waits):
-            ask("rename", run)
-        if st.button("Delete", icon=":material/delete:", disabled=busy, help=waits):
-            ask("delete", run)
-    if run.note:
-        st.caption(f":material/sticky_note_2: {run.note}")
+    st.markdown(state_badge(state), width="content")
+    page = st.menu_button(
+        "Use the model",
+        list(_PAGES),
+        key="use_in",
+        type="primary" if usable else "secondary",
+        icon=":material/play_arrow:",
+        disabled=not usable,
+        help="Choose this run's model there. It is in every list of models as well.",
+    )
+    if page is not None:
+        use_model(run, _PAGES[page][0])
+    st.download_button(
+        "Download",
+        _made(run),
+        f"{run.name}.zip",
+        "application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=not usable,
+        help="Weights, configuration, curves and a model card, as a zip.",
+    )
+    if st.button(
+        "Continue from it",
+        icon=":material/model_training:",
+        disabled=not usable,
+        help="Set up another run that starts from what this one has learnt.",
+    ):
+        st.session_state[BASE] = f"run:{run.name}"
+        st.switch_page(train_page)
+    waits = "It is at work; pause or cancel it first." if busy else None
+    if st.button("Rename, note", icon=":material/edit:", disabled=busy, help=waits):
+        ask("rename", run)
+    if st.button("Delete", icon=":material/delete:", disabled=busy, help=waits):
+        ask("delete", run)
 
 
 def _made(run: Run) -> Callable[[], bytes]:

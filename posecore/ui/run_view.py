@@ -50,7 +50,7 @@ def show_run(view: JobView) -> None:
 def _charts(view: JobView, config: RunConfig) -> None:
     planned = config.schedule.epochs
     if not view.epochs and not view.steps:
-        with st.container(border=True, height=420, vertical_alignment="center", horizontal_alignment="center"):
+        with st.container(border=True, height=240, vertical_alignment="center", horizontal_alignment="center"):
             waiting = view.state in ACTIVE
             st.caption("Curves appear with the first steps." if waiting else "This run ended before its first step.")
         return

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import streamlit as st
 
 from posecore.runs import Registry
 from posecore.training.config import RunConfig
+from posecore.training.estimate import Estimate, estimate
 from posecore.ui.run_tasks import Task, Tasks, tasks
 from posecore.ui.run_words import ACTIVE, duration, memory
-
-if TYPE_CHECKING:
-    # It brings the training engine along, which takes seconds to load.
-    from posecore.training.estimate import Estimate
 
 #: Seconds between looks at an estimate that is being made.
 _POLL = 1.0
@@ -71,17 +68,14 @@ def _start(config: RunConfig) -> None:
 
 
 def _estimate(config: RunConfig, task: Task[Estimate]) -> Estimate:
-    # Imported here, in the background, for the same reason.
-    from posecore.training.estimate import estimate
-
     return estimate(config, cancel=task.stop)
 
 
-def _result(estimate: Estimate) -> None:
+def _result(found: Estimate) -> None:
     busy = any(run.state in ACTIVE and run.state != "waiting" for run in Registry().all())
     other = " Another run is at work, so this one took its steps beside it." if busy else ""
     st.markdown(
-        f"**About {duration(estimate.seconds)}**, {memory(estimate.memory_bytes)} of memory  \n"
-        f":small[:gray[{estimate.note}{other}]]",
+        f"**About {duration(found.seconds)}**, {memory(found.memory_bytes)} of memory  \n"
+        f":small[:gray[{found.note}{other}]]",
         width="stretch",
     )

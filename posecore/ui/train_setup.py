@@ -7,12 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-from posecore.data.library import Library, StoredSet
+from posecore.data.library import StoredSet
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES, Family
-from posecore.home import home
 from posecore.skeleton import Skeleton
 from posecore.training.recipe import Recipe, recipe_class, suggest, trainable_bases
+from posecore.ui.dataset_library import CHOICE as DATASET
+from posecore.ui.dataset_library import library
+from posecore.ui.dataset_picker import pick_set
 from posecore.ui.model_picker import badges, fetch_with_progress, megabytes
 from posecore.ui.run_words import count
 from posecore.ui.setting_controls import SettingControls
@@ -21,8 +23,8 @@ from posecore.ui.train_plan import SetFacts, facts_of, in_words, obstacle
 from posecore.ui.trouble import show_error
 from posecore.zoo import ModelInfo, list_models
 
-#: Session state of the choices. Other pages write here before they open this one.
-DATASET, BASE = "train_dataset", "train_base"
+#: Session state of the base model. Other pages write here before they open this one.
+BASE = "train_base"
 #: Before the names of a recipe's settings in session state.
 PREFIX = "recipe_"
 #: Session state: the recipe that was suggested last, and the one that was set last.
@@ -41,36 +43,19 @@ _PART_WORDS = {
 }
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _library(folder: str) -> Library:
-    return Library()
-
-
-def library() -> Library:
-    """The sets, read once for all sessions."""
-    return _library(str(home()))
-
-
 def choose_set() -> tuple[StoredSet, SetFacts] | None:
     """The widget for the labelled pictures; None, with what to do, while there is nothing to learn from."""
-    sets = {stored.name: stored for stored in library().all()}
-    if not sets:
+    if not library().all():
         _no_set()
         return None
-    if st.session_state.get(DATASET) not in sets:
-        st.session_state[DATASET] = next(iter(sets))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox(
-            "Labelled pictures",
-            list(sets),
-            format_func=lambda name: sets[name].title if name in sets else name,
-            key=DATASET,
-            persist_state="session",
-        )
+        stored = pick_set()
         if st.button("Data", icon=":material/dataset:", help="Add, look at and split sets."):
             st.switch_page(str(PAGES / "datasets.py"))
+    if stored is None:
+        return None
     try:
-        facts = facts_of(sets[name])
+        facts = facts_of(stored)
     except PosecoreError as error:
         show_error(error, "Choose another set.")
         return None
@@ -78,7 +63,7 @@ def choose_set() -> tuple[StoredSet, SetFacts] | None:
     if reason := obstacle(facts):
         st.warning(reason, icon=":material/warning:")
         return None
-    return sets[name], facts
+    return stored, facts
 
 
 def _no_set() -> None:
@@ -128,7 +113,7 @@ def choose_base(labels: Skeleton) -> ModelInfo | None:
         help="What it knows is kept; training goes on from there. Your own runs can be continued as well.",
     )
     info = bases[name]
-    st.caption(f"{' '.join(badges(info))}  \n{info.description}")
+    st.markdown(f"{' '.join(badges(info))}  \n:small[:gray[{info.description}]]")
     if info.available:
         return info
     wanted = st.button(
@@ -190,14 +175,15 @@ def _follow(suggestion: Mapping[str, Any]) -> None:
 def _reason(suggestion: Mapping[str, Any], values: Mapping[str, Any], facts: SetFacts) -> None:
     """Why these defaults, and the way back to them."""
     changed = [name for name in suggestion if values[name] != suggestion[name]]
-    with st.container(horizontal=True, vertical_alignment="center"):
+    words, button = st.columns([5, 2], vertical_alignment="center", gap="small")
+    with words:
         st.caption(
             f":material/lightbulb: Suggested for {count(facts.people, 'labelled person', 'labelled people')}: enough "
-            "passes to see each of them often, small steps so that what the model knows is not lost.",
-            width="stretch",
+            "passes to see each of them often, in steps so small that what the model knows is not lost."
         )
+    with button:
         st.button(
-            "Suggested values",
+            "As suggested",
             icon=":material/restart_alt:",
             type="tertiary",
             disabled=not changed,
