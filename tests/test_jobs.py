@@ -371,8 +371,8 @@ def test_pictures_that_are_gone_are_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_worker_is_lost_and_resumes_to_the_same_end() -> None:
     """SIGTERM pauses, SIGKILL loses; either way the run ends as if it had never been broken."""
-    unbroken = train("unbroken", schedule={"epochs": 12})
-    jobs.submit(tiny("broken", schedule={"epochs": 12}))
+    unbroken = train("unbroken", schedule={"epochs": 40})
+    jobs.submit(tiny("broken", schedule={"epochs": 40}))
     for kind, expected in ((signal.SIGTERM, "paused"), (signal.SIGKILL, "lost")):
         before = len(Registry().epochs("broken"))
         assert jobs.dispatch() == ["broken"]
@@ -412,3 +412,8 @@ def test_a_pause_is_answered_while_pictures_are_still_read() -> None:
     jobs.pause("one")
     until(lambda: state("one") == "paused", 20)
     assert "nothing is lost" in jobs.view("one").message
+    jobs.resume("one")
+    jobs.dispatch()
+    # Before the worker has even begun.
+    jobs.cancel("one")
+    until(lambda: state("one") == "cancelled")

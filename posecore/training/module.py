@@ -132,6 +132,8 @@ class PoseTraining(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         """Also where a run paused within an epoch begins again."""
+        if self.watch is not None:
+            self.watch.listen()
         self._settle_modes()
         if not self.steps and self.config.model.start != "random":
             self._record_start()

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from posecore.runs import Registry, Request
 
@@ -18,6 +17,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds between signs of life, which are also looks at what is asked of the run.
 _INTERVAL = 0.5
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class RunStopped(Exception):  # noqa: N818 - not an error: what somebody asked for
@@ -54,11 +54,8 @@ class Watch:
     @contextmanager
     def running(self) -> Iterator[Watch]:
         """Watch as long as this lasts."""
-        previous: dict[signal.Signals, Any] = {}
-        if threading.current_thread() is threading.main_thread():
-            # Set before Lightning looks: it leaves signals alone that have a handler.
-            previous = {kind: signal.signal(kind, self._on_signal) for kind in (signal.SIGTERM, signal.SIGINT)}
-        self._handles_signals = bool(previous)
+        previous = {kind: signal.getsignal(kind) for kind in _SIGNALS}
+        self.listen()
         thread = threading.Thread(target=self._beat, name=f"watch {self.name}", daemon=True)
         thread.start()
         try:
@@ -66,8 +63,16 @@ class Watch:
         finally:
             self._ended.set()
             thread.join()
-            for kind, handler in previous.items():
-                signal.signal(kind, handler)
+            if self._handles_signals:
+                for kind, handler in previous.items():
+                    signal.signal(kind, handler)
+
+    def listen(self) -> None:
+        """Take the signals; once more when training begins, for Lightning adds a handler that ends the process."""
+        self._handles_signals = threading.current_thread() is threading.main_thread()
+        if self._handles_signals:
+            for kind in _SIGNALS:
+                signal.signal(kind, self._on_signal)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from posecore.errors import PosecoreError
 from posecore.runs import Registry, RunLock
+from posecore.training.jobs import dispatch
 
 #: How much the work gives way to the app and to everything else on the machine.
 _NICE = 5
@@ -38,10 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     finally:
         lock.release()
-    # So that what waits gets its turn although no app may be open; one at a time, whatever the app allows.
-    from posecore.training.jobs import dispatch
-
-    dispatch()
+        # So that what waits gets its turn although no app may be open; one at a time, whatever the app allows.
+        dispatch()
     return 0
 
 
