@@ -9,17 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from posecore.cli import library
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import open_model
 from posecore.cli.settings import settings_options
 from posecore.data.annotations import Label, PoseDataset
 from posecore.data.coco import write_coco_json
+from posecore.data.counts import label_counts, lost_in
 from posecore.data.crops import crop_people
 from posecore.data.detect import WRITERS, Format, detect_format, open_dataset
 from posecore.data.download import COCO_URL
@@ -33,6 +34,7 @@ from posecore.labelling.proposals import propose_ignore, propose_labels, unlabel
 from posecore.skeleton import SKELETONS
 
 app = typer.Typer(help="Labelled pictures: inspect, convert, split, crop, synthesize, fetch.", no_args_is_help=True)
+app.add_typer(library.app, name="library")
 
 Source = Annotated[
     Path, typer.Argument(help="COCO or Dataloop JSON, data.yaml, a folder of labelled pictures, or a zip of one.")
@@ -130,10 +132,8 @@ def _keypoints(dataset: PoseDataset) -> Table:
     table.add_column("Keypoint")
     for label in columns:
         table.add_column(label.name.capitalize(), justify="right")
-    labels = [person.labels for image in dataset for person in image.people]
-    stacked = np.array(labels, np.uint8).reshape(-1, len(dataset.skeleton))
-    for index, name in enumerate(dataset.skeleton.keypoints):
-        table.add_row(name, *(str(int((stacked[:, index] == label).sum())) for label in columns))
+    for name, counts in zip(dataset.skeleton.keypoints, label_counts(dataset), strict=True):
+        table.add_row(name, *(str(counts[label]) for label in columns))
     return table
 
 
@@ -189,23 +189,9 @@ def _renaming(text: str) -> tuple[str, str]:
 def _write(dataset: PoseDataset, target: Path, target_format: Format, pictures: PictureMode, quality: int) -> None:
     with _counting("Pictures", len(dataset)) as advance:
         WRITERS[target_format](dataset, target, pictures, quality, advance)
-    for loss in _losses(dataset, target_format):
+    for loss in lost_in(dataset, target_format):
         errors.print(f"[yellow]note:[/yellow] {loss}")
     output.print(f"{target}: {len(dataset)} pictures, {dataset.people} people ({target_format}).", soft_wrap=True)
-
-
-def _losses(dataset: PoseDataset, target_format: Format) -> Iterator[str]:
-    """What the format cannot hold and this set has."""
-    people = [person for image in dataset for person in image.people]
-    if target_format in ("coco", "roboflow"):
-        return
-    crowds = sum(person.crowd for person in people)
-    if crowds:
-        yield f"{crowds} crowds were left out: {target_format} has none."
-    if any(image.ignore for image in dataset):
-        yield f"Ignore regions were left out: {target_format} has none."
-    if any((person.labels == Label.ABSENT).any() for person in people):
-        yield f"Absent keypoints became unlabelled: {target_format} cannot tell them apart."
 
 
 @app.command()

@@ -176,7 +176,11 @@ class Library:
         with writing(self.folder, _NOTHING):
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=_DRAFT, dir=self.folder) as folder:
-                yield Path(folder)
+                try:
+                    yield Path(folder)
+                except DataError as error:
+                    # The folder means nothing to whoever gave the file.
+                    raise DataError(str(error).replace(f"{folder}/", "")) from error
 
     # --- making ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,72 @@
+"""Commands about the sets that posecore keeps: the ones of the app's Data page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from posecore.cli.console import counting_progress, errors, output
+from posecore.data.checks import counted
+from posecore.data.library import Library
+
+app = typer.Typer(help="The sets of labelled pictures that posecore keeps.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of the set.")]
+
+
+@app.command("list")
+def list_sets() -> None:
+    """List the sets, newest first, with the folder that other commands take."""
+    sets = Library().all()
+    if not sets:
+        output.print("There is no set yet; “posecore data library add NAME PATH” adds one, and so does the app.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("Name", "Pictures", "Labelled", "People", "Parts", "Format", "Folder"):
+        table.add_column(column, overflow="fold")
+    for stored in sets:
+        if reason := stored.broken:
+            errors.print(f"[yellow]problem:[/yellow] {escape(stored.name)}: {escape(reason)}", soft_wrap=True)
+            continue
+        dataset = stored.dataset()
+        parts = ", ".join(f"{name} {count}" for name, count in stored.parts().items()) or "not split"
+        numbers = (str(len(dataset)), str(stored.labelled()), str(dataset.people))
+        table.add_row(stored.name, *numbers, parts, stored.origin, str(stored.folder))
+    output.print(table)
+
+
+@app.command()
+def add(
+    name: Name,
+    source: Annotated[
+        Path,
+        typer.Argument(help="COCO or Dataloop JSON, data.yaml, a folder, or a zip of one. Pictures alone will do."),
+    ],
+    images: Annotated[Path | None, typer.Option(help="Folder of the pictures where the labels are elsewhere.")] = None,
+) -> None:
+    """Keep a copy of labelled pictures under a name. Pictures without labels are to be labelled in the app."""
+    with counting_progress() as progress:
+        task = progress.add_task("Pictures", total=None)
+        stored = Library().add(
+            name, source, images=images, progress=lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    for problem in stored.problems[:20]:
+        errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
+    if len(stored.problems) > 20:
+        errors.print(f"{len(stored.problems) - 20} more; “posecore data inspect {stored.folder}” tells what is there.")
+    output.print(f"{stored.folder}: {counted(len(stored.dataset()), 'picture')} ({stored.origin}).", soft_wrap=True)
+
+
+@app.command()
+def remove(name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Delete a set, its pictures and its labels."""
+    library = Library()
+    stored = library.get(name)
+    if not yes:
+        typer.confirm(f"Delete {stored.folder} with all that is in it?", abort=True)
+    library.remove(name)
+    output.print(f"{name} was deleted.")
