@@ -223,6 +223,10 @@ class Family(ABC):
         """The nearest side of a square training input, in pixels, that the network can be run at."""
         return side
 
+    def person_loss(self, architecture: str, side: int) -> dict[str, Any]:
+        """Values of ``loss_settings`` that suit inputs of this side which one person fills, as in fine-tuning."""
+        return {}
+
     def adapt(
         self,
         state: Mapping[str, torch.Tensor],

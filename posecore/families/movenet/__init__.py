@@ -148,6 +148,9 @@ class MoveNetFamily(Family):
     def training_side(self, side: int, settings: NetworkSettings) -> int:
         return _valid_side(side)
 
+    def person_loss(self, architecture: str, side: int) -> dict[str, Any]:
+        return {} if ARCHITECTURES[architecture].multi else {"person": "central"}
+
     def adapt(
         self,
         state: Mapping[str, torch.Tensor],

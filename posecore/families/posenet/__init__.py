@@ -179,6 +179,10 @@ class PoseNetFamily(Family):
         assert isinstance(settings, PoseNetNetworkSettings)
         return _valid_side(side, settings.output_stride)
 
+    def person_loss(self, architecture: str, side: int) -> dict[str, Any]:
+        # PersonLab's disks of 32 pixels are large beside one person; few cells lie inside smaller ones.
+        return {"heatmap_radius": 0.075 * side, "vector_radius": 0.125 * side, "positive_weight": 3.0}
+
     def adapt(
         self,
         state: Mapping[str, torch.Tensor],
