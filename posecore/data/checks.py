@@ -10,7 +10,7 @@ import json
 import math
 import reprlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -148,6 +148,12 @@ def numbers(values: Any, count: int, what: str) -> NDArray[np.float64]:
     items = a_list(values, what)
     if len(items) != count:
         raise EntryError(f"{what} must have {count} numbers, not {len(items)}")
+    # Nearly always all is well, which is quickly seen; large sets have millions of numbers.
+    if set(map(type, items)) <= {int, float}:
+        with suppress(OverflowError):
+            values_at_once = np.array(items, np.float64)
+            if (np.abs(values_at_once) <= MAX_COORDINATE).all():
+                return values_at_once
     return np.array([a_number(item, what) for item in items], np.float64)
 
 
