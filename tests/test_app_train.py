@@ -20,7 +20,7 @@ from posecore.errors import SettingsError
 from posecore.runs import Registry, Run
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.training.config import make_config, read_config
-from posecore.training.recipe import suggest
+from posecore.training.recipe import Recipe, suggest
 from posecore.ui.run_tasks import Task, Tasks, tasks
 from posecore.ui.server import keep_dispatching
 from posecore.ui.train_plan import SetFacts, facts_of, obstacle, warnings
@@ -138,15 +138,19 @@ def test_what_was_changed_stays_until_it_is_set_back(ready: None) -> None:
     assert app.slider(key="recipe_epochs").value == suggested
 
 
-def test_an_untouched_setting_follows_the_set_and_a_touched_one_does_not(ready: None) -> None:
-    drawn_set("larger", 14)
+def test_an_untouched_setting_follows_the_set_and_a_touched_one_does_not(
+    ready: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_pictures(base: str, pictures: int, people: int, skeleton: Skeleton) -> Recipe:
+        return suggest(base, pictures, people, skeleton).model_copy(update={"epochs": 10 * pictures, "patience": 50})
+
+    monkeypatch.setattr("posecore.ui.train_setup.suggest", by_pictures)
+    drawn_set("larger", 9, split=0)
     app = open_app("train", dataset="people")
-    small = app.slider(key="recipe_epochs").value
+    assert app.slider(key="recipe_epochs").value == 40
     app.slider(key="recipe_patience").set_value(3).run()
     app.selectbox(key="dataset").select("larger").run()
-    facts = facts_of(Library().get("larger"))
-    expected = suggest(BASE, facts.training, facts.people, facts.skeleton)
-    assert app.slider(key="recipe_epochs").value == expected.epochs != small
+    assert app.slider(key="recipe_epochs").value == 90
     assert app.slider(key="recipe_patience").value == 3
 
 
