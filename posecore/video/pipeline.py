@@ -2,7 +2,9 @@
 
 Live: decode → network → poses → tracks → One-Euro → draw → encode in one go. Offline: decode → network → poses → tracks
 first, then all tracks are repaired and smoothed, then decode → draw → encode. Pictures are only ever held by the
-handful; what grows with the length are the keypoints, some 200 bytes per person and frame.
+handful; what grows with the length are the keypoints: 20 bytes per person and frame and 12 for each keypoint, once as
+found and once as smoothed, and while offline smoothing works about four times that. An hour of one person with 17
+keypoints at 30 frames per second takes 49 MB.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from posecore.settings import Settings
 from posecore.video.finding import CropSettings, Finder, VideoModel
 from posecore.video.reading import ClipSettings, VideoFrame, VideoInfo, VideoReader
 from posecore.video.sequence import PoseSequence, SequenceBuilder
-from posecore.video.smoothing import Change, LiveSmoother, SmoothingSettings, smooth_sequence
+from posecore.video.smoothing import Change, LiveSmoother, SmoothingSettings, smooth_sequence, smoothed
 from posecore.video.stages import Stages, Stopwatch, batches
 from posecore.video.tracking import Tracker, TrackingSettings
 from posecore.video.writing import ClipWriter, OutputSettings, output_size
@@ -130,7 +132,6 @@ class VideoResult:
         seconds: Time that each stage worked, by name, and ``total``.
         cancelled: The run was ended early; everything is complete up to there.
         options: What was told about the run.
-        changes: What offline smoothing did, per identity.
     """
 
     source: Path
@@ -145,7 +146,12 @@ class VideoResult:
     seconds: Mapping[str, float]
     cancelled: bool
     options: VideoOptions
-    changes: Mapping[int, tuple[Change, ...]] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> Mapping[int, tuple[Change, ...]]:
+        """What each step of offline smoothing did, per identity; worked out anew, as it weighs ten times the poses."""
+        offline = self.options.smoothing.smooth == "offline"
+        return smooth_sequence(self.raw, self.options.smoothing)[1] if offline else {}
 
     @property
     def frames(self) -> int:
@@ -230,11 +236,13 @@ class _Run:
     def live(self) -> VideoResult:
         """Everything in one pass."""
         smoother = LiveSmoother(self.options.smoothing, max(self.options.tracking.max_age, 0.5))
-        raw, smoothed = SequenceBuilder(self.model.skeleton), SequenceBuilder(self.model.skeleton)
+        smooths = self.options.smoothing.smooth == "live"
+        people = SequenceBuilder(self.model.skeleton)
+        raw = SequenceBuilder(self.model.skeleton) if smooths else None
 
         def finish(item: tuple[VideoFrame, Poses]) -> _Found:
             frame, poses = item
-            if self.options.smoothing.smooth == "none":
+            if not smooths:
                 return _Found(frame, poses, poses)
             with self.watch.time("smooth"):
                 return _Found(frame, poses, smoother.update(poses, frame.time))
@@ -242,10 +250,10 @@ class _Run:
         with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.batch) as stages:
             found = map(finish, self._settled(self._found(reader, stages)))
             drawn = self._drawn(found, reader, stages)
-            start, size = self._write(drawn, reader, raw, smoothed, "finding people", (0.0, 1.0))
+            start, size = self._write(drawn, reader, raw, people, "finding people", (0.0, 1.0))
             self.warnings = [*reader.warnings, *self.warnings]
-        sequence = smoothed.build(size.frame)
-        before = raw.build(size.frame) if self.options.smoothing.smooth == "live" else sequence
+        sequence = people.build(size.frame)
+        before = sequence if raw is None else raw.build(size.frame)
         return self._result(reader.info, sequence, before, start, size.clip, self.cancel.is_set())
 
     def offline(self) -> VideoResult:
@@ -260,18 +268,18 @@ class _Run:
             self.warnings = list(reader.warnings)
         raw = self._named(builder.build(size.frame))
         with self.watch.time("smooth"):
-            smoothed, changes = smooth_sequence(raw, self.options.smoothing)
+            smooth = smoothed(raw, self.options.smoothing)
         cancelled = self.cancel.is_set()
         if self.clip is not None:
             # The first pass was perhaps ended on purpose; what was found in it is drawn all the same.
             self.cancel = threading.Event() if cancelled else self.cancel
             self.whole = not cancelled
-            drawn_frames, clip_size = self._draw_again(smoothed, share)
-            if drawn_frames < len(smoothed):
-                smoothed, raw = smoothed.head(drawn_frames), raw.head(drawn_frames)
+            drawn_frames, clip_size = self._draw_again(smooth, share)
+            if drawn_frames < len(smooth):
+                smooth, raw = smooth.head(drawn_frames), raw.head(drawn_frames)
             size = replace(size, clip=clip_size)
         cancelled = cancelled or self.cancel.is_set()
-        return replace(self._result(reader.info, smoothed, raw, start, size.clip, cancelled), changes=changes)
+        return self._result(reader.info, smooth, raw, start, size.clip, cancelled)
 
     def _draw_again(self, sequence: PoseSequence, share: float) -> tuple[int, tuple[int, int]]:
         """The second pass; returns how many frames were written, and the clip's size."""

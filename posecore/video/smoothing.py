@@ -237,6 +237,12 @@ def smooth_sequence(
     return sequence.with_tracks(track for track, _ in done.values()), changes
 
 
+def smoothed(sequence: PoseSequence, settings: SmoothingSettings | None = None) -> PoseSequence:
+    """Smooth everybody, one after another; what each step did is not kept, so that long videos take little memory."""
+    tracks = sequence.tracks().values()
+    return sequence.with_tracks(smooth_track(track, sequence.skeleton, settings)[0] for track in tracks)
+
+
 def runs(there: NDArray[np.bool_]) -> Iterator[slice]:
     """Slices of consecutive True values of a ``(T,)`` mask."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]]).astype(np.int8)))
@@ -273,18 +279,25 @@ def repair_outliers(track: Track) -> Track:
         return track
     step = float(np.median(np.diff(track.times)))
     reach = min(max(round(_OUTLIER_REACH / step), 2), (len(track) - 1) // 2)
-    around = np.moveaxis(_windows(track.keypoints, reach), -1, 0)
-    median = _median(around)
-    away = np.hypot(*np.moveaxis(track.keypoints - median, -1, 0))
-    # 1.4826 makes the median deviation the standard deviation of a normal distribution.
-    spread = 1.4826 * _median(np.hypot(*np.moveaxis(around - median, -1, 0)))
-    limit = np.maximum(_OUTLIER_SIGMAS * spread, _OUTLIER_FLOOR * track.size())
-    wild = np.nan_to_num(away) > np.nan_to_num(limit, nan=np.inf)
+    floor = _OUTLIER_FLOOR * track.size()
+    # Joint by joint: the windows of all of them would weigh more than everything else about a long video.
+    wild = np.stack([_wild(places, reach, floor) for places in np.moveaxis(track.keypoints, 1, 0)], axis=1)
     return replace(
         track,
         keypoints=np.where(wild[..., None], np.nan, track.keypoints),
         scores=np.where(wild, 0.0, track.scores),
     )
+
+
+def _wild(places: Array, reach: int, floor: float) -> NDArray[np.bool_]:
+    """``(T,)`` True where ``places`` ``(T, 2)`` lies far from the median of the moments around it."""
+    around = np.moveaxis(_windows(places, reach), -1, 0)
+    median = _median(around)
+    away = np.hypot(*np.moveaxis(places - median, -1, 0))
+    # 1.4826 makes the median deviation the standard deviation of a normal distribution.
+    spread = 1.4826 * _median(np.hypot(*np.moveaxis(around - median, -1, 0)))
+    limit = np.maximum(_OUTLIER_SIGMAS * spread, floor)
+    return np.asarray(np.nan_to_num(away) > np.nan_to_num(limit, nan=np.inf), bool)
 
 
 def _windows(values: Array, reach: int) -> Array:

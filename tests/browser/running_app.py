@@ -8,21 +8,24 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from app_support import ROOT
 
+STREAMLIT = (sys.executable, "-m", "streamlit", "run", "app.py")
+
 
 class Server:
-    """The app, started on a free port with a home of its own."""
+    """The app, started on a free port with a home of its own; ``command`` is put before the server's options."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    def __init__(self, home: Path, command: Sequence[str] = STREAMLIT, **environment: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+            [*command, "--server.port", str(port)],
             cwd=ROOT,
             env={**os.environ, "POSECORE_HOME": str(home), "STREAMLIT_SERVER_HEADLESS": "true", **environment},
             stdout=subprocess.DEVNULL,
