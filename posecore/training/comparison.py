@@ -116,7 +116,7 @@ def compare(
     pictures = validation_pictures(config, cache_folder())
     if not len(pictures):
         raise DataError(f"{run.name} holds no pictures back for measuring, so there is nothing to compare on.")
-    key = _key(tuned, base, pictures)
+    key = _key(tuned, base, pictures, note)
     kept = _kept(run.folder / _FILE, key)
     if kept is not None:
         return kept
@@ -234,10 +234,10 @@ def _labels(item: PicturePoses) -> Poses:
 # --- keeping the result ---
 
 
-def _key(tuned: PoseModel, base: PoseModel | None, pictures: PoseDataset) -> str:
-    """Hash of all that the result depends on: both models' weights, the labels, and the pictures by size and time."""
+def _key(tuned: PoseModel, base: PoseModel | None, pictures: PoseDataset, note: str) -> str:
+    """Hash of all that the result depends on: both models' weights, the labels, the pictures by size and time."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{tuned.weights_id} {None if base is None else base.weights_id}".encode())
+    digest.update(f"{tuned.weights_id} {note if base is None else base.weights_id}".encode())
     for image in pictures:
         status = image.path.stat()
         digest.update(repr((str(image.path), status.st_size, status.st_mtime_ns)).encode())
