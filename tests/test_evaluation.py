@@ -34,7 +34,7 @@ from posecore.evaluation import (
 from posecore.evaluation.oks import average_precision
 from posecore.evaluation.sheets import contact_sheet, labelled_poses
 from posecore.evaluation.sweep import match_counts
-from posecore.families.posenet import PoseNetDecodeSettings, PoseNetNetworkSettings
+from posecore.families.posenet import POSENET, PoseNetDecodeSettings, PoseNetNetworkSettings
 from posecore.imaging import full_region
 from posecore.model import PoseModel
 from posecore.poses import Poses
@@ -253,16 +253,10 @@ def test_keypoints_that_skeletons_share() -> None:
 # --- running models --------------------------------------------------------------------------------------------------
 
 
-class TruthFamily:
-    """Only the name matters: it chooses the protocol's input size."""
-
-    name = "posenet"
-
-
 class TruthModel:
     """Answers with the labels of the pictures, moved by ``shift`` pixels; finds those in the region it is given."""
 
-    name, skeleton, family = "truth", COCO_17, TruthFamily()
+    name, skeleton, family = "truth", COCO_17, POSENET
     network_settings_class, decode_settings_class = PoseNetNetworkSettings, PoseNetDecodeSettings
     split_settings = PoseModel.split_settings
 
@@ -337,6 +331,8 @@ def test_settings_of_a_run(scenes: PoseDataset) -> None:
     network, decode = protocol_settings(model, "full", {"input_size": 353, "pose_threshold": 0.3})
     assert (network["input_size"], decode["pose_threshold"], decode["root_threshold"]) == (353, 0.3, 0.05)
     assert decode["max_poses"] == 20
+    sides = [protocol_settings(model, protocol)[0]["input_size"] for protocol in ("crops", "full")]
+    assert sides == [POSENET.crop_side, POSENET.picture_side] == [257, 513]
     with pytest.raises(SettingsError, match="no setting 'input_sise'"):
         protocol_settings(model, "full", {"input_sise": 353})
     with pytest.raises(SettingsError, match="no protocol"):

@@ -42,11 +42,6 @@ _PROTOCOL: dict[Protocol, Settings] = {
         "root_threshold": 0.05,
     },
 }
-#: Longer side of the network's input, by family: for crops and for full pictures. Others have one of their own.
-_INPUT_SIZE: dict[str, dict[Protocol, int]] = {
-    "posenet": {"crops": 257, "full": 513},
-    "openpose": {"crops": 256, "full": 512},
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +81,9 @@ def protocol_settings(
         raise SettingsError(f"There is no protocol {protocol!r}; choose {' or '.join(_PROTOCOL)}.")
     offered = {**model.network_settings_class.model_fields, **model.decode_settings_class.model_fields}
     wanted = dict(_PROTOCOL[protocol])
-    if model.family.name in _INPUT_SIZE:
-        wanted["input_size"] = _INPUT_SIZE[model.family.name][protocol]
+    side = model.family.crop_side if protocol == "crops" else model.family.picture_side
+    if side is not None:
+        wanted["input_size"] = side
     wanted = {name: value for name, value in wanted.items() if name in offered}
     network, decode = model.split_settings({**wanted, **(settings or {})})
     return model.network_settings(**network).model_dump(), model.decode_settings(**decode).model_dump()

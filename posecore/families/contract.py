@@ -170,6 +170,10 @@ class Family(ABC):
     decode_settings: type[DecodeSettings]
     #: Meaning of the keypoints of published weights, for files that do not say.
     skeleton: Skeleton = COCO_17
+    #: Longer side of the network's input, in pixels, for a crop that one person fills and for a whole picture when
+    #: models are compared; None takes the architecture's default.
+    crop_side: int | None = None
+    picture_side: int | None = None
     #: Settings of the training loss.
     loss_settings: type[Settings] = Settings
     #: Names of the outputs that are logits.

@@ -30,8 +30,6 @@ Augmentation = Literal["none", "light", "strong"]
 RATES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005)
 #: Sides of training pictures to choose from, before each network's own rounding.
 _SIDES = (129, 161, 193, 225, 257, 289, 321, 353, 385)
-#: Input side unless the person says: about what the published networks were made for, small enough for a processor.
-_SIDE = {"posenet": 257, "openpose": 256}
 #: Longer side of a person as a part of the input, and of a packed square as a multiple of the box.
 _SIZE, _EXPAND = 0.8, 1.6
 
@@ -261,7 +259,8 @@ def _side(architecture: str) -> int:
     """Input side unless the person says."""
     family = family_of(architecture)
     settings = family.network_settings(architecture)()
-    return family.training_side(_SIDE.get(family.name, int(getattr(settings, "input_size", 256))), settings)
+    # Small enough for a processor, and about what the published networks were made for.
+    return family.training_side(family.crop_side or int(getattr(settings, "input_size", 256)), settings)
 
 
 def _sides(architecture: str) -> tuple[int, ...]:

@@ -86,6 +86,8 @@ class OpenPoseFamily(Family):
     title = "OpenPose"
     architectures = ARCHITECTURES
     decode_settings = OpenPoseDecodeSettings
+    crop_side = 256
+    picture_side = 512
     loss_settings = OpenPoseLossSettings
     skeleton = OPENPOSE_18
     # Every stage makes maps, and the next one reads them.

@@ -92,6 +92,8 @@ class PoseNetFamily(Family):
     title = "PoseNet"
     architectures = ARCHITECTURES
     decode_settings = PoseNetDecodeSettings
+    crop_side = 257
+    picture_side = 513
     loss_settings = PoseNetLossSettings
     logits = frozenset({"heatmaps"})
 
