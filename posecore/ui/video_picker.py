@@ -7,7 +7,7 @@ import streamlit as st
 from posecore.errors import PosecoreError, VideoError
 from posecore.ui.given_files import take_over_to
 from posecore.ui.source_picker import choose_upload
-from posecore.ui.video_store import MAX_UPLOAD_MB, SAMPLES, Video, sample_path, sample_video, shelf
+from posecore.ui.video_store import SAMPLES, Video, sample_path, sample_video, shelf
 
 KINDS = ("Samples", "Upload")
 _WIDGET = "video_upload"
@@ -52,12 +52,16 @@ def _upload() -> Video | None:
         key=key,
         on_change=_take_file,
         args=(key,),
-        max_upload_size=MAX_UPLOAD_MB,
         label_visibility="collapsed",
-        help=f"MP4, MOV, AVI, WebM, MKV and others, up to {MAX_UPLOAD_MB} MB. It stays on the machine that runs this "
-        "app and is deleted when you close the page.",
+        help=f"MP4, MOV, AVI, WebM, MKV and others, up to {largest_upload()} MB. It stays on the machine that runs "
+        "this app and is deleted when you close the page.",
     )
     return choose_upload(list(mine), _WIDGET, "video", mine.remove, mine.clear)
+
+
+def largest_upload() -> int:
+    """Size in MB up to which the server takes files."""
+    return int(st.get_option("server.maxUploadSize"))
 
 
 def _take_file(key: str) -> None:
@@ -91,7 +95,7 @@ def no_video() -> None:
         st.markdown("### :material/video_file:", text_alignment="center")
         st.markdown(
             "**Drop a video into the field in the side panel.** MP4, MOV, AVI, WebM, MKV and most others, up to "
-            f"{MAX_UPLOAD_MB} MB. It does not leave the machine that runs this app.",
+            f"{largest_upload()} MB. It does not leave the machine that runs this app.",
             text_alignment="center",
         )
         st.button("Look at a sample instead", on_click=_to_samples)

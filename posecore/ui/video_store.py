@@ -18,8 +18,6 @@ from posecore.home import home
 from posecore.ui.pictures import safe_stem
 from posecore.video import ClipWriter, OutputSettings, VideoInfo, VideoReader
 
-#: Largest file that is taken, in MB; uploads pass through the server's memory before they lie on its disk.
-MAX_UPLOAD_MB = 500
 #: Bytes on disk that the uploads of one session may take.
 MAX_SESSION_BYTES = 4_000_000_000
 _KEY = "posecore_videos"

@@ -64,21 +64,20 @@ def _pick_run(runs: dict[str, VideoRun]) -> VideoRun:
         st.session_state[_RUN] = next(iter(runs))
     if len(runs) == 1:
         return next(iter(runs.values()))
+    titles = {
+        token: f"{len(runs) - place} · {run.video.label} · {run.model.name}"
+        for place, (token, run) in enumerate(runs.items())
+    }
     token = st.selectbox(
         "Run",
         list(runs),
-        format_func=lambda token: _title(runs[token]) if token in runs else "",
+        format_func=lambda token: titles.get(token, ""),
         key=_RUN,
         label_visibility="collapsed",
         persist_state="session",
         width=340,
     )
     return runs[token]
-
-
-def _title(run: VideoRun) -> str:
-    state = "" if run.job.state == "done" else f" · {run.job.state}"
-    return f"{run.video.label} · {run.model.name}{state}"
 
 
 def start_run(video: Video, model: PoseModel, options: VideoOptions) -> None:

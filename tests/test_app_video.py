@@ -1,0 +1,696 @@
+"""The Video page without a browser: bad files, runs in the background, what is shown of their results."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import pandas as pd
+import pytest
+from app_support import forget_everything, forward_passes, install_model, open_app, without_shipped_models, words
+from starlette.applications import Starlette
+from streamlit.testing.v1 import AppTest
+from video_support import (
+    StubModel,
+    claiming_eight_hours,
+    even_ticks,
+    times_of,
+    write_song,
+    write_video,
+)
+
+from posecore.drawing import DrawingOptions
+from posecore.errors import SettingsError
+from posecore.poses import Poses
+from posecore.settings import controls
+from posecore.skeleton import COCO_17
+from posecore.ui.video_measures import in_words, usual_measures
+from posecore.ui.video_plots import MOST_POINTS, thin
+from posecore.ui.video_runs import RunDesk, VideoRun, run_desk
+from posecore.ui.video_serving import clip_address, clip_routes
+from posecore.ui.video_settings import PARTS
+from posecore.ui.video_store import SampleClip, Shelf, Video
+from posecore.video import (
+    ClipSettings,
+    OutputSettings,
+    SmoothingSettings,
+    TrackingSettings,
+    VideoOptions,
+    parse_measure,
+)
+
+PATIENCE = 60
+
+
+@pytest.fixture(autouse=True)
+def _fresh(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    without_shipped_models(monkeypatch, tmp_path)
+    forget_everything()
+    run_desk.clear()
+    install_model(home)
+    tiny = SampleClip("A short sample", seed=29, people=1, motion="squat", seconds=0.2)
+    for module in ("video_store", "video_picker"):
+        monkeypatch.setattr(f"posecore.ui.{module}.SAMPLES", (tiny,))
+    yield
+    run_desk.clear()
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A second of a walking square."""
+    return write_video(tmp_path / "walk.mp4", even_ticks(30), options={"movflags": "+faststart"})
+
+
+@pytest.fixture
+def short(tmp_path: Path) -> Path:
+    """A few frames, for the slower way through a real network."""
+    return write_video(tmp_path / "walk.mp4", even_ticks(6), options={"movflags": "+faststart"})
+
+
+class Squatter(StubModel):
+    """Finds somebody who squats once in every twenty pictures, whatever the pictures show."""
+
+    name = "squatter"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0
+
+    def fields(self, image: Any, *, picture: Any, **settings: Any) -> list[Any]:
+        self.seen += len(image)
+        return [SimpleNamespace(image=one, number=self.seen) for one in image]
+
+    def decode(self, fields: Any, **settings: Any) -> Poses:
+        height, width = fields.image.shape[:2]
+        depth = 0.5 - 0.5 * np.cos(2 * np.pi * fields.number / 20)
+        noise = np.random.default_rng(fields.number).normal(0, 0.4, (17, 2))
+        keypoints = np.stack([np.full(17, 40.0), np.linspace(6, 58, 17)], axis=1)
+        for side in ("left", "right"):
+            hip, knee, ankle = (COCO_17.index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle"))
+            keypoints[[hip, knee, ankle]] = (40, 30 + 12 * depth), (40 + 12 * depth, 45), (40, 60)
+        return Poses((keypoints + noise)[None], np.ones((1, 17)), np.ones(1), COCO_17, (width, height))
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    """Until something is true."""
+    deadline = time.monotonic() + PATIENCE
+    while not what():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def finish(run: VideoRun) -> VideoRun:
+    """A run after its work."""
+    wait_for(lambda: not run.job.active)
+    return run
+
+
+def video_of(path: Path) -> Video:
+    """A file as a visitor's upload."""
+    shelf = Shelf()
+    place = shelf.new_place(path.name)
+    place.write_bytes(path.read_bytes())
+    key = shelf.add(place)
+    video = next(video for video in shelf if video.key == key)
+    # The folder goes with the shelf.
+    video_shelves.append(shelf)
+    return video
+
+
+video_shelves: list[Shelf] = []
+
+
+def open_video(path: Path | None = None, **query: str) -> AppTest:
+    """The page, with a file uploaded if one is given. Everybody is shown, so that random weights find people."""
+    app = open_app("video", query={"pose_threshold": "0", "max_poses": "2", "input_size": "97", **query})
+    return app if path is None else give(app, path)
+
+
+def give(app: AppTest, path: Path) -> AppTest:
+    """Upload a file."""
+    if app.segmented_control(key="video_source").value != "Upload":
+        app.segmented_control(key="video_source").set_value("Upload").run()
+    app.file_uploader[0].upload(path.name, path.read_bytes()).run()
+    assert not app.exception, app.exception
+    return app
+
+
+def run_through(app: AppTest) -> VideoRun:
+    """Press the button and wait for the result."""
+    app.button(key="video_start").click().run()
+    assert not app.exception, app.exception
+    run = run_desk().get(app.query_params["run"])
+    assert run is not None
+    finish(run)
+    app.run()
+    assert not app.exception, app.exception
+    return run
+
+
+def show(run: VideoRun, **state: object) -> AppTest:
+    """The page of somebody who opens the address of a run."""
+    app = open_app("explore")
+    app.query_params["run"] = run.token
+    for name, value in state.items():
+        app.session_state[name] = value
+    app.switch_page("../../pages/video.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def metric(app: AppTest) -> str:
+    """The count of repetitions as it is shown."""
+    return str(app.metric[0].value)
+
+
+# Files
+
+
+def test_nothing_uploaded_yet() -> None:
+    app = open_video()
+    app.segmented_control(key="video_source").set_value("Upload").run()
+    assert "Drop a video into the field" in words(app)
+    next(button for button in app.button if button.label == "Look at a sample instead").click().run()
+    assert "A short sample" in words(app)
+
+
+def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:
+    """Name → content and what is said about it."""
+    late_index = write_video(folder / "late.mp4", even_ticks(24)).read_bytes()
+    return {
+        "empty.mp4": (b"", "empty.mp4 is empty (0 bytes)"),
+        "notes.mp4": (b"just some words, " * 100, "notes.mp4 is not a video"),
+        "song.mp4": (write_song(folder / "song.wav").read_bytes(), "holds sound but no pictures"),
+        "half.mp4": (late_index[: len(late_index) // 2], "table of contents is missing or damaged"),
+    }
+
+
+def test_files_that_are_no_video_get_a_sentence_and_nothing_is_lost(tmp_path: Path, short: Path) -> None:
+    app = open_video(short, smooth_smooth="offline")
+    for name, (data, message) in bad_files(tmp_path).items():
+        (tmp_path / name).write_bytes(data)
+        give(app, tmp_path / name)
+        assert message in words(app)
+        assert len(app.error) == 1
+        assert "walk.mp4" in words(app)
+        assert app.selectbox(key="smooth_smooth").value == "offline"
+    give(app, write_video(tmp_path / "good.mp4", even_ticks(3)))
+    assert not app.error
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    app = open_video(write_video(tmp_path / "one.mp4", [0]), track_min_hits="1")
+    assert not app.error
+    run = run_through(app)
+    assert run.result is not None
+    assert run.result.frames == 1
+    assert "1 frame]" in words(app)
+
+
+def test_the_ending_of_the_name_does_not_matter(tmp_path: Path, short: Path) -> None:
+    renamed = tmp_path / "walk.avi"
+    renamed.write_bytes(short.read_bytes())
+    run = run_through(open_video(renamed))
+    assert run.result is not None
+    assert run.result.frames == 6
+
+
+def test_a_large_upright_video_of_a_telephone(tmp_path: Path) -> None:
+    app = open_video(write_video(tmp_path / "tall.mp4", even_ticks(2), size=(3840, 2160), turn=-90), out_max_side="640")
+    assert "2160 × 3840" in words(app)
+    run = run_through(app)
+    assert run.result is not None
+    assert run.result.size == (360, 640)
+
+
+def test_a_header_that_claims_eight_hours(tmp_path: Path) -> None:
+    path = tmp_path / "liar.mkv"
+    path.write_bytes(claiming_eight_hours(path))
+    app = open_video(path, clip_stride="4")
+    assert "8:00:00 h" in words(app)
+    run = run_through(app)
+    assert run.result is not None
+    assert run.result.frames == 6
+    assert "it was cut off, or its header is wrong" in words(app)
+
+
+def test_a_video_that_breaks_off_says_so(tmp_path: Path) -> None:
+    whole = write_video(tmp_path / "in.mp4", even_ticks(90), options={"movflags": "+faststart"}).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) * 9 // 10])
+    app = open_video(tmp_path / "cut.mp4", clip_stride="10")
+    run = run_through(app)
+    assert run.result is not None
+    assert 1 < run.result.frames < 9
+    assert "claims to last 3.0 s" in words(app)
+
+
+def test_a_shelf_has_an_end(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    first = shelf.new_place("a.mp4")
+    first.write_bytes(clip.read_bytes())
+    assert shelf.add(first) == shelf.add(_again(shelf, clip))
+    assert len(shelf) == 1
+    monkeypatch.setattr("posecore.ui.video_store.MAX_SESSION_BYTES", 10)
+    with pytest.raises(Exception, match="Remove some first"):
+        shelf.add(_again(shelf, clip))
+    shelf.clear()
+    assert not len(shelf)
+    assert not first.exists()
+
+
+def _again(shelf: Shelf, clip: Path) -> Path:
+    place = shelf.new_place("../../b.mp4")
+    place.write_bytes(clip.read_bytes())
+    return place
+
+
+# Preview
+
+
+def test_the_preview_follows_settings_and_the_moment(clip: Path) -> None:
+    app = open_video(clip)
+    before = forward_passes()
+    assert "people**" in words(app)
+    app.slider(key="pose_threshold").set_value(1.0).run()
+    assert "nobody found" in words(app)
+    assert forward_passes() == before
+    moment = next(widget for widget in app.slider if widget.label == "Moment")
+    moment.set_value(0.5).run()
+    assert forward_passes() == before + 1
+    app.number_input(key="clip_start").set_value(0.7).run()
+    assert next(widget for widget in app.slider if widget.label == "Moment").value == pytest.approx(0.7)
+    app.number_input(key="clip_end").set_value(0.6).run()
+    assert "must lie after the start" in app.error[0].value
+    assert app.button(key="video_start").disabled
+
+
+def test_all_settings_have_a_control(short: Path) -> None:
+    app = open_video(short)
+    for part in PARTS:
+        for control in controls(part.settings):
+            assert app.get_by_key(part.prefix + control.name) is not None
+    app.toggle(key="track_track").set_value(False).run()
+    assert not app.exception
+    assert "switch *Follow people* on" in words(app)
+    run = run_through(app)
+    assert run.options.smoothing.smooth == "none"
+    assert "People were not followed" in words(app)
+
+
+def test_reset_brings_everything_back(short: Path) -> None:
+    app = open_video(short, clip_stride="3", smooth_cutoff="2.0", track_max_age="3.0", out_crf="30")
+    next(button for button in app.button if button.label == "Reset all settings").click().run()
+    run = run_through(app)
+    assert (run.options.clip, run.options.tracking) == (ClipSettings(), TrackingSettings())
+    assert (run.options.smoothing, run.options.output) == (SmoothingSettings(), OutputSettings())
+
+
+def test_without_a_model_the_video_is_shown_all_the_same(home: Path) -> None:
+    for path in (home / "weights").iterdir():
+        path.unlink()
+    app = open_video()
+    assert "No model is on this machine yet" in words(app)
+    assert not app.error
+
+
+# Runs
+
+
+def test_a_run_gives_every_frame_and_its_tables(short: Path) -> None:
+    app = open_video(short, track_min_hits="1")
+    run = run_through(app)
+    assert run.result is not None
+    assert run.clip is not None
+    assert run.result.frames == 6
+    assert times_of(run.clip) == pytest.approx(times_of(short))
+    assert "6 frames" in words(app)
+    app.segmented_control(key="video_view").set_value("Preview").run()
+    assert "Find poses in this video" in [button.label for button in app.button]
+
+
+def test_the_result_is_there_on_return_and_after_a_reload(short: Path) -> None:
+    app = open_video(short)
+    run = run_through(app)
+    app.switch_page("../../pages/explore.py").run()
+    app.switch_page("../../pages/video.py").run()
+    assert "walk.mp4" in words(app)
+    assert "6 frames" in words(app)
+    assert "6 frames" in words(show(run))
+
+
+def test_another_video_is_previewed_first(tmp_path: Path, short: Path) -> None:
+    app = open_video(short)
+    run_through(app)
+    give(app, write_video(tmp_path / "other.mp4", even_ticks(4)))
+    assert app.segmented_control(key="video_view").value == "Preview"
+    run_through(app)
+    titles = app.selectbox(key="video_run").options
+    assert [title.split(" · ")[:2] for title in titles] == [["2", "other.mp4"], ["1", "walk.mp4"]]
+
+
+def test_a_removed_result_is_gone(short: Path) -> None:
+    app = open_video(short)
+    run = run_through(app)
+    folder = Path(run.folder.name)
+    app.button(key="video_remove").click().run()
+    assert not app.exception
+    assert "Find poses in this video" in [button.label for button in app.button]
+    assert not folder.exists()
+    assert run_desk().get(run.token) is None
+
+
+def test_changed_settings_are_named(short: Path) -> None:
+    app = open_video(short)
+    run_through(app)
+    app.slider(key="pose_threshold").set_value(0.5).run()
+    assert "Changed on the left since this run: decoder" in words(app)
+    app.button(key="video_again").click().run()
+    assert not app.exception
+    run = run_desk().get(app.query_params["run"])
+    assert run is not None
+    finish(run)
+    app.run()
+    assert "Changed on the left" not in words(app)
+
+
+class Slow(StubModel):
+    """Waits before each frame until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Semaphore(0)
+
+    def decode(self, fields: Any, **settings: Any) -> Poses:
+        assert self.gate.acquire(timeout=PATIENCE)
+        return super().decode(fields, **settings)
+
+
+def test_stopping_keeps_what_is_done(clip: Path) -> None:
+    model = Slow()
+    run = run_desk().find(video_of(clip), model, VideoOptions())
+    for _ in range(8):
+        model.gate.release()
+    wait_for(lambda: run.job.progress is not None and run.job.progress.frames >= 3)
+    app = show(run)
+    assert "Finding people: frame" in app.get("progress")[0].proto.text
+    app.button(key="video_stop").click().run()
+    assert run.job.cancel.is_set()
+    for _ in range(30):
+        model.gate.release()
+    finish(run)
+    app.run()
+    assert "stopped early" in words(app)
+    assert run.clip is not None
+    assert run.result is not None
+    assert 3 <= len(times_of(run.clip)) == run.result.frames < 30
+    app = show(run, video_tab="Files")
+    everything = json.loads(_download(app, run, "poses.json"))
+    assert len(everything["frames"]) == run.result.frames
+    assert everything["complete"] is False
+
+
+def _download(app: AppTest, run: VideoRun, ending: str) -> bytes:
+    """A file as the page's button would make it."""
+    from posecore.ui.video_files import video_downloads
+    from posecore.ui.video_measures import Measuring
+    from posecore.video import RepetitionSettings
+
+    assert any(button.label for button in app.get("download_button")) or app
+    measure = parse_measure("left_knee", COCO_17)
+    assert run.result is not None
+    files = video_downloads(run.result, run.result.poses, Measuring((measure,), measure, RepetitionSettings()), "it")
+    return next(file for file in files if file.file_name.endswith(ending)).make()
+
+
+def test_a_second_run_waits_and_may_be_stopped_while_it_waits(clip: Path) -> None:
+    desk = RunDesk(at_once=1)
+    model = Slow()
+    first = desk.find(video_of(clip), model, VideoOptions())
+    second, third = (desk.find(video_of(clip), StubModel(), VideoOptions()) for _ in range(2))
+    wait_for(lambda: first.job.state == "running")
+    assert (second.job.state, third.job.state) == ("waiting", "waiting")
+    assert [desk.waiting_before(run.job) for run in (second, third)] == [0, 1]
+    second.job.cancel.set()
+    for _ in range(30):
+        model.gate.release()
+    for run in (first, second, third):
+        finish(run)
+    assert [run.job.state for run in (first, second, third)] == ["done", "cancelled", "done"]
+    assert second.result is None
+
+
+def test_a_failure_is_a_sentence_and_the_next_run_works(clip: Path) -> None:
+    class Broken(StubModel):
+        def decode(self, fields: Any, **settings: Any) -> Poses:
+            raise SettingsError("There is no such setting.")
+
+    class Worse(StubModel):
+        def decode(self, fields: Any, **settings: Any) -> Poses:
+            raise ZeroDivisionError("oh")
+
+    for model, message in ((Broken(), "There is no such setting."), (Worse(), "ZeroDivisionError: oh")):
+        run = finish(run_desk().find(video_of(clip), model, VideoOptions()))
+        assert run.job.state == "failed"
+        app = show(run)
+        assert message in app.error[0].value
+        assert "settings are still here" in app.error[0].value
+    assert finish(run_desk().find(video_of(clip), StubModel(), VideoOptions())).job.state == "done"
+
+
+def test_a_run_outlives_the_upload_it_was_made_from(clip: Path) -> None:
+    desk = RunDesk(at_once=1)
+    model = Slow()
+    video = video_of(clip)
+    run = desk.find(video, model, VideoOptions(smoothing=SmoothingSettings(smooth="offline")))
+    video.path.unlink()
+    for _ in range(30):
+        model.gate.release()
+    finish(run)
+    assert run.job.state == "done"
+    assert run.clip is not None
+
+
+def test_old_runs_make_room(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posecore.ui.video_runs.KEPT_RUNS", 2)
+    desk = RunDesk(at_once=1)
+    runs = [finish(desk.find(video_of(clip), StubModel(), VideoOptions())) for _ in range(3)]
+    assert [desk.get(run.token) is None for run in runs] == [True, False, False]
+    assert not Path(runs[0].folder.name).exists()
+    monkeypatch.setattr("posecore.ui.video_runs.KEPT_SECONDS", -1)
+    last = desk.find(video_of(clip), StubModel(), VideoOptions())
+    assert [desk.get(run.token) is None for run in (*runs, last)] == [True, True, True, False]
+    finish(last)
+
+
+# What follows a run
+
+
+@pytest.fixture
+def squats(tmp_path: Path) -> VideoRun:
+    """A finished run over somebody who squats four times."""
+    path = write_video(tmp_path / "squats.mp4", even_ticks(80))
+    return finish(run_desk().find(video_of(path), Squatter(), VideoOptions()))
+
+
+def test_repetitions_are_counted_and_said_plainly(squats: VideoRun) -> None:
+    app = show(squats)
+    assert "knee angle" in app.metric[0].label
+    assert metric(app) == "4"
+    app.slider(key="count_min_amplitude").set_value(300).run()
+    assert metric(app) == "0"
+    app.multiselect(key="video_measures").set_value([]).run()
+    assert not app.exception
+    assert "Choose at least one measure" in words(app)
+
+
+@pytest.mark.parametrize("kind", ["angle", "rate", "length", "distance", "speed", "x", "y"])
+def test_measures_of_ones_own(squats: VideoRun, kind: str) -> None:
+    app = show(squats)
+    app.selectbox(key="video_own_kind").select(kind).run()
+    next(button for button in app.button if button.label == "Measure this").click().run()
+    assert not app.exception, app.exception
+    added = app.multiselect(key="video_measures").value[-1]
+    assert added.startswith(f"{kind}:")
+    assert in_words(added) in app.get("plotly_chart")[0].proto.spec
+
+
+def test_every_tab_can_be_opened(squats: VideoRun) -> None:
+    for tab in ("Measures", "Tracks", "People", "Files"):
+        app = show(squats, video_tab=tab)
+        assert not app.error, tab
+    app = show(squats, video_tab="Tracks")
+    app.selectbox(key="video_joint").select("left_knee").run()
+    spec = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert {trace["name"] for trace in spec["data"]} == {"as found", "smoothed"}
+    app.selectbox(key="smooth_smooth").select("none").run()
+    spec = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert {trace["name"] for trace in spec["data"]} == {"as found"}
+
+
+@pytest.mark.parametrize("smooth", ["none", "live", "offline"])
+def test_smoothing_again_equals_having_smoothed_so_at_once(tmp_path: Path, clip: Path, smooth: Any) -> None:
+    desk = RunDesk(at_once=1)
+    wanted = SmoothingSettings(smooth=smooth)
+    before, after = (
+        finish(desk.find(video_of(clip), Squatter(), VideoOptions(smoothing=settings)))
+        for settings in (SmoothingSettings(smooth="live", beta=3), wanted)
+    )
+    again, expected = before.smoothed(wanted), after.result.poses
+    # Offline smoothing knows who stays from the first frame on; a live run only from a little later.
+    late = len(expected.frames) - len(again.frames)
+    assert late in (0, 1)
+    assert again.keypoints[5:] == pytest.approx(expected.keypoints[5 + late :], abs=0.6)
+    assert before.smoothed(wanted) is again
+
+
+def test_drawing_again_needs_no_network(squats: VideoRun) -> None:
+    model = squats.model
+    seen, first = model.seen, squats.clip
+    app = show(squats)
+    assert "Draw it again" not in [button.label for button in app.button]
+    app.selectbox(key="smooth_smooth").select("offline").run()
+    assert "other settings for smoothing" in words(app)
+    app.toggle(key="draw_boxes").set_value(True).run()
+    next(button for button in app.button if button.label == "Draw it again").click().run()
+    finish(squats)
+    app.run()
+    assert not app.exception
+    assert squats.job.state == "done"
+    assert "other settings for" not in words(app)
+    assert model.seen == seen
+    assert squats.clip != first
+    assert not first.exists()
+    assert squats.result.options.drawing.boxes
+    assert len(times_of(squats.clip)) == squats.result.frames == 80
+
+
+def test_a_stopped_drawing_keeps_the_clip(squats: VideoRun) -> None:
+    first = squats.clip
+    desk = run_desk()
+    blocked = desk.find(squats.video, Slow(), VideoOptions())
+    desk.draw(squats, SmoothingSettings(smooth="none"), DrawingOptions(), OutputSettings())
+    squats.job.cancel.set()
+    blocked.job.cancel.set()
+    for _ in range(200):
+        blocked.model.gate.release()
+    finish(squats)
+    assert squats.clip == first
+    assert first.exists()
+    assert squats.result.frames == 80
+
+
+def test_drawing_a_stopped_run_again_ends_where_it_ended(clip: Path) -> None:
+    desk = RunDesk(at_once=1)
+    model = Slow()
+    run = desk.find(video_of(clip), model, VideoOptions())
+    for _ in range(9):
+        model.gate.release()
+    wait_for(lambda: run.job.progress is not None and run.job.progress.frames >= 4)
+    run.job.cancel.set()
+    for _ in range(30):
+        model.gate.release()
+    finish(run)
+    frames = run.result.frames
+    desk.draw(run, SmoothingSettings(smooth="none"), DrawingOptions(boxes=True), OutputSettings())
+    finish(run)
+    assert run.job.state == "done", run.job.error
+    assert len(times_of(run.clip)) == run.result.frames == frames
+    assert run.result.cancelled
+
+
+def test_files_hold_what_is_shown(squats: VideoRun) -> None:
+    app = show(squats, video_tab="Files")
+    labels = {button.label for button in app.get("download_button")}
+    assert {"Keypoints (CSV)", "Measures (CSV)", "Repetitions (CSV)", "All as ZIP"} <= labels
+    table = pd.read_csv(io.BytesIO(_download(app, squats, "keypoints.csv")))
+    assert len(table) == 80 * 17
+    repetitions = pd.read_csv(io.BytesIO(_download(app, squats, "repetitions.csv")))
+    assert len(repetitions) == 4
+    with zipfile.ZipFile(io.BytesIO(_download(app, squats, "all.zip"))) as archive:
+        endings = {name.partition(".")[2] for name in archive.namelist()}
+        assert endings == {
+            "csv",
+            "measures.csv",
+            "repetitions.csv",
+            "json",
+            "coco_results.json",
+            "coco_images.json",
+            "mp4",
+        }
+        assert archive.read("it.mp4") == squats.clip.read_bytes()
+
+
+def fetch(address: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and content with which the app's own routes answer."""
+    path, _, query = address.partition("?")
+    sent: list[dict[str, Any]] = []
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "method": "GET",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(Starlette(routes=clip_routes())(scope, receive, send))
+    answer = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], answer, b"".join(message.get("body", b"") for message in sent[1:])
+
+
+def test_the_clip_is_served_in_pieces_to_those_who_know_its_name(squats: VideoRun) -> None:
+    address = "/" + clip_address(squats.token, squats.clip)
+    whole = squats.clip.read_bytes()
+    status, headers, content = fetch(address, range="bytes=10-19")
+    assert (status, content) == (206, whole[10:20])
+    assert headers["content-type"] == "video/mp4"
+    _, headers, content = fetch(f"{address}?save=my%20clip.mp4")
+    assert content == whole
+    assert "my%20clip.mp4" in headers["content-disposition"]
+    for wrong in (
+        f"/clips/nobody/{squats.clip.name}",
+        f"/clips/{squats.token}/other.mp4",
+        f"/clips/{squats.token}/..%2Fsource%2Fsquats.mp4",
+    ):
+        assert fetch(wrong)[0] == 404
+
+
+# Small things
+
+
+def test_lines_are_thinned_without_losing_their_peaks() -> None:
+    times = np.arange(100_000) / 30
+    values = np.sin(times)
+    values[54_321], values[70_000:80_000] = 9, np.nan
+    x, y = thin(times, values)
+    assert len(x) <= MOST_POINTS
+    assert np.nanmax(y) == 9
+    assert np.isnan(y).any()
+    assert np.all(np.diff(x) >= 0)
+    short = times[:50]
+    assert thin(short, short)[0] is short
+
+
+def test_measures_have_words() -> None:
+    usual = usual_measures(COCO_17)
+    assert len({in_words(text) for text in usual}) == len(usual)
+    assert in_words("angle:left_hip-left_knee-left_ankle") == "left knee angle"
+    assert in_words("angle:nose-left_knee-left_ankle") == "left knee from nose to left ankle angle"
+    assert in_words("length:nose-left_ankle") == "distance nose to left ankle"
