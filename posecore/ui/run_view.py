@@ -38,7 +38,7 @@ def show_run(view: JobView) -> None:
     if view.state in ("failed", "lost") and view.message:
         st.error(view.message, icon=":material/error:")
     elif view.message:
-        st.info(view.message, icon=":material/info:")
+        st.caption(view.message)
     config = make_config(view.run.config)
     left, right = st.columns([6, 5], gap="medium")
     with left:
