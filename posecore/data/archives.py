@@ -96,8 +96,14 @@ def _checked(opened: zipfile.ZipFile, source: Path, limits: ZipLimits, free: int
     packed = max(source.stat().st_size, 1)
     if len(members) > limits.files:
         raise DataError(f"{source} holds {counted(len(members), 'file')}, more than the {limits.files} allowed.")
-    if total > min(limits.bytes, free):
-        raise DataError(f"{source} would unpack to {total / 1e9:.1f} GB, more than allowed or than there is room for.")
+    if total > limits.bytes:
+        raise DataError(
+            f"{source} would unpack to {total / 1e6:.0f} MB, more than the {limits.bytes / 1e6:.0f} allowed."
+        )
+    if total > free:
+        raise DataError(
+            f"{source} would unpack to {total / 1e6:.0f} MB and there is room for {free / 1e6:.0f}; free some space."
+        )
     if total > limits.free_bytes and total > limits.ratio * packed:
         raise DataError(
             f"{source} would unpack to {total / packed:.0f} times its size, which data never does; it was not unpacked."

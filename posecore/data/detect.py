@@ -106,10 +106,14 @@ def detect_format(path: str | Path) -> Format:
         return "yolo"
     if any((place / name / ROBOFLOW_FILE).is_file() for name in (*ROBOFLOW_SPLITS, ".")):
         return "roboflow"
-    for file in sorted(place.rglob("*.json")):
+    files = sorted(place.rglob("*.json"))
+    for file in files:
         found = _json_format(file)
         if found is not None:
             return found
+    for file in files:
+        # A file that cannot be read is likelier to hold the labels than one that can and does not.
+        load_json(file)
     raise DataError(
         f"{place} holds no labels that are known: COCO JSON, Roboflow's {ROBOFLOW_FILE}, data.yaml with kpt_shape "
         "(YOLO) or Dataloop items."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path, PurePath
 
@@ -23,6 +24,8 @@ from posecore.ui.trouble import show_error
 FOLDERS_VARIABLE = "POSECORE_ALLOW_FOLDERS"
 #: Session state: the page shows how to add a set.
 ADDING = "dataset_adding"
+#: Seconds between two signs of progress.
+_TELL = 0.2
 #: Width of the forms in pixels.
 _WIDTH = 720
 #: Megabytes of a zip, or of one picture, that are taken.
@@ -212,9 +215,14 @@ def _run(doing: str, add: Callable[[Library, Path, Progress], StoredSet]) -> Non
     """Add a set with a bar of progress; then show it."""
     sets = library()
     bar = st.progress(0.0, text=doing)
+    last = 0.0
 
     def progress(done: int, count: int) -> None:
-        bar.progress(done / count, text=f"{doing} {done} of {count} pictures")
+        nonlocal last
+        # Telling the browser takes longer than copying a picture.
+        if time.monotonic() - last > _TELL or done == count:
+            last = time.monotonic()
+            bar.progress(done / count, text=f"{doing} {done} of {count} pictures")
 
     try:
         with sets.workplace() as folder:

@@ -106,7 +106,8 @@ def _verify(dataset: PoseDataset) -> list[Problem]:
     def advance() -> None:
         nonlocal done
         done += 1
-        bar.progress(done / len(dataset), text=f"Opening pictures … {done} of {len(dataset)}")
+        if done % 10 == 0:
+            bar.progress(done / len(dataset), text=f"Opening pictures … {done} of {len(dataset)}")
 
     found = verify_pictures(dataset, advance)
     bar.empty()
