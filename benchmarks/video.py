@@ -1,8 +1,12 @@
-"""The video pipeline against a plain loop and against the network alone, as ratios; and its memory on a longer clip.
+"""The video pipeline against a plain loop and against the network alone; its memory on a longer clip; smart crop.
 
-Run with ``python -m benchmarks.video VIDEO [--model NAME] [--seconds S] [--batch N] [--memory] [--json FILE]``. The
-plain loop reads, infers one picture, draws and writes one after another, with the same settings. The three take turns
-on the same frames, so that a busy machine slows all of them alike.
+Run with ``python -m benchmarks.video VIDEO [--model NAME] [--seconds S] [--batch N] [--memory | --crop] [--json F]``.
+The plain loop reads, infers one picture, draws and writes one after another, with the same settings. The three take
+turns on the same frames, so that a busy machine slows all of them alike; ratios are medians over the turns. Processor
+time per frame says what the pipeline costs, also where other programs leave it little of the machine.
+
+There is little to win where the network keeps all processors busy by itself: on two of them at most the time that
+decoding, drawing and encoding leave one idle.
 """
 
 from __future__ import annotations
@@ -15,10 +19,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import torch
 
 from posecore.drawing.overlay import draw_poses
@@ -27,6 +34,7 @@ from posecore.video import (
     BatchSettings,
     ClipSettings,
     ClipWriter,
+    CropSettings,
     OutputSettings,
     SmoothingSettings,
     Tracker,
@@ -69,24 +77,61 @@ def network_alone(source: Path, model: PoseModel, part: ClipSettings, batch: int
     return max(frames // len(pictures), 1) * len(pictures)
 
 
+@dataclass(frozen=True)
+class Turn:
+    """Frames per second on the clock, and milliseconds of processor time per frame."""
+
+    rate: float
+    processor: float
+
+    @classmethod
+    def of(cls, way: Callable[[], int]) -> Turn:
+        """Time ``way``, which returns how many frames it took."""
+        start, used = time.perf_counter(), time.process_time()
+        frames = way()
+        return cls(frames / (time.perf_counter() - start), 1000 * (time.process_time() - used) / frames)
+
+
 def speeds(source: Path, model: PoseModel, seconds: float, batch: int, rounds: int) -> dict[str, float]:
-    """Median frames per second of each way over some turns."""
+    """Medians over some turns of each way, and of the ratios within a turn."""
     part = ClipSettings(end=seconds)
-    measured: dict[str, list[float]] = {"plain loop": [], "pipeline": [], "network alone": []}
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
-        ways = {
+        ways: dict[str, Callable[[], int]] = {
             "plain loop": lambda: plain_loop(source, model, clip, part),
             "pipeline": lambda: pipeline(source, model, clip, part, batch),
             "network alone": lambda: network_alone(source, model, part, batch),
         }
         network_alone(source, model, ClipSettings(end=0.2), batch)
-        for _ in range(rounds):
-            for name, way in ways.items():
-                start = time.perf_counter()
-                frames = way()
-                measured[name].append(frames / (time.perf_counter() - start))
-    return {name: statistics.median(values) for name, values in measured.items()}
+        turns = [{name: Turn.of(way) for name, way in ways.items()} for _ in range(rounds)]
+    figures: dict[str, float] = {}
+    for name in ways:
+        figures[f"{name}: frames/s"] = statistics.median(turn[name].rate for turn in turns)
+        figures[f"{name}: processor ms/frame"] = statistics.median(turn[name].processor for turn in turns)
+    for other in ("plain loop", "network alone"):
+        rates = [turn["pipeline"].rate / turn[other].rate for turn in turns]
+        figures[f"pipeline / {other}: speed"] = statistics.median(rates)
+    costs = [turn["pipeline"].processor / turn["plain loop"].processor for turn in turns]
+    figures["pipeline / plain loop: processor time"] = statistics.median(costs)
+    return figures
+
+
+def crops(source: Path, model: PoseModel) -> dict[str, float]:
+    """Smart crop against none: mean keypoint score, and how far joints bend off a straight way from frame to frame."""
+    figures: dict[str, float] = {}
+    for smart in (False, True):
+        options = VideoOptions(
+            smoothing=SmoothingSettings(smooth="none"),
+            cropping=CropSettings(smart_crop=smart),
+            decode={"pose_threshold": 0.0, "keypoint_threshold": 0.0},
+        )
+        poses = process_video(source, model, None, options).poses
+        track = max(poses.tracks().values(), key=len)
+        bends = np.linalg.norm(np.diff(track.keypoints, 2, axis=0), axis=-1)
+        name = "smart crop" if smart else "whole frame"
+        figures[f"{name}: mean score"] = float(poses.keypoint_scores.mean())
+        figures[f"{name}: jitter, px"] = float(np.nanmean(bends))
+    return figures
 
 
 def repeated(source: Path, target: Path, times: int) -> None:
@@ -131,6 +176,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, help="threads of the network; PyTorch's choice if none")
     parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
+    parser.add_argument("--crop", action="store_true", help="measure smart crop instead, with a MoveNet for one person")
     parser.add_argument("--times", type=int, default=10, help="how much longer the long clip is")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only-run", choices=("none", "live", "offline"), help=argparse.SUPPRESS)
@@ -149,14 +195,14 @@ def main() -> None:
                 for name, path in (("once", arguments.video), (f"{arguments.times} times", long)):
                     frames, size = peak_memory(path, arguments.model, smooth)
                     figures[f"{smooth}, {name}, {frames} frames: MB"] = round(size, 1)
+    elif arguments.crop:
+        figures = crops(arguments.video, load_model(arguments.model))
     else:
         model = load_model(arguments.model)
         batch = BatchSettings(batch=arguments.batch).size_on(model.device)
         figures = speeds(arguments.video, model, arguments.seconds, batch, arguments.rounds)
-        figures["pipeline / plain loop"] = figures["pipeline"] / figures["plain loop"]
-        figures["pipeline / network alone"] = figures["pipeline"] / figures["network alone"]
     for name, value in figures.items():
-        print(f"{name:40} {value:8.2f}")  # noqa: T201
+        print(f"{name:48} {value:8.3f}")  # noqa: T201
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
 
