@@ -23,8 +23,10 @@ from posecore.home import home
 
 try:
     import fcntl
+
+    _HAS_LOCKS = True
 except ImportError:  # Windows: runs can be listed and their models used, but not started.
-    fcntl = None  # type: ignore[assignment]
+    _HAS_LOCKS = False
 
 Status = Literal["waiting", "running", "paused", "cancelled", "finished", "failed"]
 Request = Literal["", "pause", "cancel"]
@@ -90,7 +92,7 @@ class RunLock:
         Raises:
             SettingsError: On a system without such locks.
         """
-        if fcntl is None:
+        if not _HAS_LOCKS:
             raise SettingsError("Training needs file locks that this system does not have; use Linux or macOS.")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -121,12 +123,20 @@ class RunLock:
     @property
     def held(self) -> bool:
         """Whether anybody holds it."""
-        if fcntl is None or not self.path.exists():
+        if not _HAS_LOCKS:
             return False
-        probe = RunLock(self.path)
-        free = probe.acquire()
-        probe.release()
-        return not free
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            # Shared, so that several who look at once do not take each other for the holder.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
 
 @dataclass(frozen=True)

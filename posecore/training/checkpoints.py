@@ -38,4 +38,10 @@ class ResumePoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save; all processes take part."""
-        trainer.save_checkpoint(self.path)
+        save_state(trainer, self.path)
+
+
+def save_state(trainer: lightning.Trainer, path: Path) -> None:
+    """Write everything that a run needs to go on; all processes take part."""
+    # Said on purpose: Lightning notes in the log whenever it is not.
+    trainer.save_checkpoint(path, weights_only=False)

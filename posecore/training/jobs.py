@@ -212,7 +212,8 @@ def dispatch(limit: int = 1) -> list[str]:
 def _start(registry: Registry, run: Run, threads: int) -> bool:
     """Start the worker of a waiting run; it inherits the lock, so that there is no moment without one."""
     lock = RunLock(run.lock.path)
-    if not lock.acquire():
+    # Whoever looks whether it is held holds it for a moment.
+    if not lock.acquire(patience=0.2):
         return False
     assert lock.descriptor is not None
     try:

@@ -22,6 +22,7 @@ from posecore.data.truth import Truth
 from posecore.families.contract import LossTerm
 from posecore.runs import Request
 from posecore.training.averaging import AveragedNetwork
+from posecore.training.checkpoints import save_state
 from posecore.training.config import OptimizerConfig, RunConfig
 from posecore.training.data import EpochBatches, TrainingSet, loader, to_device
 from posecore.training.measuring import Measurement, Task, measure
@@ -184,7 +185,7 @@ class PoseTraining(lightning.LightningModule):
         self._synchronise()
         if self._request and not self.trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             if self._request == "pause" and self.resume_point is not None:
-                self.trainer.save_checkpoint(self.resume_point)
+                save_state(self.trainer, self.resume_point)
             raise RunStopped(self._request, exact=True)
 
     def _synchronise(self) -> None:

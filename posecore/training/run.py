@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -18,7 +19,7 @@ from torch import nn
 
 from posecore.data.augment import AugmentSettings, check_mirror, compose
 from posecore.errors import SettingsError
-from posecore.runs import Registry, RunLock, run_folder
+from posecore.runs import Registry, RunLock, Status, run_folder
 from posecore.training.checkpoints import ResumePoint, WholeFiles
 from posecore.training.config import RunConfig, placed
 from posecore.training.data import (
@@ -108,22 +109,28 @@ def work(registry: Registry, config: RunConfig, name: str, resume: bool, threads
             write_config(config, folder)
             _fit(config, folder, Recorder(config, name, folder, registry), resume, watch, threads)
         except RunStopped as stop:
-            status = "paused" if stop.request == "pause" else "cancelled"
             message = _stopped(stop, folder)
             log.info("%s", message)
-            registry.change(name, status=status, process=None, stop=0, message=message)
+            _end(registry, name, "paused" if stop.request == "pause" else "cancelled", message)
         except KeyboardInterrupt:
-            message = "Broken off; going on continues after the last finished epoch."
-            registry.change(name, status="paused", process=None, stop=0, message=message)
+            _end(registry, name, "paused", "Broken off; going on continues after the last finished epoch.")
             raise
         except BaseException as error:
             message = sentence(error, config)
             log.exception("%s", message)
-            registry.change(name, status="failed", process=None, stop=0, message=message)
+            _end(registry, name, "failed", message)
             raise
         else:
-            message = _finished(registry.epochs(name), config)
-            registry.change(name, status="finished", process=None, stop=0, progress=1.0, message=message)
+            _end(registry, name, "finished", _finished(registry.epochs(name)), progress=1.0)
+
+
+def _end(registry: Registry, name: str, status: Status, message: str, **values: float) -> None:
+    """Write down how a run ended."""
+    try:
+        registry.change(name, status=status, process=None, stop=0, message=message, **values)
+    except sqlite3.Error as error:
+        # On a full disk, for example. Without this entry the run counts as lost, and can be resumed like that too.
+        log.warning("The list of runs could not be written: %s", error)
 
 
 def join(config: RunConfig, name: str, resume: bool) -> None:
@@ -142,7 +149,7 @@ def _stopped(stop: RunStopped, folder: Path) -> str:
     return "Paused on request before training began; nothing is lost."
 
 
-def _finished(epochs: Sequence[tuple[int, Mapping[str, float]]], config: RunConfig) -> str:
+def _finished(epochs: Sequence[tuple[int, Mapping[str, float]]]) -> str:
     """What the curve says about the result."""
     scores = {number: figures["validation/oks"] for number, figures in epochs if "validation/oks" in figures}
     if not scores:

@@ -30,8 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lock = RunLock(run.lock.path)
     lock.adopt(options.lock)
     os.nice(_NICE)
-    # Its lines are about hardware that is not there and loggers that could be.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
         _work(registry, options.name, options.threads)
     except PosecoreError:
@@ -50,6 +48,8 @@ def _work(registry: Registry, name: str, threads: int | None) -> None:
     from posecore.training.recording import RESUME
     from posecore.training.run import is_first_process, join, work
 
+    # Its lines are about hardware that is not there and loggers that could be. Importing it sets another level.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     run = registry.get(name)
     assert run is not None
     try:
