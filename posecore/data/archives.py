@@ -98,7 +98,7 @@ def _checked(opened: zipfile.ZipFile, source: Path, limits: ZipLimits, free: int
         raise DataError(f"{source} holds {counted(len(members), 'file')}, more than the {limits.files} allowed.")
     if total > limits.bytes:
         raise DataError(
-            f"{source} would unpack to {total / 1e6:.0f} MB, more than the {limits.bytes / 1e6:.0f} allowed."
+            f"{source} would unpack to {total / 1e6:.0f} MB, more than allowed ({limits.bytes / 1e6:.0f} MB)."
         )
     if total > free:
         raise DataError(
