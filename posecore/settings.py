@@ -36,25 +36,33 @@ class NetworkSettings(Settings):
     )
 
 
+def threshold_field(default: float, title: str, description: str, when: Mapping[str, Any] | None = None) -> Any:
+    """A field for the lowest score, 0 … 1, that something may have; ``when`` as in :class:`Control`."""
+    extra = _extra(0.01, when)
+    return Field(default, title=title, ge=0, le=1, description=description, json_schema_extra=extra)
+
+
+def nms_radius_field(default: float, description: str, step: float = 1.0, when: Mapping[str, Any] | None = None) -> Any:
+    """A field for the distance, in pixels of the network's input, within which equal findings are one."""
+    extra = _extra(step, when)
+    return Field(default, title="NMS radius", ge=0, le=100, description=description, json_schema_extra=extra)
+
+
+def max_poses_field(default: int, description: str, when: Mapping[str, Any] | None = None) -> Any:
+    """A field for the number of people that are returned at most."""
+    extra = _extra(1, when)
+    return Field(default, title="Maximum people", ge=1, le=100, description=description, json_schema_extra=extra)
+
+
+def _extra(step: float, when: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"step": step} if when is None else {"step": step, "when": dict(when)}
+
+
 class DecodeSettings(Settings):
     """What every family's decoder can be told."""
 
-    pose_threshold: float = Field(
-        0.25,
-        title="Pose threshold",
-        ge=0,
-        le=1,
-        description="Lowest score of a person that is shown.",
-        json_schema_extra={"step": 0.01},
-    )
-    keypoint_threshold: float = Field(
-        0.1,
-        title="Keypoint threshold",
-        ge=0,
-        le=1,
-        description="Lowest score of a joint that is shown.",
-        json_schema_extra={"step": 0.01},
-    )
+    pose_threshold: float = threshold_field(0.25, "Pose threshold", "Lowest score of a person that is shown.")
+    keypoint_threshold: float = threshold_field(0.1, "Keypoint threshold", "Lowest score of a joint that is shown.")
 
 
 SettingsClass = TypeVar("SettingsClass", bound=Settings)

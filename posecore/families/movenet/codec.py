@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from posecore.families.movenet.network import STRIDE
-from posecore.settings import DecodeSettings
+from posecore.settings import DecodeSettings, max_poses_field, nms_radius_field, threshold_field
 
 #: Input position (x and y alike) of the middle of cell 0, which covers the pixels 0 … 3.
 ORIGIN = (STRIDE - 1) / 2
@@ -55,31 +55,16 @@ class MoveNetDecodeSettings(DecodeSettings):
         "to the side of the grid.",
         json_schema_extra={"step": 0.005},
     )
-    root_threshold: float = Field(
-        0.05,
-        title="Root threshold",
-        ge=0,
-        le=1,
-        description="Several people: lowest peak of the centre map from which a person may be started.",
-        json_schema_extra={"step": 0.01},
+    root_threshold: float = threshold_field(
+        0.05, "Root threshold", "Several people: lowest peak of the centre map from which a person may be started."
     )
-    nms_radius: float = Field(
+    nms_radius: float = nms_radius_field(
         8.0,
-        title="NMS radius",
-        ge=0,
-        le=100,
-        description="Several people: pixels of the network's input, along either axis, within which a higher centre "
-        "suppresses a lower one.",
-        json_schema_extra={"step": 4.0},
+        "Several people: pixels of the network's input, along either axis, within which a higher centre suppresses a "
+        "lower one.",
+        step=4.0,
     )
-    max_poses: int = Field(
-        6,
-        title="Maximum people",
-        ge=1,
-        le=100,
-        description="Several people: most people that are returned.",
-        json_schema_extra={"step": 1},
-    )
+    max_poses: int = max_poses_field(6, "Several people: most people that are returned.")
 
 
 @dataclass(frozen=True)

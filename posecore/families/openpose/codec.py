@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.optimize import linear_sum_assignment
 
-from posecore.settings import DecodeSettings
+from posecore.settings import DecodeSettings, max_poses_field, nms_radius_field, threshold_field
 from posecore.skeleton import OPENPOSE_18, Edge, Skeleton
 
 #: Limbs of the published networks in the order of their part affinity channels: limb ``i`` has channels 2i (x), 2i + 1.
@@ -60,37 +60,19 @@ Index = NDArray[np.intp]
 class OpenPoseDecodeSettings(DecodeSettings):
     """How OpenPose's fields become poses."""
 
-    pose_threshold: float = Field(
+    pose_threshold: float = threshold_field(
         0.1,
-        title="Pose threshold",
-        ge=0,
-        le=1,
-        description="Lowest score of a person that is shown. A person of whom little is seen scores low.",
-        json_schema_extra={"step": 0.01},
+        "Pose threshold",
+        "Lowest score of a person that is shown. A person of whom little is seen scores low.",
     )
-    peak_threshold: float = Field(
+    peak_threshold: float = threshold_field(0.05, "Peak threshold", "Lowest heatmap peak that can become a joint.")
+    nms_radius: float = nms_radius_field(
+        8.0, "Pixels of the network's input within which only the highest peak of a joint is kept."
+    )
+    limb_threshold: float = threshold_field(
         0.05,
-        title="Peak threshold",
-        ge=0,
-        le=1,
-        description="Lowest heatmap peak that can become a joint.",
-        json_schema_extra={"step": 0.01},
-    )
-    nms_radius: float = Field(
-        8.0,
-        title="NMS radius",
-        ge=0,
-        le=100,
-        description="Pixels of the network's input within which only the highest peak of a joint is kept.",
-        json_schema_extra={"step": 1.0},
-    )
-    limb_threshold: float = Field(
-        0.05,
-        title="Limb threshold",
-        ge=0,
-        le=1,
-        description="Lowest part affinity along the line between two joints that speaks for a limb between them.",
-        json_schema_extra={"step": 0.01},
+        "Limb threshold",
+        "Lowest part affinity along the line between two joints that speaks for a limb between them.",
     )
     limb_share: float = Field(
         0.6,
@@ -114,14 +96,7 @@ class OpenPoseDecodeSettings(DecodeSettings):
         description="People with fewer joints are left out.",
         json_schema_extra={"step": 1},
     )
-    max_poses: int = Field(
-        20,
-        title="Maximum people",
-        ge=1,
-        le=100,
-        description="Most people that are returned.",
-        json_schema_extra={"step": 1},
-    )
+    max_poses: int = max_poses_field(20, "Most people that are returned.")
     refine_peaks: bool = Field(
         True, title="Refine peaks", description="Find peaks to a fraction of a cell by fitting a Gaussian."
     )

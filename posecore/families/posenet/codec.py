@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from posecore.settings import DecodeSettings
+from posecore.settings import DecodeSettings, max_poses_field, nms_radius_field, threshold_field
 from posecore.skeleton import COCO_17, Edge, Skeleton
 
 #: Directed edges (parent, child) of the published networks' displacement channels, COCO indices.
@@ -42,6 +42,10 @@ Array = NDArray[Any]
 Index = NDArray[np.intp]
 
 
+#: Other settings without which some have no effect.
+_MULTI: dict[str, Any] = {"mode": "multi"}
+
+
 class PoseNetDecodeSettings(DecodeSettings):
     """How PoseNet's fields become poses."""
 
@@ -50,37 +54,22 @@ class PoseNetDecodeSettings(DecodeSettings):
         title="People",
         description="multi finds everybody; single takes the best cell of every heatmap, for pictures of one person.",
     )
-    root_threshold: float = Field(
-        0.4,
-        title="Root threshold",
-        ge=0,
-        le=1,
-        description="Lowest heatmap peak from which a person may be started.",
-        json_schema_extra={"step": 0.01, "when": {"mode": "multi"}},
+    root_threshold: float = threshold_field(
+        0.4, "Root threshold", "Lowest heatmap peak from which a person may be started.", when=_MULTI
     )
-    nms_radius: float = Field(
+    nms_radius: float = nms_radius_field(
         20.0,
-        title="NMS radius",
-        ge=0,
-        le=100,
-        description="Pixels of the network's input within which two equal joints belong to the same person.",
-        json_schema_extra={"step": 1.0, "when": {"mode": "multi"}},
+        "Pixels of the network's input within which two equal joints belong to the same person.",
+        when=_MULTI,
     )
-    max_poses: int = Field(
-        20,
-        title="Maximum people",
-        ge=1,
-        le=100,
-        description="Most people that are returned.",
-        json_schema_extra={"step": 1, "when": {"mode": "multi"}},
-    )
+    max_poses: int = max_poses_field(20, "Most people that are returned.", when=_MULTI)
     refinement_steps: int = Field(
         2,
         title="Refinement steps",
         ge=0,
         le=5,
         description="How often a joint's position is corrected by the offsets after each hop along the body.",
-        json_schema_extra={"step": 1, "when": {"mode": "multi"}},
+        json_schema_extra={"step": 1, "when": _MULTI},
     )
 
 
