@@ -7,7 +7,7 @@ import streamlit as st
 from posecore.errors import DataError, ImageError
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.edits import Message
-from posecore.ui.label_editor import label_editor, save_edits
+from posecore.ui.label_editor import label_editor, save_edits, wakeable
 from posecore.ui.label_export import export_panel
 from posecore.ui.label_pictures import editor_picture, prepare
 from posecore.ui.label_proposals import proposal_panel, show_note, unconfirmed_panel
@@ -28,6 +28,7 @@ def main() -> None:
         no_sets()
     else:
         work(desk, place)
+        wakeable()
 
 
 @st.fragment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -204,10 +205,12 @@ class Inbox:
     Attributes:
         tab: The editor that was heard last.
         attempt: Number of its last message.
+        visit: Tells this inbox from that of another session, so that an editor notices when the server began anew.
     """
 
     tab: str = ""
     attempt: int = 0
+    visit: str = field(default_factory=lambda: secrets.token_hex(8))
     _saved: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def hear(self, tab: str, attempt: int) -> None:

@@ -23,6 +23,7 @@ from posecore.ui.label_pictures import Shown
 ROOM = "max(300px, 100vh - 330px)"
 
 _editor = component("labels")
+_wake = component("wake")
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,18 @@ def label_editor(
         "next": _text(neighbours.next),
         "open": _text(neighbours.open),
         "where": neighbours.where,
-        "seen": {"tab": inbox.tab, "attempt": inbox.attempt, "revisions": inbox.revisions()},
+        "seen": {"visit": inbox.visit, "tab": inbox.tab, "attempt": inbox.attempt, "revisions": inbox.revisions()},
         "trouble": trouble or None,
     }
     _editor(key=key, data=data, on_event_change=lambda: on_message(st.session_state[key].event))
+
+
+def wakeable() -> None:
+    """Let the editor have the whole page run again when the server was started anew and does not know it.
+
+    To be called outside of all fragments.
+    """
+    _wake(key="wake", data={}, on_wake_change=lambda: None)
 
 
 def _text(number: int | None) -> str | None:

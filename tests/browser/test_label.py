@@ -67,6 +67,7 @@ class Editor:
 
     def press(self, keys: str) -> None:
         """Press a key in the editor."""
+        self.page.locator(FRAME).focus()
         self.page.keyboard.press(keys)
         self.saved()
 

@@ -4,7 +4,7 @@
 // data: picture (identity), name, alt, token (of the image), image (data URL, or null when the browser has it), width,
 //       height, room (CSS length), skeleton ({names, edges, sides, template}), colors (by side), people, done (nothing
 //       is left to look at), regions (boxes that are only shown), previous, next and open (identities, or null),
-//       where (words), seen ({tab, attempt, revisions: {picture: revision}}), trouble (words, or null).
+//       where (words), seen ({visit, tab, attempt, revisions: {picture: revision}}), trouble (words, or null).
 // A person: {joints: [[x, y, label], …], box or null, category, area or null, proposed, score}; x and y null unless the
 // label is HIDDEN or VISIBLE. Positions count from the picture's top left edge, in its own pixels.
 // Trigger: event = {tab, attempt, has (tokens), edits: {picture: {revision, people, done}}, go: identity or null}.
@@ -43,7 +43,8 @@ const LINE = 7; // CSS pixels around a line in which its person is meant.
 const STILL = 3; // CSS pixels that the pointer may move and still click.
 const DEEPEST = 40;
 const PAUSE = 150; // Milliseconds of quiet after which what keys changed is sent.
-const PATIENCE = 6000; // Milliseconds after which unanswered changes are sent again.
+const PATIENCE = 4000; // Milliseconds after which unanswered changes are sent again.
+const SETTLING = 2000; // Milliseconds that the whole page may take to run.
 const STEPS_BACK = 300;
 const KEPT_IMAGES = 6;
 const SVG = "http://www.w3.org/2000/svg";
@@ -107,8 +108,9 @@ function build(root) {
     view.states.append(button);
   }
   new ResizeObserver(() => view.data && place(view)).observe(frame);
-  view.beforeunload = (event) => pending(view).length && event.preventDefault();
-  window.addEventListener("beforeunload", view.beforeunload);
+  window.addEventListener("beforeunload", (event) => {
+    if (view.root.isConnected && pending(view).length) event.preventDefault();
+  });
   return view;
 }
 
@@ -118,12 +120,9 @@ function element(name, text = "") {
   return made;
 }
 
+// The page is left, or the element is set up once more: what was not sent yet is sent.
 function leave(view) {
-  // The page is left: what was not sent yet is sent, and nothing is waited for any more.
   if (view.timer) flush(view);
-  clearTimeout(view.patience);
-  window.removeEventListener("beforeunload", view.beforeunload);
-  views.delete(view.root.getRootNode());
 }
 
 // --- what Python says ---
@@ -243,12 +242,17 @@ function flush(view) {
   view.send("event", {
     tab: view.tab, attempt: view.attempt, has: [...view.images.keys()], edits, go: view.wanted?.picture ?? null,
   });
-  // Whatever gets lost on the way, by a server that starts again for instance, is sent once more.
-  view.patience = setTimeout(() => {
-    const lost = view.answered < view.attempt && (pending(view).length || view.wanted);
-    if (lost && view.root.isConnected) flush(view);
-  }, PATIENCE);
+  view.patience = setTimeout(() => insist(view), PATIENCE);
   status(view);
+}
+
+// Whatever got lost on the way is sent once more. A server that was started anew knows nothing of this part of the page
+// until the whole page has run.
+function insist(view) {
+  const lost = view.answered < view.attempt && (pending(view).length || view.wanted);
+  if (!lost || !view.root.isConnected) return;
+  window.dispatchEvent(new Event("posecore-wake"));
+  view.patience = setTimeout(() => flush(view), SETTLING);
 }
 
 function go(view, picture) {
