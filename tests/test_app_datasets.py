@@ -405,3 +405,5 @@ def test_drawing_of_a_skeleton() -> None:
     assert "<b>" not in svg
     assert svg.count("<circle") == 3
     assert np.array_equal(skeleton_layout(COCO_17, people), skeleton_layout(COCO_17))
+    snout = replace(COCO_17, keypoints=("snout", *COCO_17.keypoints[1:]))
+    assert np.abs(skeleton_layout(snout) - skeleton_layout(COCO_17)).max() < 0.1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.data.naming import suggested_names
 from posecore.drawing.overlay import SIDE_COLORS
 from posecore.skeleton import Skeleton
 
@@ -29,11 +30,13 @@ _ENOUGH = 500
 def skeleton_layout(skeleton: Skeleton, people: Iterable[NDArray[np.floating]] = ()) -> NDArray[np.float64]:
     """``(K, 2)`` positions (x, y) in 0 … 1 for a drawing.
 
-    A skeleton whose names are all known is a person who stands. Else each keypoint is where it usually is in the box of
-    the ``people``'s joints, ``(K, 2)`` each with NaN for what is not labelled; those that nobody has lie on a circle.
+    Where at least half of the names are known however they are spelled, it is a person who stands, and other keypoints
+    are near those they are joined to. Else each keypoint is where it usually is in the box of the ``people``'s joints,
+    ``(K, 2)`` each with NaN for what is not labelled; those that nobody has lie on a circle.
     """
-    if all(name in _STANDING for name in skeleton.keypoints):
-        return np.array([_STANDING[name] for name in skeleton.keypoints])
+    known = _standing(skeleton)
+    if 2 * len(known) >= len(skeleton):
+        return _around(skeleton, known)
     angles = 2 * np.pi * np.arange(len(skeleton)) / len(skeleton) - np.pi / 2
     layout = 0.5 + 0.5 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     boxes = [box for _, box in zip(range(_ENOUGH), map(_in_box, people), strict=False) if box is not None]
@@ -44,6 +47,24 @@ def skeleton_layout(skeleton: Skeleton, people: Iterable[NDArray[np.floating]] =
             if len(seen):
                 layout[index] = np.median(seen, axis=0)
     return layout
+
+
+def _standing(skeleton: Skeleton) -> dict[int, tuple[float, float]]:
+    """Positions of the keypoints whose names are known."""
+    spelled = {name: name for name in skeleton.keypoints} | suggested_names(skeleton.keypoints)
+    return {i: _STANDING[spelled[n]] for i, n in enumerate(skeleton.keypoints) if spelled[n] in _STANDING}
+
+
+def _around(skeleton: Skeleton, known: Mapping[int, tuple[float, float]]) -> NDArray[np.float64]:
+    """Positions of all keypoints from those of some: a little outwards and below what they are joined to."""
+    places = dict(known)
+    for index in range(len(skeleton)):
+        near = [b if a == index else a for a, b in skeleton.edges if index in (a, b)]
+        found = [places[other] for other in near if other in places]
+        if index not in places:
+            x, y = np.mean(found, axis=0) if found else (0.95, 0.05 + 0.08 * index % 0.9)
+            places[index] = (float(x) + 0.05 * float(np.sign(round(x - 0.5, 2))), float(y) + 0.05)
+    return np.array([places[index] for index in range(len(skeleton))])
 
 
 def _in_box(keypoints: NDArray[np.floating]) -> NDArray[np.float64] | None:
