@@ -58,7 +58,8 @@ def main() -> None:
     with right:
         if not info.available:
             fetch_panel(info)
-        beside_picture(camera, playing, servers)
+        elif model is not None:
+            beside_picture(camera, playing, servers)
 
 
 @st.fragment

@@ -247,12 +247,14 @@ def show_help() -> None:
         "move, and every setting on the left acts at once. Pictures go to the machine that runs this app and nowhere "
         "else; nothing is kept unless you record."
     )
-    with st.expander("The camera does not start", icon=":material/help:"):
+    # The component keeps to itself what went wrong in the browser, so this is open from the beginning.
+    with st.expander("If the camera does not start", icon=":material/help:", expanded=True):
         st.markdown(
-            "- **The browser refuses it:** allow the camera at the left end of the address bar, and reload the page.\n"
-            "- **No camera is found:** connect one, and close other programs that use it.\n"
-            "- **The page comes from another machine:** browsers give the camera only to `https://` pages and to "
-            "`localhost`. Put the app behind HTTPS, or open it on the machine that runs it.\n"
+            "- **Permission denied** (*NotAllowedError*): allow the camera at the left end of the address bar, and "
+            "reload the page.\n"
+            "- **No camera** (*NotFoundError*, *NotReadableError*): connect one, or close the program that uses it.\n"
+            "- **No camera on this page at all:** browsers give it only to `https://` pages and to `localhost`. Put "
+            "the app behind HTTPS, or open it on the machine that runs it.\n"
             "- **It starts, but no picture comes:** the browser and the app do not reach each other; over the internet "
             "they need a STUN or TURN server (`POSECORE_ICE_SERVERS`, see the README)."
         )
