@@ -214,7 +214,7 @@ def _count(measuring: Measuring, chosen: list[Followed]) -> tuple[int, str, Repe
         for number, repetitions in found:
             open_end = repetitions.count - repetitions.completed
             st.metric(
-                f"Repetitions, {in_words(measure.text)}" if len(found) == 1 else f"Person {number}",
+                f"Repetitions, {in_words(measure.text)}" if len(found) == 1 else f"Repetitions, person {number}",
                 repetitions.count,
                 width="content",
                 help=f"Of the {in_words(measure.text)}. "
