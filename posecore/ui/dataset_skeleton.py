@@ -147,6 +147,8 @@ def _hints(editing: _Editing) -> None:
     common = len(set(draft.names) & set(COCO_17.keypoints))
     if set(draft.names) >= set(COCO_17.keypoints):
         words = "All 17 keypoints of COCO are here under their names: any model can start from published weights."
+    elif not common:
+        words = "No keypoint has a name that COCO uses, so models learn all of them anew."
     else:
         words = f"{common} of COCO's 17 keypoints are here under their names; models take those over when they start."
     st.caption(words)
