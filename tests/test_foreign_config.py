@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from posecore.cli.configs import app
 from posecore.errors import PosecoreError, SettingsError
 from posecore.families import FAMILIES
+from posecore.families.movenet.loss import MoveNetLossSettings
 from posecore.training.config import read_config
 from posecore.training.foreign import Conversion, convert_movenet_config, convert_movenet_values
 from posecore.training.foreign.file import parse_json, parse_python
@@ -162,7 +163,7 @@ def test_keypoints_of_ones_own_wait_for_names() -> None:
 
 def test_weights_of_the_loss_and_labels_of_ones_own() -> None:
     conversion = converted(
-        w_heatmap=1, w_bone=20, w_center=2, w_reg=3, w_offset=4, train_label_path="a.json", img_path="imgs",
+        w_heatmap=1, w_bone=10, w_center=2, w_reg=3, w_offset=4, train_label_path="a.json", img_path="imgs",
         val_label_path="b.json", training_data_split=80, min_visible_kpts=8, GPU_ID="",
     )  # fmt: skip
     loss = conversion.config.loss_settings.model_dump()

@@ -40,6 +40,9 @@ def convert(
         except OSError as error:
             raise SettingsError(f"{save} cannot be written: {error.strerror or error}.") from error
     table = Table("Theirs", "Ours", "", "Why", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in table.columns[:2]:
+        # Keys and values are there to be read, and searched for: never cut off.
+        column.overflow = "fold"
     for finding in conversion.findings:
         ours = "\n".join(f"{key}: {value}" for key, value in finding.ours.items())
         table.add_row(*(escape(cell) for cell in ("\n".join(finding.keys), ours, finding.kind, finding.words)))

@@ -9,6 +9,7 @@ from typing import Any
 
 from posecore.errors import SettingsError
 from posecore.families.movenet import MOVENET
+from posecore.families.movenet.loss import MoveNetLossSettings
 from posecore.training.foreign.table import Finding, Given, Kind
 
 Rule = Callable[[Given], Iterator[Finding]]
@@ -188,10 +189,14 @@ def _targets(given: Given) -> Iterator[Finding]:
         yield Finding((key,), "same", {"loss.person": names.get(wanted, "all")})
 
 
-_WEIGHTS = {
-    "w_heatmap": "heatmap_weight", "w_center": "centre_weight", "w_reg": "regression_weight",
-    "w_offset": "offset_weight", "w_bone": "bone_weight",
-}  # fmt: skip
+#: The trainer's weights of its losses → ours, and what that trainer usually has.
+_WEIGHTS: dict[str, tuple[str, float]] = {
+    "w_heatmap": ("heatmap_weight", 1),
+    "w_center": ("centre_weight", 1),
+    "w_reg": ("regression_weight", 3),
+    "w_offset": ("offset_weight", 1),
+    "w_bone": ("bone_weight", 20),
+}
 
 
 def _loss(given: Given) -> Iterator[Finding]:
@@ -199,8 +204,13 @@ def _loss(given: Given) -> Iterator[Finding]:
     if keys:
         ours: dict[str, Any] = {"loss.heatmap_loss": "mse", "loss.positive_weight": 8.0}
         yield Finding((), "added", ours, "how a trainer with these weights compares heatmaps")
-        ours = {f"loss.{_WEIGHTS[key]}": given.number(key, 0, 100) for key in keys}
-        yield Finding(keys, "similar", ours, "terms are means over what is labelled here, sums over cells there")
+        ours = {}
+        for key in keys:
+            name, usual = _WEIGHTS[key]
+            default = float(MoveNetLossSettings.model_fields[name].default)
+            ours[f"loss.{name}"] = round(default * given.number(key, 0, 100) / usual, 6)
+        words = "in proportion: terms have other units here, so that what is usual there is our default here"
+        yield Finding(keys, "similar", ours, words)
 
 
 _OPTIMIZERS = {"adam": "adam", "adamw": "adamw", "sgd": "sgd"}
