@@ -318,6 +318,7 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_nothing(monkeypatch:
     load_weights(run.folder / "best.safetensors")
     train(resume=True)
     assert state("trial") == "finished"
+    assert curve(run.folder) == curve(train("unbroken"))
 
 
 def test_pictures_to_look_at_may_fail_without_ending_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,8 +372,8 @@ def test_pictures_that_are_gone_are_named(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_worker_is_lost_and_resumes_to_the_same_end() -> None:
     """SIGTERM pauses, SIGKILL loses; either way the run ends as if it had never been broken."""
-    unbroken = train("unbroken", schedule={"epochs": 40})
-    jobs.submit(tiny("broken", schedule={"epochs": 40}))
+    unbroken = train("unbroken", schedule={"epochs": 25})
+    jobs.submit(tiny("broken", schedule={"epochs": 25}))
     for kind, expected in ((signal.SIGTERM, "paused"), (signal.SIGKILL, "lost")):
         before = len(Registry().epochs("broken"))
         assert jobs.dispatch() == ["broken"]

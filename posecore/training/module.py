@@ -72,7 +72,7 @@ class PoseTraining(lightning.LightningModule):
         if config.model.freeze_norm:
             freeze_norm(self.network)
         self.elapsed = 0.0
-        self.steps = 0
+        self.steps = self.epochs = 0
         self.total_steps = 1
         self._running: dict[str, float] = {}
         self._clock = 0.0
@@ -219,8 +219,9 @@ class PoseTraining(lightning.LightningModule):
             figures |= {f"validation/{name}": value for name, value in measurement.figures.items()}
         for logger in self.trainer.loggers:
             logger.log_metrics(figures, self.steps)
+        self.epochs += 1
         if self.recorder is not None:
-            self._ended |= self.recorder.epoch(self.current_epoch + 1, figures, measurement, self.best_network)
+            self._ended |= self.recorder.epoch(self.epochs, figures, measurement, self.best_network)
         self._synchronise()
         if self._ended:
             self.trainer.should_stop = True
@@ -264,12 +265,19 @@ class PoseTraining(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Progress goes along with the weights."""
-        checkpoint["posecore"] = {"elapsed": self.elapsed, "steps": self.steps, "running": dict(self._running)}
+        checkpoint["posecore"] = {
+            "elapsed": self.elapsed,
+            "steps": self.steps,
+            "epochs": self.epochs,
+            "running": dict(self._running),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up progress where it was."""
         self.elapsed = checkpoint["posecore"]["elapsed"]
         self.steps = checkpoint["posecore"]["steps"]
+        # Checkpoints of earlier versions were made at the end of epochs only.
+        self.epochs = checkpoint["posecore"].get("epochs", checkpoint["epoch"] + 1)
         self._running = dict(checkpoint["posecore"].get("running", {}))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -65,7 +65,8 @@ class Recorder:
             self.registry.rewind(self.name, -1, -1)
             return
         state = torch.load(self.folder / RESUME, map_location="cpu", weights_only=True, mmap=True)
-        self.registry.rewind(self.name, int(state["epoch"]), int(state["posecore"]["steps"]))
+        done = state["posecore"]
+        self.registry.rewind(self.name, int(done.get("epochs", state["epoch"] + 1)), int(done["steps"]))
 
     def step(self, number: int, progress: float, loss: float, learning_rate: float) -> None:
         """Called every few seconds.
