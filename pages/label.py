@@ -43,6 +43,7 @@ def work(desk: LabelDesk, place: Place) -> None:
         st.error(f"{error} Choose another picture below; the others are not affected.", icon=":material/error:")
     else:
         label_editor(
+            desk.identity,
             image,
             shown,
             desk.sheet(image),
@@ -52,7 +53,7 @@ def work(desk: LabelDesk, place: Place) -> None:
             has=shown.token in place.has,
             trouble=place.trouble,
             on_message=lambda values: hear(desk, place, values),
-            key="label_editor",
+            key=f"label_editor {desk.identity}",
         )
         place.has |= {shown.token}
     if around.next is not None:
@@ -83,6 +84,9 @@ def hear(desk: LabelDesk, place: Place, values: Any) -> None:
         message = Message.read(values)
     except DataError as error:
         place.trouble = str(error)
+        return
+    if message.about != desk.identity:
+        # Said before another set was chosen, and heard by then.
         return
     place.has = message.has
     place.trouble = save_edits(desk, message, place.inbox)

@@ -148,8 +148,9 @@ def test_a_change_is_saved_once_and_never_after_a_later_one(messages: list[tuple
 
 def test_a_message_is_read_and_nonsense_refused() -> None:
     edit = {"revision": 4, "people": [], "done": True}
-    message = Message.read({"tab": "x", "attempt": 2, "has": ["t"], "edits": {"7": edit}, "go": "8"})
-    assert (message.tab, message.attempt, message.has, message.go) == ("x", 2, frozenset({"t"}), 8)
+    message = Message.read({"tab": "x", "attempt": 2, "has": ["t"], "edits": {"7": edit}, "go": "8", "about": "s"})
+    assert (message.tab, message.attempt, message.has) == ("x", 2, frozenset({"t"}))
+    assert (message.go, message.about) == (8, "s")
     assert message.edits == {7: (4, edit)}
     for wrong in (None, {}, {"tab": "x", "attempt": 1, "has": [], "edits": {"²": edit}}, {"tab": 3}):
         with pytest.raises(DataError, match="Reload the page"):

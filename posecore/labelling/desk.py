@@ -48,6 +48,11 @@ class LabelDesk:
         self.stored = stored
         self._waiting = WaitingProposals(stored.folder)
 
+    @property
+    def identity(self) -> str:
+        """Tells the set from any other, one of the same name that was removed included."""
+        return f"{self.stored.name} {self.stored.created}"
+
     def _proposals(self) -> dict[int, tuple[Proposal, ...]]:
         return dict(self._waiting.all(len(self.stored.skeleton)))
 

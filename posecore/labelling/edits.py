@@ -241,6 +241,7 @@ class Message:
         has: Tokens of the pictures that it has at hand.
         edits: Number of a picture → (revision, what is drawn on it, still unchecked).
         go: The picture that it wants to show, or None.
+        about: The set that it is about: sets number their pictures alike.
     """
 
     tab: str
@@ -248,6 +249,7 @@ class Message:
     has: frozenset[str]
     edits: Mapping[int, tuple[int, Any]]
     go: int | None
+    about: str = ""
 
     @classmethod
     def read(cls, values: Any) -> Message:
@@ -261,7 +263,8 @@ class Message:
             has: Sequence[Any] = a_list(fields.get("has"), "has")
             go = None if fields.get("go") is None else _picture(fields["go"])
             tab, attempt = a_text(fields.get("tab"), "the tab"), an_id(fields.get("attempt"), "the attempt")
-            return cls(tab, attempt, frozenset(map(str, has)), edits, go)
+            about = a_text(fields.get("about"), "the set")
+            return cls(tab, attempt, frozenset(map(str, has)), edits, go, about)
         except EntryError as error:
             raise DataError(f"The editor sent something unreadable: {error}. Reload the page.") from error
 

@@ -6,6 +6,8 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from posecore.data.annotations import AnnotatedImage
@@ -82,9 +84,12 @@ class ProposalRun:
         self.total, self.done, self.people = len(images), 0, 0
         self.problems: list[str] = []
         self.trouble = ""
+        self._desk, self._images = desk, tuple(images)
+        self._propose = partial(
+            propose_for, desk, model, settings=MappingProxyType(dict(settings)), fewest=fewest, slot=slot
+        )
         self._stop = threading.Event()
-        arguments = (desk, model, tuple(images), dict(settings), fewest, slot)
-        self._thread = threading.Thread(target=self._work, args=arguments, name="proposals", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="proposals", daemon=True)
 
     def start(self) -> ProposalRun:
         """Begin; returns itself."""
@@ -109,38 +114,23 @@ class ProposalRun:
         """Wait until it has ended."""
         self._thread.join(seconds)
 
-    def _work(
-        self,
-        desk: LabelDesk,
-        model: PoseModel,
-        images: Sequence[AnnotatedImage],
-        settings: Mapping[str, Any],
-        fewest: int,
-        slot: AbstractContextManager[Any],
-    ) -> None:
+    def _work(self) -> None:
         try:
-            for image in images:
+            for image in self._images:
                 if self.cancelled:
                     return
-                self._look(desk, model, image, settings, fewest, slot)
+                self._look(image)
                 self.done += 1
         except Exception as error:
+            # Nobody else would ever hear of it.
             log.exception("Proposing labels ended early")
             self.trouble = str(error) if isinstance(error, PosecoreError) else f"Unexpected: {error!r}"
 
-    def _look(
-        self,
-        desk: LabelDesk,
-        model: PoseModel,
-        image: AnnotatedImage,
-        settings: Mapping[str, Any],
-        fewest: int,
-        slot: AbstractContextManager[Any],
-    ) -> None:
+    def _look(self, image: AnnotatedImage) -> None:
         # Somebody may have labelled it since this began.
-        if desk.statuses().get(image.image_id) != "unlabelled":
+        if self._desk.statuses().get(image.image_id) != "unlabelled":
             return
         try:
-            self.people += propose_for(desk, model, image, settings, fewest, slot)
+            self.people += self._propose(image)
         except (ImageError, OSError) as error:
             self.problems.append(f"{image.path.name}: {error}")

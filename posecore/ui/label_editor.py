@@ -44,6 +44,7 @@ class Neighbours:
 
 
 def label_editor(
+    about: str,
     image: AnnotatedImage,
     shown: Shown,
     sheet: Sheet,
@@ -59,6 +60,7 @@ def label_editor(
     """Show a picture whose people can be changed.
 
     Args:
+        about: Identity of the set.
         image: The picture.
         shown: Its pixels.
         sheet: What is drawn on it.
@@ -73,6 +75,7 @@ def label_editor(
     width, height = image.size
     people = [drawn.person for drawn in sheet.people]
     data = {
+        "about": about,
         "picture": str(image.image_id),
         "name": image.path.name,
         "alt": f"{image.path.name}, {width} × {height}, {len(people)} people drawn",

@@ -38,7 +38,7 @@ class Place:
     """Where a visitor is in a set.
 
     Attributes:
-        name: The set.
+        about: Identity of the set.
         order: Numbers of its pictures as they are gone through; it stays while somebody works.
         kind: How they were ordered.
         picture: The one that is shown.
@@ -47,7 +47,7 @@ class Place:
         trouble: Why the last change could not be saved, or empty.
     """
 
-    name: str
+    about: str
     order: list[int]
     kind: Order
     picture: int
@@ -100,12 +100,12 @@ def pick_order(desk: LabelDesk) -> Place:
         help="**Least sure first**: pictures without labels; then those with proposals, the lowest sureness first; "
         "then those that are done. The sureness of a person is the mean score of the joints that the model knows, "
         "0 for one it did not find; that of a picture is the lowest of its people. The order stays while you "
-        "work; the button beside it sorts again.",
+        "work; *Sort again* puts the pictures in order anew.",
     )
     place: Place | None = st.session_state.get(_PLACE)
-    order = desk.order(kind) if place is None or place.name != desk.stored.name else place.order
-    if place is None or place.name != desk.stored.name:
-        place = st.session_state[_PLACE] = Place(desk.stored.name, order, kind, _first(desk, order))
+    if place is None or place.about != desk.identity:
+        order = desk.order(kind)
+        place = st.session_state[_PLACE] = Place(desk.identity, order, kind, _first(desk, order))
     elif place.kind != kind:
         sort_again(desk, place, kind)
     elif set(place.order) != {image.image_id for image in desk.images()}:

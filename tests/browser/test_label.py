@@ -179,6 +179,35 @@ def test_people_are_added_and_survive_a_change_of_picture_and_a_reload(editor: E
     assert editor.page.locator(".posecore-labels .people button").count() == 3
 
 
+def test_another_set_is_another_set(editor: Editor, app_home: Path, tmp_path: Path) -> None:
+    """Pictures of all sets are numbered from 1: what is drawn on one must never reach the other."""
+    page, library = editor.page, Library(app_home / "datasets")
+    other = library.create(f"{editor.stored.name}-b", [tmp_path / "0.jpg", tmp_path / "1.jpg"], COCO_17)
+    try:
+        editor.drag((100, 100), (130, 120))
+        page.reload()
+        page.get_by_text("1 of 2 ·").wait_for()
+        editor.stored = other
+        page.locator(FRAME).focus()
+        page.keyboard.press("p")
+        editor.drag((50, 50), (150, 300))
+        assert len(editor.people()) == 1
+        page.get_by_role("combobox", name="Set of pictures").click()
+        page.get_by_role("option", name=f"{other.name.removesuffix('-b')}", exact=True).click()
+        page.get_by_text(" of 3 ·").wait_for()
+        settle(page)
+        page.get_by_role("combobox", name="Set of pictures").click()
+        page.get_by_role("option", name=other.name, exact=True).click()
+        page.get_by_text(" of 2 ·").wait_for()
+        settle(page)
+        assert len(editor.people()) == 1
+        editor.stored = library.get(other.name.removesuffix("-b"))
+        assert [entry["keypoints"][:2] for entry in editor.people()] == [pytest.approx([130, 120], abs=1), [400, 200]]
+    finally:
+        page.goto("about:blank")
+        library.remove(other.name)
+
+
 def test_the_picture_never_jumps_or_reloads_while_one_works(editor: Editor) -> None:
     page = editor.page
     page.mouse.move(*editor.on_screen(100, 100))

@@ -1,13 +1,13 @@
 // The label editor: people as skeletons over a picture, moved with mouse, finger or keys. What is on the screen is the
 // truth while somebody works; Python hears of every finished change and says what it has saved.
 //
-// data: picture (identity), name, alt, token (of the image), image (data URL, or null when the browser has it), width,
+// data: about (identity of the set), picture (identity), name, alt, token (of the image), image (data URL, or null when the browser has it), width,
 //       height, room (CSS length), skeleton ({names, edges, sides, template}), colors (by side), people, done (nothing
 //       is left to look at), regions (boxes that are only shown), previous, next and open (identities, or null),
 //       where (words), seen ({visit, tab, attempt, revisions: {picture: revision}}), trouble (words, or null).
 // A person: {joints: [[x, y, label], …], box or null, category, area or null, proposed, score}; x and y null unless the
 // label is HIDDEN or VISIBLE. Positions count from the picture's top left edge, in its own pixels.
-// Trigger: event = {tab, attempt, has (tokens), edits: {picture: {revision, people, done}}, go: identity or null}.
+// Trigger: event = {about, tab, attempt, has (tokens), edits: {picture: {revision, people, done}}, go: identity or null}.
 
 const views = new WeakMap();
 const [UNLABELLED, HIDDEN, VISIBLE, ABSENT] = [0, 1, 2, 3];
@@ -129,6 +129,11 @@ function leave(view) {
 
 function receive(view, data) {
   view.incoming = data;
+  if (view.about !== data.about) {
+    // Pictures of another set have the same numbers and nothing else in common.
+    view.docs.clear();
+    Object.assign(view, { about: data.about, current: null, data: null, wanted: null });
+  }
   const mine = data.seen.tab === view.tab;
   if (mine) view.answered = Math.max(view.answered, data.seen.attempt);
   if (mine && view.wanted && data.seen.attempt >= view.wanted.attempt) view.wanted = null;
@@ -240,7 +245,7 @@ function flush(view) {
     edits[picture] = { revision: doc.revision, people: plain(doc), done: doc.done };
   }
   view.send("event", {
-    tab: view.tab, attempt: view.attempt, has: [...view.images.keys()], edits, go: view.wanted?.picture ?? null,
+    about: view.about, tab: view.tab, attempt: view.attempt, has: [...view.images.keys()], edits, go: view.wanted?.picture ?? null,
   });
   view.patience = setTimeout(() => insist(view), PATIENCE);
   status(view);
