@@ -67,7 +67,8 @@ def show_run(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
     if not result.frames:
         st.info("The run was stopped before its first frame was done.")
         return
-    sequence = run.smoothed(options.smoothing)
+    with st.spinner("Smoothing …", show_time=False):
+        sequence = run.smoothed(options.smoothing)
     left, right = st.columns([6, 5], gap="medium")
     with left:
         _show_clip(run, result)
