@@ -171,6 +171,17 @@ def test_pictures_alone_wait_for_labels(library: Library, tmp_path: Path) -> Non
     assert stored.labelled() == 0
 
 
+def test_a_picture_that_two_entries_share(library: Library, tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "a.png")
+    entries = [{"id": i, "file_name": "a.png", "width": 64, "height": 48} for i in (1, 2)]
+    labels = {"images": entries, "annotations": [], "categories": [{"id": 1, "name": "x", "keypoints": ["a"]}]}
+    (tmp_path / "in" / "labels.json").write_text(json.dumps(labels))
+    for name, source in (("folder", tmp_path / "in"), ("zip", zipped(tmp_path / "in", tmp_path / "in.zip"))):
+        stored = library.add(name, source)
+        assert len({image.path for image in stored.dataset()}) == 2
+        assert all(image.path.is_file() for image in stored.dataset())
+
+
 def test_damaged_pictures_are_listed(library: Library, drawn: Path, tmp_path: Path) -> None:
     written = WRITERS["coco"](open_dataset(drawn), tmp_path / "written")
     pictures = sorted((written / "images").iterdir())

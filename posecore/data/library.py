@@ -225,21 +225,23 @@ class Library:
                 f"left; free some space, or set POSECORE_HOME to a folder on another disk. {_NOTHING}"
             )
 
-    def _keep(self, dataset: PoseDataset, draft: Path, link: bool, progress: Progress | None) -> None:
-        """Bring a set's pictures and labels into ``draft``."""
-        if not link:
+    def _keep(self, dataset: PoseDataset, draft: Path, move: bool, progress: Progress | None) -> None:
+        """Bring a set's pictures and labels into ``draft``; ``move`` pictures that lie there already, copy others."""
+        if not move:
             self._check_room(sum(image.path.stat().st_size for image in dataset))
         folder = draft / PICTURES
         folder.mkdir()
         carrier = PictureCarrier()
-        names = {}
+        names: dict[int, str] = {}
+        moved: dict[Path, Path] = {}
         for done, image in enumerate(dataset, 1):
-            if link:
-                names[image.image_id] = carrier.free_name(image.path, folder)
-                # Not moved: two entries may share a picture.
-                (folder / names[image.image_id]).hardlink_to(image.path)
+            if move and image.path not in moved:
+                moved[image.path] = folder / carrier.free_name(image.path, folder)
+                image.path.rename(moved[image.path])
+                names[image.image_id] = moved[image.path].name
             else:
-                names[image.image_id] = carrier.bring(image.path, folder).name
+                # Two entries may share a picture.
+                names[image.image_id] = carrier.bring(moved.get(image.path, image.path), folder).name
             if progress is not None:
                 progress(done, len(dataset))
         write_coco_json(dataset, draft / LABELS, names)
