@@ -342,7 +342,7 @@ def test_a_running_run_shows_curves_pictures_and_what_can_be_done() -> None:
 @pytest.mark.parametrize("tab", ["Pictures", "Log", "Learning rate", "Configuration"])
 def test_every_tab_of_a_run_can_be_opened(tab: str) -> None:
     written_run("mine")
-    app = queue(run_tab=tab)
+    app = queue(run_tab_mine=tab)
     assert not app.exception
     if tab == "Log":
         assert "the last line" in app.code[0].value
@@ -363,6 +363,7 @@ def test_a_lost_run_says_so_and_can_be_resumed() -> None:
     app = queue()
     assert "lost" in words(app)
     assert "Resume the run" in app.error[0].value
+    assert "the last line" in app.code[0].value
     press(app, "Resume")
     assert Registry().get("mine").state == "waiting"
 

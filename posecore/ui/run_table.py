@@ -28,12 +28,12 @@ def runs_table(runs: Sequence[Run]) -> None:
         key="runs_table",
         on_select=clicked,
         selection_mode="single-row",
-        height=min(36 * len(runs) + 40, 520),
+        height=min(33 * len(runs) + 38, 520),
         column_config={
             "Begun": st.column_config.DatetimeColumn("Begun", format="YYYY-MM-DD HH:mm"),
             "Done": st.column_config.ProgressColumn("Done", min_value=0, max_value=1, format="percent", width="small"),
             "OKS before": st.column_config.NumberColumn("OKS before", format="%.3f", width="small"),
-            "best": st.column_config.NumberColumn("best", format="%.3f", width="small"),
+            "OKS best": st.column_config.NumberColumn("OKS best", format="%.3f", width="small"),
         },
         alt="All training runs",
     )
@@ -52,9 +52,9 @@ def _row(run: Run) -> dict[str, object]:
     return {
         "Run": run.name,
         "State": state_word(run.state),
-        "Done": run.progress,
+        "Done": round(run.progress, 2),
         "OKS before": scores.get(0),
-        "best": max((value for epoch, value in scores.items() if epoch), default=None),
+        "OKS best": max((value for epoch, value in scores.items() if epoch), default=None),
         "Model": model.get("architecture", ""),
         "Start": model.get("start", ""),
         "Time": duration(run.seconds) if run.seconds else "",

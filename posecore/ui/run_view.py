@@ -86,7 +86,9 @@ def _training_loss(view: JobView, planned: int) -> Line:
 
 def _details(view: JobView, config: RunConfig) -> None:
     names = ("Pictures", "Log", "Learning rate", "Configuration")
-    tabs = st.tabs(names, on_change="rerun", key="run_tab")
+    # What went wrong stands in the log.
+    first = "Log" if view.state in ("failed", "lost") else "Pictures"
+    tabs = st.tabs(names, default=first, on_change="rerun", key=f"run_tab_{view.run.name}")
     for name, tab in zip(names, tabs, strict=True):
         if not tab.open:
             continue
