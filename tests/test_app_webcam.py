@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -360,3 +362,63 @@ def test_recordings_and_snapshots_are_on_the_page(model: Any) -> None:
     app.get_by_key("forget_webcam_1").click()
     app.run()
     assert "**webcam_1**" not in words(app)
+
+
+@pytest.fixture
+def playing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the visitor had started the camera."""
+    state = SimpleNamespace(playing=True, signalling=False)
+    monkeypatch.setattr("streamlit_webrtc.webrtc_streamer", lambda **_: SimpleNamespace(state=state))
+
+
+def pressed(app: AppTest, label: str) -> AppTest:
+    """Press a button and look at the page that follows."""
+    next(button for button in app.button if button.label == label).click()
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_figures_and_buttons_while_it_plays(model: Any, playing: None) -> None:
+    app = open_app("webcam")
+    camera = the_camera(app)
+    assert "Waiting for the first picture" in words(app)
+    played(camera, 3)
+    app.run()
+    assert [metric.label for metric in app.metric] == ["Analysed", "Shown", "Delay"]
+    assert "| wait | network | decode | draw |" in words(app)
+    assert "camera 320 × 240" in words(app)
+    pressed(app, "Record")
+    played(camera, 2)
+    pressed(app, "Stop recording")
+    assert "**webcam_1**" in words(app)
+    pressed(app, "Snapshot")
+    kept = app.session_state["posecore"].snapshots
+    assert [source.name for source in kept] == ["webcam_1.png"]
+    pressed(app, "Open in Explore")
+    assert app.segmented_control(key="source").value == "Camera"
+    assert "webcam_1.png · 320 × 240" in words(app)
+    camera.stop()
+
+
+def test_what_stands_in_the_way_is_said(model: Any, playing: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_app("webcam")
+    camera = the_camera(app)
+    monkeypatch.setattr(Webcam, "waited", lambda *_: 9.0)
+    assert "POSECORE_ICE_SERVERS" in app.run().warning[0].value
+    monkeypatch.setattr(Webcam, "waited", lambda *_: 0.0)
+    for _ in range(most_at_once()):
+        places().acquire()
+    camera.show(frame())
+    assert "all places" in app.run().warning[0].value
+    places().release()
+    played(camera)
+    assert not app.run().warning
+    # A picture that cannot be looked at.
+    camera.prepare(model, replace(PLAIN, network={"output_stride": 5}))
+    camera.show(frame())
+    eventually(lambda: camera.status.error)
+    monkeypatch.setattr(Webcam, "prepare", lambda *_: None)
+    assert "shown without people" in app.run().error[0].value
+    monkeypatch.undo()
+    camera.stop()
