@@ -19,6 +19,7 @@ from posecore.ui.dataset_library import CHOICE, library, title_of
 from posecore.ui.label_editor import Neighbours
 from posecore.ui.label_pictures import thumbnail
 from posecore.ui.pictures import to_jpeg
+from posecore.ui.shell import PAGES
 from posecore.ui.sources import samples
 from posecore.ui.trouble import show_error
 
@@ -149,10 +150,12 @@ def no_sets() -> None:
     with st.container(border=True, horizontal_alignment="center", height=420, vertical_alignment="center"):
         st.markdown("### :material/draw:", text_alignment="center")
         st.markdown(
-            "**There are no pictures to label yet.** Add your own on the Datasets page, labelled or not, or practise "
+            "**There are no pictures to label yet.** Add your own on the Data page, labelled or not, or practise "
             "with the sample pictures.",
             text_alignment="center",
         )
+        if st.button("Add pictures", icon=":material/photo_library:"):
+            st.switch_page(str(PAGES / "datasets.py"))
         if st.button("Practise with the samples", icon=":material/imagesmode:", type="primary"):
             _make_practice()
             st.rerun()
