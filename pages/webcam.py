@@ -105,14 +105,17 @@ def stream(camera: Webcam, servers: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def under_picture(camera: Webcam, playing: bool) -> None:
-    """Buttons and recordings; they look at the stream only while there is one."""
+    """Buttons, which look at the stream while there is one, and recordings, which must stay while they are fetched."""
+    recordings = camera.recordings
 
     @st.fragment(run_every=1.0 if playing else None)
     def buttons() -> None:
+        if camera.recordings != recordings:
+            st.rerun()
         camera_buttons(camera, playing)
-        show_recordings(camera)
 
     buttons()
+    show_recordings(camera, recordings)
 
 
 def beside_picture(camera: Webcam, playing: bool, servers: Sequence[Mapping[str, Any]]) -> None:

@@ -199,9 +199,9 @@ def _to_explore() -> None:
     st.session_state[_TO_EXPLORE] = True
 
 
-def show_recordings(camera: Webcam) -> None:
-    """What was recorded, to be watched and taken away."""
-    for recording in camera.recordings:
+def show_recordings(camera: Webcam, recordings: Sequence[Recording]) -> None:
+    """What was recorded, to be taken away or deleted."""
+    for recording in recordings:
         with st.container(border=True):
             _recording(camera, recording)
 
