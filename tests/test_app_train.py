@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,7 @@ from posecore.training.config import make_config, read_config
 from posecore.training.recipe import Recipe, suggest
 from posecore.ui.run_tasks import Task, Tasks, tasks
 from posecore.ui.server import keep_dispatching
-from posecore.ui.train_plan import SetFacts, facts_of, obstacle, warnings
+from posecore.ui.train_plan import SetFacts, facts_of, obstacle, warnings, what_happens
 
 BASE = "posenet-mobilenet_v1-050.google_quant2"
 
@@ -208,6 +209,13 @@ def test_a_good_set_has_no_warnings() -> None:
     assert obstacle(FACTS) == ""
 
 
+def test_what_happens_is_said_before_it_does() -> None:
+    said = what_happens(FACTS, 40, 10)
+    assert said.startswith("Learns from 48 pictures and is measured on 12 others after each of 40 epochs; ends early")
+    assert "ends early" not in what_happens(FACTS, 10, 10)
+    assert "kept apart" in what_happens(replace(FACTS, split=False), 40, 10)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -222,7 +230,7 @@ def test_a_good_set_has_no_warnings() -> None:
     ],
 )
 def test_what_may_disappoint_is_said(change: dict[str, Any], words: str) -> None:
-    found = warnings(SetFacts(**{**FACTS.__dict__, **change}), COCO_17, 257, 8)
+    found = warnings(replace(FACTS, **change), COCO_17, 257, 8)
     assert len(found) == 1
     assert words in found[0]
 

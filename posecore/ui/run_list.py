@@ -108,6 +108,8 @@ def _row(run: Run, place: int, chosen: bool, runs_page: str) -> None:
 def _when(run: Run, state: str, place: int) -> str:
     if state == "waiting":
         return "next" if place <= 1 else f"after {place - 1} others"
+    if state in ("pausing", "cancelling"):
+        return "after the present step"
     if state in ACTIVE:
         eta = jobs.view(run.name, 0).eta_seconds
         return f"{run.progress:.0%}" + (f", {duration(eta)} left" if eta is not None else ", starting")

@@ -23,7 +23,7 @@ def headline(view: JobView) -> str:
     parts = [state_badge(view.state)]
     if planned:
         parts.append(f":gray-badge[epoch {done} of {planned}]")
-    if view.state in ("running", "pausing") and view.eta_seconds is not None:
+    if view.state == "running" and view.eta_seconds is not None:
         parts.append(f":gray-badge[{duration(view.eta_seconds)} left]")
     line = line_of("", "validation/oks", "", view.epochs)
     if line.points and line.points[-1][0] > 0:

@@ -16,7 +16,7 @@ from posecore.training.config import RunConfig
 from posecore.training.recipe import Recipe, skeleton_of, skeleton_to_learn, to_config
 from posecore.ui.run_list import CHOSEN
 from posecore.ui.train_estimate import show_estimate
-from posecore.ui.train_plan import SetFacts, warnings
+from posecore.ui.train_plan import SetFacts, warnings, what_happens
 from posecore.ui.train_setup import choose_base, choose_recipe, choose_set
 from posecore.ui.trouble import show_error
 from posecore.zoo import ModelInfo
@@ -55,6 +55,7 @@ def _plan(stored: StoredSet, facts: SetFacts, base: ModelInfo, recipe: Recipe) -
         start = st.button("Start training", type="primary", icon=":material/play_arrow:", key="start")
         with st.popover("Configuration", icon=":material/description:", width="content"):
             _configuration(config)
+    st.caption(what_happens(facts, recipe.epochs, recipe.patience))
     with st.container(border=True):
         show_estimate(config)
     for sentence in warnings(facts, known, recipe.input_side, recipe.batch_size):

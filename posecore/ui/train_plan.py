@@ -77,6 +77,17 @@ def in_words(facts: SetFacts) -> str:
     return " · ".join(parts)
 
 
+def what_happens(facts: SetFacts, epochs: int, patience: int) -> str:
+    """What a run on a set will do, in a sentence or two."""
+    pictures = count(facts.training, "picture")
+    if facts.split and facts.validation:
+        measured = f"Learns from {pictures} and is measured on {facts.validation} others"
+    else:
+        measured = f"Learns from {pictures}, of which some people are kept apart to measure on,"
+    early = f"; ends early when {patience} of them in a row bring nothing better" if patience < epochs else ""
+    return f"{measured} after each of {count(epochs, 'epoch')}{early}. The best epoch is kept."
+
+
 def obstacle(facts: SetFacts) -> str:
     """Why nothing can be learnt from a set, or nothing."""
     if not facts.people:
