@@ -213,22 +213,22 @@ def test_a_run_learns_and_its_weights_load(name: str, home: Path) -> None:
 
     values = {
         "name": "trial",
-        "model": {"architecture": name, "skeleton": ARMS, "network": {"input_size": 96}},
+        "model": {"architecture": name, "skeleton": ARMS, "network": {"input_size": 64}},
         "data": {
-            "train": [{"synthetic": 8, "seed": 7, "pack": {"side": 96, "min_keypoints": 1}, "repeat": 4}],
+            "train": [{"synthetic": 8, "seed": 7, "pack": {"side": 64, "min_keypoints": 1}, "repeat": 4}],
             "holdout": 0.2,
         },
         "augment": AugmentSettings.none().model_dump(),
         "optimizer": {"learning_rate": 0.003, "clip": 5.0},
         "schedule": {"epochs": 6, "kind": "cosine"},
-        "training": {"batch_size": 8, "input_sides": [96], "threads": 1, "device": "cpu", "overlays": 0, "ema": 0.5},
+        "training": {"batch_size": 8, "input_sides": [64], "threads": 1, "device": "cpu", "overlays": 0, "ema": 0.5},
     }
     folder = train(make_config(values), home)
     losses = [figures["train/loss"] for _, figures in Registry().epochs("trial")]
     assert losses[-1] < 0.7 * losses[0]
     model = load_model("run:trial", device="cpu")
     assert model.architecture == name
-    assert model.network_defaults.model_dump()["input_size"] == 96
+    assert model.network_defaults.model_dump()["input_size"] == 64
     fresh = MOVENET.build(name, model.skeleton).state_dict()
     saved = load_weights(folder / "best.safetensors").state
     assert {key: value.shape for key, value in saved.items()} == {key: value.shape for key, value in fresh.items()}
