@@ -22,13 +22,16 @@ def main() -> None:
         if desk is not None:
             place = pick_order(desk)
             st.button("Sort again", on_click=sort_again, args=(desk, place), icon=":material/sort:", type="tertiary")
-            proposal_panel(desk, place)
+            models = st.container()
     show_note()
     if desk is None:
         no_sets()
     else:
         work(desk, place)
         wakeable()
+        # Last: loading a model takes longer than showing the picture.
+        with models:
+            proposal_panel(desk, place)
 
 
 @st.fragment
