@@ -395,7 +395,8 @@ def test_figures_and_buttons_while_it_plays(model: Any, playing: None) -> None:
     pressed(app, "Snapshot")
     kept = app.session_state["posecore"].snapshots
     assert [source.name for source in kept] == ["webcam_1.png"]
-    pressed(app, "Open in Explore")
+    assert [link.proto.label for link in app.get("page_link")] == ["Open in Explore"]
+    app.switch_page("../../pages/explore.py").run()
     assert app.segmented_control(key="source").value == "Camera"
     assert "webcam_1.png · 320 × 240" in words(app)
     camera.stop()

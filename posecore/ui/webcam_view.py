@@ -34,8 +34,6 @@ from posecore.video.live import PARTS
 _NO_PICTURE = 8.0
 #: The input is no larger than this unless asked for: a laptop's processor then sees several frames a second.
 _LIVE_SIDE = 353
-#: Session state: the Explore page was asked for.
-_TO_EXPLORE = "webcam_to_explore"
 _LIVE_SMOOTHING = narrow(SmoothingSettings, "smooth", ("live", "none"))
 
 
@@ -149,8 +147,6 @@ def camera_buttons(camera: Webcam, playing: bool) -> None:
     status = camera.status if playing else None
     ready = status is not None and status.size is not None
     recorded = None if status is None else status.recorded
-    if st.session_state.pop(_TO_EXPLORE, False):
-        st.switch_page(str(PAGES / "explore.py"))
     # Whatever a button does happens in its callback: the next look at the stream may end this run before it gets there.
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if recorded is None:
@@ -166,11 +162,12 @@ def camera_buttons(camera: Webcam, playing: bool) -> None:
             help="Keeps the camera's picture for the Explore page.",
         )
         if kept := len(session().snapshots):
-            st.button(
-                "Open in Explore",
+            st.page_link(
+                PAGES / "explore.py",
+                label="Open in Explore",
                 icon=":material/person_search:",
-                on_click=_to_explore,
                 help=f"{kept} {'picture is' if kept == 1 else 'pictures are'} kept there under *Camera*.",
+                width="content",
             )
         if recorded is not None:
             st.markdown(f":red-badge[:material/fiber_manual_record: {recorded:.0f} s]")
@@ -190,13 +187,10 @@ def _take_snapshot(camera: Webcam) -> None:
     try:
         kept = session().snapshots
         st.session_state["snapshot"] = kept.add(f"webcam_{len(kept) + 1}.png", to_png(picture))
+        # Where the Explore page looks first when it is opened next.
+        st.session_state["source"] = "Camera"
     except PosecoreError as error:
         session().refused.append(str(error))
-
-
-def _to_explore() -> None:
-    st.session_state["source"] = "Camera"
-    st.session_state[_TO_EXPLORE] = True
 
 
 def show_recordings(camera: Webcam, recordings: Sequence[Recording]) -> None:

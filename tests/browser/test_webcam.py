@@ -216,7 +216,7 @@ def test_recording_and_snapshot(webcam_server: Server, page: Any, tmp_path: Path
         page.get_by_role("button", name="Keypoints").click()
     assert Path(waiting.value.path()).read_text().startswith("frame,time,track_id")
     page.get_by_role("button", name="Snapshot").click()
-    page.get_by_role("button", name="Open in Explore").click()
+    page.get_by_role("link", name="Open in Explore").click()
     page.get_by_text("webcam_1.png · ").wait_for()
 
 
