@@ -6,7 +6,7 @@ from posecore.data.library import StoredSet
 from posecore.ui.dataset_adding import ADDING, add_set
 from posecore.ui.dataset_browser import browse
 from posecore.ui.dataset_figures import show_labels, show_split
-from posecore.ui.dataset_picker import add_button, pick_set, set_actions, set_facts
+from posecore.ui.dataset_picker import add_button, next_steps, pick_set, set_actions, set_facts
 from posecore.ui.dataset_skeleton import edit_skeleton
 from posecore.ui.target_preview import show_targets
 
@@ -21,6 +21,8 @@ def main() -> None:
                 set_facts(stored)
             set_actions(stored)
             add_button()
+            if not broken:
+                next_steps(stored)
     if stored is None or st.session_state.get(ADDING):
         add_set(first=stored is None)
     elif broken:

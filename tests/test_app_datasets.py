@@ -218,6 +218,15 @@ def test_the_title_changes_and_the_name_does_not(library: Library) -> None:
     assert app.selectbox(key="dataset").options == ["People at work (drawn)"]
 
 
+def test_other_pages_open_the_same_set(library: Library) -> None:
+    for name in ("first", "second", "third"):
+        library.add_synthetic(name, 1, 0)
+    app = open_data()
+    app.selectbox(key="dataset").set_value("first").run()
+    app.switch_page("../../pages/label.py").run()
+    assert app.selectbox(key="dataset").value == "first"
+
+
 def test_split(library: Library) -> None:
     library.add_synthetic("drawn", 5, 0)
     app = open_data("Split")

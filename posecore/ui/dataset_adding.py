@@ -15,7 +15,7 @@ from posecore.data.library import Library, Progress, StoredSet
 from posecore.errors import DataError
 from posecore.imaging import IMAGE_SUFFIXES
 from posecore.skeleton import SKELETONS, Skeleton
-from posecore.ui.dataset_library import CHOICE, library
+from posecore.ui.dataset_library import library, remember
 from posecore.ui.given_files import take_over_to
 from posecore.ui.pictures import safe_stem
 from posecore.ui.trouble import show_error
@@ -235,7 +235,7 @@ def _run(doing: str, add: Callable[[Library, Path, Progress], StoredSet]) -> Non
     for key in ("dataset_zip_file", "dataset_picture_files"):
         st.session_state[f"{key}_number"] = st.session_state.get(f"{key}_number", 0) + 1
     st.session_state[ADDING] = False
-    st.session_state[f"{CHOICE}_next"] = stored.name
+    remember(stored.name)
     st.toast(f"{stored.title} is here: {len(stored.dataset())} pictures.", icon=":material/check:")
     st.rerun()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from posecore.ui.pictures import Source
 
 #: Session state of the set that is looked at; the pages of fine-tuning share it.
 CHOICE = "dataset"
+_LAST = "dataset_last"
 
 
 def library() -> Library:
@@ -28,6 +30,30 @@ def library() -> Library:
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _library(folder: str) -> Library:
     return Library(Path(folder))
+
+
+def remember(name: str) -> None:
+    """Choose a set for all pages from now on; a widget's own state does not outlive its page."""
+    st.session_state[_LAST] = name
+
+
+def choose_set(sets: Mapping[str, StoredSet]) -> StoredSet:
+    """The widget that chooses a set: at first the one that was looked at last on any page, or that the address names.
+
+    Args:
+        sets: What there is to choose from, by name; at least one.
+    """
+    asked = (st.session_state.get(_LAST), st.session_state.get(CHOICE), st.query_params.get("set"), next(iter(sets)))
+    st.session_state[CHOICE] = next(name for name in asked if name in sets)
+    name = st.selectbox(
+        "Set of pictures",
+        list(sets),
+        format_func=lambda one: title_of(sets[one]) if one in sets else one,
+        key=CHOICE,
+        on_change=lambda: remember(st.session_state[CHOICE]),
+    )
+    remember(name)
+    return sets[name]
 
 
 def title_of(stored: StoredSet) -> str:

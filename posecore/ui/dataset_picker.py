@@ -7,13 +7,15 @@ from pathlib import Path
 
 import streamlit as st
 
+from posecore.data.checks import counted
 from posecore.data.counts import lost_in
 from posecore.data.detect import Format
 from posecore.data.library import StoredSet
 from posecore.errors import DataError
 from posecore.ui.dataset_adding import ADDING
-from posecore.ui.dataset_library import CHOICE, library, title_of
+from posecore.ui.dataset_library import choose_set, library
 from posecore.ui.session import say_in_address
+from posecore.ui.shell import PAGES
 from posecore.ui.trouble import show_error
 
 FORMATS: dict[Format, str] = {
@@ -29,19 +31,9 @@ def pick_set() -> StoredSet | None:
     sets = {stored.name: stored for stored in library().all()}
     if not sets:
         return None
-    wanted = st.session_state.pop(f"{CHOICE}_next", None) or st.session_state.get(CHOICE) or st.query_params.get("set")
-    if wanted not in sets:
-        wanted = next(iter(sets))
-    st.session_state[CHOICE] = wanted
-    name = st.selectbox(
-        "Set of pictures",
-        list(sets),
-        format_func=lambda one: title_of(sets[one]) if one in sets else one,
-        key=CHOICE,
-        persist_state="session",
-    )
-    say_in_address("set", name)
-    return sets[name]
+    stored = choose_set(sets)
+    say_in_address("set", stored.name)
+    return stored
 
 
 def set_facts(stored: StoredSet) -> None:
@@ -130,6 +122,15 @@ def _delete(stored: StoredSet) -> None:
             return
         st.toast(f"{stored.title} was deleted.", icon=":material/delete:")
         st.rerun()
+
+
+def next_steps(stored: StoredSet) -> None:
+    """Ways to the pages where the set is worked with."""
+    waiting = len(stored.dataset()) - stored.labelled()
+    label = f"Label the {counted(waiting, 'picture')} that wait" if waiting else "Look the labels over"
+    st.page_link(str(PAGES / "label.py"), label=label, icon=":material/draw:")
+    if any(person.labelled.any() for image in stored.dataset() for person in image.people):
+        st.page_link(str(PAGES / "train.py"), label="Train on this set", icon=":material/model_training:")
 
 
 def add_button() -> None:

@@ -15,7 +15,7 @@ from posecore.labelling.desk import ORDERS, LabelDesk, Order
 from posecore.labelling.edits import Inbox
 from posecore.skeleton import COCO_17
 from posecore.ui.components import filmstrip
-from posecore.ui.dataset_library import CHOICE, library, title_of
+from posecore.ui.dataset_library import choose_set, library
 from posecore.ui.label_editor import Neighbours
 from posecore.ui.label_pictures import thumbnail
 from posecore.ui.pictures import to_jpeg
@@ -72,16 +72,7 @@ def pick_set() -> LabelDesk | None:
     sets = {stored.name: stored for stored in library().all()}
     if not sets:
         return None
-    if st.session_state.get(CHOICE) not in sets:
-        st.session_state[CHOICE] = next(iter(sets))
-    name = st.selectbox(
-        "Set of pictures",
-        list(sets),
-        format_func=lambda name: title_of(sets[name]) if name in sets else name,
-        key=CHOICE,
-        persist_state="session",
-    )
-    stored = sets[name]
+    stored = choose_set(sets)
     if stored.broken:
         show_error(DataError(stored.broken), "Choose another set, or mend or remove this one.")
         return None

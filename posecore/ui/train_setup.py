@@ -12,8 +12,7 @@ from posecore.errors import PosecoreError
 from posecore.families import FAMILIES, Family
 from posecore.skeleton import Skeleton
 from posecore.training.recipe import Recipe, recipe_class, suggest, trainable_bases
-from posecore.ui.dataset_library import CHOICE as DATASET
-from posecore.ui.dataset_library import library
+from posecore.ui.dataset_library import library, remember
 from posecore.ui.dataset_picker import pick_set
 from posecore.ui.model_picker import badges, fetch_with_progress, megabytes
 from posecore.ui.run_words import count
@@ -95,7 +94,7 @@ def _draw_set() -> bool:
         return False
     finally:
         bar.empty()
-    st.session_state[DATASET] = stored.name
+    remember(stored.name)
     return True
 
 
