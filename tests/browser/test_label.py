@@ -179,13 +179,13 @@ def test_people_are_added_and_survive_a_change_of_picture_and_a_reload(editor: E
     assert editor.page.locator(".posecore-labels .people button").count() == 3
 
 
-def test_another_set_is_another_set(editor: Editor, app_home: Path, tmp_path: Path) -> None:
+def test_another_set_is_another_set(editor: Editor, server: Server, app_home: Path, tmp_path: Path) -> None:
     """Pictures of all sets are numbered from 1: what is drawn on one must never reach the other."""
     page, library = editor.page, Library(app_home / "datasets")
     other = library.create(f"{editor.stored.name}-b", [tmp_path / "0.jpg", tmp_path / "1.jpg"], COCO_17)
     try:
         editor.drag((100, 100), (130, 120))
-        page.reload()
+        page.goto(f"{server.url}label?set={other.name}")
         page.get_by_text("1 of 2 ·").wait_for()
         editor.stored = other
         page.locator(FRAME).focus()
