@@ -90,7 +90,8 @@ def test_from_upload_to_a_result_that_stays(server: Server, page: Any, clip: Pat
     assert "run=" in address
     page.get_by_role("link", name="Explore").first.click()
     page.get_by_text("Heatmaps").first.wait_for()
-    page.go_back()
+    page.get_by_test_id("stTopNavSection").filter(has_text="Motion").click()
+    page.get_by_role("menuitem", name="Video").click()
     wait_for_player(page, "video.readyState >= 2")
     page.goto("about:blank")
     page.goto(address)
@@ -103,7 +104,6 @@ def test_the_player_seeks_steps_and_follows_the_chart(server: Server, page: Any,
     run(page)
     player(page, "video.currentTime = 1.51")
     wait_for_player(page, "!video.seeking && video.readyState >= 2 && Math.abs(video.currentTime - 1.51) < 0.02")
-    page.wait_for_function("() => !!document.querySelector('.posecore-moment')")
     assert frame_shown(page) == 46
     page.get_by_role("button", name="One frame on").click()
     wait_for_player(page, "!video.seeking")
