@@ -19,7 +19,7 @@ PLAYER = """(value) => {
   return video ? eval(value) : null;
 }"""
 #: Everybody is shown, so that random weights find people too; small inputs are quick.
-QUERY = "pose_threshold=0&max_poses=2&track_min_hits=1&video_source=Upload"
+QUERY = "pose_threshold=0&keypoint_threshold=0&max_poses=2&track_min_hits=1&video_source=Upload"
 PATIENCE = 240_000
 
 
