@@ -20,6 +20,7 @@ import torch
 import posecore
 from posecore.errors import PosecoreError, SettingsError
 from posecore.training.config import RunConfig, make_config, placed
+from posecore.training.jobs import threads_per_run
 
 #: Seconds that an estimate may take.
 _LIMIT = 180.0
@@ -116,7 +117,7 @@ def take_steps(config: RunConfig, steps: int) -> Estimate:
     from posecore.training.run import make_trainer, sample_data, seed_everything
     from posecore.training.start import starting_network
 
-    seed_everything(config)
+    seed_everything(config, threads_per_run())
     network = starting_network(config)
     sample = sample_data(config, max((steps + 1) * config.training.batch_size, _MEASURED))
     module = PoseTraining(config, network, sample.training, sample.held)

@@ -204,9 +204,14 @@ def dispatch(limit: int = 1) -> list[str]:
         for run in waiting:
             if at_work + len(started) >= limit:
                 break
-            if _start(registry, run, max((os.cpu_count() or 1) // limit, 1)):
+            if _start(registry, run, threads_per_run(limit)):
                 started.append(run.name)
     return started
+
+
+def threads_per_run(limit: int = 1) -> int:
+    """Threads of each of ``limit`` runs: one core is left to the app, whose work would stall threads that share it."""
+    return max(((os.cpu_count() or 1) - 1) // limit, 1)
 
 
 def _start(registry: Registry, run: Run, threads: int) -> bool:
