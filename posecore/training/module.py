@@ -195,9 +195,11 @@ class PoseTraining(lightning.LightningModule):
         self._clock = now
         if self.watch is not None:
             self._request = self.watch.request
-        if self.recorder is not None and (now - self._entered > _ENTRY_INTERVAL or self._request):
+        steps = self._running.get("steps", 0.0)
+        # At the end of an epoch there is no mean to enter.
+        if self.recorder is not None and steps and (now - self._entered > _ENTRY_INTERVAL or self._request):
             self._entered = now
-            mean = self._running.get("loss", 0.0) / max(self._running.get("steps", 0.0), 1.0)
+            mean = self._running["loss"] / steps
             rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
             self.recorder.step(self.steps, min(self.progress, 1.0), mean, rate)
         if self.trainer.world_size > 1:
