@@ -203,7 +203,8 @@ def test_recording_and_snapshot(webcam_server: Server, page: Any, tmp_path: Path
     start(page)
     page.get_by_role("button", name="Record").click()
     page.get_by_role("button", name="Stop recording").wait_for()
-    page.wait_for_timeout(3000)
+    # Some pictures, also on a busy machine.
+    page.wait_for_timeout(8000)
     page.get_by_role("button", name="Stop recording").click()
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Clip").click()
