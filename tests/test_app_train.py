@@ -128,6 +128,23 @@ def test_the_form_begins_with_what_is_suggested(ready: None) -> None:
         assert app.get_by_key(f"recipe_{name}").value == getattr(suggestion, name), name
 
 
+@pytest.mark.parametrize(("choice", "keypoints"), [("labels", 3), ("base", 17)])
+def test_other_keypoints_are_learnt_or_the_models_own_are_kept(base: Path, choice: str, keypoints: int) -> None:
+    drawn_set().set_skeleton(Skeleton("mine", ("nose", "left_wrist", "racket")))
+    app = open_app("train")
+    control = app.segmented_control(key="train_keypoints")
+    assert control.value == "labels"
+    control.set_value(choice).run()
+    assert ("racket" in words(app)) == (choice == "labels")
+    press(app, "Start training")
+    (run,) = Registry().all()
+    assert len(make_config(run.config).skeleton) == keypoints
+
+
+def test_the_keypoints_are_no_question_where_they_are_the_same(ready: None) -> None:
+    assert not [control for control in open_app("train").segmented_control if control.key == "train_keypoints"]
+
+
 def test_what_was_changed_stays_until_it_is_set_back(ready: None) -> None:
     app = open_app("train")
     suggested = app.slider(key="recipe_epochs").value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 
 import streamlit as st
 
@@ -13,11 +14,11 @@ from posecore.runs import Registry
 from posecore.training import jobs
 from posecore.training.card import config_text
 from posecore.training.config import RunConfig
-from posecore.training.recipe import Recipe, skeleton_of, skeleton_to_learn, to_config
+from posecore.training.recipe import Recipe, skeleton_of, to_config
 from posecore.ui.run_list import CHOSEN
 from posecore.ui.train_estimate import show_estimate
 from posecore.ui.train_plan import SetFacts, warnings, what_happens
-from posecore.ui.train_setup import choose_base, choose_recipe, choose_set
+from posecore.ui.train_setup import choose_base, choose_keypoints, choose_recipe, choose_set
 from posecore.ui.trouble import show_error
 from posecore.zoo import ModelInfo
 
@@ -35,7 +36,10 @@ def new_run() -> None:
             return
         stored, facts = chosen
         base = choose_base(facts.skeleton)
-        recipe = None if base is None else choose_recipe(base, facts)
+        recipe = None
+        if base is not None:
+            facts = replace(facts, skeleton=choose_keypoints(base, facts.skeleton))
+            recipe = choose_recipe(base, facts)
     with right:
         if base is not None and recipe is not None:
             _plan(stored, facts, base, recipe)
@@ -45,8 +49,7 @@ def _plan(stored: StoredSet, facts: SetFacts, base: ModelInfo, recipe: Recipe) -
     """Name, warnings, estimate and the button."""
     name = _name(stored, {run.name for run in Registry().all()})
     try:
-        learnt = skeleton_to_learn(base.name, facts.skeleton)
-        config = to_config(recipe, name=name, sources=stored.sources(), skeleton=learnt)
+        config = to_config(recipe, name=name, sources=stored.sources(), skeleton=facts.skeleton)
         known = skeleton_of(base)
     except PosecoreError as error:
         show_error(error)

@@ -22,7 +22,7 @@ class SetFacts:
 
     Attributes:
         name, title: The set's.
-        skeleton: Meaning of its keypoints.
+        skeleton: Meaning of the keypoints that are learnt: its own unless somebody chooses others.
         pictures: Pictures that somebody has labelled.
         waiting: Pictures that nobody has labelled yet; nothing is learnt from them.
         people: Labelled people.

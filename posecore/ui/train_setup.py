@@ -10,8 +10,15 @@ import streamlit as st
 from posecore.data.library import StoredSet
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES, Family
-from posecore.skeleton import Skeleton
-from posecore.training.recipe import Recipe, recipe_class, suggest, trainable_bases
+from posecore.skeleton import Skeleton, map_skeleton
+from posecore.training.recipe import (
+    Recipe,
+    recipe_class,
+    skeleton_of,
+    skeleton_to_learn,
+    suggest,
+    trainable_bases,
+)
 from posecore.ui.dataset_library import library, remember
 from posecore.ui.dataset_picker import pick_set
 from posecore.ui.model_picker import badges, fetch_with_progress, megabytes
@@ -131,6 +138,28 @@ def _to_be_fetched() -> list[ModelInfo]:
 
 def _label(info: ModelInfo) -> str:
     return info.title + ("" if info.available else " · not here yet")
+
+
+def choose_keypoints(info: ModelInfo, labels: Skeleton) -> Skeleton:
+    """What the model will find afterwards; a widget where labels and base model differ and share some keypoints."""
+    own = skeleton_of(info)
+    usual = skeleton_to_learn(info.name, labels)
+    if usual == own or not map_skeleton(labels, own).known.any():
+        return usual
+    skeletons = {"labels": labels, "base": own}
+    words = {"labels": f"As labelled ({len(labels)})", "base": f"As the base model ({len(own)})"}
+    chosen = st.segmented_control(
+        "Keypoints",
+        list(words),
+        format_func=words.__getitem__,
+        default="labels",
+        required=True,
+        key="train_keypoints",
+        width="stretch",
+        help="As labelled: the model learns the keypoints of these labels and forgets others. As the base model: it "
+        "keeps its own; what the labels do not say is neither taught nor punished.",
+    )
+    return skeletons[chosen]
 
 
 def choose_recipe(info: ModelInfo, facts: SetFacts) -> Recipe:
