@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,8 +43,10 @@ def write_video(
     pixel_format: str = "yuv420p",
     options: dict[str, str] | None = None,
     pixel: Fraction | None = None,
+    pictures: Iterable[np.ndarray] | None = None,
 ) -> Path:
-    """A clip with a picture at each of ``ticks``; see :func:`picture_of`."""
+    """A clip with a picture at each of ``ticks``: those of ``pictures``, else :func:`picture_of`."""
+    shown = iter(pictures) if pictures is not None else (picture_of(float(stamp * tick), size) for stamp in ticks)
     with av.open(str(path), "w", format=container, options=options or {}) as target:
         stream = target.add_stream(codec, rate=30)
         stream.width, stream.height, stream.pix_fmt = *size, pixel_format
@@ -57,8 +59,7 @@ def write_video(
         if sound:
             noise = target.add_stream(sound, rate=48000)
             noise.layout = "mono"
-        for stamp in ticks:
-            picture = picture_of(float(stamp * tick), size)
+        for stamp, picture in zip(ticks, shown, strict=True):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixel_format)
             frame.pts, frame.time_base = stamp, tick
             target.mux(stream.encode(frame))

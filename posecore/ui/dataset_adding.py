@@ -28,15 +28,16 @@ ADDING = "dataset_adding"
 _TELL = 0.2
 #: Width of the forms in pixels.
 _WIDTH = 720
-#: Megabytes of a zip, or of one picture, that are taken.
-_MOST_ZIP, _MOST_PICTURE = 2000, 50
+#: Megabytes of a zip (the server takes no larger upload), or of one picture, that are taken.
+_MOST_ZIP, _MOST_PICTURE = 500, 50
 #: What a zip that somebody uploads may hold.
 _LIMITS = ZipLimits(files=100_000, bytes=10 * 1024**3)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ZIP, _FOLDER, _PICTURES, _DRAWN = "Zip file", "Folder", "Pictures without labels", "Drawn people"
 _HELP = {
     _ZIP: "**COCO keypoints**, **YOLO-pose**, **Roboflow** (COCO export) or **Dataloop**: labels and pictures in one "
-    "zip. Which one it is is found out by itself. A zip of nothing but pictures becomes a set to be labelled.",
+    "zip. Which one it is is found out by itself. A zip of nothing but pictures becomes a set to be labelled. For "
+    "larger zips give a *Folder*, or use `posecore data library add`.",
     _FOLDER: "A folder on the machine that runs this app, in the same formats as a zip, or a single file of labels. "
     "Pictures are copied; the folder itself is not changed.",
     _PICTURES: "Pictures of your own. Label them on the Label page, by hand or starting from what a model sees.",

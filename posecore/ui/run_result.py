@@ -142,10 +142,12 @@ def _metric(label: str, before: float | None, after: float | None, help_text: st
 
 
 def _keypoints(found: Comparison) -> None:
-    before = None if found.before is None else [found.before.per_keypoint.get(name) for name in found.keypoints]
-    after = [found.after.per_keypoint.get(name) for name in found.keypoints]
+    # Keypoints that nobody has labelled on these pictures have no figure.
+    names = [name for name in found.keypoints if found.after.per_keypoint.get(name) is not None]
+    before = None if found.before is None else [found.before.per_keypoint.get(name) for name in names]
+    after = [found.after.per_keypoint.get(name) for name in names]
     st.plotly_chart(
-        keypoint_bars(found.keypoints, before, after),
+        keypoint_bars(names, before, after),
         key="keypoint_bars",
         config={"displayModeBar": False},
         alt="Similarity of every keypoint before and after training",
