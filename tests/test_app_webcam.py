@@ -17,7 +17,7 @@ from app_support import MODEL, forget_everything, install_model, open_app, witho
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.synthetic import render_scene
-from posecore.errors import SettingsError
+from posecore.errors import SettingsError, VideoError
 from posecore.ui.engine import shared_model
 from posecore.ui.webcam import MOST_RECORDINGS, Webcam, most_at_once, places
 from posecore.ui.webcam_connection import camera_is_withheld, ice_servers, why_no_picture
@@ -422,4 +422,18 @@ def test_what_stands_in_the_way_is_said(model: Any, playing: None, monkeypatch: 
     monkeypatch.setattr(Webcam, "prepare", lambda *_: None)
     assert "shown without people" in app.run().error[0].value
     monkeypatch.undo()
+    camera.stop()
+
+
+def test_a_recording_without_pictures_says_so(tmp_path: Path, model: Any) -> None:
+    network = threading.Semaphore(0)
+    camera = Webcam(tmp_path, network, threading.BoundedSemaphore(1))
+    camera.prepare(model, PLAIN)
+    camera.show(frame())
+    camera.record()
+    with pytest.raises(VideoError, match="Nothing was recorded"):
+        camera.stop_recording()
+    camera.stop_recording()
+    assert not camera.recordings
+    network.release()
     camera.stop()

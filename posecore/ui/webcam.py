@@ -19,6 +19,7 @@ import av
 import numpy as np
 import streamlit as st
 
+from posecore.errors import VideoError
 from posecore.imaging import Picture
 from posecore.ui.engine import network_slots
 from posecore.video import LiveOptions, LiveSession, LiveStatus, VideoResult, save_tables
@@ -184,13 +185,17 @@ class Webcam:
             self._live.record(self._folder / f"webcam_{self._named}.mp4", RECORDING_LIMIT)
 
     def stop_recording(self) -> None:
-        """End the recording.
+        """End the recording; nothing happens when none runs.
 
         Raises:
-            VideoError: When its clip cannot be completed.
+            VideoError: When its clip cannot be completed, or no picture came into it.
         """
-        if self._live is not None:
-            self._live.stop_recording()
+        if self._live is None or self._live.status().recorded is None:
+            return
+        if self._live.stop_recording() is None:
+            raise VideoError(
+                "Nothing was recorded, because no picture had been looked at yet. Record again, for longer."
+            )
 
     @property
     def recordings(self) -> Sequence[Recording]:
