@@ -38,13 +38,14 @@ def weights(path: Path, skeleton: Skeleton = COCO_17, seed: int = 0) -> Path:
     return path
 
 
-def finished(home: Path, start: str, drawn: Path, skeleton: Any = "coco-17", **data: Any) -> Run:
+def finished(home: Path, start: str, drawn: Path, skeleton: Any = "coco-17", side: int = 257, **data: Any) -> Run:
     """A run in the list as training would have left it."""
     source = {"annotations": str(drawn), "images": str(drawn.parent / "images"), "pack": {"min_size": 1}}
     config = {
         "name": "run",
         "model": {"architecture": ARCHITECTURE, "start": start, "skeleton": skeleton},
         "data": data or {"train": [source], "validation": [source]},
+        "training": {"input_sides": [129, side]},
     }
     Registry().add("run", config, "finished")
     run = Registry().get("run")
@@ -70,6 +71,24 @@ def test_both_models_are_measured_on_every_validation_picture(home: Path, drawn:
         assert picture.labels.skeleton == picture.poses_after.skeleton == COCO_17
         assert len(picture.labels) == 1
     assert result.note == ""
+
+
+def test_each_model_is_measured_at_the_input_it_was_made_for(
+    home: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished(home, str(weights(tmp_path / "base.safetensors")), drawn, side=161)
+    sizes: list[int] = []
+    real = comparison.evaluate
+
+    def noted(model: PoseModel, *arguments: Any, **options: Any) -> Evaluation:
+        result = real(model, *arguments, **options)
+        sizes.append(result.settings["input_size"])
+        return result
+
+    monkeypatch.setattr(comparison, "evaluate", noted)
+    result = compare(run)
+    assert sorted(sizes) == [161, 257]
+    assert result.note == "Each at the input it was made for: 257 before, 161 after."
 
 
 def test_a_second_look_finds_what_was_measured_until_weights_or_labels_change(

@@ -25,8 +25,8 @@ from posecore.training.start import starting_model
 from posecore.zoo import load_model
 from posecore.zoo.weights import replacing
 
-#: Raised when the layout of the kept file changes.
-_LAYOUT = 1
+#: Raised when the kept file's layout, or what its figures mean, changes.
+_LAYOUT = 2
 _FILE = "comparison.json"
 
 
@@ -120,7 +120,8 @@ def compare(
     kept = _kept(run.folder / _FILE, key)
     if kept is not None:
         return kept
-    comparison = _compared(run.name, tuned, base, mapped(pictures, config.skeleton), note, progress, cancel)
+    side = _input_side(config, tuned)
+    comparison = _compared(run.name, tuned, base, mapped(pictures, config.skeleton), side, note, progress, cancel)
     with replacing(run.folder / _FILE) as temporary:
         temporary.write_text(json.dumps({"layout": _LAYOUT, "key": key, **_to_dict(comparison)}), "utf-8")
     return comparison
@@ -136,17 +137,29 @@ def _base(config: RunConfig) -> tuple[PoseModel | None, str]:
         return None, f"The model that the run started from cannot be loaded any more: {error}"
 
 
+def _input_side(config: RunConfig, tuned: PoseModel) -> int | None:
+    """Input side that the run ended with, where it is another than the one at which models are compared.
+
+    A network judged at another size of people than it was taught would look worse than it is.
+    """
+    family, settings = config.family, config.network_settings
+    side = family.training_side(config.training.input_sides[-1], settings)
+    known = "input_size" in tuned.network_settings_class.model_fields
+    return side if known and family.crop_side not in (None, side) else None
+
+
 def _compared(
     name: str,
     tuned: PoseModel,
     base: PoseModel | None,
     pictures: PoseDataset,
+    side: int | None,
     note: str,
     progress: Callable[[int, int], object] | None,
     cancel: threading.Event | None,
 ) -> Comparison:
     advance = _Advance(len(pictures) * (1 if base is None else 2), progress, cancel)
-    after = evaluate(tuned, pictures, advance=advance)
+    after = evaluate(tuned, pictures, settings=None if side is None else {"input_size": side}, advance=advance)
     before = None
     if base is not None and not common_keypoints(pictures.skeleton, base.skeleton).any():
         note = "The model before knows none of these keypoints, so only the new one is measured."
@@ -156,6 +169,8 @@ def _compared(
         # Judged by what the base can answer for.
         after = measure(after.predictions, "crops", pictures.skeleton, base.skeleton)
         note = f"Compared on the {int(before.common.sum())} keypoints that the model before knows as well."
+    if side is not None and before is not None:
+        note = f"{note} Each at the input it was made for: {tuned.family.crop_side} before, {side} after.".strip()
     keypoints = tuple(name for name, used in zip(pictures.skeleton.keypoints, after.common, strict=True) if used)
     return Comparison(
         name,

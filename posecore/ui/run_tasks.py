@@ -6,6 +6,7 @@ here draws anything: threads must not.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from collections import OrderedDict
@@ -22,6 +23,8 @@ Result = TypeVar("Result")
 
 #: Ended tasks that are remembered, with their results.
 KEPT = 8
+#: Seconds that a task is waited for when the process ends.
+_FAREWELL = 10.0
 
 
 class Task(Generic[Result]):
@@ -113,6 +116,15 @@ class Tasks(Generic[Result]):
                 if other != key and not task.ended:
                     task.stop.set()
 
+    def close(self) -> None:
+        """Ask all tasks to stop and wait until they have: a process that ends under their feet would crash."""
+        with self._lock:
+            unfinished = [task for task in self._tasks.values() if not task.ended]
+        for task in unfinished:
+            task.stop.set()
+        for task in unfinished:
+            task.wait(_FAREWELL)
+
     def _run(self, task: Task[Result], work: Callable[[Task[Result]], Result]) -> None:
         with self._slot:
             task.run(work)
@@ -126,4 +138,6 @@ class Tasks(Generic[Result]):
 @st.cache_resource(show_spinner=False)
 def tasks(name: str) -> Tasks[object]:
     """The tasks of one kind, shared by all sessions."""
-    return Tasks(name)
+    made: Tasks[object] = Tasks(name)
+    atexit.register(made.close)
+    return made
