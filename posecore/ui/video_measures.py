@@ -99,7 +99,7 @@ def choose_measures(skeleton: Skeleton, example: Track | None) -> Measuring:
 
 
 def _most_moving(known: Iterable[str], skeleton: Skeleton, example: Track | None) -> list[str]:
-    """The joint angle that changes most while somebody moves: what their exercise is about."""
+    """The joint angle that changes most for how much it trembles: what somebody's exercise is about."""
     if example is None:
         return []
     most, chosen = 0.0, list[str]()
@@ -111,8 +111,10 @@ def _most_moving(known: Iterable[str], skeleton: Skeleton, example: Track | None
         if len(there) < 2:
             continue
         low, high = np.percentile(there, [10, 90])
+        bends = np.abs(np.diff(values, 2))
+        trembling = float(np.nanmedian(bends)) if np.isfinite(bends).any() else 0.0
         # A limb that is often not seen is a poor witness, and its wild frames look like movement.
-        moved = float(high - low) * (len(there) / len(values)) ** 4
+        moved = float(high - low) / (1 + trembling) * (len(there) / len(values)) ** 4
         if moved > most:
             most, chosen = moved, [text]
     return chosen
