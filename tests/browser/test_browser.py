@@ -57,7 +57,7 @@ def pixels(page: Any) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "text"), [("", "input 513"), ("models", "models are on this machine"), ("about", "About posecore")]
+    ("path", "text"), [("", "input 289"), ("models", "models are on this machine"), ("about", "About posecore")]
 )
 def test_cold_deep_link(app_home: Path, page: Any, path: str, text: str) -> None:
     fresh = Server(app_home)
@@ -250,12 +250,12 @@ def test_a_model_is_removed_and_fetched_again(tmp_path: Path, mirror: Path | Non
         page.get_by_role("button", name="Fetch it").click()
         page.get_by_text("input 513").wait_for()
         page.get_by_role("link", name="Models").first.click()
-        page.get_by_role("button", name="Verify").click()
+        page.get_by_role("button", name="Verify").last.click()
         page.get_by_text("The file is whole").wait_for()
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Remove", exact=True).first.click()
         page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
-        page.get_by_text("0 of").first.wait_for()
+        page.get_by_text("1 of").first.wait_for()
     finally:
         page.goto("about:blank")
         fresh.stop()
