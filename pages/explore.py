@@ -10,48 +10,20 @@ from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.downloads import single_downloads, zip_download
 from posecore.ui.engine import Analysis, analyse
-from posecore.ui.model_picker import pick_model
 from posecore.ui.overview import show_overview
 from posecore.ui.pictures import OpenPicture, Source, open_picture
 from posecore.ui.region import current_region, region_form
 from posecore.ui.result import download_buttons, facts, show_picture, under_picture
 from posecore.ui.sharing import share_link
-from posecore.ui.source_picker import Selection, pick_source, show_refused, source_strip
+from posecore.ui.source_picker import Selection, source_strip
 from posecore.ui.trouble import show_error
 from posecore.ui.viewers import show_heatmaps, show_keypoints, show_timings, show_vectors
 from posecore.ui.workspace import (
-    chosen_picture,
     decoder_controls,
     drawing_controls,
-    load,
-    network_controls,
+    picture_page,
     popover,
-    setting_boxes,
-    without_model,
 )
-
-
-def main() -> None:
-    """The page."""
-    with st.sidebar:
-        selection = pick_source()
-        info = pick_model()
-        place = st.container()
-    show_refused()
-    model = load(info)
-    if model is not None:
-        with place:
-            boxes = setting_boxes()
-        network = network_controls(model, boxes)
-    opened = chosen_picture(selection)
-    if opened is not None and model is not None:
-        explore(selection, opened, model, network, boxes)
-    elif opened is not None:
-        without_model(opened, selection, info)
-    elif model is not None:
-        # Nothing to show, yet the controls stay where they are.
-        decoder_controls(model, boxes)
-        drawing_controls(boxes)
 
 
 @st.fragment
@@ -119,4 +91,4 @@ def evidence(
                 views[name]()
 
 
-main()
+picture_page(explore)

@@ -12,47 +12,20 @@ from posecore.ui.downloads import map_downloads
 from posecore.ui.engine import Analysis, analyse
 from posecore.ui.field_picture import show_answer, show_view
 from posecore.ui.map_choice import pick_view
-from posecore.ui.model_picker import pick_model
 from posecore.ui.pictures import OpenPicture
 from posecore.ui.region import current_region, region_form
 from posecore.ui.result import download_buttons, facts, under_picture
-from posecore.ui.source_picker import Selection, pick_source, show_refused, source_strip
+from posecore.ui.source_picker import Selection, source_strip
 from posecore.ui.trouble import show_error
 from posecore.ui.why import explain, open_case
 from posecore.ui.workspace import (
-    chosen_picture,
     decoder_controls,
-    load,
-    network_controls,
+    picture_page,
     popover,
-    setting_boxes,
-    without_model,
 )
 
 #: Network settings that begin differently here, where there is room to look at more.
 LOOK_INSIDE = {"all_stages": True}
-
-
-def main() -> None:
-    """The page."""
-    with st.sidebar:
-        selection = pick_source()
-        info = pick_model()
-        place = st.container()
-    show_refused()
-    model = load(info)
-    if model is not None:
-        with place:
-            boxes = setting_boxes(drawing=False)
-        network = network_controls(model, boxes, LOOK_INSIDE)
-    opened = chosen_picture(selection)
-    if opened is not None and model is not None:
-        look_inside(selection, opened, model, network, boxes)
-    elif opened is not None:
-        without_model(opened, selection, info)
-    elif model is not None:
-        # Nothing to show, yet the controls stay where they are.
-        decoder_controls(model, boxes)
 
 
 @st.fragment
@@ -108,4 +81,4 @@ def below(analysis: Analysis, selection: Selection) -> None:
     source_strip(selection)
 
 
-main()
+picture_page(look_inside, drawing=False, defaults=LOOK_INSIDE)

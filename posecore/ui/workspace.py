@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -12,13 +12,49 @@ from posecore.drawing import DrawingOptions
 from posecore.errors import ImageError, PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.engine import shared_model
-from posecore.ui.model_picker import fetch_panel, is_own_file
+from posecore.ui.model_picker import fetch_panel, is_own_file, pick_model
 from posecore.ui.pictures import OpenPicture, open_picture
 from posecore.ui.result import plain, show_picture, under_picture
 from posecore.ui.setting_controls import SettingControls
-from posecore.ui.source_picker import Selection, nothing_chosen, source_strip
+from posecore.ui.source_picker import Selection, nothing_chosen, pick_source, show_refused, source_strip
 from posecore.ui.trouble import show_error
 from posecore.zoo import ModelInfo
+
+
+def picture_page(
+    show: Callable[[Selection, OpenPicture, PoseModel, dict[str, Any], dict[str, DeltaGenerator]], None],
+    *,
+    drawing: bool = True,
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
+    """A page about one picture and one model, or what to do while one of them is missing.
+
+    Args:
+        show: Draws the page; called with what was chosen, the opened picture, the model, its network settings and the
+            places of the other settings.
+        drawing: Whether the sidebar has settings of how people are drawn.
+        defaults: The page's own defaults of network settings, see :func:`network_controls`.
+    """
+    with st.sidebar:
+        selection = pick_source()
+        info = pick_model()
+        place = st.container()
+    show_refused()
+    model = load(info)
+    if model is not None:
+        with place:
+            boxes = setting_boxes(drawing=drawing)
+        network = network_controls(model, boxes, defaults)
+    opened = chosen_picture(selection)
+    if opened is not None and model is not None:
+        show(selection, opened, model, network, boxes)
+    elif opened is not None:
+        without_model(opened, selection, info)
+    elif model is not None:
+        # Nothing to show, yet the controls stay where they are.
+        decoder_controls(model, boxes)
+        if drawing:
+            drawing_controls(boxes)
 
 
 def chosen_picture(selection: Selection) -> OpenPicture | None:
