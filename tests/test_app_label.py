@@ -20,7 +20,7 @@ from posecore.labelling.desk import LabelDesk
 from posecore.labelling.edits import Drawn, Sheet
 from posecore.labelling.proposals import Proposal
 from posecore.skeleton import COCO_17, Skeleton
-from posecore.ui.label_export import FORMATS, export_zip
+from posecore.ui.dataset_export import FORMATS, exported
 from posecore.ui.label_proposals import run_of
 from posecore.ui.label_sets import desk_of
 
@@ -156,6 +156,6 @@ def test_every_format_can_be_downloaded(stored: StoredSet, kind: str) -> None:
     desk.propose(2, [Proposal(somebody().person, 0.5)])
     app = open_app("label", menu_Export=True, label_format=kind)
     assert "1 proposal" in words(app)
-    names = zipfile.ZipFile(io.BytesIO(export_zip(desk, kind))).namelist()  # type: ignore[arg-type]
+    names = zipfile.ZipFile(io.BytesIO(exported(desk.stored, kind))).namelist()  # type: ignore[arg-type]
     assert len([name for name in names if name.endswith(".jpg")]) == 3
     assert not [name for name in names if "proposals" in name]

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import streamlit as st
 
 from posecore.data.checks import counted
 from posecore.data.counts import lost_in
-from posecore.data.detect import Format
 from posecore.data.library import StoredSet
 from posecore.errors import DataError
 from posecore.ui.dataset_adding import ADDING
+from posecore.ui.dataset_export import export_button, pick_format
 from posecore.ui.dataset_library import choose_set, library
 from posecore.ui.session import say_in_address
 from posecore.ui.shell import PAGES
 from posecore.ui.trouble import show_error
-
-FORMATS: dict[Format, str] = {
-    "coco": "COCO keypoints",
-    "yolo": "YOLO-pose",
-    "roboflow": "Roboflow (COCO)",
-    "dataloop": "Dataloop",
-}
 
 
 def pick_set() -> StoredSet | None:
@@ -88,25 +78,10 @@ def _export(stored: StoredSet) -> None:
     except DataError as error:
         show_error(error)
         return
-    format = st.selectbox("Format", list(FORMATS), format_func=lambda one: FORMATS[one], key="dataset_export_format")
+    format = pick_format("dataset_export_format")
     for sentence in lost_in(dataset, format):
         st.caption(f":material/info: {sentence}")
-    st.download_button(
-        "Download zip",
-        lambda: exported(stored, format),
-        f"{stored.name}-{format}.zip",
-        "application/zip",
-        icon=":material/folder_zip:",
-        on_click="ignore",
-        width="stretch",
-        key="dataset_export_button",
-    )
-
-
-def exported(stored: StoredSet, format: Format) -> bytes:
-    """The set as a zip in another format."""
-    with tempfile.TemporaryDirectory(prefix="posecore-export-") as folder:
-        return stored.export(Path(folder) / "set.zip", format).read_bytes()
+    export_button(stored, format, "Download zip", "dataset_export_button")
 
 
 def _delete(stored: StoredSet) -> None:
