@@ -88,10 +88,21 @@ class ConvUnit(nn.Module):
                 same_padding(size, kernel, stride, d) for size, d in zip(x.shape[2:], dilation, strict=True)
             )
         x, padding = pad(x, vertical, horizontal)
-        x = F.conv2d(x, self.conv.weight, self.conv.bias, stride, padding, dilation, self.conv.groups)
+        x = self._convolve(x, stride, padding, dilation)
         if self.norm is not None:
             x = self.norm(x)
         return x if self.activation is None else self.activation(x)
+
+    def _convolve(self, x: torch.Tensor, stride: int, padding: Pair, dilation: Pair) -> torch.Tensor:
+        weight, bias, groups = self.conv.weight, self.conv.bias, self.conv.groups
+        if stride > 1 and groups > 1 and x.device.type == "cpu" and x.requires_grad:
+            # On the CPU the gradient of a strided depthwise convolution takes several times longer than that of a
+            # dense one of which some cells are dropped.
+            dense = F.conv2d(x, weight, bias, 1, padding, dilation, groups)
+            channels_last = dense.is_contiguous(memory_format=torch.channels_last)
+            order = torch.channels_last if channels_last else torch.contiguous_format
+            return dense[:, :, ::stride, ::stride].contiguous(memory_format=order)
+        return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
     def fuse(self) -> None:
         """Fold BatchNorm's running statistics into the convolution, in place."""

@@ -299,6 +299,20 @@ class Family(ABC):
         """
         raise SettingsError(f"{self.title} networks cannot be trained; choose another family.")
 
+    def lesson(self, outputs: Mapping[str, torch.Tensor], skeleton: Skeleton) -> dict[str, Target]:
+        """What a batch of a teacher's outputs tells a network of this family to answer, by the outputs' names.
+
+        Vectors count as far as the teacher is sure of the joint that they start from.
+
+        Args:
+            outputs: What :meth:`run` returned for the teacher, as float32.
+            skeleton: Meaning of the keypoints.
+
+        Raises:
+            SettingsError: When this family cannot be taught.
+        """
+        raise SettingsError(f"{self.title} networks cannot be taught by others; leave the teacher out.")
+
     def target_maps(
         self, targets: Mapping[str, Target], picture: int, settings: NetworkSettings, skeleton: Skeleton
     ) -> tuple[FieldMap, ...]:

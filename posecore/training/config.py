@@ -96,6 +96,18 @@ class DataConfig(Settings):
     validation_limit: int = Field(384, ge=1, description="Most cut-outs measured after an epoch.")
 
 
+class TeacherConfig(Settings):
+    """Another network to learn from beside the labels. It only teaches: its weights are never taken over."""
+
+    model: str = Field(description="Name of a model or run:NAME; of the same family and skeleton.")
+    network: Mapping[str, Any] = Field(
+        default_factory=dict, description="Network settings of the teacher, for example output_stride."
+    )
+    weight: float = Field(
+        1.0, gt=0, le=100, description="Weight of each of its maps in the total; those of labels have their own."
+    )
+
+
 class OptimizerConfig(Settings):
     """How weights are changed."""
 
@@ -161,6 +173,7 @@ class RunConfig(Settings):
     data: DataConfig
     augment: AugmentSettings = Field(default_factory=AugmentSettings)  # type: ignore[arg-type]
     loss: Mapping[str, Any] = Field(default_factory=dict, description="Settings of the family's loss.")
+    teacher: TeacherConfig | None = Field(None, description="A network to learn from beside the labels.")
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)  # type: ignore[arg-type]
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)  # type: ignore[arg-type]
     training: TrainingConfig = Field(default_factory=TrainingConfig)  # type: ignore[arg-type]

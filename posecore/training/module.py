@@ -28,6 +28,7 @@ from posecore.training.data import EpochBatches, TrainingSet, loader, to_device
 from posecore.training.measuring import Measurement, Task, measure
 from posecore.training.recording import BEFORE, Recorder
 from posecore.training.schedule import factor, phase
+from posecore.training.teaching import Teacher
 from posecore.training.watching import RunStopped, Watch
 
 #: Seconds between entries of the loss within an epoch.
@@ -66,6 +67,7 @@ class PoseTraining(lightning.LightningModule):
         self.average = AveragedNetwork(network, config.training.ema) if config.training.ema else None
         random_start = config.model.start == "random" and not config.model.freeze_norm
         self._norms = norm_momenta(self.network) if random_start else {}
+        self.teacher = Teacher(config.teacher, self.task) if config.teacher else None
         self.training_set, self.held = training, held
         self.recorder, self.watch, self.resume_point = recorder, watch, resume_point
         freeze(self.network, config.model.freeze)
@@ -170,6 +172,9 @@ class PoseTraining(lightning.LightningModule):
             terms = self.task.family.loss(
                 outputs, truth, self.task.skeleton, self.task.network_settings, self.task.loss_settings
             )
+        if self.teacher is not None:
+            terms |= self.teacher.terms(pixels, outputs)
+        with torch.autocast(self.device.type, enabled=False):
             values = shared_means(terms)
         loss = sum((terms[name].weight * value for name, value in values.items()), pixels.new_zeros(()))
         for name, value in (*values.items(), ("loss", loss)):

@@ -185,6 +185,16 @@ class MoveNetFamily(Family):
         boxes = ARCHITECTURES[architecture].multi
         return {name: target for name, target in targets.items() if boxes or not name.startswith("box_")}
 
+    def lesson(self, outputs: Mapping[str, torch.Tensor], skeleton: Skeleton) -> dict[str, Target]:
+        centre, heat = (torch.sigmoid(outputs[name]) for name in ("centre", "heatmaps"))
+        sure = {"regression": centre.expand(-1, len(skeleton), -1, -1), "offsets": heat}
+        sure |= {name: centre for name in ("box_size", "box_offset") if name in outputs}
+        return {
+            "centre": Target(centre, torch.ones_like(centre)),
+            "heatmaps": Target(heat, torch.ones_like(heat)),
+            **{name: Target(outputs[name], weight) for name, weight in sure.items()},
+        }
+
 
 def _maps_of(fields: Fields) -> MoveNetMaps:
     """The decoder's input from what :meth:`MoveNetFamily.maps` made."""

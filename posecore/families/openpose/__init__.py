@@ -233,6 +233,14 @@ class OpenPoseFamily(Family):
         height, width = (side // stride for side in truth.owner.shape[1:])
         return openpose_targets(truth, (width, height), limbs_of(skeleton), stride, loss_settings)
 
+    def lesson(self, outputs: Mapping[str, torch.Tensor], skeleton: Skeleton) -> dict[str, Target]:
+        # Every stage learns from the teacher's last one.
+        heat, affinity = outputs["heatmaps"], outputs["part_affinity"]
+        return {
+            "heatmaps": Target(heat, torch.ones_like(heat)),
+            "part_affinity": Target(affinity, torch.ones_like(affinity[:, :, 0])),
+        }
+
 
 def _multiple(side: float, up: bool = False) -> int:
     """Nearest multiple of ``SIDE_STEP`` (or the next one ``up``), at least one step."""

@@ -220,6 +220,15 @@ class PoseNetFamily(Family):
         height, width = ((side - 1) // stride + 1 for side in truth.owner.shape[1:])
         return posenet_targets(truth, (width, height), tree_of(skeleton), stride, loss_settings)
 
+    def lesson(self, outputs: Mapping[str, torch.Tensor], skeleton: Skeleton) -> dict[str, Target]:
+        heat = torch.sigmoid(outputs["heatmaps"])
+        first, second = map(list, zip(*tree_of(skeleton), strict=True))
+        sure = {"offsets": heat, "displacement_forward": heat[:, first], "displacement_backward": heat[:, second]}
+        return {
+            "heatmaps": Target(heat, torch.ones_like(heat)),
+            **{name: Target(outputs[name], weight) for name, weight in sure.items()},
+        }
+
 
 def _valid_side(side: float, stride: int) -> int:
     """Nearest side of the form k · stride + 1, so that cells fall on both edges of the input."""
