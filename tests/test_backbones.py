@@ -19,6 +19,7 @@ from posecore.families.backbones import (
     MOBILENET_V3_LARGE,
     MOBILENET_V3_SMALL,
     Atrous,
+    ConvUnit,
     MaxPool,
     MobileNetV2,
     MobileNetV3,
@@ -245,3 +246,18 @@ def test_published_files_are_not_for_other_backbones() -> None:
                 MOVENET.convert(name, ForeignWeights({}))
             with pytest.raises(WeightsError, match=f"no weights for {name} yet; name a file .* or train some"):
                 load_model(name)
+
+
+@pytest.mark.parametrize(("size", "kernel"), [(8, 3), (9, 3), (12, 5)])
+def test_a_strided_depthwise_convolution_has_the_same_values_and_gradients_in_training(size: int, kernel: int) -> None:
+    torch.manual_seed(0)
+    unit = ConvUnit(6, 6, kernel, depthwise=True).double()
+    pixels = torch.rand(2, 6, size, size, dtype=torch.float64)
+    learning = pixels.clone().requires_grad_()
+    made, wanted = unit(learning, 2), unit(pixels, 2)
+    torch.testing.assert_close(made, wanted)
+    weights = torch.rand_like(made)
+    mine = torch.autograd.grad((made * weights).sum(), unit.conv.weight)
+    theirs = torch.autograd.grad((wanted * weights).sum(), unit.conv.weight)
+    torch.testing.assert_close(mine, theirs)
+    assert torch.autograd.gradcheck(lambda x: unit(x, 2), (pixels[:1, :, :5, :5].clone().requires_grad_(),))

@@ -22,7 +22,9 @@ import pytest
 import safetensors.torch
 import torch
 from test_tfjs import graph_files, published, variable_files, write
+from typer.testing import CliRunner
 
+from posecore.cli import app
 from posecore.errors import SettingsError, UnknownModelError, WeightsError
 from posecore.families import family_of
 from posecore.runs import Registry, run_folder
@@ -707,3 +709,25 @@ def test_own_files_that_cannot_be_used(home: Path, tmp_path: Path) -> None:
         load_model(SMALL, weights=tmp_path)
     with pytest.raises(UnknownModelError, match=f"did you mean '{SMALL}'"):
         load_model("posenet-mobilenet_v1-50", weights=good)
+
+
+def test_a_model_is_exported_to_a_file_of_its_own(home: Path, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    weights = run_folder("mine") / "best.safetensors"
+    Registry().add("mine", {})
+    weights.parent.mkdir(parents=True)
+    save_weights(weights, small_network(), name="run:mine", architecture=SMALL, config={"data": "/a/folder/of/mine"})
+    file = tmp_path / "out" / f"{SMALL}.shared.safetensors"
+    arguments = ["weights", "export", "run:mine", str(file), "--half", "--set", "input_size=129", "--title", "Mine"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    header = read_header(file)
+    assert (header.name, header.title, header.network_settings) == (f"{SMALL}.shared", "Mine", {"input_size": 129})
+    assert "/a/folder" not in file.read_bytes().decode("latin-1")
+    assert file.stat().st_size < 0.6 * weights.stat().st_size
+    theirs, ours = load_model(SMALL, weights=file, device="cpu"), load_model("run:mine", device="cpu")
+    assert theirs.network_settings().input_size == 129  # type: ignore[attr-defined]
+    for mine, half in zip(ours.network.parameters(), theirs.network.parameters(), strict=True):
+        torch.testing.assert_close(half, mine, rtol=1e-3, atol=1e-6)
+    for wrong in (["out.bin"], ["out.safetensors", "--set", "input_sise=3"]):
+        assert CliRunner().invoke(app, ["weights", "export", "run:mine", *wrong]).exit_code != 0

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.filesize import decimal
 from rich.markup import escape
@@ -16,10 +17,11 @@ from rich.table import Table
 
 import posecore
 from posecore.cli.console import download_bar, errors, output
+from posecore.cli.loading import open_model
 from posecore.errors import PosecoreError
-from posecore.zoo import fetch_model, list_models, remove_model, verify_model
+from posecore.zoo import fetch_model, list_models, remove_model, save_weights, verify_model
 
-weights = typer.Typer(help="Fetch, check and remove the weights of models.", no_args_is_help=True)
+weights = typer.Typer(help="Fetch, check, export and remove the weights of models.", no_args_is_help=True)
 Names = Annotated[list[str], typer.Argument(help="Model names, as listed by “posecore models”.")]
 
 
@@ -69,6 +71,40 @@ def remove(names: Names) -> None:
     """Delete fetched weights; they can be fetched again."""
     for name in names:
         output.print(f"{name}: {decimal(remove_model(name))} freed")
+
+
+@weights.command("export")
+def export(
+    name: Annotated[str, typer.Argument(help="Model name, for example run:NAME.")],
+    file: Annotated[Path, typer.Argument(help="File to write, ending in .safetensors; its stem is the model's name.")],
+    half: Annotated[bool, typer.Option("--half", help="Store 16-bit numbers: half the size.")] = False,
+    title: Annotated[str, typer.Option(help="Words for people.")] = "",
+    description: Annotated[str, typer.Option(help="A sentence about it.")] = "",
+    licence: Annotated[str, typer.Option(help="Its licence.")] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Default of a network setting, for example input_size=289; may be repeated."),
+    ] = None,
+) -> None:
+    """Write a model's weights to a file of their own, without what the run they come from knew of this machine."""
+    if file.suffix != ".safetensors":
+        raise PosecoreError(f"{file} must end in .safetensors.")
+    model = open_model(name, "cpu")
+    given = dict(pair.partition("=")[::2] for pair in settings or ())
+    checked = model.network_settings(**given).model_dump(mode="json")
+    sha256 = save_weights(
+        file,
+        model.network,
+        name=file.stem,
+        architecture=model.architecture,
+        skeleton=model.skeleton,
+        dtype=torch.float16 if half else torch.float32,
+        network_settings={key: checked[key] for key in given},
+        title=title or file.stem,
+        description=description,
+        licence=licence,
+    )
+    output.print(f"{file}: {decimal(file.stat().st_size)}, weights {sha256[:16]}", soft_wrap=True)
 
 
 def open_app(

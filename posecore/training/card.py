@@ -95,10 +95,11 @@ def _recipe(run: Run, config: RunConfig) -> str:
     minutes = epochs[-1][1].get("minutes", 0.0) if epochs else 0.0
     frozen = ", ".join(f"`{name}`" for name in config.model.freeze) or "nothing"
     sides = ", ".join(str(side) for side in config.training.input_sides)
+    taught = f"taught by `{config.teacher.model}` beside the labels" if config.teacher else "labels alone"
     return (
         f"{config.optimizer.kind} with a {config.schedule.kind} schedule, highest learning rate "
         f"{config.optimizer.learning_rate:g}, batches of {config.training.batch_size}, input {sides} pixels, seed "
-        f"{config.training.seed}; frozen: {frozen}. {len(epochs)} of at most {config.schedule.epochs} epochs in "
+        f"{config.training.seed}; frozen: {frozen}; {taught}. {len(epochs)} of at most {config.schedule.epochs} epochs in "
         f"{minutes:.1f} minutes. Everything else is in `config.yaml`."
     )
 

@@ -1,0 +1,134 @@
+"""Learning from a teacher: a perfect copy costs nothing, who cannot teach is refused, a run is pulled towards it."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from run_support import written_run
+
+from posecore.errors import SettingsError
+from posecore.families import FAMILIES, family_of
+from posecore.runs import run_folder
+from posecore.settings import build_settings
+from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
+from posecore.training.config import TeacherConfig, make_config
+from posecore.training.measuring import Task
+from posecore.training.run import train
+from posecore.training.teaching import Teacher
+from posecore.zoo import load_model, save_weights
+
+pytestmark = pytest.mark.usefixtures("home")
+
+STUDENTS = {
+    "posenet-mobilenet_v1-050": (COCO_17, 65, {"output_stride": 16}),
+    "movenet-multipose": (COCO_17, 64, {}),
+    "openpose-mobilenet_v2_small": (OPENPOSE_18, 64, {"all_stages": True}),
+}
+
+
+def task_of(architecture: str, skeleton: Skeleton, **settings: Any) -> Task:
+    family = family_of(architecture)
+    made = build_settings(family.network_settings(architecture), settings)
+    return Task(family, skeleton, made, build_settings(family.loss_settings, {}))
+
+
+def teacher_file(architecture: str, skeleton: Skeleton, folder: Path) -> str:
+    """A run with random weights, as a model that can be named."""
+    torch.manual_seed(0)
+    network = family_of(architecture).build(architecture, skeleton)
+    written_run("teacher")
+    save_weights(
+        run_folder("teacher") / "best.safetensors", network, name="t", architecture=architecture, skeleton=skeleton
+    )
+    return "run:teacher"
+
+
+@pytest.mark.parametrize("architecture", STUDENTS)
+def test_a_perfect_copy_costs_nothing_and_others_do(architecture: str, tmp_path: Path) -> None:
+    skeleton, side, settings = STUDENTS[architecture]
+    task = task_of(architecture, skeleton, **settings)
+    network = {key: value for key, value in settings.items() if key == "output_stride"}
+    name = teacher_file(architecture, skeleton, tmp_path)
+    teacher = Teacher(TeacherConfig(model=name, network=network), task)
+    pixels = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1)) * 255
+    # A student of several stages copies the last one's maps with each of them.
+    last = build_settings(type(task.network_settings), network)
+    same = task.family.run(load_model(name, device="cpu").network, pixels, last)
+    terms = teacher.terms(pixels, same)
+    assert set(terms) == {f"taught_{key}" for key in same}
+    for term in terms.values():
+        assert abs(float(term.total / term.count)) < 1e-5
+    other = {key: (values + 0.5).requires_grad_() for key, values in same.items()}
+    for key, term in teacher.terms(pixels, other).items():
+        assert float((term.total / term.count).detach()) > 1e-3, key
+        term.total.backward(retain_graph=True)
+    for key, values in other.items():
+        assert values.grad is not None, key
+        assert values.grad.abs().sum() > 0
+
+
+def test_vectors_count_where_the_teacher_is_sure_of_their_start() -> None:
+    posenet = FAMILIES["posenet"]
+    outputs = {
+        "heatmaps": torch.full((1, 17, 3, 3), -20.0),
+        "offsets": torch.zeros(1, 17, 2, 3, 3),
+        "displacement_forward": torch.zeros(1, 16, 2, 3, 3),
+        "displacement_backward": torch.zeros(1, 16, 2, 3, 3),
+    }
+    nose, eye = COCO_17.index("nose"), COCO_17.index("left_eye")
+    outputs["heatmaps"][0, eye, 1, 2] = 20
+    lesson = posenet.lesson(outputs, COCO_17)
+    assert float(lesson["offsets"].weight.sum()) == pytest.approx(1, abs=1e-5)
+    assert float(lesson["offsets"].weight[0, eye, 1, 2]) == pytest.approx(1)
+    # The first edge leads from the nose to the left eye: its way back starts at the eye.
+    assert COCO_17.keypoints[nose] == "nose"
+    assert float(lesson["displacement_backward"].weight[0, 0, 1, 2]) == pytest.approx(1)
+    assert float(lesson["displacement_forward"].weight[0, 0].max()) < 1e-5
+
+
+def test_who_cannot_teach_is_refused(tmp_path: Path) -> None:
+    name = teacher_file("posenet-mobilenet_v1-050", COCO_17, tmp_path)
+    with pytest.raises(SettingsError, match="choose a teacher of the same family"):
+        Teacher(TeacherConfig(model=name), task_of("movenet-lightning", COCO_17))
+    own = Skeleton("own", ("a", "b"))
+    with pytest.raises(SettingsError, match="knows the keypoints of coco-17, not those of own"):
+        Teacher(TeacherConfig(model=name), task_of("posenet-mobilenet_v1-050", own))
+
+
+def test_another_grid_is_refused(tmp_path: Path) -> None:
+    architecture = "posenet-mobilenet_v1-050"
+    task = task_of(architecture, COCO_17, output_stride=16)
+    teacher = Teacher(
+        TeacherConfig(model=teacher_file(architecture, COCO_17, tmp_path), network={"output_stride": 8}), task
+    )
+    pixels = torch.rand(1, 3, 65, 65) * 255
+    outputs = task.family.run(task.family.build(architecture), pixels, task.network_settings)
+    with pytest.raises(SettingsError, match="give both the same output stride"):
+        teacher.terms(pixels, outputs)
+
+
+def test_a_run_comes_nearer_to_its_teacher(tmp_path: Path) -> None:
+    architecture = "posenet-mobilenet_v1-050"
+    config = make_config(
+        {
+            "name": "taught",
+            "model": {"architecture": architecture, "network": {"output_stride": 16}},
+            "data": {"train": [{"synthetic": 8, "seed": 7, "pack": {"side": 64, "min_keypoints": 1}}], "holdout": 0.2},
+            "teacher": {
+                "model": teacher_file(architecture, COCO_17, tmp_path),
+                "network": {"output_stride": 16},
+                "weight": 3,
+            },
+            "optimizer": {"learning_rate": 0.002, "clip": 5.0},
+            "schedule": {"epochs": 6},
+            "training": {"batch_size": 4, "input_sides": [65], "threads": 1, "device": "cpu", "overlays": 0},
+        }
+    )
+    folder = train(config, tmp_path)
+    with (folder / "curves.csv").open() as file:
+        curve = [float(row["train/taught_heatmaps"]) for row in csv.DictReader(file)]
+    assert curve[-1] < 0.8 * curve[0]
