@@ -99,8 +99,8 @@ def _recipe(run: Run, config: RunConfig) -> str:
     return (
         f"{config.optimizer.kind} with a {config.schedule.kind} schedule, highest learning rate "
         f"{config.optimizer.learning_rate:g}, batches of {config.training.batch_size}, input {sides} pixels, seed "
-        f"{config.training.seed}; frozen: {frozen}; {taught}. {len(epochs)} of at most {config.schedule.epochs} epochs in "
-        f"{minutes:.1f} minutes. Everything else is in `config.yaml`."
+        f"{config.training.seed}; frozen: {frozen}; {taught}. {len(epochs)} of at most {config.schedule.epochs} epochs "
+        f"in {minutes:.1f} minutes. Everything else is in `config.yaml`."
     )
 
 
