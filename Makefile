@@ -41,6 +41,7 @@ benchmark: $(READY)  ## Ratios between two things in one run
 	$(BIN)/python -m benchmarks.openpose_decode
 	$(BIN)/python -m benchmarks.tracking
 	$(BIN)/python -m benchmarks.network
+	$(BIN)/python -m benchmarks.training
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

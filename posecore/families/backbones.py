@@ -97,7 +97,7 @@ class ConvUnit(nn.Module):
         weight, bias, groups = self.conv.weight, self.conv.bias, self.conv.groups
         if stride > 1 and groups > 1 and x.device.type == "cpu" and x.requires_grad:
             # On the CPU the gradient of a strided depthwise convolution takes several times longer than that of a
-            # dense one of which some cells are dropped.
+            # dense one of which some cells are dropped (benchmarks/training.py).
             dense = F.conv2d(x, weight, bias, 1, padding, dilation, groups)
             channels_last = dense.is_contiguous(memory_format=torch.channels_last)
             order = torch.channels_last if channels_last else torch.contiguous_format
