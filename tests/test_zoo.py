@@ -241,6 +241,10 @@ def test_name_without_tag_takes_the_best_offline(
         licence="Apache-2.0",
         description="Trained from scratch.",
     )
+    # What was fetched on purpose stays the better one for its architecture; the shipped one is what a new visitor sees.
+    assert resolve_name(SMALL).name == VARIABLES
+    assert getattr(default_model(), "name", None) == name
+    remove_model(VARIABLES)
     info = resolve_name(SMALL)
     assert (info.name, info.origin, info.available, info.tag) == (name, "shipped", True, "posecore")
     assert (info.title, info.licence, info.description) == ("Ours", "Apache-2.0", "Trained from scratch.")
@@ -248,6 +252,17 @@ def test_name_without_tag_takes_the_best_offline(
     assert load_model(SMALL).name == name
     with pytest.raises(WeightsError, match="is part of posecore"):
         remove_model(name)
+
+
+def test_shipped_models_come_in_the_order_of_the_families(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("posecore.zoo.models.shipped_folder", lambda: tmp_path)
+    for architecture in ("movenet-lightning", SMALL):
+        network = family_of(architecture).build(architecture)
+        save_weights(tmp_path / f"{architecture}.posecore.safetensors", network, name="x", architecture=architecture)
+    assert [info.architecture for info in list_models()][:2] == [SMALL, "movenet-lightning"]
+    assert getattr(default_model(), "architecture", None) == SMALL
 
 
 def test_damaged_shipped_file_leaves_the_others_usable(

@@ -83,11 +83,9 @@ class Verified:
 
 
 def _shipped() -> Iterable[ModelInfo]:
-    """Models in ``weights/`` of the project."""
-    for path in sorted(shipped_folder().glob("*.safetensors")):
-        info = _described(path, "shipped")
-        if info is not None:
-            yield info
+    """Models in ``weights/`` of the project, families in their usual order."""
+    described = (_described(path, "shipped") for path in sorted(shipped_folder().glob("*.safetensors")))
+    yield from sorted(filter(None, described), key=lambda info: list(FAMILIES).index(info.family))
 
 
 def _official() -> Iterable[ModelInfo]:
@@ -140,7 +138,7 @@ def model_info(name: str) -> ModelInfo:
 def resolve_name(name: str) -> ModelInfo:
     """The model of this name; an architecture alone stands for its best weights.
 
-    Those are the shipped ones if there are any, else official ones on this machine, else the catalogue's first.
+    Those are official ones on this machine, else the shipped ones if there are any, else the catalogue's first.
 
     Raises:
         UnknownModelError: Naming the nearest names.
@@ -152,7 +150,7 @@ def resolve_name(name: str) -> ModelInfo:
     candidates = [info for info in list_models() if info.architecture == name and info.origin != "yours"]
     if not candidates:
         raise WeightsError(f"There are no weights for {name} yet; name a file of your own as weights, or train some.")
-    return min(candidates, key=lambda info: not info.available)
+    return min(candidates, key=lambda info: (not info.available, info.origin != "official"))
 
 
 def default_model() -> ModelInfo | None:
