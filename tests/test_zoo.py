@@ -731,13 +731,20 @@ def test_a_model_is_exported_to_a_file_of_its_own(home: Path, tmp_path: Path) ->
     weights = run_folder("mine") / "best.safetensors"
     Registry().add("mine", {})
     weights.parent.mkdir(parents=True)
-    save_weights(weights, small_network(), name="run:mine", architecture=SMALL, config={"data": "/a/folder/of/mine"})
+    save_weights(
+        weights,
+        small_network(),
+        name="run:mine",
+        architecture=SMALL,
+        config={"data": "/a/folder/of/mine", "loss": {"heatmap_radius": 9}},
+    )
     file = tmp_path / "out" / f"{SMALL}.shared.safetensors"
     arguments = ["weights", "export", "run:mine", str(file), "--half", "--set", "input_size=129", "--title", "Mine"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     header = read_header(file)
     assert (header.name, header.title, header.network_settings) == (f"{SMALL}.shared", "Mine", {"input_size": 129})
+    assert json.loads(header.extra["config"]) == {"loss": {"heatmap_radius": 9}}
     assert "/a/folder" not in file.read_bytes().decode("latin-1")
     assert file.stat().st_size < 0.6 * weights.stat().st_size
     theirs, ours = load_model(SMALL, weights=file, device="cpu"), load_model("run:mine", device="cpu")

@@ -19,7 +19,15 @@ import posecore
 from posecore.cli.console import download_bar, errors, output
 from posecore.cli.loading import open_model
 from posecore.errors import PosecoreError
-from posecore.zoo import fetch_model, list_models, remove_model, save_weights, verify_model
+from posecore.zoo import (
+    fetch_model,
+    list_models,
+    read_header,
+    remove_model,
+    resolve_name,
+    save_weights,
+    verify_model,
+)
 
 weights = typer.Typer(help="Fetch, check, export and remove the weights of models.", no_args_is_help=True)
 Names = Annotated[list[str], typer.Argument(help="Model names, as listed by “posecore models”.")]
@@ -86,12 +94,19 @@ def export(
         typer.Option("--set", help="Default of a network setting, for example input_size=289; may be repeated."),
     ] = None,
 ) -> None:
-    """Write a model's weights to a file of their own, without what the run they come from knew of this machine."""
+    """Write a model's weights to a file of their own.
+
+    Of the configuration of the run that they come from only the loss goes along, which fine-tuning goes on with; names
+    of folders and pictures stay here.
+    """
     if file.suffix != ".safetensors":
         raise PosecoreError(f"{file} must end in .safetensors.")
     model = open_model(name, "cpu")
     given = dict(pair.partition("=")[::2] for pair in settings or ())
     checked = model.network_settings(**given).model_dump(mode="json")
+    source = resolve_name(name).path
+    trained = read_header(source).extra.get("config") if source is not None else None
+    extra = {} if trained is None else {"config": {"loss": json.loads(trained).get("loss", {})}}
     sha256 = save_weights(
         file,
         model.network,
@@ -103,6 +118,7 @@ def export(
         title=title or file.stem,
         description=description,
         licence=licence,
+        **extra,
     )
     output.print(f"{file}: {decimal(file.stat().st_size)}, weights {sha256[:16]}", soft_wrap=True)
 
