@@ -17,6 +17,7 @@ from posecore.settings import controls
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 from posecore.training.config import make_config
 from posecore.training.recipe import (
+    KEEPS,
     Recipe,
     recipe_class,
     skeleton_to_learn,
@@ -70,8 +71,7 @@ def test_every_model_here_that_can_be_trained_is_offered(base: Any) -> None:
 def test_suggestions_are_possible_and_follow_the_size_of_the_data(base: Any, people: int) -> None:
     name = base("posenet")
     recipe = suggest(name, people, people, COCO_17)
-    options = {control.name: control.choices for control in controls(recipe_class(name)) if control.choices}
-    assert all(getattr(recipe, key) in choices for key, choices in options.items())
+    assert all(getattr(recipe, key) in choices for key, choices in _choices(name).items())
     more = suggest(name, 10 * people, 10 * people, COCO_17)
     assert more.epochs <= recipe.epochs
     assert more.batch_size >= recipe.batch_size
@@ -134,6 +134,24 @@ def test_what_the_recipe_says_reaches_the_configuration(base: Any) -> None:
         to_config(recipe, name="x", sources={}, skeleton=PET)
 
 
+def test_what_the_base_knew_is_kept_by_its_own_answers(base: Any) -> None:
+    name = base("posenet")
+    keep = {skeleton: _choices(name, skeleton)["keep"] for skeleton in (None, COCO_17, PET)}
+    assert keep[None] == keep[COCO_17] == KEEPS
+    # A model says nothing about keypoints that it does not have.
+    assert keep[PET] == (0.0,)
+    plain, kept = (
+        to_config(Recipe(base=name, keep=weight), name="x", sources=SOURCES, skeleton=COCO_17) for weight in (0, 0.3)
+    )
+    assert plain.teacher is None
+    assert kept.teacher is not None
+    assert (kept.teacher.model, kept.teacher.weight) == (name, 0.3)
+
+
+def _choices(name: str, skeleton: Skeleton | None = None) -> dict[str, tuple[Any, ...]]:
+    return {control.name: control.choices for control in controls(recipe_class(name, skeleton)) if control.choices}
+
+
 def _short(config: Any, **training: Any) -> Any:
     data = config.data.model_copy(update={"validation_limit": 4})
     quick = {"threads": 1, "device": "cpu", "overlays": 1, "batch_size": 4, **training}
@@ -148,7 +166,7 @@ def test_every_family_trains_from_a_recipe(base: Any, family: str, tmp_path: Pat
     name = base(family)
     side = family_of(SMALL[family]).training_side(129, family_of(SMALL[family]).network_settings(SMALL[family])())
     skeleton = skeleton_to_learn(name, COCO_17)
-    recipe = Recipe(base=name, epochs=1, input_side=side, part="last_blocks")
+    recipe = Recipe(base=name, epochs=1, input_side=side, part="last_blocks", keep=0.3 if skeleton == COCO_17 else 0)
     config = _short(to_config(recipe, name="tuned", sources=SOURCES, skeleton=skeleton))
     folder = train(config, tmp_path)
     run = Registry().get("tuned")

@@ -28,6 +28,8 @@ Augmentation = Literal["none", "light", "strong"]
 
 #: Learning rates to choose from.
 RATES = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005)
+#: How strongly the base model's own answers count beside the labels, to choose from.
+KEEPS = (0.0, 0.3, 1.0)
 #: Sides of training pictures to choose from, before each network's own rounding.
 _SIDES = (129, 161, 193, 225, 257, 289, 321, 353, 385)
 #: Longer side of a person as a part of the input, and of a packed square as a multiple of the box.
@@ -82,6 +84,15 @@ class Recipe(Settings):
         description="How much pictures are varied at random: turned, scaled, mirrored, recoloured. Strong helps with "
         "few pictures.",
     )
+    keep: float = Field(
+        0.0,
+        title="Keep what it knew",
+        ge=0,
+        le=10,
+        description="How much the base model's own answers to the training pictures count beside the labels (learning "
+        "without forgetting). 0 learns from the labels alone and fits them best; 0.3 forgets far less of other kinds "
+        "of pictures; 1 stays close to the base. Takes a fifth more time.",
+    )
     patience: int = Field(
         10,
         title="Patience",
@@ -98,7 +109,8 @@ def recipe_class(base: str | None = None, skeleton: Skeleton | None = None) -> t
     """:class:`Recipe` with only the choices that are open on this machine, for widgets and flags.
 
     Args:
-        base: The model chosen, whose network decides on the input sides; the first one unless given.
+        base: The model chosen, whose network decides on the input sides, and whose keypoints on whether what it knew
+            can be kept; the first one unless given.
         skeleton: Skeleton of the labels; models that cannot learn it are left out.
 
     Raises:
@@ -108,8 +120,10 @@ def recipe_class(base: str | None = None, skeleton: Skeleton | None = None) -> t
     if not bases:
         raise SettingsError("There is no model to start from on this machine; fetch one first.")
     base = base if base in bases else bases[0]
+    info = model_info(base)
     narrowed = narrow(narrow(Recipe, "base", bases, base), "learning_rate", RATES)
-    return narrow(narrowed, "input_side", _sides(model_info(base).architecture), _side(model_info(base).architecture))
+    narrowed = narrow(narrowed, "keep", KEEPS if _same_keypoints(info, skeleton) else (0.0,))
+    return narrow(narrowed, "input_side", _sides(info.architecture), _side(info.architecture))
 
 
 def trainable_bases(skeleton: Skeleton | None = None) -> list[ModelInfo]:
@@ -121,9 +135,11 @@ def _can_learn(info: ModelInfo, skeleton: Skeleton | None) -> bool:
     family = FAMILIES[info.family]
     if type(family).loss is Family.loss:
         return False
-    if skeleton is None or type(family).adapt is not Family.adapt:
-        return True
-    return skeleton_of(info).keypoints == skeleton.keypoints
+    return type(family).adapt is not Family.adapt or _same_keypoints(info, skeleton)
+
+
+def _same_keypoints(info: ModelInfo, skeleton: Skeleton | None) -> bool:
+    return skeleton is None or skeleton_of(info).keypoints == skeleton.keypoints
 
 
 def skeleton_of(info: ModelInfo) -> Skeleton:
@@ -213,6 +229,7 @@ def to_config(
             "data": {"train": training, "validation": validation, "holdout": 0.2},
             "augment": _augmentation(recipe.augmentation, skeleton).model_dump(),
             "loss": _loss(info, recipe.input_side),
+            "teacher": {"model": recipe.base, "weight": recipe.keep} if recipe.keep else None,
             "optimizer": {
                 "learning_rate": recipe.learning_rate,
                 "weight_decay": 0.01,

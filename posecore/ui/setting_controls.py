@@ -50,6 +50,11 @@ class SettingControls:
         """All other names."""
         return tuple(name for name in self._controls if name not in MAIN)
 
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Names of the settings that leave a choice."""
+        return tuple(name for name, control in self._controls.items() if len(control.choices) != 1)
+
     def draw(self, names: Iterable[str], columns: int = 2) -> None:
         """Widgets for ``names``, ``columns`` beside each other, switches first: they are lower than the rest."""
         chosen = [self._controls[name] for name in names]

@@ -181,7 +181,7 @@ def choose_recipe(info: ModelInfo, facts: SetFacts) -> Recipe:
     st.caption(_PART_WORDS[part])
     controls.draw(_MAIN)
     with st.expander("More settings", icon=":material/tune:"):
-        controls.draw(name for name in controls.others if name not in ("base", "part", *_MAIN))
+        controls.draw(name for name in controls.open if name not in ("base", "part", *_MAIN))
     values = controls.values | {"base": info.name, "part": part}
     st.session_state[_KEPT] = values
     _reason(suggestion, values, facts)
