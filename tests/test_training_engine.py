@@ -26,10 +26,11 @@ from posecore.families.contract import LossTerm
 from posecore.families.posenet import POSENET
 from posecore.families.posenet.heads import adapt_heads
 from posecore.runs import Registry
-from posecore.skeleton import COCO_17, Skeleton
+from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 from posecore.training.averaging import AveragedNetwork
 from posecore.training.config import OptimizerConfig, make_config, placed
 from posecore.training.start import insert_norm, settle_norm, starting_network
+from posecore.zoo import save_weights
 
 ARCHITECTURE = "posenet-mobilenet_v1-050"
 PIXELS = torch.rand(2, 3, 65, 65, generator=torch.Generator().manual_seed(0)) * 255
@@ -169,6 +170,29 @@ def test_starts_that_do_not_fit_are_refused() -> None:
         config = make_config(config_values(model={"architecture": ARCHITECTURE, **model}))
         with pytest.raises(SettingsError, match=message):
             starting_network(config)
+
+
+def test_parts_can_begin_as_copies_of_others(tmp_path: Path) -> None:
+    architecture, file = "openpose-mobilenet_fast", tmp_path / "start.safetensors"
+    network = FAMILIES["openpose"].build(architecture, OPENPOSE_18)
+    save_weights(file, network, name="start", architecture=architecture, skeleton=OPENPOSE_18)
+
+    def begun(start: str, copies: dict[str, str]) -> dict[str, torch.Tensor]:
+        model = {"architecture": architecture, "skeleton": "openpose-18", "start": start, "copies": copies}
+        return starting_network(make_config(config_values(model=model))).state_dict()
+
+    plain, copied = begun(str(file), {}), begun(str(file), {"stages.2.": "stages.1."})
+    for name, value in copied.items():
+        source = name.replace("stages.2.", "stages.1.")
+        torch.testing.assert_close(value, plain[source], atol=0, rtol=0)
+    assert any(not torch.equal(value, plain[name]) for name, value in copied.items())
+    for start, copies, message in (
+        ("random", {"stages.2.": "stages.1."}, "random start has nothing worth copying"),
+        (str(file), {"stages.2.": "stagees.1."}, r"no part 'stagees\.1\.'"),
+        (str(file), {"stages.1.": "stages.0."}, "name two equal parts"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            begun(start, copies)
 
 
 def test_other_families_say_when_they_cannot_be_trained() -> None:

@@ -46,6 +46,11 @@ class ModelConfig(Settings):
         description="random, or the name of a model or a file whose weights to start from. Heads are kept as far as "
         "their keypoints have the same names.",
     )
+    copies: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="Parts that begin as copies of other parts of the start, by the start of their parameters' names, "
+        "for example {stages.2.: stages.1.}: stages that an OpenPose trained with fewer of them has not learnt yet.",
+    )
     norm: Literal["auto", "batch", "identity", "none"] = Field(
         "auto",
         description="BatchNorm in the network. batch: as the architecture has it (random start). none: train the fused "

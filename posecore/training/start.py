@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ def starting_network(config: RunConfig) -> nn.Module:
     """
     model = config.model
     if model.start == "random":
+        if model.copies:
+            raise SettingsError("A random start has nothing worth copying; leave model.copies out.")
         if model.norm not in ("auto", "batch"):
             raise SettingsError("A random start needs BatchNorm; set model.norm to batch or auto.")
         return config.family.build(model.architecture, config.skeleton, fused=False)
@@ -39,10 +41,26 @@ def starting_network(config: RunConfig) -> nn.Module:
     network = config.family.build(model.architecture, config.skeleton, fused=True)
     fresh = network.state_dict()
     adapted = config.family.adapt(source.network.state_dict(), source.skeleton, fresh, config.skeleton)
-    network.load_state_dict(adapted)
+    network.load_state_dict(_with_copies(adapted, model.copies))
     if model.norm == "identity":
         insert_norm(network)
     return network
+
+
+def _with_copies(state: Mapping[str, torch.Tensor], copies: Mapping[str, str]) -> dict[str, torch.Tensor]:
+    """A state in which the parts that ``copies`` names are copies of others."""
+    copied = dict(state)
+    for target, source in copies.items():
+        taken = {target + name.removeprefix(source): value for name, value in state.items() if name.startswith(source)}
+        for name, value in taken.items():
+            if name not in state or state[name].shape != value.shape:
+                raise SettingsError(f"model.copies: {target!r} is not made as {source!r} is; name two equal parts.")
+        if not taken:
+            raise SettingsError(
+                f"model.copies: the network has no part {source!r}; give the start of parameters' names."
+            )
+        copied |= taken
+    return copied
 
 
 def starting_model(config: RunConfig, device: str = "cpu") -> PoseModel:
