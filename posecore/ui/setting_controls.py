@@ -38,7 +38,7 @@ class SettingControls:
         self._defaults = {name: control.default for name, control in self._controls.items()} | dict(defaults or {})
         self._prefix = prefix
         for control in self._controls.values():
-            self._forget_unfit(control)
+            self._replace_unfit(control)
 
     @property
     def main(self) -> tuple[str, ...]:
@@ -85,17 +85,18 @@ class SettingControls:
             value = next((choice for choice in control.choices if str(choice) == asked), None)
         return self._defaults[control.name] if value is None else value
 
-    def _forget_unfit(self, control: Control) -> None:
-        """Drop a value that another model's or page's control of the same name left behind and nobody chose here.
+    def _replace_unfit(self, control: Control) -> None:
+        """Replace a value that another model's or page's control of the same name left behind and nobody chose here.
 
-        That is one which this control does not allow, or the other's default: this one has its own.
+        That is one which this control does not allow, or the other's default: this one has its own. It is set rather
+        than dropped, for a widget that stays in the browser goes on showing what it showed unless it is told.
         """
         key = self._key(control.name)
         value = st.session_state.get(key)
         known = st.session_state.setdefault(_DEFAULTS, {})
         before, default = known.get(key), self._defaults[control.name]
         if value is not None and (not _fits(value, control) or (before not in (None, default) and value == before)):
-            del st.session_state[key]
+            st.session_state[key] = default
         known[key] = default
 
     def _widget(self, control: Control) -> None:

@@ -107,6 +107,18 @@ def move_slider(page: Any, name: str, key: str = "End") -> None:
     page.keyboard.press(key)
 
 
+def test_controls_show_the_values_of_the_model_chosen(server: Server, page: Any) -> None:
+    """Two families whose thresholds have other defaults under one name: what is shown must be what is used."""
+    from playwright.sync_api import expect
+
+    page.goto(server.url)
+    page.wait_for_selector(SHOWN)
+    for family, threshold in (("OpenPose", "0.1"), ("PoseNet", "0.25")):
+        page.get_by_role("combobox", name="Model").first.click()
+        page.get_by_role("option", name=family).first.click()
+        expect(page.get_by_role("slider", name="Pose threshold").first).to_have_value(threshold)
+
+
 def test_every_main_control_has_an_effect(server: Server, page: Any) -> None:
     open_explore(page, server, draw_labels="true", draw_scores="true")
     facts = page.locator("[data-testid=stMarkdownContainer]", has_text="decoded in").first
