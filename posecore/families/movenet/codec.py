@@ -37,6 +37,8 @@ class MoveNetDecodeSettings(DecodeSettings):
         description="single takes the person nearest the middle, multi everybody; auto does what the network was "
         "published for.",
     )
+    # For one person the network always answers; pictures without anybody mostly score below 0.1.
+    pose_threshold: float = threshold_field(0.15, "Pose threshold", "Lowest score of a person that is shown.")
     distance_offset: float = Field(
         1.8,
         title="Distance offset",
