@@ -22,7 +22,7 @@ def test_every_family_has_one() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_people_are_found_where_they_are(name: str) -> None:
-    """One person at a time, cut out of drawn scenes: three quarters of the joints in sight lie within a fifth of the person's height."""
+    """One person at a time: three quarters of the joints in sight lie within a fifth of the person's height."""
     model = load_model(name)
     near: list[float] = []
     for seed in SCENES:
