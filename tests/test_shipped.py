@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from posecore import load_model
+from posecore.data.annotations import Person
 from posecore.data.synthetic import render_scene
+from posecore.evaluation import crop_region
 from posecore.families import FAMILIES
 from posecore.skeleton import COCO_17
 from posecore.zoo import list_models
@@ -28,14 +30,12 @@ def test_people_are_found_where_they_are(name: str) -> None:
     for seed in SCENES:
         scene = render_scene(seed)
         for person in scene.people:
-            x0, y0, x1, y1 = person.box
-            side = 1.25 * max(x1 - x0, y1 - y0)
-            left, top = (x0 + x1 - side) / 2, (y0 + y1 - side) / 2
-            poses = model(scene.image, region=(left, top, left + side, top + side))
+            human = Person(person.keypoints, person.visibility, person.box, person.area)
+            poses = model(scene.image, region=crop_region(human))
             assert len(poses), f"{name} finds nobody in scene {seed}"
             found = {joint: poses.keypoints[0, index] for index, joint in enumerate(poses.skeleton.keypoints)}
             for joint, truth, known in zip(COCO_17.keypoints, person.keypoints, person.visibility == 2, strict=True):
                 if known:
                     distance = float(np.hypot(*(found[joint] - truth)))
-                    near.append(float(distance < (y1 - y0) / 5))
+                    near.append(float(distance < (person.box[3] - person.box[1]) / 5))
     assert np.mean(near) > 0.75

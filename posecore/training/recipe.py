@@ -91,7 +91,7 @@ class Recipe(Settings):
         le=10,
         description="How much the base model's own answers to the training pictures count beside the labels (learning "
         "without forgetting). 0 learns from the labels alone and fits them best; 0.3 forgets far less of other kinds "
-        "of pictures; 1 stays close to the base. Takes a fifth more time.",
+        "of pictures; 1 stays close to the base. Takes longer, for the base model looks at every picture too.",
     )
     patience: int = Field(
         10,
