@@ -9,7 +9,6 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,83 +17,19 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.literal_openpose import decode_literally
-from benchmarks.posenet_decode import HEIGHT, STANDING, WIDTH
-from benchmarks.posenet_decode import scene as coco_scene
 from benchmarks.timing import medians
-from posecore.families.openpose.codec import LIMBS, OpenPoseDecodeSettings, OpenPoseMaps, decode, encode
-from posecore.skeleton import COCO_17, OPENPOSE_18, map_skeleton
-
-STRIDE = 8
-#: Noise here is independent from cell to cell, as no network's is; lower thresholds would look for people in it.
-PEAK_THRESHOLD = 0.1
-
-
-def settings_for(**changes: Any) -> OpenPoseDecodeSettings:
-    """Everybody, with ``changes``."""
-    return OpenPoseDecodeSettings(max_poses=100, peak_threshold=PEAK_THRESHOLD, **changes)
-
-
-def with_neck(people: np.ndarray) -> np.ndarray:
-    """``(P, 17, 2)`` COCO people as ``(P, 18, 2)`` OpenPose people, the neck between the shoulders."""
-    mapped, _ = map_skeleton(COCO_17, OPENPOSE_18).keypoints(people, np.ones(people.shape[:2]))
-    return np.asarray(mapped, np.float64)
-
-
-def maps_of(people: np.ndarray, noise: float = 0.0, seed: int = 0) -> OpenPoseMaps:
-    """Encoded fields of ``(P, 18, 2)`` people; ``noise`` is the standard deviation of what is added to all values."""
-    keypoints = torch.from_numpy(people)[None]
-    labelled = torch.ones(keypoints.shape[:3], dtype=torch.bool)
-    fields = encode(keypoints, labelled, (WIDTH // STRIDE, HEIGHT // STRIDE), STRIDE, LIMBS)
-    heatmaps, affinity = (fields[name][0].numpy() for name in ("heatmaps", "part_affinity"))
-    if noise:
-        rng = np.random.default_rng(seed)
-        heatmaps = heatmaps + rng.normal(0, noise, heatmaps.shape).astype(np.float32)
-        affinity = affinity + rng.normal(0, noise, affinity.shape).astype(np.float32)
-    return OpenPoseMaps(np.ascontiguousarray(heatmaps[:-1]), affinity, LIMBS, STRIDE)
-
-
-def crowd(people: int, seed: int) -> np.ndarray:
-    """``(P, 18, 2)`` people who stand close together and partly in front of each other, in poses of their own."""
-    rng = np.random.default_rng(seed)
-    size = rng.uniform(180, 320, (people, 1, 1))
-    middle = rng.uniform((0.3 * WIDTH, 0.35 * HEIGHT), (0.7 * WIDTH, 0.65 * HEIGHT), (people, 1, 2))
-    poses = STANDING - [0, 0.5] + rng.normal(0, 0.03, (people, 17, 2))
-    return with_neck(middle + poses * size)
-
-
-def average_precision(scenes: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> float:
-    """COCO-style AP over OKS thresholds 0.50 … 0.95.
-
-    Args:
-        scenes: (true ``(P, K, 2)``, found ``(Q, K, 2)``, scores ``(Q,)``) per scene.
-    """
-    sigmas = np.array(OPENPOSE_18.sigmas)
-    similarity = []
-    for true, found, _ in scenes:
-        areas = np.ptp(true, axis=1).prod(1)[:, None, None]
-        squared = ((true[:, None] - found[None]) ** 2).sum(-1)
-        one = np.exp(-squared / (2 * areas * (2 * sigmas) ** 2))
-        similarity.append(np.nan_to_num(one).mean(-1))
-    return float(np.mean([_precision(scenes, similarity, threshold) for threshold in np.arange(0.5, 1.0, 0.05)]))
-
-
-def _precision(scenes: Sequence[tuple[Any, Any, np.ndarray]], similarity: Sequence[np.ndarray], least: float) -> float:
-    hits: list[tuple[float, bool]] = []
-    for (_, _, scores), table in zip(scenes, similarity, strict=True):
-        free = np.ones(len(table), bool)
-        for index in np.argsort(-scores, kind="stable"):
-            best = int(np.where(free, table[:, index], -1).argmax()) if len(table) else 0
-            hit = bool(len(table)) and bool(free[best]) and table[best, index] >= least
-            if hit:
-                free[best] = False
-            hits.append((float(scores[index]), hit))
-    hits.sort(key=lambda item: -item[0])
-    right = np.cumsum([hit for _, hit in hits])
-    recall = right / sum(len(table) for table in similarity)
-    precision = np.maximum.accumulate((right / np.arange(1, len(hits) + 1))[::-1])[::-1]
-    at = np.searchsorted(recall, np.linspace(0, 1, 101))
-    return float(np.mean(np.append(precision, 0)[np.minimum(at, len(precision))]))
+from posecore.families.openpose.codec import decode
+from tests.oracles.openpose import decode_literally
+from tests.oracles.precision import average_precision
+from tests.oracles.scenes import (
+    OPENPOSE_STRIDE,
+    PEAK_THRESHOLD,
+    crowd,
+    openpose_maps,
+    openpose_settings,
+    scene,
+    with_neck,
+)
 
 
 def compare_matching(scenes: int = 40) -> list[dict[str, Any]]:
@@ -104,10 +39,10 @@ def compare_matching(scenes: int = 40) -> list[dict[str, Any]]:
         results: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {"greedy": [], "optimal": []}
         for seed in range(scenes):
             true = crowd(people, seed)
-            maps = maps_of(true, noise=0.03, seed=seed)
+            maps = openpose_maps(true, noise=0.03, seed=seed)
             for matching, found in results.items():
-                decoded = decode(maps, settings_for(matching=matching))
-                found.append((true, decoded.xy * STRIDE + (STRIDE - 1) / 2, decoded.scores))
+                decoded = decode(maps, openpose_settings(matching=matching))
+                found.append((true, decoded.xy * OPENPOSE_STRIDE + (OPENPOSE_STRIDE - 1) / 2, decoded.scores))
         for matching, found in results.items():
             complete = statistics.fmean(_complete(true, xy) for true, xy, _ in found)
             lines.append({"people": people, "matching": matching, "ap": average_precision(found), "complete": complete})
@@ -126,11 +61,11 @@ def compare_speed(rounds: int) -> list[dict[str, Any]]:
     lines = []
     for noise in (0.0, 0.02):
         for people in (1, 5, 20, 50):
-            maps = maps_of(with_neck(coco_scene(people, seed=people)), noise)
-            plain = settings_for()
-            enlarged = settings_for(upsampling=8, smoothing=3)
-            doubled = settings_for(upsampling=2)
-            optimal = settings_for(matching="optimal")
+            maps = openpose_maps(with_neck(scene(people, seed=people)), noise)
+            plain = openpose_settings()
+            enlarged = openpose_settings(upsampling=8, smoothing=3)
+            doubled = openpose_settings(upsampling=2)
+            optimal = openpose_settings(matching="optimal")
             ours = medians(
                 {
                     "ours": lambda m=maps, s=plain: decode(m, s),  # type: ignore[misc]

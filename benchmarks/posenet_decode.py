@@ -9,56 +9,12 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from benchmarks.literal_posenet import decode_literally
 from benchmarks.timing import medians
-from posecore.families.posenet.codec import (
-    COCO_TREE,
-    PoseNetDecodeSettings,
-    PoseNetMaps,
-    decode_multi,
-    encode,
-)
-
-WIDTH, HEIGHT, STRIDE = 1281, 721, 16
-#: A standing person in a box of height 1, (x, y), COCO order.
-STANDING = np.array(
-    [
-        [0.00, 0.08], [0.02, 0.06], [-0.02, 0.06], [0.05, 0.07], [-0.05, 0.07], [0.12, 0.20], [-0.12, 0.20],
-        [0.16, 0.36], [-0.16, 0.36], [0.17, 0.50], [-0.17, 0.50], [0.08, 0.52], [-0.08, 0.52], [0.09, 0.75],
-        [-0.09, 0.75], [0.09, 0.97], [-0.09, 0.97],
-    ]
-)  # fmt: skip
-
-
-def scene(people: int, seed: int) -> np.ndarray:
-    """``(P, 17, 2)`` people on a jittered lattice in a 1281 × 721 input, sized so that they do not touch."""
-    rng = np.random.default_rng(seed)
-    columns = int(np.ceil(np.sqrt(people * WIDTH / HEIGHT)))
-    rows = int(np.ceil(people / columns))
-    cell = np.array([WIDTH / columns, HEIGHT / rows])
-    size = 0.8 * min(cell[1], cell[0] * 2)
-    places = [(index % columns, index // columns) for index in range(people)]
-    centres = (np.array(places) + 0.5) * cell
-    jitter = rng.normal(0, 0.01 * size, (people, 17, 2))
-    return centres[:, None] + (STANDING - [0, 0.5]) * size + jitter
-
-
-def maps_of(people: np.ndarray, soft: bool) -> PoseNetMaps:
-    """Encoded fields; ``soft`` lets scores fall off with the distance, as a trained network's do."""
-    keypoints = torch.from_numpy(people)[None]
-    labelled = torch.ones(keypoints.shape[:3], dtype=torch.bool)
-    grid = ((WIDTH - 1) // STRIDE + 1, (HEIGHT - 1) // STRIDE + 1)
-    fields = {name: value[0].numpy() for name, value in encode(keypoints, labelled, grid, STRIDE, COCO_TREE).items()}
-    scores = fields["heatmaps"]
-    if soft:
-        distance = np.linalg.norm(fields["offsets"], axis=1)
-        noise = np.random.default_rng(0).uniform(0, 0.02, scores.shape)
-        scores = (scores * np.exp(-((distance / 24) ** 2)) * 0.95 + noise).astype(np.float32)
-    both = np.concatenate([fields["displacement_forward"], fields["displacement_backward"]])
-    return PoseNetMaps(scores, fields["offsets"], both, STRIDE, COCO_TREE)
+from posecore.families.posenet.codec import PoseNetDecodeSettings, decode_multi
+from tests.oracles.posenet import decode_literally
+from tests.oracles.scenes import posenet_maps, scene
 
 
 def main() -> None:
@@ -71,7 +27,7 @@ def main() -> None:
     lines = []
     for soft in (False, True):
         for people in (1, 5, 20):
-            maps = maps_of(scene(people, seed=people), soft)
+            maps = posenet_maps(scene(people, seed=people), soft)
             found = len(decode_multi(maps, settings).scores)
             alternatives = {
                 "ours": lambda m=maps: decode_multi(m, settings),

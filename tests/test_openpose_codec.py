@@ -11,31 +11,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.literal_openpose import bilinear, decode_literally, nearest
-from benchmarks.openpose_decode import (
-    PEAK_THRESHOLD,
-    STRIDE,
-    average_precision,
-    crowd,
-    maps_of,
-    settings_for,
-    with_neck,
-)
-from benchmarks.posenet_decode import scene
 from posecore.families.openpose.codec import (
-    ASSEMBLY_ORDER,
     LIMBS,
-    SAMPLES,
     OpenPoseDecodeSettings,
     OpenPoseMaps,
     assembly_order,
     decode,
     encode,
-    find_peaks,
-    judge_pairs,
     limbs_of,
 )
+from posecore.families.openpose.codec.limbs import ASSEMBLY_ORDER
+from posecore.families.openpose.codec.pairs import SAMPLES, judge_pairs
+from posecore.families.openpose.codec.peaks import find_peaks
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton, map_skeleton
+from tests.oracles.openpose import bilinear, decode_literally, nearest
+from tests.oracles.precision import average_precision
+from tests.oracles.scenes import (
+    OPENPOSE_STRIDE,
+    PEAK_THRESHOLD,
+    crowd,
+    openpose_maps,
+    openpose_settings,
+    scene,
+    with_neck,
+)
 
 #: Encoded positions come back to within this part of a cell (float32 rounding of values near the threshold).
 TOLERANCE = 0.01
@@ -206,22 +205,22 @@ def test_equals_the_literal_algorithm_on_noise(seed: int, share: float, fewest: 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_equals_the_literal_algorithm_in_crowds(seed: int) -> None:
-    maps = maps_of(crowd(15, seed), noise=0.03, seed=seed)
-    ours, literal = with_literal(maps, bilinear, settings_for())
+    maps = openpose_maps(crowd(15, seed), noise=0.03, seed=seed)
+    ours, literal = with_literal(maps, bilinear, openpose_settings())
     assert_equals_literal(ours, literal)
     assert len(literal) >= 10
 
 
 def test_the_published_way_of_reading_fields_finds_the_same_people() -> None:
     people = with_neck(scene(20, seed=20))
-    maps = maps_of(people)
+    maps = openpose_maps(people)
     literal = decode_literally(maps, sampler=nearest)
     assert len(literal) == len(decode(maps, OpenPoseDecodeSettings()).scores) == 20
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_looking_at_few_points_first_loses_no_pair(noise: float) -> None:
-    maps = maps_of(crowd(12, seed=5), noise, seed=1)
+    maps = openpose_maps(crowd(12, seed=5), noise, seed=1)
     for share in (0.0, 0.4, 0.6, 0.8, 0.9):
         options = everybody(limb_share=share)
         peaks = find_peaks(maps, options)
@@ -233,8 +232,8 @@ def test_looking_at_few_points_first_loses_no_pair(noise: float) -> None:
 
 
 def test_recording_changes_nothing() -> None:
-    maps = maps_of(crowd(10, seed=2), noise=0.02)
-    plain, recorded = (decode(maps, settings_for(), record=record) for record in (False, True))
+    maps = openpose_maps(crowd(10, seed=2), noise=0.02)
+    plain, recorded = (decode(maps, openpose_settings(), record=record) for record in (False, True))
     assert np.array_equal(plain.xy, recorded.xy, equal_nan=True)
     assert np.array_equal(plain.scores, recorded.scores)
     assert len(recorded.pairs.scores) > len(plain.pairs.scores)
@@ -244,13 +243,13 @@ def test_recording_changes_nothing() -> None:
 @pytest.mark.parametrize("factor", [1, 2, 4, 8])
 def test_upsampling_and_smoothing_move_nobody_far(factor: int) -> None:
     people = with_neck(scene(5, seed=5))
-    maps = maps_of(people)
+    maps = openpose_maps(people)
     found = decode(maps, everybody(upsampling=factor, smoothing=3.0, min_keypoints=4))
     assert_same_people(in_pixels(maps, found.xy), people, 1.0)
 
 
 def test_peaks_without_refinement_lie_on_cells() -> None:
-    found = decode(maps_of(with_neck(scene(3, seed=3))), everybody(refine_peaks=False))
+    found = decode(openpose_maps(with_neck(scene(3, seed=3))), everybody(refine_peaks=False))
     assert np.array_equal(found.xy, np.rint(found.xy))
 
 
@@ -265,8 +264,8 @@ def test_only_the_highest_of_near_peaks_is_kept() -> None:
 def test_a_joint_halfway_between_two_cells_is_one_joint() -> None:
     person = with_neck(scene(1, seed=1))
     person = np.round((person - 3.5) / 8) * 8 + 3.5 + (4, 0)
-    found = decode(maps_of(person), everybody())
-    assert_same_people(found.xy * STRIDE + 3.5, person, 0.1)
+    found = decode(openpose_maps(person), everybody())
+    assert_same_people(found.xy * OPENPOSE_STRIDE + 3.5, person, 0.1)
 
 
 def test_empty_and_tiny_maps_give_nobody() -> None:
@@ -280,7 +279,7 @@ def test_empty_and_tiny_maps_give_nobody() -> None:
 
 
 def test_thresholds_and_limits_leave_people_out() -> None:
-    maps = maps_of(with_neck(scene(5, seed=5)))
+    maps = openpose_maps(with_neck(scene(5, seed=5)))
     assert len(decode(maps, everybody(max_poses=2)).scores) == 2
     assert len(decode(maps, everybody(pose_threshold=1.0)).scores) == 0
     assert len(decode(maps, everybody(peak_threshold=1.0)).scores) == 0
@@ -341,10 +340,10 @@ def test_nobody_encodes_to_background() -> None:
 
 def test_optimal_matching_never_has_a_smaller_sum_than_greedy() -> None:
     for seed in range(5):
-        maps = maps_of(crowd(12, seed), noise=0.03, seed=seed)
+        maps = openpose_maps(crowd(12, seed), noise=0.03, seed=seed)
         sums = {}
         for matching in ("greedy", "optimal"):
-            found = decode(maps, settings_for(matching=matching))
+            found = decode(maps, openpose_settings(matching=matching))
             sums[matching] = found.pairs.scores[found.chosen].sum()
         assert sums["optimal"] >= sums["greedy"] - 1e-9
 

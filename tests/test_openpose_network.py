@@ -11,8 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.openpose_decode import with_neck
-from benchmarks.posenet_decode import scene
 from posecore.data.annotations import Label
 from posecore.data.truth import Truth
 from posecore.errors import SettingsError
@@ -25,6 +23,7 @@ from posecore.fields import FieldKind, Fields
 from posecore.imaging import InputTransform, stretch
 from posecore.model import PoseModel
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
+from tests.oracles.scenes import scene, with_neck
 
 FAST = "openpose-mobilenet_v2_small"
 STICK = Skeleton("stick", ("head", "left_hand", "right_hand"), ((0, 1), (0, 2)), ((1, 2),))

@@ -9,8 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.literal_posenet import decode_literally
-from benchmarks.posenet_decode import maps_of, scene
 from posecore.families.posenet.codec import (
     COCO_TREE,
     PoseNetDecodeSettings,
@@ -21,6 +19,8 @@ from posecore.families.posenet.codec import (
     tree_of,
 )
 from posecore.skeleton import COCO_17, Skeleton
+from tests.oracles.posenet import decode_literally
+from tests.oracles.scenes import posenet_maps, scene
 
 #: Decoded positions may differ from encoded ones by float32 rounding of coordinates up to 2,000 px.
 TOLERANCE = 1e-3
@@ -144,7 +144,7 @@ def test_equals_the_literal_algorithm_on_noise(
 
 @pytest.mark.parametrize("soft", [True, False])
 def test_equals_the_literal_algorithm_with_more_peaks_than_a_chunk(soft: bool) -> None:
-    maps = maps_of(scene(20, seed=3), soft)
+    maps = posenet_maps(scene(20, seed=3), soft)
     ours = decode_multi(maps, everybody())
     literal = decode_literally(maps, 50, 0.5, 20)
     assert len(ours.scores) == len(literal) == 20
@@ -152,7 +152,7 @@ def test_equals_the_literal_algorithm_with_more_peaks_than_a_chunk(soft: bool) -
 
 
 def test_recording_the_path_changes_nothing_and_leads_to_the_joint() -> None:
-    maps = maps_of(scene(5, seed=1), soft=True)
+    maps = posenet_maps(scene(5, seed=1), soft=True)
     plain, recorded = (decode_multi(maps, everybody(), record=record) for record in (False, True))
     assert np.array_equal(plain.xy, recorded.xy)
     assert recorded.paths is not None
@@ -164,7 +164,7 @@ def test_recording_the_path_changes_nothing_and_leads_to_the_joint() -> None:
 
 def test_a_dropped_person_suppresses_nothing() -> None:
     """With a pose threshold, a weak root near a good one must not take the good one's place."""
-    maps = maps_of(scene(2, seed=2), soft=True)
+    maps = posenet_maps(scene(2, seed=2), soft=True)
     weak = maps.scores.copy()
     weak[:, :, :] *= np.linspace(0.2, 1, 81)[None, None, :]
     faded = PoseNetMaps(weak.astype(np.float32), maps.offsets, maps.displacements, maps.stride, maps.tree)

@@ -8,15 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.families.contract import Candidate, JointEvidence, LimbEvidence, Trace
-from posecore.families.openpose.codec import (
-    Decoded,
-    OpenPoseDecodeSettings,
-    OpenPoseMaps,
-    Pairs,
-    Peaks,
-    Person,
-    weaker_peaks,
-)
+from posecore.families.openpose.codec import Decoded, OpenPoseDecodeSettings, OpenPoseMaps
+from posecore.families.openpose.codec.assembly import Person
+from posecore.families.openpose.codec.pairs import Pairs
+from posecore.families.openpose.codec.peaks import Peaks, weaker_peaks
 from posecore.fields import Fields
 
 #: Partners that are told of per candidate and limb, the best ones; crowds have thousands of hopeless pairs.

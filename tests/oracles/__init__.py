@@ -1,0 +1,1 @@
+"""What tests compare with, and benchmarks measure against: literal algorithms, and scenes whose answer is known."""
