@@ -20,7 +20,7 @@ from posecore.drawing import (
     vector_arrows,
     vector_hue,
 )
-from posecore.drawing.fields import arrow_segments, gate_values
+from posecore.drawing.field_values import arrow_segments, gate_values
 from posecore.drawing.overlay import PERSON_COLORS, SIDE_COLORS, person_color, score_color
 from posecore.drawing.shapes import OUTLINE
 from posecore.errors import ImageError

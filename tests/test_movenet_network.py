@@ -12,7 +12,7 @@ from torch import nn
 
 from posecore.data.annotations import Label
 from posecore.data.truth import Truth
-from posecore.drawing.fields import field_values
+from posecore.drawing.field_values import field_values
 from posecore.families.movenet import MOVENET
 from posecore.families.movenet.codec import ORIGIN, encode
 from posecore.families.movenet.loss import MoveNetLossSettings, chosen_people

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from posecore.drawing.fields import field_values
+from posecore.drawing.field_values import field_values
 from posecore.errors import SettingsError
 from posecore.families.contract import Candidate, JointEvidence, LimbEvidence, Trace
 from posecore.fields import Fields
