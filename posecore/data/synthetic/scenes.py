@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.data.synthetic.anatomy import Body, Figure, build_body, random_look, rotation, shown_by
+from posecore.data.synthetic.anatomy import Body, build_body, shown_by
 from posecore.data.synthetic.backgrounds import PLACES, paint_place, random_light, random_place
+from posecore.data.synthetic.bones import Figure, rotation
+from posecore.data.synthetic.looks import random_look
 from posecore.data.synthetic.painting import (
     SUPERSAMPLING,
     Array,
