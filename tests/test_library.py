@@ -137,7 +137,7 @@ def test_published_two_keypoint_set(library: Library, reference: Path) -> None:
     assert len(stored.skeleton) == 2
     assert stored.parts() == {"test": 1, "train": 1, "val": 1}
     # Training's usual number of keypoints would let nobody pass.
-    assert stored.sources()["train"][0]["pack"]["min_keypoints"] == 1
+    assert stored.sources().train[0].pack.min_keypoints == 1
 
 
 def test_published_eighteen_keypoints(library: Library, reference: Path, tmp_path: Path) -> None:
@@ -493,7 +493,7 @@ def test_training_reads_the_sources_without_the_library(library: Library, drawn:
         {
             "name": "x",
             "model": {"architecture": "posenet-mobilenet_v1-050"},
-            "data": stored.sources(),
+            "data": stored.sources()._asdict(),
         }
     )
     train = [read_source(source, Path("/nowhere"), tmp_path) for source in config.data.train]
@@ -502,14 +502,35 @@ def test_training_reads_the_sources_without_the_library(library: Library, drawn:
     assert not {image.path for image in train[0]} & {image.path for image in held[0]}
 
 
+def test_a_set_says_no_more_about_packing_than_it_must_and_what_it_is(sticks: StoredSet) -> None:
+    (source,) = sticks.sources().train
+    assert source.pack.model_fields_set == {"min_keypoints"}
+    assert source.format == "coco"
+    assert source.stored is not None
+    assert source.stored.name == "sticks"
+    assert sticks.sources().train == (source,)
+    sticks.set_people(1, [stick()])
+    (changed,) = sticks.sources().train
+    assert changed.stored is not None
+    assert changed.stored.content != source.stored.content
+
+
+def test_the_format_of_a_set_of_ours_is_not_looked_for_again(
+    library: Library, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = library.add("set", drawn).sources().train
+    monkeypatch.setattr("posecore.data.detect.detect_format", lambda path: pytest.fail(f"{path} was looked at"))
+    assert len(read_source(source, Path("/nowhere"), tmp_path)) == 6
+
+
 def test_nobody_in_the_part_for_validation(sticks: StoredSet) -> None:
-    assert sticks.sources()["validation"] == []
+    assert sticks.sources().validation == ()
     sticks.set_split(0.5, 0)
     train = next(image.image_id for image in sticks.dataset() if image.split == "train")
-    assert sticks.sources() == {"train": [], "validation": []}
+    assert sticks.sources() == ((), ())
     sticks.set_people(train, [stick()])
-    assert [source["split"] for source in sticks.sources()["train"]] == ["train"]
-    assert sticks.sources()["validation"] == []
+    assert [source.split for source in sticks.sources().train] == ["train"]
+    assert sticks.sources().validation == ()
 
 
 # --- the skeleton ----------------------------------------------------------------------------------------------------

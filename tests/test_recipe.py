@@ -10,6 +10,8 @@ import pytest
 import torch
 from job_support import tiny
 
+from posecore.data.batches import PackSettings
+from posecore.data.source import Source, Sources
 from posecore.errors import SettingsError
 from posecore.families import FAMILIES, family_of
 from posecore.runs import Registry
@@ -31,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("home")
 
 #: A small network of every family.
 SMALL = {"posenet": "posenet-mobilenet_v1-050", "movenet": "movenet-lightning", "openpose": "openpose-mobilenet_fast"}
-SOURCES = {"train": [{"synthetic": 4, "seed": 7}], "validation": [{"synthetic": 2, "seed": 90}]}
+SOURCES = Sources((Source(synthetic=4, seed=7),), (Source(synthetic=2, seed=90),))
 PET = Skeleton("pet", ("nose", "left_ear", "right_ear", "tail"), ((0, 1), (0, 2), (0, 3)), ((1, 2),))
 
 
@@ -131,7 +133,22 @@ def test_what_the_recipe_says_reaches_the_configuration(base: Any) -> None:
     assert config.augment.rotation == config.augment.flip == 0
     assert config.skeleton.keypoints == PET.keypoints
     with pytest.raises(SettingsError, match="train"):
-        to_config(recipe, name="x", sources={}, skeleton=PET)
+        to_config(recipe, name="x", sources=Sources(()), skeleton=PET)
+
+
+def test_a_source_says_a_part_of_how_it_is_packed_and_the_recipe_the_rest(base: Any) -> None:
+    recipe = Recipe(base=base("posenet"), input_side=193)
+    said: list[dict[str, Any]] = [{}, {"min_keypoints": 2}, {"side": 96, "min_size": 5.0}, PackSettings().model_dump()]
+    sources = tuple(Source(synthetic=4, pack=PackSettings(**one)) for one in said)
+    packs = [
+        source.pack.model_dump()
+        for config in [to_config(recipe, name="x", sources=Sources(sources, sources), skeleton=COCO_17)]
+        for source in (*config.data.train, *config.data.validation)
+    ]
+    usual = packs[0]
+    assert usual["side"] > 193
+    assert usual["min_size"] < PackSettings().min_size
+    assert packs == [usual | one for one in said] * 2
 
 
 def test_what_the_base_knew_is_kept_by_its_own_answers(base: Any) -> None:

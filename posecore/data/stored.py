@@ -7,6 +7,8 @@ A set is a folder that any reader of COCO understands: ``annotations.json`` and 
 from __future__ import annotations
 
 import errno
+import functools
+import hashlib
 import json
 import os
 import shutil
@@ -24,10 +26,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
+from posecore.data.batches import PackSettings
 from posecore.data.checks import EntryError, a_dict, a_list, as_data_error, counted, load_json
 from posecore.data.coco import coco_dict, read_coco, replace_people
 from posecore.data.detect import WRITERS, Format
 from posecore.data.operations import mapped, split_by_ratio
+from posecore.data.source import SetMark, Source, Sources
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
 
@@ -183,6 +187,15 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+@functools.lru_cache(maxsize=16)
+def _content_hash(path: Path, stamp: tuple[int, int, int] | None) -> str:
+    """Hash of a file's bytes; ``stamp`` is its :func:`_stamp`, so that an unchanged file is read once."""
+    if stamp is None:
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
 class StoredSet:
     """One set of labelled pictures in a library.
 
@@ -268,23 +281,28 @@ class StoredSet:
         """Pictures that somebody has labelled, those known to have nobody on them included."""
         return sum(not is_waiting(image) for image in self.dataset())
 
-    def sources(self) -> dict[str, list[dict[str, Any]]]:
-        """Values of training's ``SourceConfig`` for the keys ``train`` and ``validation``; all paths are absolute.
+    def sources(self) -> Sources:
+        """What there is to train on and to validate with; all paths are absolute.
 
         Without a split everything is to train on and ``validation`` is empty; so it is when nobody is labelled in the
         part for validation. Training then holds some people back by itself.
         """
-        base: dict[str, Any] = {"annotations": str(self.labels), "images": str(self.pictures)}
         keypoints = len(self.skeleton)
-        if keypoints < _USUAL * _SHARE:
-            base["pack"] = {"min_keypoints": max(keypoints // _SHARE, 1)}
+        few = {"min_keypoints": max(keypoints // _SHARE, 1)} if keypoints < _USUAL * _SHARE else {}
+        base = Source(
+            annotations=str(self.labels),
+            images=str(self.pictures),
+            format="coco",
+            pack=PackSettings(**few),
+            stored=SetMark(name=self.name, content=_content_hash(self.labels, _stamp(self.labels))),
+        )
         if not self.parts():
-            return {"train": [base], "validation": []}
+            return Sources((base,))
         useful = {image.split for image in self.dataset() if any(p.labelled.any() for p in image.people)}
-        return {
-            key: [{**base, "split": part}] if part in useful else []
-            for key, part in (("train", "train"), ("validation", "val"))
-        }
+        train, validation = (
+            (base.model_copy(update={"split": part}),) if part in useful else () for part in ("train", "val")
+        )
+        return Sources(train, validation)
 
     # --- changing ----------------------------------------------------------------------------------------------------
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
+from posecore.data.source import Source
 from posecore.errors import WeightsError
 from posecore.runs import Registry, Run
-from posecore.training.config import RunConfig, SourceConfig, make_config
+from posecore.training.config import RunConfig, make_config
 from posecore.training.recording import CURVES
 from posecore.zoo import read_header
 
@@ -83,7 +84,7 @@ def _data(config: RunConfig) -> str:
     return "\n".join(lines)
 
 
-def _source(source: SourceConfig) -> str:
+def _source(source: Source) -> str:
     if source.synthetic is not None:
         return f"{source.synthetic} drawn scenes, seed {source.seed}"
     part = f", its part `{source.split}`" if source.split else ""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
 from posecore.data.augment import AugmentSettings
-from posecore.data.batches import PackSettings
+from posecore.data.source import SetMark, Source
 from posecore.errors import SettingsError, SkeletonError
 from posecore.families import FAMILIES, Family, family_of
 from posecore.runs import NAME_PATTERN
@@ -62,29 +62,6 @@ class ModelConfig(Settings):
     network: Mapping[str, Any] = Field(default_factory=dict, description="Network settings, for example output_stride.")
 
 
-class SourceConfig(Settings):
-    """One set of annotated pictures."""
-
-    annotations: str | None = Field(
-        None, description="COCO or Dataloop JSON, YOLO's data.yaml, a folder or zip in a known format."
-    )
-    images: str | None = Field(None, description="Folder of the pictures where the labels are elsewhere.")
-    split: str | None = Field(None, description="Only this part of a set that has its own split, for example train.")
-    names: Mapping[str, str] = Field(
-        default_factory=dict, description="Keypoint names of the set that the skeleton calls differently."
-    )
-    synthetic: int | None = Field(None, ge=1, le=1000000, description="Instead of files: so many drawn scenes.")
-    seed: int = Field(100000, ge=0, description="Seed of the first drawn scene.")
-    repeat: float = Field(1.0, gt=0, le=1000, description="How often each cut-out is shown per epoch.")
-    pack: PackSettings = Field(default_factory=PackSettings, description="How pictures are cut.")  # type: ignore[arg-type]
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> SourceConfig:
-        if (self.annotations is None) == (self.synthetic is None):
-            raise ValueError("a source needs either annotations or synthetic")
-        return self
-
-
 class DataConfig(Settings):
     """Where pictures come from."""
 
@@ -93,8 +70,8 @@ class DataConfig(Settings):
         description=f"Folder that paths are relative to, itself relative to this file; ${DATA_VARIABLE} takes "
         "precedence. Unless given, the folder of this file.",
     )
-    train: tuple[SourceConfig, ...] = Field(min_length=1, description="Sets to train on.")
-    validation: tuple[SourceConfig, ...] = Field((), description="Sets to measure on after every epoch.")
+    train: tuple[Source, ...] = Field(min_length=1, description="Sets to train on.")
+    validation: tuple[Source, ...] = Field((), description="Sets to measure on after every epoch.")
     holdout: float = Field(
         0.03, ge=0, le=0.5, description="Without validation sets: part of the training pictures kept for measuring."
     )
@@ -208,6 +185,11 @@ class RunConfig(Settings):
             raise SettingsError(str(error)) from error
 
     @property
+    def stored_sets(self) -> tuple[SetMark, ...]:
+        """The stored sets that are trained on, each once."""
+        return tuple(dict.fromkeys(source.stored for source in self.data.train if source.stored is not None))
+
+    @property
     def network_settings(self) -> NetworkSettings:
         """Network settings of the forward pass in training."""
         return build_settings(self.family.network_settings(self.model.architecture), self.model.network)
@@ -277,7 +259,7 @@ def _known_keys(location: Sequence[Any]) -> list[str]:
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The settings class inside an annotation such as ``tuple[SourceConfig, ...]``."""
+    """The settings class inside an annotation such as ``tuple[Source, ...]``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     found = (_model_in(part) for part in get_args(annotation))

@@ -18,10 +18,11 @@ from posecore.data.batches import Pack, cuts_of, pack
 from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
 from posecore.data.operations import mapped, merged, renamed, split_named
+from posecore.data.source import Source
 from posecore.errors import DataError
 from posecore.home import home
 from posecore.skeleton import Skeleton
-from posecore.training.config import RunConfig, SourceConfig
+from posecore.training.config import RunConfig
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class TrainingSet:
         )
 
 
-def read_source(source: SourceConfig, root: Path, cache: Path) -> PoseDataset:
+def read_source(source: Source, root: Path, cache: Path) -> PoseDataset:
     """The annotated pictures of one source; what was skipped while reading is logged."""
     if source.synthetic is not None:
         dataset = _synthetic(source.synthetic, source.seed, cache)
@@ -71,7 +72,8 @@ def read_source(source: SourceConfig, root: Path, cache: Path) -> PoseDataset:
                 "the configuration, then start again."
             )
         images = None if source.images is None else root / source.images
-        dataset = renamed(open_dataset(root / source.annotations, images=images), source.names)
+        found = open_dataset(root / source.annotations, source.format, images)
+        dataset = renamed(found, source.names)
         if source.split is not None:
             dataset = _part(dataset, source.split)
     for problem in dataset.problems[:20]:
@@ -98,7 +100,7 @@ def _synthetic(count: int, seed: int, cache: Path) -> PoseDataset:
     return read_coco(folder / "annotations.json", folder / "images")
 
 
-def pack_sources(sources: Sequence[SourceConfig], skeleton: Skeleton, root: Path, cache: Path) -> TrainingSet:
+def pack_sources(sources: Sequence[Source], skeleton: Skeleton, root: Path, cache: Path) -> TrainingSet:
     """Read and pack sources, or find them packed in ``cache``."""
     packs = []
     for source in sources:
@@ -124,7 +126,7 @@ class Sample:
 
 
 def sample_sources(
-    sources: Sequence[SourceConfig], skeleton: Skeleton, root: Path, cache: Path, most: int
+    sources: Sequence[Source], skeleton: Skeleton, root: Path, cache: Path, most: int
 ) -> tuple[TrainingSet, int]:
     """About ``most`` cut-outs of the sources, packed in memory, and how many they show per epoch in all."""
     packs, total = [], 0.0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -16,6 +15,8 @@ import torch
 from pydantic import Field
 
 from posecore.data.augment import AugmentSettings, check_mirror
+from posecore.data.batches import PackSettings
+from posecore.data.source import Sources
 from posecore.errors import DataError, SettingsError
 from posecore.families import FAMILIES, Family, family_of
 from posecore.settings import Settings, narrow
@@ -193,16 +194,13 @@ def suggest(base: str, pictures: int, people: int, skeleton: Skeleton) -> Recipe
     )
 
 
-def to_config(
-    recipe: Recipe, *, name: str, sources: Mapping[str, Sequence[Mapping[str, Any]]], skeleton: Skeleton
-) -> RunConfig:
+def to_config(recipe: Recipe, *, name: str, sources: Sources, skeleton: Skeleton) -> RunConfig:
     """What ``posecore train`` takes.
 
     Args:
         recipe: The knobs.
         name: Name of the run.
-        sources: ``train`` and perhaps ``validation``: values of ``SourceConfig`` with absolute paths. Without
-            validation, a part of the training pictures is held out.
+        sources: What to learn from, with absolute paths; what a source says about packing comes before the recipe.
         skeleton: What is to be learnt.
 
     Raises:
@@ -211,11 +209,13 @@ def to_config(
     info = model_info(recipe.base)
     family = family_of(info.architecture)
     known = SKELETONS.get(skeleton.name) == skeleton
-    pack = {"side": round(recipe.input_side * _SIZE * _EXPAND), "expand": _EXPAND, "min_size": 24}
-    pack["min_keypoints"] = max(min(5, len(skeleton) // 3), 1)
-    training, validation = (
-        [{"pack": pack, **source} for source in sources.get(kind, ())] for kind in ("train", "validation")
+    usual = PackSettings(
+        side=round(recipe.input_side * _SIZE * _EXPAND),
+        expand=_EXPAND,
+        min_size=24,
+        min_keypoints=max(min(5, len(skeleton) // 3), 1),
     )
+    training, validation = ([source.packed_like(usual) for source in part] for part in sources)
     return make_config(
         {
             "name": name,

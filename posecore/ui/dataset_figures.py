@@ -152,11 +152,11 @@ def _parts(stored: StoredSet, dataset: PoseDataset, parts: dict[str, int]) -> No
         alt="Parts of the set",
     )
     sources = stored.sources()
-    if not sources["train"]:
+    if not sources.train:
         st.warning(
             "No labelled person is in **train**, so nothing can be learnt. Split again.", icon=":material/warning:"
         )
-    elif "val" in parts and not sources["validation"]:
+    elif "val" in parts and not sources.validation:
         st.warning(
             "No labelled person is in **val**; training keeps some people of train back instead.",
             icon=":material/warning:",

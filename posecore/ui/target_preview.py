@@ -88,7 +88,7 @@ def _plan(stored: StoredSet) -> tuple[PreviewPlan, bool]:
         loss.draw(loss.main + loss.others)
     values = network.values
     strides = {"output_stride": values["output_stride"]} if "output_stride" in values else {}
-    fewest: dict[str, Any] = next((s["pack"] for kind in stored.sources().values() for s in kind if "pack" in s), {})
+    sources = stored.sources()
     plan = PreviewPlan(
         architecture,
         skeleton,
@@ -96,7 +96,7 @@ def _plan(stored: StoredSet) -> tuple[PreviewPlan, bool]:
         strides,
         AugmentSettings(**augment.values),
         loss.values,
-        PackSettings(**fewest),
+        next((source.pack for source in sources.train), PackSettings()),
         seed=st.session_state.get(_SEED, 0),
     )
     return plan, joints
