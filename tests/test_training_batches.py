@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
-from posecore.data.augment import AugmentSettings
+from posecore.data.augment import AugmentSettings, compose, draw_batch
 from posecore.data.batches import Pack, PackSettings, pack, square_around
 from posecore.data.truth import inside
 from posecore.errors import DataError
@@ -101,6 +101,40 @@ def test_people_beyond_the_limit_become_ignore_regions(tmp_path: Path) -> None:
     assert np.isfinite(made.ignore[0]).all(1).sum() == 2
 
 
+@pytest.mark.parametrize("kept", [1, 3, 12])
+def test_nobody_in_a_crowd_is_learnt_as_background(tmp_path: Path, kept: int) -> None:
+    """However many people a square holds: where a labelled joint lies, it is learnt as one or nothing is learnt."""
+    corners = [(x, y) for x in range(0, 190, 25) for y in range(0, 150, 30)]
+    group = [person((x, y, x + 9, y + 24)) for x, y in corners]
+    settings = PackSettings(side=160, cut="pictures", min_size=1, max_people=kept)
+    made = pack(dataset(tmp_path, [group]), COCO_17, settings)
+    drawn = draw_batch((made,), np.zeros((1, 2), np.intp), AugmentSettings.none(1.0), 161, np.random.default_rng(0))
+    _, truth = compose(drawn, COCO_17.flip_permutation)
+    unknown = truth.unknown(1)[0].numpy()
+    taught = {tuple(spot) for spot in truth.keypoints[0][truth.labelled[0]].round().int().tolist()}
+    to_input = drawn.layers[0].to_input[0].numpy()
+    scale = 160 / 200
+    for one in group:
+        xy = ((one.keypoints + 0.5 + (0, 20)) * scale - 0.5) @ to_input[:, :2].T + to_input[:, 2]
+        for joint, (x, y) in enumerate(xy.round().astype(int)):
+            if (x, y) in taught or not (0 <= x < 161 and 0 <= y < 161):
+                continue
+            assert unknown[joint, y, x], (joint, x, y)
+    assert not unknown.all()
+
+
+def test_joints_outside_the_box_are_part_of_the_person(tmp_path: Path) -> None:
+    """Somebody whose box lies beside the square but whose arm reaches into it is not background there."""
+    reaching = person((150, 60, 190, 100))
+    xy = reaching.keypoints.copy()
+    xy[0] = (105, 80)
+    group = [person((60, 60, 110, 100)), replace(reaching, keypoints=xy)]
+    made = pack(dataset(tmp_path, [group]), COCO_17, SMALL)
+    assert (made.labels[0, 1] == Label.VISIBLE).sum() == 1
+    (tight,) = pack(dataset(tmp_path, [group]), COCO_17, PackSettings(side=64, max_people=1)).ignore[0]
+    assert tight[0] <= made.keypoints[0, 1, 0, 0] <= tight[2]
+
+
 def test_packs_are_kept_and_made_anew_when_labels_change(tmp_path: Path) -> None:
     data = dataset(tmp_path, [[person((60, 40, 100, 120))]])
     first = pack(data, COCO_17, SMALL, tmp_path / "packs")
@@ -124,8 +158,20 @@ def test_unreadable_pictures_are_reported_and_left_out(
     assert len(made) == len(made.labels) == 1
     assert "0.png is left out" in caplog.text
     data.images[1].path.write_bytes(b"no picture either")
-    with pytest.raises(DataError, match="None of the 2 pictures"):
+    with pytest.raises(DataError, match=r"None of the pictures of the 2 people could be read.*0\.png"):
         pack(data, COCO_17, SMALL)
+
+
+def test_missing_pictures_and_those_of_another_size_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = dataset(tmp_path, [[person((60, 40, 100, 120)), person((20, 40, 60, 120))] for _ in range(3)])
+    data.images[0].path.unlink()
+    Image.new("RGB", (400, 320)).save(data.images[2].path)
+    made = pack(data, COCO_17, SMALL, tmp_path / "packs")
+    assert len(made) == 2
+    assert caplog.text.count("0.png is left out") == 1
+    assert "400 × 320 pixels, its labels are for 200 × 160" in caplog.text
 
 
 def test_nothing_to_pack_is_an_error_that_says_what_to_change(tmp_path: Path) -> None:

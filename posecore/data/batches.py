@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,15 +25,16 @@ from pydantic import Field
 
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.operations import mapped
+from posecore.data.pictures import read_labelled
 from posecore.errors import DataError, ImageError
-from posecore.imaging import Region, read_image, sample, stretch
+from posecore.imaging import Picture, Region, sample, stretch
 from posecore.settings import Settings
 from posecore.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
 
 #: Raised when the layout of packed files changes, so that old ones are not read.
-_LAYOUT = 1
+_LAYOUT = 2
 
 
 class PackSettings(Settings):
@@ -66,7 +68,7 @@ class PackSettings(Settings):
         title="Most people",
         ge=1,
         le=200,
-        description="People kept per square, largest first; the boxes of the others are ignored in training.",
+        description="People kept per square, largest first; where the others are, nothing is learnt.",
     )
 
 
@@ -80,7 +82,8 @@ class Pack:
         labels: ``(N, P, K)`` uint8 of :class:`Label`; ABSENT throughout for empty places.
         boxes: ``(N, P, 4)`` float32 (x0, y0, x1, y1) in packed pixels; NaN for empty places.
         focus: ``(N, P)`` bool: people that a training crop may be centred on.
-        ignore: ``(N, R, 4)`` float32 boxes in which nothing is known (crowds, ignore regions); NaN for empty places.
+        ignore: ``(N, R, 4)`` float32 boxes in which nothing is known (crowds, people beyond P, ignore regions), R as
+            many as the fullest square has; NaN for empty places.
     """
 
     pixels: NDArray[np.uint8]
@@ -182,13 +185,21 @@ def _key(cuts: Sequence[_Cut], settings: PackSettings) -> str:
     digest = hashlib.blake2b(digest_size=16)
     digest.update(json.dumps([_LAYOUT, settings.model_dump()]).encode())
     for cut in cuts:
-        stat = cut.image.path.stat()
-        digest.update(repr((str(cut.image.path), stat.st_size, stat.st_mtime_ns, cut.region, cut.person)).encode())
+        digest.update(repr((str(cut.image.path), _stamp(cut.image.path), cut.region, cut.person)).encode())
         digest.update(repr(cut.image.ignore).encode())
         for person in cut.image.people:
             digest.update(person.keypoints.tobytes() + person.labels.tobytes())
             digest.update(repr((person.box, person.crowd)).encode())
     return digest.hexdigest()
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of change; None for a file that is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
 
 
 def _save(packed: Pack, folder: Path) -> None:
@@ -210,59 +221,87 @@ def _make(cuts: Sequence[_Cut], settings: PackSettings, file: Path | None) -> Pa
         np.empty(shape, np.uint8) if file is None else np.lib.format.open_memmap(file, "w+", np.uint8, shape)  # type: ignore[no-untyped-call]
     )
     rows: list[dict[str, NDArray[Any]]] = []
-    picture, opened = None, None
-    for cut in cuts:
-        if opened != cut.image.path:
-            try:
-                picture, opened = read_image(cut.image.path), cut.image.path
-            except (ImageError, OSError) as error:
-                log.warning("%s is left out: %s", cut.image.path, error)
-                continue
-        assert picture is not None
+    ignored: list[NDArray[np.float32]] = []
+    for cut, picture in _opened(cuts):
         transform = stretch((picture.shape[1], picture.shape[0]), (settings.side,) * 2, cut.region, half_pixel=True)
         pixels[len(rows)] = np.rint(sample(picture, transform, antialias=True))
-        rows.append(_labels(cut, settings, transform.to_input))
+        row, blank = _labels(cut, settings, transform.to_input)
+        rows.append(row)
+        ignored.append(blank)
         if len(rows) % 2000 == 0:
             log.info("%d of %d squares packed", len(rows), len(cuts))
     if not rows:
-        raise DataError(f"None of the {len(cuts)} pictures could be read.")
+        raise DataError(
+            f"None of the pictures of the {len(cuts)} people could be read, for example {cuts[0].image.path}; put them "
+            "back where the labels say they are."
+        )
     arrays = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    return Pack(pixels[: len(rows)], **arrays)
+    return Pack(pixels[: len(rows)], ignore=_padded(ignored), **arrays)
 
 
-def _labels(cut: _Cut, settings: PackSettings, to_packed: Any) -> dict[str, NDArray[Any]]:
-    """Labels of one square as the rows of a :class:`Pack`."""
+def _opened(cuts: Sequence[_Cut]) -> Iterator[tuple[_Cut, Picture]]:
+    """The squares whose picture can be read, with it; the others are reported."""
+    for _, group in groupby(cuts, key=lambda cut: cut.image.path):
+        members = list(group)
+        try:
+            picture = read_labelled(members[0].image)
+        except ImageError as error:
+            log.warning("%s is left out: %s", members[0].image.path, error)
+            continue
+        for cut in members:
+            yield cut, picture
+
+
+def _padded(boxes: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """``(N, R, 4)`` of N lists of boxes, R at least 1, NaN where there are fewer than the most."""
+    padded = np.full((len(boxes), max(1, *map(len, boxes)), 4), np.nan, np.float32)
+    for row, some in zip(padded, boxes, strict=True):
+        row[: len(some)] = some
+    return padded
+
+
+def _labels(cut: _Cut, settings: PackSettings, to_packed: Any) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
+    """Labels of one square as the rows of a :class:`Pack`, and its boxes to ignore."""
     places, keypoints = settings.max_people, len(cut.image.people[0].labels)
     row: dict[str, NDArray[Any]] = {
         "keypoints": np.full((places, keypoints, 2), np.nan, np.float32),
         "labels": np.full((places, keypoints), Label.ABSENT, np.uint8),
         "boxes": np.full((places, 4), np.nan, np.float32),
         "focus": np.zeros(places, bool),
-        "ignore": np.full((places, 4), np.nan, np.float32),
     }
     blank: list[Region] = list(cut.image.ignore)
     order = sorted(range(len(cut.image.people)), key=lambda i: (i != cut.person, -cut.image.people[i].area, i))
     place = 0
     for index in order:
         person = cut.image.people[index]
-        box = _to_packed_box(person.box, to_packed)
-        if not _touches(box, settings.side):
+        extent = _extent(person)
+        if not _touches(_to_packed_box(extent, to_packed), settings.side):
             continue
         if person.crowd or place == places:
-            blank.append(person.box)
+            blank.append(extent)
             continue
         xy, labels = to_packed(person.keypoints).astype(np.float32), person.labels.copy()
         out = ~((xy >= -0.5) & (xy <= settings.side - 0.5)).all(1) & (labels != Label.UNLABELLED)
         labels[out] = Label.ABSENT
         xy[out] = np.nan
-        row["keypoints"][place], row["labels"][place], row["boxes"][place] = xy, labels, box
+        row["keypoints"][place], row["labels"][place] = xy, labels
+        row["boxes"][place] = _to_packed_box(person.box, to_packed)
         row["focus"][place] = index == cut.person if cut.person is not None else _worth_a_square(person, settings)
         place += 1
-    boxes = [box for box in (_to_packed_box(region, to_packed) for region in blank) if _touches(box, settings.side)]
-    boxes.sort(key=lambda box: -float((box[2] - box[0]) * (box[3] - box[1])))
-    for slot, box in enumerate(boxes[:places]):
-        row["ignore"][slot] = box
-    return row
+    boxes = [_to_packed_box(region, to_packed) for region in blank]
+    inside = [box for box in boxes if _touches(box, settings.side)]
+    return row, np.array(inside, np.float32).reshape(-1, 4)
+
+
+def _extent(person: Person) -> Region:
+    """The box together with the labelled joints, some of which may lie outside it."""
+    x0, y0, x1, y1 = person.box
+    if not person.labelled.any():
+        return x0, y0, x1, y1
+    xy = person.keypoints[person.labelled]
+    # Joints are centres of pixels, boxes run along their edges.
+    (left, top), (right, bottom) = xy.min(0).tolist(), xy.max(0).tolist()
+    return min(x0, left), min(y0, top), max(x1, right + 1), max(y1, bottom + 1)
 
 
 def _to_packed_box(box: Region, to_packed: Any) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from PIL import Image, UnidentifiedImageError
 
+from posecore.data.annotations import AnnotatedImage
 from posecore.data.checks import EntryError, is_file
 from posecore.errors import DataError, ImageError
 from posecore.imaging import IMAGE_SUFFIXES, Picture, check_size, read_image
@@ -55,6 +56,24 @@ def find_picture(folder: Path, names: Iterable[PurePosixPath]) -> Path | None:
             if is_file(path):
                 return path
     return None
+
+
+def read_labelled(image: AnnotatedImage) -> Picture:
+    """A labelled picture's pixels, for training and measuring.
+
+    Raises:
+        ImageError: When it is gone, cannot be read or has another size than its labels are for.
+    """
+    try:
+        picture = read_image(image.path)
+    except OSError as error:
+        raise ImageError(f"{image.path} cannot be read: {error.strerror or error}.") from error
+    size = picture.shape[1], picture.shape[0]
+    if size != image.size:
+        raise ImageError(
+            f"The picture is {size[0]} × {size[1]} pixels, its labels are for {image.size[0]} × {image.size[1]}."
+        )
+    return picture
 
 
 def save_jpeg(path: Path, picture: Picture, quality: int) -> None:

@@ -12,6 +12,9 @@ import torch
 
 from posecore.data.annotations import Label
 
+#: Regions that are looked at together.
+_AT_ONCE = 16
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -51,8 +54,16 @@ class Truth:
         near = inside(self.corners, owner.shape[1:], stride) & (owner[:, None] == self.layers[..., None, None])
         missing = self.labels == Label.UNLABELLED
         channels = torch.einsum("bpk,bphw->bkhw", missing.float(), near.float()) > 0
-        blank = inside(self.ignore, owner.shape[1:], stride) & (owner[:, None] == self.ignore_layers[..., None, None])
-        return channels | blank.any(1)[:, None]
+        return channels | self._ignored(owner, stride)[:, None]
+
+    def _ignored(self, owner: torch.Tensor, stride: int) -> torch.Tensor:
+        """``(B, H', W')`` bool: cells in an ignore region of their layer."""
+        found = torch.zeros_like(owner, dtype=torch.bool)
+        # Some at a time: a square of a dense crowd may have a hundred regions.
+        parts = zip(self.ignore.split(_AT_ONCE, 1), self.ignore_layers.split(_AT_ONCE, 1), strict=True)
+        for regions, layers in parts:
+            found |= (inside(regions, owner.shape[1:], stride) & (owner[:, None] == layers[..., None, None])).any(1)
+        return found
 
     def select(self, rows: slice) -> Truth:
         """Some pictures of the batch."""

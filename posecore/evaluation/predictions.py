@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
+from posecore.data.pictures import read_labelled
 from posecore.errors import ImageError, SettingsError
 from posecore.fields import Fields
-from posecore.imaging import Picture, Region, picture_id, read_image
+from posecore.imaging import Picture, Region, picture_id
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
@@ -152,11 +153,8 @@ def _pictures(
     """Views with their picture and its identity; every file is read once."""
     for image in images:
         try:
-            picture = read_image(image.path)
-            size = picture.shape[1], picture.shape[0]
-            if size != image.size:
-                raise ImageError(f"the picture is {size[0]} × {size[1]} pixels, its labels are for {image.size}")
-        except (ImageError, OSError) as error:
+            picture = read_labelled(image)
+        except ImageError as error:
             if problems is not None:
                 problems.append(Problem(image.path, f"image {image.image_id}", str(error)))
             continue
