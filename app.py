@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from posecore.ui.server import lifespan
-from posecore.ui.trouble import show_trouble
-from posecore.ui.video_serving import clip_routes
+from posecore.ui.app.server import lifespan
+from posecore.ui.shared.error_messages import show_trouble
+from posecore.ui.video.serving import clip_routes
 
-app = st.App("posecore/ui/router.py", lifespan=lifespan, routes=clip_routes(), on_script_error=show_trouble)
+app = st.App("posecore/ui/app/router.py", lifespan=lifespan, routes=clip_routes(), on_script_error=show_trouble)

@@ -113,10 +113,10 @@ def forward_passes(home: Path) -> dict[str, Any]:
 
     from posecore.drawing import DrawingOptions
     from posecore.settings import controls
-    from posecore.ui.caches import fields_cache
+    from posecore.ui.shared.models.caches import fields_cache
     from posecore.zoo import load_model
 
-    app = AppTest.from_file(str(ROOT / "posecore/ui/router.py"), default_timeout=120)
+    app = AppTest.from_file(str(ROOT / "posecore/ui/app/router.py"), default_timeout=120)
     # This model by name: another one may be the default.
     app.query_params["model"] = MODEL
     app.run()

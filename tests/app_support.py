@@ -15,12 +15,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from posecore.families import family_of
-from posecore.ui.caches import drawings_cache, fields_cache
-from posecore.ui.engine import _loaded
+from posecore.ui.shared.models.caches import drawings_cache, fields_cache
+from posecore.ui.shared.models.engine import _loaded
 from posecore.zoo import save_weights
 
 ROOT = Path(__file__).resolve().parent.parent
-ROUTER = ROOT / "posecore" / "ui" / "router.py"
+ROUTER = ROOT / "posecore" / "ui" / "app" / "router.py"
 MODEL = "posenet-mobilenet_v1-050.google_quant2"
 
 
@@ -63,7 +63,7 @@ def open_app(page: str = "explore", query: Mapping[str, str] | None = None, **st
         app.session_state[name] = value
     app.run()
     if page != "explore":
-        app.switch_page(f"../../pages/{page}.py").run()
+        app.switch_page(f"../../../pages/{page}.py").run()
     assert not app.exception, app.exception
     return app
 

@@ -25,8 +25,8 @@ from posecore.drawing.masks import hatch_cells
 from posecore.families import family_of
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.training.preview import PreviewPlan, make_preview
-from posecore.ui.dataset_browser import ALL, FEW, NOBODY, WAITING, matching
-from posecore.ui.dataset_figures import label_chart
+from posecore.ui.data.browser import ALL, FEW, NOBODY, WAITING, matching
+from posecore.ui.data.figures import label_chart
 
 TABS = ("Pictures", "Labels", "Skeleton", "Split", "Training targets")
 
@@ -223,7 +223,7 @@ def test_other_pages_open_the_same_set(library: Library) -> None:
         library.add_synthetic(name, 1, 0)
     app = open_data()
     app.selectbox(key="dataset").set_value("first").run()
-    app.switch_page("../../pages/label.py").run()
+    app.switch_page("../../../pages/label.py").run()
     assert app.selectbox(key="dataset").value == "first"
 
 

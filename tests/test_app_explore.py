@@ -27,7 +27,7 @@ from posecore.errors import WeightsError
 from posecore.families.posenet import PoseNetNetworkSettings
 from posecore.families.posenet.codec import PoseNetDecodeSettings
 from posecore.settings import Control, controls
-from posecore.ui.sources import samples
+from posecore.ui.shared.pictures.sources import samples
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_fetching_makes_the_picture_analysed(home: Path, monkeypatch: pytest.Mon
         progress.update(1_000_000, 1_000_000)
         return install_model(home, name)
 
-    monkeypatch.setattr("posecore.ui.model_picker.fetch_model", fetch)
+    monkeypatch.setattr("posecore.ui.shared.models.model_picker.fetch_model", fetch)
     app = open_app()
     app.button(key="fetch").click().run()
     assert not app.exception
@@ -318,8 +318,8 @@ def test_a_setting_that_does_not_fit_the_picture_is_a_sentence(model: Path) -> N
 def test_uploads_survive_another_page_and_can_be_removed(model: Path) -> None:
     app = upload(open_app(), ("a.jpg", jpeg(320, 240)), ("b.jpg", jpeg(200, 200)), ("a again.jpg", jpeg(320, 240)))
     assert len(app.selectbox(key="upload").options) == 2
-    app.switch_page("../../pages/models.py").run()
-    app.switch_page("../../pages/explore.py").run()
+    app.switch_page("../../../pages/models.py").run()
+    app.switch_page("../../../pages/explore.py").run()
     assert "a.jpg · 320 × 240" in words(app)
     next(button for button in app.button if button.label == "Remove this picture").click().run()
     assert "b.jpg · 200 × 200" in words(app)
@@ -339,7 +339,7 @@ def test_all_pictures_are_listed_with_their_trouble(model: Path) -> None:
 
 
 def test_too_many_uploads_are_refused_in_a_sentence(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("posecore.ui.sources.MAX_UPLOADS", 1)
+    monkeypatch.setattr("posecore.ui.shared.pictures.sources.MAX_UPLOADS", 1)
     app = upload(open_app(), ("a.jpg", jpeg(320, 240)), ("b.jpg", jpeg(200, 200)))
     assert "b.jpg was not added" in app.error[0].value
     assert "a.jpg · 320 × 240" in words(app)
@@ -350,7 +350,7 @@ def test_an_unexpected_error_becomes_a_panel(monkeypatch: pytest.MonkeyPatch) ->
 
     def script() -> None:
         from posecore.errors import ImageError
-        from posecore.ui.trouble import show_trouble
+        from posecore.ui.shared.error_messages import show_trouble
 
         show_trouble(RuntimeError("the cat sat on the keyboard"))
         show_trouble(ImageError("A sentence."))
@@ -365,7 +365,7 @@ def test_weights_that_disappear_are_a_sentence(model: Path, monkeypatch: pytest.
     def fail(*_: object, **__: object) -> None:
         raise WeightsError("The weights are gone.")
 
-    monkeypatch.setattr("posecore.ui.engine.load_model", fail)
+    monkeypatch.setattr("posecore.ui.shared.models.engine.load_model", fail)
     assert "The weights are gone." in open_app().error[0].value
 
 

@@ -28,7 +28,8 @@ from posecore.fields import FieldKind, FieldMap, Fields, Provenance
 from posecore.imaging import letterbox
 from posecore.settings import Control
 from posecore.skeleton import COCO_17
-from posecore.ui.joint_evidence import (
+from posecore.ui.fields.evidence_panel import Case
+from posecore.ui.fields.joint_evidence import (
     candidates_of,
     is_chosen,
     is_taken,
@@ -42,8 +43,7 @@ from posecore.ui.joint_evidence import (
     tell_thresholds,
     try_setting,
 )
-from posecore.ui.map_views import MapView, Style, channel_for, draw_view, readable, tile_at
-from posecore.ui.why import Case
+from posecore.ui.shared.maps.map_views import MapView, Style, channel_for, draw_view, readable, tile_at
 
 FAMILIES = (MODEL, "movenet-lightning.google_int8", "openpose-mobilenet_v2_small.tfpose")
 WHY = "Why is this joint here?"
@@ -160,7 +160,7 @@ def test_partners_and_peaks_are_told(home: Path, monkeypatch: pytest.MonkeyPatch
     def case(model: object, fields: Fields, settings: dict[str, object]) -> Case:
         return Case(model, fields, settings, model.decode(fields), trace)
 
-    monkeypatch.setattr("posecore.ui.why.open_case", case)
+    monkeypatch.setattr("posecore.ui.fields.page.open_case", case)
     app = open_fields(fields_tab=WHY)
     assert "Nose of person 1" in words(app)
     sections = app.segmented_control(key="why_section")
@@ -222,7 +222,7 @@ def test_edges_are_about_the_joint_they_start_from() -> None:
 
 
 def test_saved_maps_are_read_back(tmp_path: Path) -> None:
-    from posecore.ui.downloads import fields_npz
+    from posecore.ui.shared.pictures.downloads import fields_npz
 
     fields = fake_fields()
     (tmp_path / "fields.npz").write_bytes(fields_npz(type("", (), {"fields": fields})()))

@@ -20,9 +20,9 @@ from posecore.labelling.desk import LabelDesk
 from posecore.labelling.edits import Drawn, Sheet
 from posecore.labelling.proposals import Proposal
 from posecore.skeleton import COCO_17, Skeleton
-from posecore.ui.dataset_export import FORMATS, exported
-from posecore.ui.label_proposals import run_of
-from posecore.ui.label_sets import desk_of
+from posecore.ui.label.proposals import run_of
+from posecore.ui.label.sets import desk_of
+from posecore.ui.shared.sets.export_set import FORMATS, exported
 
 
 @pytest.fixture(autouse=True)

@@ -23,10 +23,10 @@ from posecore.skeleton import COCO_17
 from posecore.training.card import archive, model_card
 from posecore.training.comparison import Comparison, Figures, PictureChange
 from posecore.training.config import read_config
-from posecore.ui.model_picker import CHOICE
-from posecore.ui.run_curves import line_of, over_epochs, run_comparison
-from posecore.ui.run_tasks import tasks
-from posecore.ui.run_words import ago, duration
+from posecore.ui.shared.background import tasks
+from posecore.ui.shared.models.model_picker import CHOICE
+from posecore.ui.shared.runs.run_curves import line_of, over_epochs, run_comparison
+from posecore.ui.shared.runs.run_words import ago, duration
 from posecore.zoo import list_models, load_model
 
 
@@ -42,7 +42,7 @@ Compared = Callable[[Run, Any, threading.Event], Comparison]
 
 def compared(monkeypatch: pytest.MonkeyPatch, work: Compared) -> None:
     """Let the page's comparisons be made by ``work``."""
-    monkeypatch.setattr("posecore.ui.run_result.compare", work)
+    monkeypatch.setattr("posecore.ui.runs.before_after.compare", work)
 
 
 def a_comparison(run: Run, base: bool = True) -> Comparison:
@@ -226,7 +226,7 @@ def test_a_link_names_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     written_run("two", "waiting", weights=False)
     assert open_app("runs").selectbox(key="run").value == "two"
     app = open_app()
-    app.switch_page("../../pages/runs.py")
+    app.switch_page("../../../pages/runs.py")
     app.query_params["run"] = "one"
     app.run()
     assert app.selectbox(key="run").value == "one"
@@ -261,8 +261,8 @@ def test_weights_that_were_replaced_are_loaded_anew() -> None:
     written_run("mine")
     app = open_app(query={"model": "run:mine"})
     first = load_model("run:mine").weights_id
-    from posecore.ui.engine import shared_model
-    from posecore.ui.model_picker import list_models as listed
+    from posecore.ui.shared.models.engine import shared_model
+    from posecore.ui.shared.models.model_picker import list_models as listed
 
     info = next(info for info in listed() if info.name == "run:mine")
     assert shared_model(info).weights_id == first

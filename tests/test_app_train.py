@@ -22,9 +22,9 @@ from posecore.runs import Registry, Run
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.training.config import make_config, read_config
 from posecore.training.recipe import Recipe, suggest
-from posecore.ui.run_tasks import Task, Tasks, tasks
-from posecore.ui.server import keep_dispatching
-from posecore.ui.train_plan import SetFacts, facts_of, obstacle, warnings, what_happens
+from posecore.ui.app.server import keep_dispatching
+from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.runs.train_plan import SetFacts, facts_of, obstacle, warnings, what_happens
 
 BASE = "posenet-mobilenet_v1-050.google_quant2"
 
@@ -81,7 +81,7 @@ def test_without_pictures_the_page_says_where_to_get_some(base: Path) -> None:
 
 
 def test_a_drawn_set_is_one_press_away(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("posecore.ui.train_setup.SYNTHETIC_PICTURES", 6)
+    monkeypatch.setattr("posecore.ui.shared.runs.train_setup.SYNTHETIC_PICTURES", 6)
     app = open_app("train")
     app.button(key="draw_set").click().run()
     assert not app.exception
@@ -112,7 +112,7 @@ def test_a_model_that_is_not_here_can_be_fetched(home: Path, monkeypatch: pytest
     def fetch(name: str, progress: object) -> Path:
         return install_model(home, name)
 
-    monkeypatch.setattr("posecore.ui.model_picker.fetch_model", fetch)
+    monkeypatch.setattr("posecore.ui.shared.models.model_picker.fetch_model", fetch)
     app = open_app("train")
     assert "Start training" not in labels(app)
     app.button(key="fetch_base").click().run()
@@ -149,8 +149,8 @@ def test_what_was_changed_stays_until_it_is_set_back(ready: None) -> None:
     app = open_app("train")
     suggested = app.slider(key="recipe_epochs").value
     app.slider(key="recipe_epochs").set_value(7).run()
-    app.switch_page("../../pages/about.py").run()
-    app.switch_page("../../pages/train.py").run()
+    app.switch_page("../../../pages/about.py").run()
+    app.switch_page("../../../pages/train.py").run()
     assert app.slider(key="recipe_epochs").value == 7
     press(app, "As suggested")
     assert app.slider(key="recipe_epochs").value == suggested
@@ -162,7 +162,7 @@ def test_an_untouched_setting_follows_the_set_and_a_touched_one_does_not(
     def by_pictures(base: str, pictures: int, people: int, skeleton: Skeleton) -> Recipe:
         return suggest(base, pictures, people, skeleton).model_copy(update={"epochs": 10 * pictures, "patience": 50})
 
-    monkeypatch.setattr("posecore.ui.train_setup.suggest", by_pictures)
+    monkeypatch.setattr("posecore.ui.shared.runs.train_setup.suggest", by_pictures)
     drawn_set("larger", 9, split=0)
     app = open_app("train", dataset="people")
     assert app.slider(key="recipe_epochs").value == 40
@@ -263,7 +263,7 @@ def test_an_estimate_is_made_in_the_background(ready: None, monkeypatch: pytest.
         assert go_on.wait(20)
         return SimpleNamespace(seconds=372.0, memory_bytes=1.2e9, note="38 people per epoch.")
 
-    monkeypatch.setattr("posecore.ui.train_estimate.estimate", estimate)
+    monkeypatch.setattr("posecore.ui.train.estimate.estimate", estimate)
     app = open_app("train")
     press(app, "Estimate")
     assert asked.wait(20)
@@ -283,7 +283,7 @@ def test_an_estimate_can_be_stopped(ready: None, monkeypatch: pytest.MonkeyPatch
         stopped.set()
         raise SettingsError("The estimate was cancelled.")
 
-    monkeypatch.setattr("posecore.ui.train_estimate.estimate", estimate)
+    monkeypatch.setattr("posecore.ui.train.estimate.estimate", estimate)
     app = press(open_app("train"), "Estimate")
     press(app, "Stop")
     assert stopped.wait(20)
@@ -295,7 +295,7 @@ def test_an_estimate_that_fails_says_why(ready: None, monkeypatch: pytest.Monkey
     def estimate(config: object, cancel: threading.Event) -> object:
         raise SettingsError("There is not enough memory for a batch size of 8; try 4.")
 
-    monkeypatch.setattr("posecore.ui.train_estimate.estimate", estimate)
+    monkeypatch.setattr("posecore.ui.train.estimate.estimate", estimate)
     app = press(open_app("train"), "Estimate")
     _until(lambda: bool(app.run().warning))
     assert "try 4" in app.warning[0].value

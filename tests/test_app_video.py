@@ -34,12 +34,12 @@ from posecore.errors import SettingsError
 from posecore.poses import Poses
 from posecore.settings import controls
 from posecore.skeleton import COCO_17
-from posecore.ui.video_measures import in_words, usual_measures
-from posecore.ui.video_plots import MOST_POINTS, thin
-from posecore.ui.video_runs import RunDesk, VideoRun, run_desk
-from posecore.ui.video_serving import clip_address, clip_routes
-from posecore.ui.video_settings import PARTS
-from posecore.ui.video_store import SampleClip, Shelf, Video
+from posecore.ui.video.measures import in_words, usual_measures
+from posecore.ui.video.plots import MOST_POINTS, thin
+from posecore.ui.video.runs import RunDesk, VideoRun, run_desk
+from posecore.ui.video.serving import clip_address, clip_routes
+from posecore.ui.video.settings import PARTS
+from posecore.ui.video.store import SampleClip, Shelf, Video
 from posecore.video import (
     ClipSettings,
     OutputSettings,
@@ -59,8 +59,8 @@ def _fresh(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     run_desk.clear()
     install_model(home)
     tiny = SampleClip("A short sample", seed=29, people=1, motion="squat", seconds=0.2)
-    for module in ("video_store", "video_picker"):
-        monkeypatch.setattr(f"posecore.ui.{module}.SAMPLES", (tiny,))
+    for module in ("store", "picker"):
+        monkeypatch.setattr(f"posecore.ui.video.{module}.SAMPLES", (tiny,))
     yield
     run_desk.clear()
 
@@ -163,7 +163,7 @@ def show(run: VideoRun, **state: object) -> AppTest:
     app.query_params["run"] = run.token
     for name, value in state.items():
         app.session_state[name] = value
-    app.switch_page("../../pages/video.py").run()
+    app.switch_page("../../../pages/video.py").run()
     assert not app.exception, app.exception
     return app
 
@@ -260,7 +260,7 @@ def test_a_shelf_has_an_end(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None
     first.write_bytes(clip.read_bytes())
     assert shelf.add(first) == shelf.add(_again(shelf, clip))
     assert len(shelf) == 1
-    monkeypatch.setattr("posecore.ui.video_store.MAX_SESSION_BYTES", 10)
+    monkeypatch.setattr("posecore.ui.video.store.MAX_SESSION_BYTES", 10)
     with pytest.raises(Exception, match="Remove some first"):
         shelf.add(_again(shelf, clip))
     shelf.clear()
@@ -341,8 +341,8 @@ def test_a_run_gives_every_frame_and_its_tables(short: Path) -> None:
 def test_the_result_is_there_on_return_and_after_a_reload(short: Path) -> None:
     app = open_video(short)
     run = run_through(app)
-    app.switch_page("../../pages/explore.py").run()
-    app.switch_page("../../pages/video.py").run()
+    app.switch_page("../../../pages/explore.py").run()
+    app.switch_page("../../../pages/video.py").run()
     assert "walk.mp4" in words(app)
     assert "6 frames" in words(app)
     assert "6 frames" in words(show(run))
@@ -421,8 +421,8 @@ def test_stopping_keeps_what_is_done(clip: Path) -> None:
 
 def _download(app: AppTest, run: VideoRun, ending: str) -> bytes:
     """A file as the page's button would make it."""
-    from posecore.ui.video_files import video_downloads
-    from posecore.ui.video_measures import Measuring
+    from posecore.ui.video.files import video_downloads
+    from posecore.ui.video.measures import Measuring
     from posecore.video import RepetitionSettings
 
     assert any(button.label for button in app.get("download_button")) or app
@@ -481,12 +481,12 @@ def test_a_run_outlives_the_upload_it_was_made_from(clip: Path) -> None:
 
 
 def test_old_runs_make_room(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("posecore.ui.video_runs.KEPT_RUNS", 2)
+    monkeypatch.setattr("posecore.ui.video.runs.KEPT_RUNS", 2)
     desk = RunDesk(at_once=1)
     runs = [finish(desk.find(video_of(clip), StubModel(), VideoOptions())) for _ in range(3)]
     assert [desk.get(run.token) is None for run in runs] == [True, False, False]
     assert not Path(runs[0].folder.name).exists()
-    monkeypatch.setattr("posecore.ui.video_runs.KEPT_SECONDS", -1)
+    monkeypatch.setattr("posecore.ui.video.runs.KEPT_SECONDS", -1)
     last = desk.find(video_of(clip), StubModel(), VideoOptions())
     assert [desk.get(run.token) is None for run in (*runs, last)] == [True, True, True, False]
     finish(last)

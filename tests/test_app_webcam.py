@@ -18,9 +18,9 @@ from streamlit.testing.v1 import AppTest
 
 from posecore.data.synthetic import render_scene
 from posecore.errors import SettingsError, VideoError
-from posecore.ui.engine import shared_model
-from posecore.ui.webcam import MOST_RECORDINGS, Webcam, most_at_once, places
-from posecore.ui.webcam_connection import camera_is_withheld, ice_servers, why_no_picture
+from posecore.ui.shared.models.engine import shared_model
+from posecore.ui.webcam.camera import MOST_RECORDINGS, Webcam, most_at_once, places
+from posecore.ui.webcam.connection import camera_is_withheld, ice_servers, why_no_picture
 from posecore.video import LiveOptions, TrackingSettings, ViewSettings
 from posecore.zoo import list_models
 
@@ -190,7 +190,7 @@ def test_a_stream_without_pictures_is_noticed(tmp_path: Path, model: Any, monkey
     camera = make(tmp_path)
     camera.prepare(model, PLAIN)
     now = [100.0]
-    monkeypatch.setattr("posecore.ui.webcam.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("posecore.ui.webcam.camera.time.monotonic", lambda: now[0])
     assert camera.waited(playing=True) == 0
     now[0] = 112.0
     assert camera.waited(playing=True) == 12
@@ -232,7 +232,7 @@ def test_servers_come_from_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
             def load_if_toml_exists(self) -> bool:
                 return True
 
-        monkeypatch.setattr("posecore.ui.webcam_connection.st.secrets", Secrets(ice_servers=servers))
+        monkeypatch.setattr("posecore.ui.webcam.connection.st.secrets", Secrets(ice_servers=servers))
 
     secrets([{"urls": ["turn:a", "turns:b"], "username": "me", "credential": "secret"}])
     login = {"username": "me", "credential": "secret"}
@@ -368,7 +368,7 @@ def test_recordings_and_snapshots_are_on_the_page(model: Any) -> None:
 def playing(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the visitor had started the camera."""
     state = SimpleNamespace(playing=True, signalling=False)
-    monkeypatch.setattr("streamlit_webrtc.webrtc_streamer", lambda **_: SimpleNamespace(state=state))
+    monkeypatch.setattr("posecore.ui.webcam.page.webrtc_streamer", lambda **_: SimpleNamespace(state=state))
 
 
 def pressed(app: AppTest, label: str) -> AppTest:
@@ -396,7 +396,7 @@ def test_figures_and_buttons_while_it_plays(model: Any, playing: None) -> None:
     kept = app.session_state["posecore"].snapshots
     assert [source.name for source in kept] == ["webcam_1.png"]
     assert [link.proto.label for link in app.get("page_link")] == ["Open in Explore"]
-    app.switch_page("../../pages/explore.py").run()
+    app.switch_page("../../../pages/explore.py").run()
     assert app.segmented_control(key="source").value == "Camera"
     assert "webcam_1.png · 320 × 240" in words(app)
     camera.stop()

@@ -28,7 +28,7 @@ from posecore.labelling.proposing import ProposalRun, propose_for
 from posecore.labelling.waiting import PROPOSALS
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
-from posecore.ui.label_editor import save_edits
+from posecore.ui.label.editor import save_edits
 
 STICK = Skeleton("stick", ("top", "end"), ((0, 1),))
 SIZE = (80, 60)

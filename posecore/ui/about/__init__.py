@@ -1,0 +1,1 @@
+"""About: versions, licences and limits."""

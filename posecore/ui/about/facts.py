@@ -1,0 +1,78 @@
+"""What the app is made of: versions, licences, limits."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+
+import pandas as pd
+import torch
+
+from posecore.home import home
+from posecore.imaging import MAX_PIXELS
+from posecore.ui.shared.models.caches import DEFAULT_MEGABYTES
+from posecore.ui.shared.models.engine import THREADS
+
+#: Packages worth naming, with what they do here.
+_PACKAGES = {
+    "torch": "runs the networks",
+    "streamlit": "draws these pages",
+    "numpy": "decodes",
+    "opencv-python-headless": "resizes and draws",
+    "pillow": "reads pictures",
+    "matplotlib": "colours, and the photograph of Grace Hopper",
+    "pandas": "tables",
+    "pydantic": "settings",
+    "safetensors": "weights",
+    "pooch": "downloads",
+    "av": "video",
+    "streamlit-webrtc": "webcam",
+    "plotly": "charts",
+}
+
+
+def packages() -> pd.DataFrame:
+    """Versions and licences of the libraries, as they are installed."""
+    rows = []
+    for name, purpose in _PACKAGES.items():
+        try:
+            found = metadata.metadata(name)
+        except metadata.PackageNotFoundError:
+            continue
+        rows.append({"Library": name, "Version": found["Version"], "Licence": _licence(found), "For": purpose})
+    return pd.DataFrame(rows)
+
+
+def _licence(found: metadata.PackageMetadata) -> str:
+    """A short name, from whichever of three places a package states it in."""
+    for place in ("License-Expression", "License"):
+        stated = str(found[place]).partition(" AND ")[0] if place in found else ""
+        if stated and len(stated) < 40:
+            return stated
+    names = [entry.rpartition(" :: ")[2] for entry in found.get_all("Classifier") or [] if "License ::" in entry]
+    return names[0] if names else "see the package"
+
+
+def environment() -> dict[str, str]:
+    """Where this runs, and what limits it."""
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "posecore": metadata.version("posecore"),
+        "Python": platform.python_version(),
+        "System": f"{platform.system()} {platform.machine()}",
+        "Networks run on": cuda or f"the processor, {THREADS} threads",
+        "Largest picture": f"{MAX_PIXELS / 1e6:g} megapixels",
+        "Memory for maps and pictures": f"{os.environ.get('POSECORE_CACHE_MB') or DEFAULT_MEGABYTES} MB",
+        "Folder": str(home()),
+    }
+
+
+#: Environment variables that change the app.
+VARIABLES = {
+    "POSECORE_HOME": "Folder for weights and everything else that is kept.",
+    "POSECORE_CACHE_MB": "Memory, in megabytes, for maps and pictures of all visitors together.",
+    "POSECORE_WEIGHTS_MIRROR": "Folder or server to fetch published weights from instead of the publisher.",
+    "STREAMLIT_SERVER_ADDRESS": "127.0.0.1 (this machine only) unless set; 0.0.0.0 lets others in.",
+    "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": "Largest upload in megabytes; 200 unless set.",
+}

@@ -1,0 +1,1 @@
+"""How the app starts: the pages there are, and the server behind them."""

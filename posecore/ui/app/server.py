@@ -1,0 +1,61 @@
+"""What happens once when the app's server starts, and what goes on beside the pages while it runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from threading import Event, Thread
+from typing import Any
+
+from posecore.errors import PosecoreError
+
+log = logging.getLogger(__name__)
+
+#: Seconds between looks at the queue of training runs.
+DISPATCH_INTERVAL = 2.0
+#: Training runs at the same time. A second one would make both slower, and the pages with them.
+RUNS_AT_ONCE = 1
+
+
+@asynccontextmanager
+async def lifespan(_: Any) -> AsyncIterator[None]:
+    """Prepare in the background, so that the page can be shown meanwhile, and keep the queue of runs moving."""
+    Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    ended = Event()
+    Thread(target=keep_dispatching, args=(_dispatch, ended), name="dispatcher", daemon=True).start()
+    yield
+    ended.set()
+
+
+def _warm_up() -> None:
+    # Imported here, because torch takes seconds that the page need not wait for.
+    from posecore.ui.shared.models.engine import warm_up
+    from posecore.ui.shared.pictures.sources import first_sample
+
+    try:
+        warm_up(first_sample())
+    except PosecoreError as error:
+        # The page says the same to whoever wants to use that model.
+        log.warning("The default model was not loaded: %s", error)
+
+
+def _dispatch() -> None:
+    from posecore.training.jobs import dispatch
+
+    dispatch(limit=RUNS_AT_ONCE)
+
+
+def keep_dispatching(dispatch: Callable[[], None], ended: Event, interval: float = DISPATCH_INTERVAL) -> None:
+    """Call ``dispatch`` every ``interval`` seconds until ``ended`` is set, whatever it raises."""
+    trouble = ""
+    while not ended.is_set():
+        try:
+            dispatch()
+            trouble = ""
+        except Exception as error:
+            # One bad look, for example at a full disk, must not keep all later runs waiting. Said once, not every time.
+            if str(error) != trouble:
+                log.exception("The queue of training runs could not be looked at")
+            trouble = str(error)
+        ended.wait(interval)

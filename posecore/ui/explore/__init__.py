@@ -1,0 +1,1 @@
+"""Explore: a picture, its poses, and what the network saw."""

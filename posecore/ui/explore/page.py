@@ -1,0 +1,96 @@
+"""Explore: a picture, the poses in it, and what the network saw."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from posecore.errors import PosecoreError
+from posecore.model import PoseModel
+from posecore.ui.explore.overview import show_overview
+from posecore.ui.explore.sharing import share_link
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.maps.map_tabs import show_heatmaps, show_keypoints, show_timings, show_vectors
+from posecore.ui.shared.models.engine import Analysis, analyse
+from posecore.ui.shared.pictures.downloads import single_downloads, zip_download
+from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
+from posecore.ui.shared.pictures.posed_picture import download_buttons, facts, show_picture, under_picture
+from posecore.ui.shared.pictures.region import current_region, region_form
+from posecore.ui.shared.pictures.source_picker import Selection, source_strip
+from posecore.ui.shared.sidebar import (
+    decoder_controls,
+    drawing_controls,
+    picture_page,
+    popover,
+)
+
+
+@st.fragment
+def explore(
+    selection: Selection,
+    opened: OpenPicture,
+    model: PoseModel,
+    network: dict[str, Any],
+    boxes: dict[str, DeltaGenerator],
+) -> None:
+    """Analyse the picture and show everything about it; runs without the rest of the page when decoding changes."""
+    decoder, options = decoder_controls(model, boxes), drawing_controls(boxes)
+    region = current_region(opened)
+
+    def analyse_source(source: Source) -> Analysis:
+        part = region if source.key == opened.source.key else None
+        return analyse(model, open_picture(source), part, network, decoder)
+
+    try:
+        analysis = analyse_source(opened.source)
+    except PosecoreError as error:
+        show_error(error, "Change that setting back, or choose another picture.")
+        source_strip(selection)
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(facts(analysis), width="stretch")
+        if (menu := popover("Part", "crop", "Look at a part of the picture")).open:
+            with menu:
+                region_form(opened, region)
+        if (menu := popover("Save", "download", "Download results")).open:
+            with menu:
+                several = (zip_download(selection.sources, analyse_source, options),)
+                download_buttons(single_downloads(analysis, options) + several * (len(selection.sources) > 1))
+        if (menu := popover("Link", "link", "A link that shows the same")).open:
+            with menu:
+                share_link(model.name, opened.source.label if selection.kind == "Samples" else None)
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        draw_ms = show_picture(opened, analysis.poses, options, region)
+        under_picture(opened, analysis.poses)
+        source_strip(selection)
+    with right:
+        evidence(analysis, draw_ms, selection, analyse_source)
+
+
+@st.fragment
+def evidence(
+    analysis: Analysis, draw_ms: float, selection: Selection, analyse_source: Callable[[Source], Analysis]
+) -> None:
+    """Tabs about what lies behind the poses; only the open one is drawn."""
+    names = ["Heatmaps", "Vectors", "Keypoints", "Timings"]
+    if selection.kind != "Samples" and len(selection.sources) > 1:
+        names.append("All pictures")
+    tabs = dict(zip(names, st.tabs(names, on_change="rerun", key="tab"), strict=True))
+    views = {
+        "Heatmaps": lambda: show_heatmaps(analysis),
+        "Vectors": lambda: show_vectors(analysis),
+        "Keypoints": lambda: show_keypoints(analysis),
+        "Timings": lambda: show_timings(analysis, draw_ms),
+        "All pictures": lambda: show_overview(selection.sources, analyse_source),
+    }
+    for name, tab in tabs.items():
+        if tab.open:
+            with tab:
+                views[name]()
+
+
+def main() -> None:
+    """The page."""
+    picture_page(explore)

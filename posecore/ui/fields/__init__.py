@@ -1,0 +1,1 @@
+"""Fields: all maps of a model over one picture, and why each joint is where it is."""

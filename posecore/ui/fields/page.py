@@ -1,0 +1,86 @@
+"""Fields: all maps of a model over one picture, and why each joint is where it is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from posecore.errors import PosecoreError
+from posecore.model import PoseModel
+from posecore.ui.fields.evidence_panel import explain, open_case
+from posecore.ui.fields.field_picture import show_answer, show_view
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.maps.map_choice import pick_view
+from posecore.ui.shared.models.engine import Analysis, analyse
+from posecore.ui.shared.pictures.downloads import map_downloads
+from posecore.ui.shared.pictures.open_picture import OpenPicture
+from posecore.ui.shared.pictures.posed_picture import download_buttons, facts, under_picture
+from posecore.ui.shared.pictures.region import current_region, region_form
+from posecore.ui.shared.pictures.source_picker import Selection, source_strip
+from posecore.ui.shared.sidebar import (
+    decoder_controls,
+    picture_page,
+    popover,
+)
+
+#: Network settings that begin differently here, where there is room to look at more.
+LOOK_INSIDE = {"all_stages": True}
+
+
+@st.fragment
+def look_inside(
+    selection: Selection,
+    opened: OpenPicture,
+    model: PoseModel,
+    network: Mapping[str, Any],
+    boxes: Mapping[str, DeltaGenerator],
+) -> None:
+    """The maps and the evidence; runs without the rest of the page when what is shown changes."""
+    decoder = decoder_controls(model, boxes)
+    region = current_region(opened)
+    try:
+        analysis = analyse(model, opened, region, network, decoder)
+    except PosecoreError as error:
+        show_error(error, "Change that setting back, or choose another picture.")
+        source_strip(selection)
+        return
+    head = st.container(horizontal=True, vertical_alignment="center", gap="small")
+    left, right = st.columns([3, 2], gap="medium")
+    with head:
+        st.markdown(facts(analysis), width="stretch")
+        people = st.toggle("People", key="map_people", help="Draw the people who were found above the map.")
+        if (menu := popover("Part", "crop", "Look at a part of the picture")).open:
+            with menu:
+                region_form(opened, region)
+        save = popover("Save", "download", "Download maps")
+    with right:
+        maps, why = st.tabs(["Maps", "Why is this joint here?"], on_change="rerun", key="fields_tab")
+    if why.open:
+        with why:
+            case = open_case(model, analysis.fields, decoder)
+            answer = explain(case)
+        with left:
+            show_answer(analysis, case, answer, people=people)
+    with maps:
+        # Also when the other tab is open: it says what Save saves.
+        view = pick_view(analysis.fields)
+    if not why.open:
+        with left:
+            show_view(analysis, view, people=people)
+    with left:
+        below(analysis, selection)
+    if save.open:
+        with save:
+            download_buttons(map_downloads(analysis, view))
+
+
+def below(analysis: Analysis, selection: Selection) -> None:
+    """What stands under the picture."""
+    under_picture(analysis.opened, analysis.poses)
+    source_strip(selection)
+
+
+def main() -> None:
+    """The page."""
+    picture_page(look_inside, drawing=False, defaults=LOOK_INSIDE)

@@ -1,0 +1,1 @@
+"""Label: people on your own pictures, proposed by a model and corrected by hand."""

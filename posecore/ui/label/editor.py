@@ -1,0 +1,140 @@
+"""The label editor in the browser and its messages; what it looks like and does lies in ``frontend/labels.*``."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from posecore.data.annotations import AnnotatedImage
+from posecore.drawing.overlay import SIDE_COLORS
+from posecore.errors import DataError
+from posecore.labelling.desk import LabelDesk
+from posecore.labelling.edits import Inbox, Message, Sheet, read_sheet, to_entry
+from posecore.labelling.template import template
+from posecore.skeleton import Skeleton
+from posecore.ui.label.pictures import Shown
+from posecore.ui.shared.widgets.components import component
+
+#: Height that the picture may take: the window's, less what stands above and below it.
+ROOM = "max(300px, 100vh - 330px)"
+
+_editor = component("labels")
+_wake = component("wake")
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Where one can go from a picture: numbers of pictures, None where there is none.
+
+    Attributes:
+        previous: The one before.
+        next: The one after.
+        open: The next one that is not done.
+        where: Where one is, in words.
+    """
+
+    previous: int | None
+    next: int | None
+    open: int | None
+    where: str
+
+
+def label_editor(
+    about: str,
+    image: AnnotatedImage,
+    shown: Shown,
+    sheet: Sheet,
+    skeleton: Skeleton,
+    neighbours: Neighbours,
+    inbox: Inbox,
+    *,
+    has: bool,
+    trouble: str,
+    on_message: Callable[[Any], None],
+    key: str,
+) -> None:
+    """Show a picture whose people can be changed.
+
+    Args:
+        about: Identity of the set.
+        image: The picture.
+        shown: Its pixels.
+        sheet: What is drawn on it.
+        skeleton: Of the set.
+        neighbours: Where one can go from here.
+        inbox: Which changes are saved.
+        has: True when the browser has the pixels already.
+        trouble: Why the last changes could not be saved, or empty.
+        on_message: Called with what the editor says.
+        key: Name of the widget.
+    """
+    width, height = image.size
+    people = [drawn.person for drawn in sheet.people]
+    data = {
+        "about": about,
+        "picture": str(image.image_id),
+        "name": image.path.name,
+        "alt": f"{image.path.name}, {width} × {height}, {len(people)} people drawn",
+        "token": shown.token,
+        "image": None if has else "data:image/jpeg;base64," + base64.b64encode(shown.jpeg).decode("ascii"),
+        "width": width,
+        "height": height,
+        "room": ROOM,
+        "skeleton": _skeleton(skeleton),
+        "colors": {side: "rgb({}, {}, {})".format(*color) for side, color in SIDE_COLORS.items()},
+        "people": [to_entry(drawn, image.size) for drawn in sheet.people],
+        "done": sheet.done,
+        "regions": [[side + 0.5 for side in person.box] for person in image.people if person.crowd],
+        "previous": _text(neighbours.previous),
+        "next": _text(neighbours.next),
+        "open": _text(neighbours.open),
+        "where": neighbours.where,
+        "seen": {"visit": inbox.visit, "tab": inbox.tab, "attempt": inbox.attempt, "revisions": inbox.revisions()},
+        "trouble": trouble or None,
+    }
+    _editor(key=key, data=data, on_event_change=lambda: on_message(st.session_state[key].event))
+
+
+def wakeable() -> None:
+    """Let the editor have the whole page run again when the server was started anew and does not know it.
+
+    To be called outside of all fragments.
+    """
+    _wake(key="wake", data={}, on_wake_change=lambda: None)
+
+
+def _text(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _skeleton(skeleton: Skeleton) -> dict[str, Any]:
+    return {
+        "names": list(skeleton.keypoints),
+        "edges": [list(edge) for edge in skeleton.edges],
+        "sides": [skeleton.side(index) for index in range(len(skeleton))],
+        "template": template(skeleton).round(4).tolist(),
+    }
+
+
+def save_edits(desk: LabelDesk, message: Message, inbox: Inbox) -> str:
+    """Keep all new changes of a message; returns why some could not be saved, or nothing.
+
+    What could be saved is saved, whatever happens to the rest.
+    """
+    inbox.hear(message.tab, message.attempt)
+    trouble = ""
+    for picture, (revision, edit) in message.edits.items():
+        if not inbox.is_new(picture, revision):
+            continue
+        try:
+            image = desk.stored.image(picture)
+            desk.save(picture, read_sheet(edit, desk.stored.skeleton, image.size))
+        except DataError as error:
+            trouble = str(error)
+        else:
+            inbox.saved(picture, revision)
+    return trouble

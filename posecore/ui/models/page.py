@@ -1,0 +1,86 @@
+"""Models: what there is, what is on this machine, and how to get more."""
+
+from itertools import groupby
+
+import streamlit as st
+
+from posecore.errors import PosecoreError
+from posecore.families import FAMILIES
+from posecore.home import home
+from posecore.ui.models.cards import model_card
+from posecore.ui.models.uploaded_weights import ENDINGS, add_own_model
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.models.model_picker import all_models, megabytes
+from posecore.zoo import ModelInfo
+
+EXPLORE = str(PAGES / "explore.py")
+
+
+def main() -> None:
+    """The page."""
+    models = list(all_models().values())
+    here = [info for info in models if info.available]
+    summary(models, here)
+    shown = pick(models, here)
+    if not shown:
+        st.caption("No model is on this machine yet. Fetch one below *All*; the smallest takes a second.")
+    for family, members in groupby(sorted(shown, key=_family), key=_family):
+        st.subheader(list(FAMILIES.values())[family].title)
+        with st.grid(min_column_width=300, gap="small"):
+            for info in members:
+                model_card(info, EXPLORE)
+    own_file()
+
+
+def summary(models: list[ModelInfo], here: list[ModelInfo]) -> None:
+    """How much there is, and where it lies."""
+    disk = megabytes(sum(info.size_bytes for info in here))
+    st.markdown(
+        f"**{len(here)} of {len(models)} models are on this machine** and take {disk} in `{home()}`.  \n"
+        ":small[:gray[The others are fetched once from those who published them, checked, and work offline from then "
+        "on.]]"
+    )
+
+
+def pick(models: list[ModelInfo], here: list[ModelInfo]) -> list[ModelInfo]:
+    """The models that are asked for."""
+    families = [FAMILIES[name].title for name in FAMILIES if any(info.family == name for info in models)]
+    choices = ["All", "On this machine", *(families if len(families) > 1 else [])]
+    wanted = st.segmented_control(
+        "Show", choices, default="All", required=True, key="shown", bind="query-params", label_visibility="collapsed"
+    )
+    if wanted == "On this machine":
+        return here
+    return [info for info in models if wanted in ("All", FAMILIES[info.family].title)]
+
+
+def _family(info: ModelInfo) -> int:
+    return list(FAMILIES).index(info.family)
+
+
+def own_file() -> None:
+    """Use weights from a file of the visitor's own."""
+    st.subheader("A file of yours")
+    with st.form("own_file", border=True):
+        titles = {name: one.title for family in FAMILIES.values() for name, one in family.architectures.items()}
+        architecture = st.selectbox("Architecture", list(titles), format_func=lambda name: titles[name])
+        files = st.file_uploader(
+            "Weights",
+            accept_multiple_files=True,
+            type=[ending.lstrip(".") for ending in ENDINGS],
+            help="A .safetensors, .pt or .pth file, or a TensorFlow.js model.json together with its .bin files. "
+            "Nothing in a file is ever executed.",
+        )
+        if not st.form_submit_button("Use it", icon=":material/upload_file:"):
+            return
+    if not files:
+        st.error("Choose a file first.", icon=":material/error:")
+        return
+    try:
+        info = add_own_model(architecture, {file.name: file.getvalue() for file in files})
+    except PosecoreError as error:
+        show_error(error)
+        return
+    st.toast(f"{info.title} can be chosen now.", icon=":material/check:")
+    st.rerun()

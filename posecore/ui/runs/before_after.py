@@ -1,0 +1,218 @@
+"""Before and after training, on pictures that were not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import streamlit as st
+
+from posecore.drawing import DrawingOptions, draw_poses
+from posecore.errors import ImageError
+from posecore.imaging import Picture, read_image
+from posecore.poses import Poses
+from posecore.runs import Run
+from posecore.training.card import Measured
+from posecore.training.comparison import Comparison, PictureChange, compare
+from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture, shrink, to_jpeg
+from posecore.ui.shared.runs.run_curves import keypoint_bars
+from posecore.ui.shared.runs.run_words import ACTIVE, count
+from posecore.ui.shared.widgets.components import filmstrip
+
+#: Seconds between looks at a comparison that is being made.
+_POLL = 1.0
+#: Pictures that can be looked at, from either end of the order.
+_SHOWN = 24
+#: Longer side of a shown picture in pixels.
+_SIDE = 640
+_ORDERS = {"Most improved first": False, "Most worsened first": True}
+
+
+def comparisons() -> Tasks[Comparison]:
+    """Those that were made since the server started."""
+    return cast("Tasks[Comparison]", tasks("comparison"))
+
+
+def before_and_after(run: Run) -> None:
+    """The comparison of a run with what it started from, made in the background when it is asked for first."""
+    if run.weights is None:
+        active = run.state in ACTIVE
+        st.info(
+            "There is nothing to compare yet: weights come with the first finished epoch."
+            if active
+            else "This run ended before its first epoch was done, so there is nothing to compare.",
+            icon=":material/info:",
+        )
+        return
+    task = comparisons().get(_key(run))
+    if task is None and run.state in ACTIVE:
+        st.info("This run is still at work. Its best weights so far can be compared.", icon=":material/info:")
+        if not st.button("Compare now", icon=":material/compare:", key="compare_now"):
+            return
+    if task is None:
+        task = _start(run)
+    working = not task.ended
+    st.fragment(_shown, run_every=_POLL if working else None)(run, working)
+
+
+def measured(run: Run) -> Measured | None:
+    """Figures before and after, when they have been measured."""
+    task = None if run.weights is None else comparisons().get(_key(run))
+    if task is None or task.result is None:
+        return None
+    found = task.result
+    return {
+        words: (None if found.before is None else getattr(found.before, name), getattr(found.after, name))
+        for name, words in (("ap", "AP"), ("ar", "AR"), ("pck", "PCK@0.2"))
+    }
+
+
+def _key(run: Run) -> tuple[str, int]:
+    """New weights are another comparison."""
+    assert run.weights is not None
+    return run.name, run.weights.stat().st_mtime_ns
+
+
+def _start(run: Run) -> Task[Comparison]:
+    return comparisons().start(_key(run), lambda task: _compare(run, task))
+
+
+def _compare(run: Run, task: Task[Comparison]) -> Comparison:
+    return compare(run, lambda done, total: task.advance(done / total), task.stop)
+
+
+def _shown(run: Run, was_working: bool) -> None:
+    task = comparisons().get(_key(run))
+    if task is None or was_working == task.ended:
+        # The page decides anew whether to go on looking.
+        st.rerun()
+    if not task.ended:
+        st.progress(task.progress, text="Measuring the model before and after on the validation pictures …")
+        return
+    if task.error is not None:
+        st.error(task.error, icon=":material/error:")
+        if st.button("Try again", icon=":material/refresh:", key="compare_again"):
+            _start(run)
+            st.rerun()
+        return
+    if task.result is not None:
+        _comparison(task.result)
+
+
+def _comparison(found: Comparison) -> None:
+    """Figures, keypoints and pictures."""
+    with st.container(horizontal=True, gap="small"):
+        for label, name, words in (
+            ("Average precision (AP)", "ap", "By similarity (OKS) from 0.5 to 0.95, as COCO counts; 1 is best."),
+            ("Average recall (AR)", "ar", "Part of the people that are found, averaged over the same similarities."),
+            ("Correct joints (PCK@0.2)", "pck", "Limb joints closer to the label than 0.2 of the trunk's length."),
+        ):
+            before = None if found.before is None else getattr(found.before, name)
+            _metric(label, before, getattr(found.after, name), words)
+    people = count(len(found.pictures), "validation picture")
+    st.caption(
+        f"On {people}, {count(len(found.keypoints), 'keypoint')}"
+        + (f"; before: {found.base}. " if found.base else ". ")
+        + found.note
+    )
+    left, right = st.columns([5, 6], gap="medium")
+    with left:
+        _keypoints(found)
+    with right:
+        _pictures(found.pictures)
+
+
+def _metric(label: str, before: float | None, after: float | None, help_text: str) -> None:
+    same, delta = False, None
+    if before is not None and after is not None:
+        same = abs(after - before) < 0.0005
+        delta = f"as before ({before:.3f})" if same else f"{after - before:+.3f} from {before:.3f}"
+    st.metric(
+        label,
+        "–" if after is None else f"{after:.3f}",
+        delta,
+        help=help_text,
+        border=True,
+        delta_color="off" if same else "normal",
+        delta_arrow="off" if same else "auto",
+    )
+
+
+def _keypoints(found: Comparison) -> None:
+    # Keypoints that nobody has labelled on these pictures have no figure.
+    names = [name for name in found.keypoints if found.after.per_keypoint.get(name) is not None]
+    before = None if found.before is None else [found.before.per_keypoint.get(name) for name in names]
+    after = [found.after.per_keypoint.get(name) for name in names]
+    st.plotly_chart(
+        keypoint_bars(names, before, after),
+        key="keypoint_bars",
+        config={"displayModeBar": False},
+        alt="Similarity of every keypoint before and after training",
+    )
+
+
+def _pictures(pictures: Sequence[PictureChange]) -> None:
+    """Side by side what was found before and after, in the order of how much it changed."""
+    if not pictures:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        order = st.segmented_control(
+            "Order",
+            list(_ORDERS),
+            default=next(iter(_ORDERS)),
+            required=True,
+            key="change_order",
+            label_visibility="collapsed",
+        )
+        labels = st.toggle("Labels", key="change_labels", help="Show what was labelled as well.")
+    ordered = list(pictures)[::-1] if _ORDERS[order] else list(pictures)
+    ordered = ordered[:_SHOWN]
+    opened = {str(one.path): _opened(one.path) for one in ordered}
+    keys = list(opened)
+    if st.session_state.get("change_shown") not in opened or st.session_state.get("change_ordered") != order:
+        st.session_state["change_shown"] = keys[0]
+    st.session_state["change_ordered"] = order
+    one = ordered[keys.index(st.session_state["change_shown"])]
+    _pair(one, opened[str(one.path)], labels)
+    filmstrip(
+        [
+            (str(other.path), f"{other.change:+.2f}", None if picture is None else picture.contents.thumbnail)
+            for other, picture in ((other, opened[str(other.path)]) for other in ordered)
+        ],
+        str(one.path),
+        title="Validation pictures",
+        on_pick=lambda key: st.session_state.update(change_shown=key),
+        key="changes",
+    )
+
+
+def _pair(one: PictureChange, opened: OpenPicture | None, labels: bool) -> None:
+    if opened is None:
+        st.warning(f"{one.path} cannot be read any more.", icon=":material/broken_image:")
+        return
+    views: list[tuple[str, Poses]] = []
+    if one.poses_before is not None:
+        views.append((f"before · {one.before:.2f}" if one.before is not None else "before", one.poses_before))
+    views.append((f"after · {one.after:.2f}", one.poses_after))
+    if labels:
+        views.append(("labelled", one.labels))
+    for (caption, poses), column in zip(views, st.columns(len(views), gap="small"), strict=True):
+        with column:
+            drawn = draw_poses(shrink(opened.preview, _SIDE), poses, DrawingOptions())
+            st.image(to_jpeg(drawn), width="stretch", output_format="JPEG", alt=f"{one.path.name}, {caption}")
+            st.caption(caption)
+
+
+def _opened(path: Path) -> OpenPicture | None:
+    try:
+        stamp = path.stat().st_mtime_ns
+        return open_picture(Source(f"{path}:{stamp}", path.name, path.name, partial(_read, path)))
+    except (OSError, ImageError):
+        return None
+
+
+def _read(path: Path) -> Picture:
+    return read_image(path)

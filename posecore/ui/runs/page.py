@@ -1,0 +1,73 @@
+"""Runs: what training brought, before and after, and what to do with it."""
+
+import streamlit as st
+
+from posecore.runs import Registry, Run
+from posecore.ui.runs.before_after import before_and_after
+from posecore.ui.runs.compare import compare_runs
+from posecore.ui.runs.table import runs_table
+from posecore.ui.runs.toolbar import toolbar
+from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.runs.run_actions import answer_asked
+from posecore.ui.shared.runs.run_list import CHOSEN, chosen_run, one_run
+from posecore.ui.shared.runs.run_words import ago
+
+TRAIN = str(PAGES / "train.py")
+
+
+def main() -> None:
+    """The page."""
+    answer_asked()
+    runs = Registry().all()
+    if not runs:
+        nothing_yet()
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        run = choose(runs)
+        toolbar(run, TRAIN)
+    if run.note:
+        st.caption(f":material/sticky_note_2: {run.note}")
+    names = ["Before and after", "Training", "Compare", f"All {len(runs)} runs" if len(runs) > 1 else "All runs"]
+    views = (
+        lambda: before_and_after(run),
+        lambda: one_run(run.name),
+        lambda: compare_runs(runs, run),
+        lambda: runs_table(runs),
+    )
+    for tab, view in zip(st.tabs(names, on_change="rerun", key="runs_tab"), views, strict=True):
+        if tab.open:
+            with tab:
+                view()
+
+
+def nothing_yet() -> None:
+    """What to do without any run."""
+    with st.container(border=True):
+        st.markdown(
+            "**There are no training runs yet.** Fine-tune a model on your own pictures: its figures, before and "
+            "after, will be here, and the model can be chosen on every page."
+        )
+        if st.button("Set up a run", type="primary", icon=":material/model_training:"):
+            st.switch_page(TRAIN)
+        st.caption("Runs started with `posecore train` appear here as well.")
+
+
+def choose(runs: list[Run]) -> Run:
+    """The widget for the run that is looked at."""
+    by_name = {run.name: run for run in runs}
+    st.session_state[CHOSEN] = chosen_run(runs).name
+
+    def label(name: str) -> str:
+        run = by_name.get(name)
+        return name if run is None else f"{name} · {ago(run.updated)}"
+
+    name = st.selectbox(
+        "Run",
+        list(by_name),
+        format_func=label,
+        key=CHOSEN,
+        label_visibility="collapsed",
+        width=330,
+        on_change=lambda: st.query_params.update({CHOSEN: st.session_state[CHOSEN]}),
+    )
+    return by_name[name]

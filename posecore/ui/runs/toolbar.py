@@ -1,0 +1,72 @@
+"""What can be done with a run: use its model, take it away, go on from it, name it, delete it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from posecore.runs import Run
+from posecore.training.card import Measured, archive
+from posecore.ui.runs.before_after import measured
+from posecore.ui.shared.runs.run_actions import ask, use_model
+from posecore.ui.shared.runs.run_words import ACTIVE, state_badge
+from posecore.ui.shared.runs.train_setup import BASE
+
+#: Pages that take a model, with their icons.
+_PAGES = {
+    "Explore": ("explore", "person_search"),
+    "Fields": ("fields", "blur_on"),
+    "Video": ("video", "movie"),
+    "Webcam": ("webcam", "photo_camera"),
+}
+
+
+def toolbar(run: Run, train_page: str) -> None:
+    """State and buttons of a run, for a row that the page makes."""
+    state = run.state
+    usable = run.weights is not None
+    busy = state in ACTIVE and state != "waiting"
+    st.markdown(state_badge(state), width="content")
+    page = st.menu_button(
+        "Use the model",
+        list(_PAGES),
+        key="use_in",
+        type="primary" if usable else "secondary",
+        icon=":material/play_arrow:",
+        disabled=not usable,
+        help="Choose this run's model there. It is in every list of models as well.",
+    )
+    if page is not None:
+        use_model(run, _PAGES[page][0])
+    st.download_button(
+        "Download",
+        _made(run),
+        f"{run.name}.zip",
+        "application/zip",
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=not usable,
+        help="Weights, configuration, curves and a model card, as a zip.",
+    )
+    if st.button(
+        "Continue from it",
+        icon=":material/model_training:",
+        disabled=not usable,
+        help="Set up another run that starts from what this one has learnt.",
+    ):
+        st.session_state[BASE] = f"run:{run.name}"
+        st.switch_page(train_page)
+    waits = "It is at work; pause or cancel it first." if busy else None
+    if st.button("Rename, note", icon=":material/edit:", disabled=busy, help=waits):
+        ask("rename", run)
+    if st.button("Delete", icon=":material/delete:", disabled=busy, help=waits):
+        ask("delete", run)
+
+
+def _made(run: Run) -> Callable[[], bytes]:
+    def make() -> bytes:
+        figures: Measured | None = measured(run)
+        return archive(run, figures)
+
+    return make

@@ -1,0 +1,1 @@
+"""Maps over pictures, of any family."""

@@ -1,0 +1,128 @@
+"""The models that all sessions share, and the cached way from a picture to poses.
+
+The network runs when the picture, the region, the weights or a network setting is new, and never otherwise: decoding
+and drawing start from cached fields.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+import torch
+
+from posecore.fields import Fields
+from posecore.imaging import Region
+from posecore.model import PoseModel
+from posecore.poses import Poses
+from posecore.ui.shared.models.caches import fields_cache
+from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
+from posecore.zoo import ModelInfo, default_model, load_model
+
+#: Models that stay loaded at the same time.
+MODELS_IN_MEMORY = 3
+#: Threads of one forward pass. More make one pass little faster and several sessions much slower.
+THREADS = min(2, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """What was found in a picture, and how long it took.
+
+    Attributes:
+        opened: The picture.
+        fields: What the network says about it.
+        poses: What the decoder makes of that.
+        from_cache: True when the network did not have to run for this request.
+        decode_ms: Milliseconds that decoding took.
+    """
+
+    opened: OpenPicture
+    fields: Fields
+    poses: Poses
+    from_cache: bool
+    decode_ms: float
+
+
+def shared_model(info: ModelInfo, own_file: bool = False) -> PoseModel:
+    """The one loaded copy of a model.
+
+    Args:
+        info: A model on this machine.
+        own_file: True when its file is to be read as a person's own, for the architecture that ``info`` names.
+
+    Raises:
+        WeightsError: When its file is missing or damaged.
+    """
+    # A file that was replaced is another model, although its name is the same.
+    stamp = info.path.stat().st_mtime_ns if info.path is not None and info.path.is_file() else 0
+    return _loaded(info.name, str(info.path) if own_file else None, stamp)
+
+
+@st.cache_resource(max_entries=MODELS_IN_MEMORY, show_spinner=False)
+def _loaded(name: str, weights: str | None, stamp: int) -> PoseModel:
+    torch.set_num_threads(THREADS)
+    model = load_model(name, weights=None if weights is None else Path(weights))
+    # The first pass of a network sets up much that later ones find ready; nobody's measured time should include it.
+    model.fields(np.zeros((64, 64, 3), np.uint8))
+    # Streamlit collects garbage after every run. Frozen, the many objects of torch and of the network are not looked
+    # at each time, which otherwise costs more than everything else that a slider's move makes the server do.
+    gc.collect()
+    gc.freeze()
+    return model
+
+
+@st.cache_resource(show_spinner=False)
+def network_slots() -> threading.Semaphore:
+    """How many forward passes may run at once; further ones wait."""
+    return threading.Semaphore(max(1, (os.cpu_count() or 1) // THREADS))
+
+
+def find_fields(
+    model: PoseModel, opened: OpenPicture, region: Region | None, settings: Mapping[str, Any]
+) -> tuple[Fields, bool]:
+    """Fields of a picture and whether they were there already; sessions that ask for the same wait for one pass."""
+    cache = fields_cache()
+    key = model.provenance(opened.contents.identity, region, **settings).key
+    known = key in cache
+
+    def run_network() -> Fields:
+        pixels = opened.pixels()
+        with network_slots():
+            return model.fields(pixels, region, picture=opened.contents.identity, **settings)
+
+    return cache.get(key, run_network), known
+
+
+def analyse(
+    model: PoseModel,
+    opened: OpenPicture,
+    region: Region | None,
+    network_settings: Mapping[str, Any],
+    decode_settings: Mapping[str, Any],
+) -> Analysis:
+    """Fields and poses of a picture.
+
+    Raises:
+        ImageError: When the picture or region cannot be used.
+        SettingsError: When a setting does not fit this picture.
+    """
+    fields, known = find_fields(model, opened, region, network_settings)
+    start = time.perf_counter()
+    poses = model.decode(fields, **decode_settings)
+    return Analysis(opened, fields, poses, known, 1000 * (time.perf_counter() - start))
+
+
+def warm_up(source: Source) -> None:
+    """Do once what the first visitor would have to wait for: load the default model and look at ``source``."""
+    info = default_model()
+    if info is not None:
+        analyse(shared_model(info), open_picture(source), None, {}, {})

@@ -1,0 +1,166 @@
+"""Choosing a model, and getting one that is not on this machine yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import streamlit as st
+
+from posecore.errors import PosecoreError
+from posecore.families import FAMILIES
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.session import say_in_address, session
+from posecore.zoo import ModelInfo, default_model, fetch_model, list_models
+
+#: Session state of the choice; pages that offer to try a model write its name here.
+CHOICE = "model_choice"
+
+#: Words and colours for where models come from.
+ORIGINS = {
+    "shipped": ("shipped", "green"),
+    "official": ("official", "blue"),
+    "yours": ("yours", "violet"),
+}
+
+
+def all_models() -> dict[str, ModelInfo]:
+    """Every model by name: those of the zoo, then the visitor's own files."""
+    return {info.name: info for info in (*list_models(), *session().own_models.values())}
+
+
+def is_own_file(info: ModelInfo) -> bool:
+    """True for a model from a file that this visitor gave."""
+    return info.name in session().own_models
+
+
+def suggested(models: Mapping[str, ModelInfo]) -> ModelInfo:
+    """The model to begin with: the best one on this machine, else the smallest download."""
+    best = default_model()
+    return best if best is not None else min(models.values(), key=lambda info: info.size_bytes)
+
+
+def pick_model() -> ModelInfo:
+    """The widget for the sidebar, with a line about the chosen model."""
+    models = all_models()
+    mine = session()
+    first = suggested(models).name
+    if not mine.address_read:
+        mine.address_read = True
+        asked = st.query_params.get("model")
+        if asked is not None and asked not in models:
+            mine.refused.append(f"The link asks for a model {asked!r}, which is not known here; {first} is used.")
+        st.session_state.setdefault(CHOICE, asked if asked in models else first)
+    if st.session_state.get(CHOICE) not in models:
+        st.session_state[CHOICE] = first
+    order = sorted(models.values(), key=lambda info: (not info.available, list(FAMILIES).index(info.family)))
+    name = st.selectbox(
+        "Model",
+        [info.name for info in order],
+        format_func=lambda name: _label(models[name]) if name in models else name,
+        key=CHOICE,
+        persist_state="session",
+        help="All models, with a description of each, are on the Models page.",
+    )
+    info = models[name]
+    licence = info.licence.partition(",")[0] or "licence not stated"
+    here = ":green[:material/check: here]" if info.available else ":orange[not here yet]"
+    st.caption(f"{ORIGINS[info.origin][0]} · {here} · {megabytes(info.size_bytes)} · {licence}")
+    say_in_address("model", None if name == first else name)
+    return info
+
+
+def _label(info: ModelInfo) -> str:
+    mark = "" if info.available else " · not here yet"
+    return info.title + mark
+
+
+def badges(info: ModelInfo) -> list[str]:
+    """Origin, whether it is here, size and licence, as badges in Markdown."""
+    word, color = ORIGINS[info.origin]
+    here = [":green-badge[:material/check: on this machine]"] if info.available else []
+    licence = info.licence or "licence not stated"
+    return [f":{color}-badge[{word}]", *here, f":gray-badge[{megabytes(info.size_bytes)}]", f":gray-badge[{licence}]"]
+
+
+def megabytes(count: int) -> str:
+    """A number of bytes in words."""
+    return f"{count / 1e6:.1f} MB" if count < 100e6 else f"{count / 1e6:.0f} MB"
+
+
+class FetchBar:
+    """Shows a download's progress; see ``posecore.zoo.Progress``."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._bar = st.progress(0.0, text=f"Fetching {title} …")
+        self._last = 0.0
+
+    def update(self, done_bytes: int, total_bytes: int | None) -> None:
+        """Called for every piece; the browser is told ten times a second at most."""
+        now = time.monotonic()
+        if now - self._last < 0.1 and done_bytes != total_bytes:
+            return
+        self._last = now
+        share = min(done_bytes / total_bytes, 1.0) if total_bytes else 0.0
+        of = f" of {megabytes(total_bytes)}" if total_bytes else ""
+        self._bar.progress(share, text=f"Fetching {self._title}: {megabytes(done_bytes)}{of}")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.empty()
+
+
+def fetch_with_progress(info: ModelInfo) -> bool:
+    """Fetch a model while a bar shows how far it is; False, with the reason shown, when that fails."""
+    bar = FetchBar(info.title)
+    try:
+        fetch_model(info.name, bar)
+    except PosecoreError as error:
+        bar.close()
+        show_error(error)
+        _ways_without_network(info)
+        return False
+    bar.close()
+    st.toast(f"{info.title} is on this machine now.", icon=":material/check:")
+    return True
+
+
+def fetch_panel(info: ModelInfo) -> None:
+    """Offer to fetch a model that is not on this machine, and what else can be done."""
+    others = [other for other in all_models().values() if other.available]
+    with st.container(border=True):
+        if others:
+            st.markdown(f"**{info.title} is not on this machine yet.** Fetch it once; from then on it works offline.")
+        else:
+            st.markdown(
+                "**No model is on this machine yet,** so nothing can be found in the picture. Fetch one once; from "
+                "then on everything works offline. Pictures never leave the machine that runs this app."
+            )
+        st.markdown(f"{info.title}  \n:small[:gray[{info.description}]]")
+        st.markdown(" ".join(badges(info)))
+        with st.container(horizontal=True):
+            wanted = st.button(
+                f"Fetch it ({megabytes(info.size_bytes)})", type="primary", icon=":material/download:", key="fetch"
+            )
+            if others:
+                st.button(f"Use {others[0].title} instead", on_click=_choose, args=(others[0].name,))
+            if st.button("Use a file of mine", icon=":material/upload_file:"):
+                st.switch_page(str(PAGES / "models.py"))
+        if wanted and fetch_with_progress(info):
+            st.rerun()
+
+
+def _choose(name: str) -> None:
+    st.session_state[CHOICE] = name
+
+
+def _ways_without_network(info: ModelInfo) -> None:
+    here = [other.title for other in all_models().values() if other.available]
+    use = f"- Use a model that is here already: {', '.join(here)}.\n" if here else ""
+    st.markdown(
+        f"What works without this download:\n{use}"
+        "- Copy the model's file from another machine and give it on the Models page, under *A file of yours*.\n"
+        "- Start the app with `POSECORE_WEIGHTS_MIRROR` set to a folder or server that has the publisher's files."
+    )

@@ -1,0 +1,1 @@
+"""Pictures to look at: where they come from, opened, shown with poses, and saved."""

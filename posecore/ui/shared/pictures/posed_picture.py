@@ -1,0 +1,119 @@
+"""The analysed picture and the row of facts above it."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from posecore.drawing import DrawingOptions, draw_poses, draw_region
+from posecore.imaging import Region
+from posecore.poses import Poses
+from posecore.skeleton import COCO_17
+from posecore.ui.shared.models.engine import Analysis
+from posecore.ui.shared.pictures.downloads import Download
+from posecore.ui.shared.pictures.open_picture import OpenPicture, to_jpeg
+from posecore.ui.shared.pictures.region import set_region
+from posecore.ui.shared.widgets.components import picture_view
+
+#: Height that the picture may take: the window's, less what stands above and below it.
+PICTURE_ROOM = "max(260px, 100vh - 265px)"
+
+
+def show_picture(
+    opened: OpenPicture,
+    poses: Poses,
+    options: DrawingOptions,
+    region: Region | None = None,
+    *,
+    room: str = PICTURE_ROOM,
+    parts: bool = True,
+) -> float:
+    """Draw the poses on the preview and show it; returns the milliseconds that drawing took.
+
+    ``parts`` says whether a part of the picture can be chosen in it.
+    """
+    start = time.perf_counter()
+    canvas = opened.preview
+    if region is not None:
+        canvas = draw_region(canvas, _scaled(region, opened))
+    drawn = draw_poses(canvas, poses, options)
+    spent = 1000 * (time.perf_counter() - start)
+    picture_view(
+        to_jpeg(drawn),
+        poses,
+        alt=describe(opened, poses),
+        room=room,
+        region=region,
+        on_region=(lambda box: set_region(opened, box)) if parts else None,
+        key="picture",
+    )
+    return spent
+
+
+def _scaled(region: Region, opened: OpenPicture) -> Region:
+    """A part of the picture, in pixels of its preview."""
+    factors = (opened.preview.shape[1] / opened.size[0], opened.preview.shape[0] / opened.size[1]) * 2
+    x0, y0, x1, y1 = (side * factor for side, factor in zip(region, factors, strict=True))
+    return x0, y0, x1, y1
+
+
+def describe(opened: OpenPicture, poses: Poses) -> str:
+    """The picture in words."""
+    found = f"{people(len(poses))} found" if len(poses) else "nobody found"
+    return f"{opened.source.label}, {found}"
+
+
+def people(count: int) -> str:
+    """A number of people in words."""
+    return "1 person" if count == 1 else f"{count} people"
+
+
+def facts(analysis: Analysis) -> str:
+    """The row of badges above the picture, as Markdown."""
+    count = len(analysis.poses)
+    width, height = analysis.fields.transform.input_size
+    network = sum(analysis.fields.timings.values())
+    found = f":green-badge[**{people(count)}**]" if count else ":orange-badge[**nobody found**]"
+    remembered = ", remembered" if analysis.from_cache else ""
+    return " ".join(
+        (
+            found,
+            f":gray-badge[input {width} × {height}]",
+            f":gray-badge[network {network:.0f} ms{remembered}]",
+            f":gray-badge[decoded in {analysis.decode_ms:.1f} ms]",
+        )
+    )
+
+
+def under_picture(opened: OpenPicture, poses: Poses | None) -> None:
+    """A line below the picture: what it is, or what to do when nobody was found in it."""
+    width, height = opened.size
+    note = f" · {opened.source.note}" if opened.source.note else ""
+    st.caption(f"{opened.source.label} · {width} × {height}{note}")
+    if poses is not None and not len(poses):
+        st.caption(
+            ":material/lightbulb: Nobody was found. Lower the pose threshold, choose a larger input size, drag a box "
+            "around the person, or see in the heatmaps whether the network noticed anything."
+        )
+
+
+def download_buttons(downloads: tuple[Download, ...]) -> None:
+    """One button for each file; it is made when the button is pressed."""
+    for download in downloads:
+        st.download_button(
+            download.label,
+            download.make,
+            download.file_name,
+            download.mime,
+            icon=f":material/{download.icon}:",
+            help=download.help,
+            on_click="ignore",
+            width="stretch",
+            key=f"download_{download.file_name.rpartition('_')[2]}",
+        )
+
+
+def plain(opened: OpenPicture) -> Poses:
+    """Nobody, for showing a picture that was not analysed."""
+    return Poses.empty(COCO_17, opened.size)

@@ -1,0 +1,106 @@
+"""What can be done to a training run, with a question first where something would be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from posecore.errors import PosecoreError
+from posecore.runs import Registry, Run
+from posecore.training import jobs
+from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.models.model_picker import CHOICE
+
+#: Session state: (question, run) that the next run of the page opens. A part of a page that refreshes itself cannot
+#: hold a dialog open, so it only asks for one.
+_ASKED = "run_asked"
+#: Session state: something that went wrong with a button and is to be said.
+_TROUBLE = "run_trouble"
+
+
+def ask(question: str, run: Run) -> None:
+    """Open a question about a run; ends this run of the script."""
+    st.session_state[_ASKED] = (question, run.name)
+    st.rerun()
+
+
+def answer_asked() -> None:
+    """Open the dialog that was asked for and say what went wrong; belongs into the page itself, not into a fragment."""
+    if trouble := st.session_state.pop(_TROUBLE, None):
+        st.error(trouble, icon=":material/error:")
+    question, name = st.session_state.pop(_ASKED, (None, None))
+    run = Registry().get(name) if name else None
+    if question is not None and run is not None:
+        {"cancel": _cancel, "delete": _delete, "rename": _rename}[question](run)
+
+
+def attempt(action: Callable[..., object], *arguments: object) -> None:
+    """Do something to a run; a callback. What goes wrong is said above the page."""
+    try:
+        action(*arguments)
+    except PosecoreError as error:
+        st.session_state[_TROUBLE] = str(error)
+
+
+@st.dialog("Cancel this run?", icon=":material/cancel:")
+def _cancel(run: Run) -> None:
+    st.markdown(
+        f"**{run.name}** stops for good. What it has learnt so far stays on the Runs page and can be used. To go on "
+        "later, pause it instead."
+    )
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Let it run"):
+            st.rerun()
+        if st.button(
+            "Cancel the run", type="primary", key="cancel_surely", on_click=attempt, args=(jobs.cancel, run.name)
+        ):
+            st.rerun()
+
+
+@st.dialog("Delete this run?", icon=":material/delete:")
+def _delete(run: Run) -> None:
+    st.markdown(
+        f"**{run.name}** goes with its weights, curves and pictures, and can no longer be chosen as a model. The "
+        "labelled pictures that it learnt from stay."
+    )
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Keep it"):
+            st.rerun()
+        if st.button("Delete", type="primary", key="delete_surely", on_click=attempt, args=(jobs.delete, run.name)):
+            st.rerun()
+
+
+@st.dialog("Name and note", icon=":material/edit:")
+def _rename(run: Run) -> None:
+    with st.form("rename", border=False):
+        st.text_input("Name", run.name, max_chars=100, key="new_name", help="The model is chosen as run:NAME.")
+        st.text_area(
+            "Note", run.note, max_chars=2000, key="new_note", placeholder="What was tried, and what came of it."
+        )
+        saved = st.form_submit_button(
+            "Save", type="primary", on_click=attempt, args=(_save, run.name), key="rename_surely"
+        )
+    if not saved:
+        return
+    if trouble := st.session_state.pop(_TROUBLE, None):
+        # Here, where the name can be corrected.
+        st.error(trouble, icon=":material/error:")
+    else:
+        st.rerun()
+
+
+def _save(name: str) -> None:
+    """Take over what stands in the form."""
+    new = st.session_state["new_name"].strip()
+    jobs.rename(name, new)
+    jobs.set_note(new, st.session_state["new_note"])
+    if st.session_state.get(CHOICE) == f"run:{name}":
+        st.session_state[CHOICE] = f"run:{new}"
+    st.query_params["run"] = new
+
+
+def use_model(run: Run, page: str) -> None:
+    """Choose a run's model and go to a page, for example ``explore``."""
+    st.session_state[CHOICE] = f"run:{run.name}"
+    st.switch_page(str(PAGES / f"{page}.py"))

@@ -1,0 +1,246 @@
+"""Adding a set: from a zip, from a folder of the server's machine, from pictures without labels, or drawn."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path, PurePath
+
+import streamlit as st
+from streamlit.typing import UploadedFile
+
+from posecore.data.archives import ZipLimits
+from posecore.data.library import Library, Progress, StoredSet
+from posecore.errors import DataError
+from posecore.imaging import IMAGE_SUFFIXES
+from posecore.skeleton import SKELETONS, Skeleton
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.pictures.open_picture import safe_stem
+from posecore.ui.shared.pictures.uploads import take_over_to
+from posecore.ui.shared.sets.set_library import library, remember
+
+#: Environment variable that lets everybody who reaches the app name folders of the machine it runs on.
+FOLDERS_VARIABLE = "POSECORE_ALLOW_FOLDERS"
+#: Session state: the page shows how to add a set.
+ADDING = "dataset_adding"
+#: Seconds between two signs of progress.
+_TELL = 0.2
+#: Width of the forms in pixels.
+_WIDTH = 720
+#: Megabytes of a zip (the server takes no larger upload), or of one picture, that are taken.
+_MOST_ZIP, _MOST_PICTURE = 500, 50
+#: What a zip that somebody uploads may hold.
+_LIMITS = ZipLimits(files=100_000, bytes=10 * 1024**3)
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_ZIP, _FOLDER, _PICTURES, _DRAWN = "Zip file", "Folder", "Pictures without labels", "Drawn people"
+_HELP = {
+    _ZIP: "**COCO keypoints**, **YOLO-pose**, **Roboflow** (COCO export) or **Dataloop**: labels and pictures in one "
+    "zip. Which one it is is found out by itself. A zip of nothing but pictures becomes a set to be labelled. For "
+    "larger zips give a *Folder*, or use `posecore data library add`.",
+    _FOLDER: "A folder on the machine that runs this app, in the same formats as a zip, or a single file of labels. "
+    "Pictures are copied; the folder itself is not changed.",
+    _PICTURES: "Pictures of your own. Label them on the Label page, by hand or starting from what a model sees.",
+    _DRAWN: "Figures drawn by posecore with exact keypoints, to try labelling and training without any data. Models "
+    "trained on them alone are no good on photographs.",
+}
+
+
+def folders_allowed() -> bool:
+    """Whether this visitor may name folders of the server's machine.
+
+    Only when the app listens to its own machine alone and nothing stands between it and the visitor, or when
+    ``POSECORE_ALLOW_FOLDERS`` is 1.
+    """
+    if os.environ.get(FOLDERS_VARIABLE) == "1":
+        return True
+    forwarded = any(name.lower() in ("x-forwarded-for", "forwarded") for name in st.context.headers)
+    return st.get_option("server.address") in _LOOPBACK and not forwarded
+
+
+def add_set(first: bool) -> None:
+    """The part of the page that adds a set; ``first`` when there is none yet."""
+    st.subheader("Add your first set of pictures" if first else "Add a set")
+    kinds = [_ZIP, *([_FOLDER] if folders_allowed() else []), _PICTURES, _DRAWN]
+    kind = st.segmented_control("From", kinds, default=_ZIP, required=True, key="dataset_from")
+    with st.container(width=_WIDTH):
+        st.caption(_HELP[kind])
+        {_ZIP: _from_zip, _FOLDER: _from_folder, _PICTURES: _from_pictures, _DRAWN: _from_drawing}[kind]()
+    if _FOLDER not in kinds:
+        st.caption(
+            "Folders of the server's machine cannot be named here, because others may reach this app. Whoever runs it "
+            f"can allow it with `{FOLDERS_VARIABLE}=1`."
+        )
+    if not first:
+        st.button("Back", icon=":material/arrow_back:", on_click=_leave)
+
+
+def _leave() -> None:
+    st.session_state[ADDING] = False
+
+
+def _name_field(key: str) -> str:
+    return st.text_input(
+        "Name",
+        key=key,
+        placeholder="chosen for you unless given",
+        max_chars=64,
+        help="Letters, digits, dots, - and _. Training configurations and commands refer to the set by its folder of "
+        "this name; a title in other words can be given later.",
+    )
+
+
+def _from_zip() -> None:
+    with st.form("dataset_zip", border=True):
+        file = st.file_uploader("Zip", type="zip", max_upload_size=_MOST_ZIP, key=_counted("dataset_zip_file"))
+        name = _name_field("dataset_zip_name")
+        pressed = st.form_submit_button("Add", type="primary", icon=":material/add:")
+    if not pressed:
+        return
+    if file is None:
+        st.error("Choose a zip first.", icon=":material/error:")
+        return
+
+    def add(sets: Library, folder: Path, progress: Progress) -> StoredSet:
+        path = folder / f"{safe_stem(file.name, 'picture')}.zip"
+        take_over_to(file, path)
+        chosen = name.strip() or sets.unused_name(PurePath(file.name).stem)
+        return sets.add(chosen, path, limits=_LIMITS, progress=progress)
+
+    _run("Unpacking and checking …", add)
+
+
+def _from_folder() -> None:
+    with st.form("dataset_folder", border=True):
+        text = st.text_input("Folder or file", key="dataset_folder_path", placeholder="/home/me/pictures")
+        images = st.text_input(
+            "Folder of the pictures",
+            key="dataset_folder_images",
+            placeholder="only where they are not beside the labels",
+        )
+        name = _name_field("dataset_folder_name")
+        pressed = st.form_submit_button("Add", type="primary", icon=":material/add:")
+    if not pressed:
+        return
+    if not text.strip():
+        st.error("Write the path of a folder first.", icon=":material/error:")
+        return
+    source = Path(text.strip()).expanduser()
+    pictures = Path(images.strip()).expanduser() if images.strip() else None
+    _run(
+        "Reading and copying …",
+        lambda sets, _, progress: sets.add(
+            name.strip() or sets.unused_name(source.stem), source, images=pictures, limits=_LIMITS, progress=progress
+        ),
+    )
+
+
+def _from_pictures() -> None:
+    with st.form("dataset_pictures", border=True):
+        files = st.file_uploader(
+            "Pictures",
+            type=[suffix.lstrip(".") for suffix in IMAGE_SUFFIXES],
+            accept_multiple_files=True,
+            max_upload_size=_MOST_PICTURE,
+            key=_counted("dataset_picture_files"),
+        )
+        left, right = st.columns(2, gap="small")
+        with left:
+            name = _name_field("dataset_pictures_name")
+        with right:
+            skeletons = _skeletons()
+            skeleton = st.selectbox(
+                "Keypoints",
+                list(skeletons),
+                help="What shall be labelled on each person. Names, lines and pairs can be changed afterwards.",
+                key="dataset_pictures_skeleton",
+            )
+        pressed = st.form_submit_button("Add", type="primary", icon=":material/add:")
+    if not pressed:
+        return
+    if not files:
+        st.error("Choose pictures first.", icon=":material/error:")
+        return
+
+    def add(sets: Library, folder: Path, progress: Progress) -> StoredSet:
+        chosen = name.strip() or sets.unused_name("pictures")
+        return sets.create(chosen, _written(files, folder), skeletons[skeleton], progress=progress)
+
+    _run("Keeping pictures …", add)
+
+
+def _skeletons() -> dict[str, Skeleton]:
+    """Skeletons to choose from: those that are known, and those of the other sets."""
+    found = {f"{name}: {len(skeleton)} keypoints": skeleton for name, skeleton in SKELETONS.items()}
+    for stored in library().all():
+        if not stored.broken and stored.skeleton not in found.values():
+            found[f"as in {stored.title}: {len(stored.skeleton)} keypoints"] = stored.skeleton
+    return found
+
+
+def _written(files: list[UploadedFile], folder: Path) -> list[Path]:
+    """Uploaded pictures as files under names of their own."""
+    paths: list[Path] = []
+    taken: set[str] = set()
+    for file in files:
+        stem, suffix = safe_stem(file.name, "picture"), PurePath(file.name).suffix.lower()
+        number, name = 1, f"{stem}{suffix}"
+        while name.lower() in taken:
+            number, name = number + 1, f"{stem}-{number + 1}{suffix}"
+        taken.add(name.lower())
+        take_over_to(file, folder / name)
+        paths.append(folder / name)
+    return paths
+
+
+def _from_drawing() -> None:
+    with st.form("dataset_drawn", border=True):
+        left, middle, right = st.columns(3, gap="small")
+        count = left.number_input("Pictures", 1, 5000, 60, key="dataset_drawn_count")
+        seed = middle.number_input(
+            "Seed", 0, 10_000_000, 0, key="dataset_drawn_seed", help="The same seed draws the same pictures."
+        )
+        with right:
+            name = _name_field("dataset_drawn_name")
+        pressed = st.form_submit_button("Draw", type="primary", icon=":material/draw:")
+    if pressed:
+        _run(
+            "Drawing …",
+            lambda sets, _, progress: sets.add_synthetic(
+                name.strip() or sets.unused_name(f"drawn-{count}"), int(count), int(seed), progress=progress
+            ),
+        )
+
+
+def _run(doing: str, add: Callable[[Library, Path, Progress], StoredSet]) -> None:
+    """Add a set with a bar of progress; then show it."""
+    sets = library()
+    bar = st.progress(0.0, text=doing)
+    last = 0.0
+
+    def progress(done: int, count: int) -> None:
+        nonlocal last
+        # Telling the browser takes longer than copying a picture.
+        if time.monotonic() - last > _TELL or done == count:
+            last = time.monotonic()
+            bar.progress(done / count, text=f"{doing} {done} of {count} pictures")
+
+    try:
+        with sets.workplace() as folder:
+            stored = add(sets, folder, progress)
+    except DataError as error:
+        show_error(error)
+        return
+    finally:
+        bar.empty()
+    for key in ("dataset_zip_file", "dataset_picture_files"):
+        st.session_state[f"{key}_number"] = st.session_state.get(f"{key}_number", 0) + 1
+    st.session_state[ADDING] = False
+    remember(stored.name)
+    st.toast(f"{stored.title} is here: {len(stored.dataset())} pictures.", icon=":material/check:")
+    st.rerun()
+
+
+def _counted(key: str) -> str:
+    """A key that changes after files were taken, so that the field is empty again."""
+    return f"{key}_{st.session_state.get(f'{key}_number', 0)}"

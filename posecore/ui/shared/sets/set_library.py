@@ -1,0 +1,85 @@
+"""The sets of labelled pictures as the pages use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from posecore.data.annotations import AnnotatedImage
+from posecore.data.library import Library, StoredSet
+from posecore.errors import DataError
+from posecore.home import home
+from posecore.imaging import read_image
+from posecore.poses import Poses
+from posecore.skeleton import Skeleton
+from posecore.ui.shared.pictures.open_picture import Source
+
+#: Session state of the set that is looked at; the pages of fine-tuning share it.
+CHOICE = "dataset"
+_LAST = "dataset_last"
+
+
+def library() -> Library:
+    """The library of this server, which remembers what it read."""
+    return _library(str(home() / "datasets"))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _library(folder: str) -> Library:
+    return Library(Path(folder))
+
+
+def remember(name: str) -> None:
+    """Choose a set for all pages from now on; a widget's own state does not outlive its page."""
+    st.session_state[_LAST] = name
+
+
+def choose_set(sets: Mapping[str, StoredSet]) -> StoredSet:
+    """The widget that chooses a set: at first the one that was looked at last on any page, or that the address names.
+
+    Args:
+        sets: What there is to choose from, by name; at least one.
+    """
+    asked = (st.session_state.get(_LAST), st.session_state.get(CHOICE), st.query_params.get("set"), next(iter(sets)))
+    st.session_state[CHOICE] = next(name for name in asked if name in sets)
+    name = st.selectbox(
+        "Set of pictures",
+        list(sets),
+        format_func=lambda one: title_of(sets[one]) if one in sets else one,
+        key=CHOICE,
+        on_change=lambda: remember(st.session_state[CHOICE]),
+    )
+    remember(name)
+    return sets[name]
+
+
+def title_of(stored: StoredSet) -> str:
+    """A set in a list of sets."""
+    return stored.title if stored.title == stored.name else f"{stored.title} ({stored.name})"
+
+
+def source_of(image: AnnotatedImage) -> Source:
+    """A labelled picture as the app opens pictures; raises ``DataError`` when its file is gone."""
+    try:
+        status = image.path.stat()
+    except OSError as error:
+        raise DataError(f"The picture {image.path.name} is not there any more.") from error
+    key = f"set {image.path} {status.st_mtime_ns} {status.st_size}"
+    return Source(key, image.path.name, image.path.name, lambda: read_image(image.path))
+
+
+def poses_of(image: AnnotatedImage, skeleton: Skeleton) -> Poses:
+    """The labelled people of a picture, crowds left out, as the app draws people."""
+    people = [person for person in image.people if not person.crowd]
+    if not people:
+        return Poses.empty(skeleton, image.size)
+    return Poses(
+        np.stack([person.keypoints for person in people]),
+        np.stack([person.labelled for person in people]).astype(np.float32),
+        np.ones(len(people), np.float32),
+        skeleton,
+        image.size,
+    )

@@ -1,0 +1,1 @@
+"""The app's own widgets, and widgets made from settings."""

@@ -1,0 +1,274 @@
+"""The app's own widgets, whose browser side lies in ``frontend/``: pictures, maps, and the strip of thumbnails."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from posecore.imaging import Region
+from posecore.poses import Poses
+
+_FRONTEND = Path(__file__).resolve().parents[2] / "frontend"
+
+
+def component(name: str) -> Any:
+    """Register the component whose files are ``frontend/NAME.*``."""
+    html, css, js = ((_FRONTEND / f"{name}.{ending}").read_text("utf-8") for ending in ("html", "css", "js"))
+    return st.components.v2.component(f"posecore_{name}", html=html, css=css, js=js)
+
+
+_picture = component("picture")
+_filmstrip = component("filmstrip")
+_fields = component("fields")
+_player = component("player")
+
+
+def picture_view(
+    jpeg: bytes,
+    poses: Poses,
+    *,
+    alt: str,
+    room: str,
+    region: Region | None = None,
+    on_region: Callable[[Region | None], None] | None = None,
+    key: str,
+) -> None:
+    """Show a drawn picture.
+
+    Args:
+        jpeg: The picture as the browser shall show it, of any size.
+        poses: The people in it, named when the pointer is near one of their joints.
+        alt: What the picture shows, for those who do not see it.
+        room: CSS length: how high the picture may be.
+        region: The part that is looked at, if any.
+        on_region: Called with the part that was dragged, in source pixels, or None for the whole picture; without it
+            no part can be chosen.
+        key: Name of the widget.
+    """
+
+    def dragged() -> None:
+        if on_region is None:
+            return
+        chosen = st.session_state[key].region
+        on_region(None if chosen == "whole" else tuple(float(side) for side in chosen))  # type: ignore[arg-type]
+
+    width, height = poses.image_size
+    data = {
+        "image": _data_url(jpeg),
+        "token": hashlib.blake2b(jpeg, digest_size=8).hexdigest(),
+        "alt": alt,
+        "width": width,
+        "height": height,
+        "room": room,
+        "people": _joints(poses),
+        "region": region is not None,
+        "parts": on_region is not None,
+    }
+    _picture(key=key, data=data, on_region_change=dragged)
+
+
+@dataclass(frozen=True, eq=False)
+class MapValues:
+    """Values that the browser reads under the pointer, on the map's own grid.
+
+    Attributes:
+        cells: ``(H, W)``, or ``(2, H, W)`` for vectors.
+        start: Source-picture position (x, y) of the centre of cell (0, 0).
+        step: Source pixels (x, y) from cell to cell.
+        inside: The part of the picture that the network saw, in pixels from the picture's edge.
+        label: What the values are of.
+        units: Written after a value.
+    """
+
+    cells: NDArray[np.float32]
+    start: tuple[float, float]
+    step: tuple[float, float]
+    inside: Region
+    label: str
+    units: str = ""
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Colours of a map: CSS gradient, and what its ends mean."""
+
+    colors: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something drawn above the picture, as sharp at every zoom.
+
+    Attributes:
+        kind: ``path`` with a dot per point, ``line`` or ``ring``.
+        points: Source-picture pixels (x, y).
+        look: ``path``, ``chosen``, ``rejected`` or ``picked``.
+        labels: A word per point of a path.
+    """
+
+    kind: Literal["path", "line", "ring"]
+    points: tuple[tuple[float, float], ...]
+    look: Literal["path", "chosen", "rejected", "picked"]
+    labels: tuple[str, ...] = ()
+
+
+def field_view(
+    jpeg: bytes,
+    poses: Poses,
+    *,
+    picture: str,
+    alt: str,
+    room: str,
+    values: MapValues | None,
+    legend: Legend | None,
+    marks: Sequence[Mark],
+    size: tuple[int, int] | None = None,
+    on_spot: Callable[[float, float, float], None],
+    key: str,
+) -> None:
+    """Show a drawn map that can be zoomed and panned and whose values can be read with the pointer.
+
+    Args:
+        jpeg: The picture as the browser shall show it, of any size.
+        poses: The people in it, named when the pointer is near one of their joints.
+        picture: Identity of what is shown; zoom and place are kept while it stays the same.
+        alt: What is shown, for those who do not see it.
+        room: CSS length: how high it may be.
+        values: What the pointer reads.
+        legend: Meaning of the colours.
+        marks: What is drawn above, in order.
+        size: (width, height) to which positions refer, unless those of the poses' picture.
+        on_spot: Called with a place that was clicked and the distance in which a joint counts as meant, in pixels.
+        key: Name of the widget.
+    """
+
+    def clicked() -> None:
+        x, y, reach = (float(value) for value in st.session_state[key].spot)
+        on_spot(x - 0.5, y - 0.5, reach)
+
+    width, height = size or poses.image_size
+    data = {
+        "image": _data_url(jpeg),
+        "token": hashlib.blake2b(jpeg, digest_size=8).hexdigest(),
+        "picture": picture,
+        "alt": alt,
+        "width": width,
+        "height": height,
+        "room": room,
+        "joints": _joints(poses),
+        "values": None if values is None else _values(values),
+        "legend": None if legend is None else vars(legend),
+        "marks": [{**vars(mark), "points": [[x + 0.5, y + 0.5] for x, y in mark.points]} for mark in marks],
+    }
+    _fields(key=key, data=data, on_spot_change=clicked)
+
+
+def _values(values: MapValues) -> dict[str, Any]:
+    *parts, rows, columns = values.cells.shape
+    return {
+        "cells": base64.b64encode(np.ascontiguousarray(values.cells, "<f4").tobytes()).decode("ascii"),
+        "columns": columns,
+        "rows": rows,
+        "parts": parts[0] if parts else 1,
+        "start": [position + 0.5 for position in values.start],
+        "step": values.step,
+        "inside": values.inside,
+        "label": values.label,
+        "units": values.units,
+    }
+
+
+def _joints(poses: Poses) -> list[list[Any]]:
+    """[x, y, words] for every joint that was found, in pixels from the picture's edge as browsers count them."""
+    names = [name.replace("_", " ") for name in poses.skeleton.keypoints]
+    people, joints = np.nonzero(poses.present)
+    return [
+        [
+            round(float(poses.keypoints[person, joint, 0]) + 0.5, 1),
+            round(float(poses.keypoints[person, joint, 1]) + 0.5, 1),
+            f"Person {person + 1} · {names[joint]} · {poses.keypoint_scores[person, joint]:.2f}",
+        ]
+        for person, joint in zip(people.tolist(), joints.tolist(), strict=True)
+    ]
+
+
+def filmstrip(
+    items: Sequence[tuple[str, str, bytes | None]],
+    chosen: str,
+    *,
+    title: str,
+    on_pick: Callable[[str], None],
+    key: str,
+    marks: Mapping[str, str] | None = None,
+) -> None:
+    """Thumbnails to choose from.
+
+    Args:
+        items: Key, label and JPEG of each; None for a picture that cannot be shown.
+        chosen: Key of the one that is chosen.
+        title: What they are, for those who do not see them.
+        on_pick: Called with the key of the one that was clicked.
+        key: Name of the widget.
+        marks: Key → ``done``, ``unconfirmed`` or ``unlabelled``, shown as a sign in the corner.
+    """
+    entries = [
+        {"key": name, "label": label, "image": None if jpeg is None else _data_url(jpeg)} for name, label, jpeg in items
+    ]
+    _filmstrip(
+        key=key,
+        data={"items": entries, "chosen": chosen, "title": title, "marks": dict(marks or {})},
+        on_pick_change=lambda: on_pick(st.session_state[key].pick),
+    )
+
+
+def player(
+    address: str,
+    *,
+    file_name: str,
+    label: str,
+    size: tuple[int, int],
+    times: NDArray[np.floating],
+    start: float,
+    room: str,
+    plots: str,
+    key: str,
+) -> None:
+    """Play a clip, with a line at the present moment in the Plotly charts of a container, which move it when clicked.
+
+    Args:
+        address: Where the clip is, relative to the page.
+        file_name: Name under which it is saved.
+        label: What the clip shows, for those who do not see it.
+        size: (width, height) of its pictures.
+        times: ``(F,)`` seconds of each frame from the clip's beginning.
+        start: The charts' time at the clip's beginning; their x axis must have an explicit range.
+        room: CSS length: how high the picture may be.
+        plots: Key of the container with the charts.
+        key: Name of the widget.
+    """
+    data = {
+        "url": address,
+        "save": f"{address}?save={quote(file_name)}",
+        "label": label,
+        "ratio": size[0] / size[1],
+        "room": room,
+        "times": base64.b64encode(np.ascontiguousarray(times, "<f4").tobytes()).decode("ascii"),
+        "start": start,
+        "plots": f"st-key-{plots}",
+    }
+    _player(key=key, data=data)
+
+
+def _data_url(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

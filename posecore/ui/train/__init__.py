@@ -1,0 +1,1 @@
+"""Train: set up and follow fine-tuning."""

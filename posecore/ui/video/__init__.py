@@ -1,0 +1,1 @@
+"""Video: people found, tracked, smoothed and measured over time."""

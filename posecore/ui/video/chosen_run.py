@@ -1,0 +1,92 @@
+"""Which run a visitor looks at, and starting one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from posecore.model import PoseModel
+from posecore.ui.shared.session import say_in_address
+from posecore.ui.video.runs import VideoRun, run_desk
+from posecore.ui.video.store import Video, shelf
+from posecore.video import VideoOptions
+
+PREVIEW, RESULT = "Preview", "Result"
+_VIEW = "video_view"
+_RUN = "video_run"
+#: Name in the address, so that a reloaded page finds its run.
+_ADDRESS = "run"
+
+
+def my_runs() -> dict[str, VideoRun]:
+    """This visitor's runs that are still known, by token; the newest first."""
+    mine = shelf()
+    if not mine.address_read:
+        mine.address_read = True
+        asked = st.query_params.get(_ADDRESS)
+        if asked and asked not in mine.runs and run_desk().get(asked) is not None:
+            mine.runs.append(asked)
+            st.session_state[_VIEW], st.session_state[_RUN] = RESULT, asked
+    found = {token: run for token in reversed(mine.runs) if (run := run_desk().get(token)) is not None}
+    mine.runs = list(reversed(found))
+    return found
+
+
+def pick_view(video: Video | None) -> VideoRun | None:
+    """The choice between preview and results; the run to show, or None for the preview.
+
+    A newly chosen ``video`` is previewed first.
+    """
+    runs = my_runs()
+    mine = shelf()
+    key = None if video is None else video.key
+    if mine.last not in (None, key):
+        st.session_state[_VIEW] = PREVIEW
+    mine.last = key
+    if not runs:
+        say_in_address(_ADDRESS, None)
+        return None
+    view = st.segmented_control(
+        "View",
+        (PREVIEW, RESULT),
+        default=PREVIEW,
+        required=True,
+        key=_VIEW,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    run = _pick_run(runs) if view == RESULT else None
+    say_in_address(_ADDRESS, None if run is None else run.token)
+    return run
+
+
+def _pick_run(runs: dict[str, VideoRun]) -> VideoRun:
+    if st.session_state.get(_RUN) not in runs:
+        st.session_state[_RUN] = next(iter(runs))
+    if len(runs) == 1:
+        return next(iter(runs.values()))
+    titles = {
+        token: f"{len(runs) - place} · {run.video.label} · {run.model.name}"
+        for place, (token, run) in enumerate(runs.items())
+    }
+    token = st.selectbox(
+        "Run",
+        list(runs),
+        format_func=lambda token: titles.get(token, ""),
+        key=_RUN,
+        label_visibility="collapsed",
+        persist_state="session",
+        width=340,
+    )
+    return runs[token]
+
+
+def start_run(video: Video, model: PoseModel, options: VideoOptions) -> None:
+    """Have a video worked on and show how far that is; a callback."""
+    run = run_desk().find(video, model, options)
+    shelf().runs.append(run.token)
+    st.session_state[_VIEW], st.session_state[_RUN] = RESULT, run.token
+
+
+def forget_run(run: VideoRun) -> None:
+    """Drop a run and its files; a callback."""
+    run_desk().forget(run.token)

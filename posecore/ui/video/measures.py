@@ -1,0 +1,171 @@
+"""What can be measured on the people of a video, in words, and the widgets to choose from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from posecore.skeleton import Skeleton
+from posecore.ui.shared.maps.map_tabs import words
+from posecore.ui.shared.widgets.setting_controls import SettingControls
+from posecore.ui.video.settings import COUNT_PREFIX
+from posecore.video import JOINT_ANGLES, KINDS, Measure, RepetitionSettings, Track, parse_measure
+
+_CHOSEN = "video_measures"
+_ADDED = "video_measures_added"
+_SUGGESTED = "video_measures_suggested"
+_COUNTED = "video_counted"
+_NOTHING = ""
+#: Kind → words for it, for one's own measures.
+_KIND_WORDS = {
+    "angle": "Angle at a joint",
+    "rate": "How fast an angle changes",
+    "length": "Distance between two joints",
+    "distance": "Way that a joint has gone",
+    "speed": "Speed of a joint",
+    "x": "Place of a joint, x",
+    "y": "Place of a joint, y",
+}
+#: Labels of the fields in which the keypoints of a measure are chosen.
+_PLACES = {1: ("Joint",), 2: ("From", "To"), 3: ("From", "At", "To")}
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What a visitor wants to have measured.
+
+    Attributes:
+        measures: What to show and to save.
+        counted: The one whose repetitions are counted, or None.
+        counting: What counts as a repetition.
+    """
+
+    measures: tuple[Measure, ...]
+    counted: Measure | None
+    counting: RepetitionSettings
+
+
+def usual_measures(skeleton: Skeleton) -> list[str]:
+    """Measures that most people ask for, as far as the skeleton allows: joint angles, then speeds."""
+    angles = [f"angle:{'-'.join(names)}" for names in JOINT_ANGLES.values() if set(names) <= set(skeleton.keypoints)]
+    return angles + [f"speed:{name}" for name in skeleton.keypoints]
+
+
+def in_words(measure: str) -> str:
+    """A measure as people would call it."""
+    kind, _, rest = measure.partition(":")
+    names = [words(name) for name in rest.split("-")]
+    if kind in ("angle", "rate") and len(names) == 3:
+        usual = "-".join(JOINT_ANGLES.get(names[1].replace(" ", "_"), ())) == rest
+        where = names[1] if usual else f"{names[1]} from {names[0]} to {names[2]}"
+        return f"{where} angle" if kind == "angle" else f"change of {where} angle"
+    return {
+        "length": f"distance {names[0]} to {names[-1]}",
+        "distance": f"way of {names[0]}",
+        "speed": f"speed of {names[0]}",
+    }.get(kind, f"{kind} of {names[0]}")
+
+
+def choose_measures(skeleton: Skeleton, example: Track | None) -> Measuring:
+    """The widgets.
+
+    Args:
+        skeleton: Whose keypoints can be measured.
+        example: Somebody whose movement decides what is measured before anything is chosen.
+    """
+    added: list[str] = st.session_state.setdefault(_ADDED, [])
+    known = {text: in_words(text) for text in [*usual_measures(skeleton), *added]}
+    chosen = st.session_state.get(_CHOSEN)
+    if chosen is None or chosen == st.session_state.get(_SUGGESTED):
+        # Until somebody chooses, every result is measured by what moves most in it.
+        chosen = st.session_state[_SUGGESTED] = _most_moving(known, skeleton, example)
+    # Another model's skeleton may lack some keypoints.
+    st.session_state[_CHOSEN] = [text for text in chosen if text in known]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        texts = st.multiselect(
+            "Measures",
+            list(known),
+            format_func=lambda text: known.get(text, text),
+            key=_CHOSEN,
+            persist_state="session",
+            placeholder="Choose what to measure",
+        )
+        with st.popover("", icon=":material/add:", help="Measure something that is not in the list"):
+            _own_measure(skeleton)
+    return _counting(skeleton, texts)
+
+
+def _most_moving(known: Iterable[str], skeleton: Skeleton, example: Track | None) -> list[str]:
+    """The joint angle that changes most for how much it trembles: what somebody's exercise is about."""
+    if example is None:
+        return []
+    most, chosen = 0.0, list[str]()
+    for text in known:
+        if not text.startswith("angle:"):
+            continue
+        values = parse_measure(text, skeleton).values(example)
+        there = values[np.isfinite(values)]
+        if len(there) < 2:
+            continue
+        low, high = np.percentile(there, [10, 90])
+        bends = np.abs(np.diff(values, 2))
+        trembling = float(np.nanmedian(bends)) if np.isfinite(bends).any() else 0.0
+        # A limb that is often not seen is a poor witness, and its wild frames look like movement.
+        moved = float(high - low) / (1 + trembling) * (len(there) / len(values)) ** 4
+        if moved > most:
+            most, chosen = moved, [text]
+    return chosen
+
+
+def _counting(skeleton: Skeleton, texts: list[str]) -> Measuring:
+    counted_key = st.session_state.get(_COUNTED)
+    if counted_key not in (None, _NOTHING, *texts):
+        del st.session_state[_COUNTED]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        counted = st.selectbox(
+            "Count repetitions of",
+            [*texts, _NOTHING],
+            format_func=lambda text: in_words(text) if text else "nothing",
+            key=_COUNTED,
+            persist_state="session",
+        )
+        controls = SettingControls(RepetitionSettings, prefix=COUNT_PREFIX)
+        with st.popover("", icon=":material/tune:", help="What counts as a repetition"):
+            controls.draw(controls.others, columns=1)
+    measures = tuple(parse_measure(text, skeleton) for text in texts)
+    one = next((measure for measure in measures if measure.text == counted), None)
+    return Measuring(measures, one, RepetitionSettings(**controls.values))
+
+
+def _own_measure(skeleton: Skeleton) -> None:
+    kind = st.selectbox("Kind", list(_KIND_WORDS), format_func=_KIND_WORDS.__getitem__, key="video_own_kind")
+    names = list(skeleton.keypoints)
+    count, unit = KINDS[kind]
+    places = [
+        st.selectbox(
+            label, names, index=min(5 + 6 * place, len(names) - 1), format_func=words, key=f"video_own_{place}"
+        )
+        for place, label in enumerate(_PLACES[count])
+    ]
+    st.caption(f"In {unit}.")
+    st.button(
+        "Measure this",
+        type="primary",
+        on_click=_add,
+        args=(kind, tuple(places)),
+        disabled=len(set(places)) < len(places),
+        help="Choose different joints." if len(set(places)) < len(places) else None,
+        width="stretch",
+    )
+
+
+def _add(kind: str, names: tuple[str, ...]) -> None:
+    text = f"{kind}:{'-'.join(names)}"
+    added: list[str] = st.session_state[_ADDED]
+    if text not in added:
+        added.append(text)
+    chosen = st.session_state.get(_CHOSEN) or []
+    st.session_state[_CHOSEN] = list(dict.fromkeys([*chosen, text]))

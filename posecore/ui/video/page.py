@@ -1,0 +1,66 @@
+"""Video: people found, followed, smoothed and measured over time."""
+
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from posecore.drawing import DrawingOptions
+from posecore.model import PoseModel
+from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
+from posecore.ui.shared.sidebar import decoder_controls, drawing_controls, load, network_controls
+from posecore.ui.video.chosen_run import pick_view
+from posecore.ui.video.finished_run import run_buttons, show_run
+from posecore.ui.video.picker import no_video, pick_video, show_refused_videos
+from posecore.ui.video.preview import pick_moment, run_panel, show_frame
+from posecore.ui.video.settings import resettable, video_boxes, video_controls
+from posecore.ui.video.store import Video
+from posecore.video import ClipSettings, VideoOptions
+
+
+def main() -> None:
+    """The page."""
+    with st.sidebar:
+        video = pick_video()
+        info = pick_model()
+        place = st.container()
+    show_refused_videos()
+    model = load(info)
+    if model is not None:
+        with place:
+            boxes = video_boxes()
+        work(video, model, network_controls(model, boxes, others=resettable()), boxes)
+        return
+    if not info.available:
+        fetch_panel(info)
+    if video is not None:
+        show_frame(video, pick_moment(video, ClipSettings()), None, {}, {}, DrawingOptions())
+    else:
+        no_video()
+
+
+@st.fragment
+def work(video: Video | None, model: PoseModel, network: dict[str, Any], boxes: dict[str, DeltaGenerator]) -> None:
+    """Preview or result; runs without the rest of the page when a setting other than the network's changes."""
+    decode, drawing = decoder_controls(model, boxes), drawing_controls(boxes)
+    options = video_controls(model, boxes, network, decode, drawing)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        run = pick_view(video)
+        if run is not None:
+            run_buttons(run, model, options)
+    if run is not None:
+        show_run(run, model, options)
+    elif video is not None:
+        preview(video, model, options)
+    else:
+        no_video()
+
+
+def preview(video: Video, model: PoseModel, options: VideoOptions) -> None:
+    """One frame under the present settings, and the button for all of them."""
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        moment = pick_moment(video, options.clip)
+        analysis = show_frame(video, moment, model, options.network, options.decode, options.drawing)
+    with right:
+        run_panel(video, model, options, analysis)

@@ -1,0 +1,159 @@
+"""One frame of a video under the present settings, before all of it is worked on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from posecore.drawing import DrawingOptions
+from posecore.errors import PosecoreError
+from posecore.imaging import Picture
+from posecore.model import PoseModel
+from posecore.ui.shared.models.engine import Analysis, analyse
+from posecore.ui.shared.pictures.open_picture import Source, open_picture
+from posecore.ui.shared.pictures.posed_picture import facts, plain, show_picture
+from posecore.ui.video.chosen_run import start_run
+from posecore.ui.video.store import Video
+from posecore.video import ClipSettings, VideoInfo, VideoOptions, frame_at
+from posecore.video.reading import clock
+
+PREVIEW_ROOM = "max(240px, 100vh - 330px)"
+#: Lengths that a slider over time still makes sense for, in seconds: no header is believed beyond a day.
+_LONGEST = 86_400.0
+_CODECS = {"h264": "H.264", "hevc": "H.265", "mpeg4": "MPEG-4", "mpeg2video": "MPEG-2", "mjpeg": "Motion JPEG"}
+
+
+def frame_source(video: Video, seconds: float) -> Source:
+    """The frame that is shown ``seconds`` into a video, as a picture like any other."""
+    return Source(
+        f"{video.key}@{seconds:.3f}",
+        f"{video.stem}_{seconds:.2f}s.png",
+        f"{video.label} at {seconds:.2f} s",
+        partial(_read_frame, video.path, seconds),
+    )
+
+
+def _read_frame(path: Path, seconds: float) -> Picture:
+    return frame_at(path, seconds).picture
+
+
+def length_of(info: VideoInfo) -> float:
+    """Seconds that a video lasts as far as its header tells; 0 when it tells nothing."""
+    if info.seconds is not None:
+        return min(info.seconds, _LONGEST)
+    return min((info.frames or 0) / float(info.rate), _LONGEST)
+
+
+def pick_moment(video: Video, clip: ClipSettings) -> float:
+    """A slider over the part of the video that will be used; seconds."""
+    step = 1 / float(video.info.rate)
+    first = clip.start
+    last = min(clip.end or _LONGEST, length_of(video.info)) - step
+    if last - first < step:
+        return first
+    key = f"video_moment_{video.key}"
+    before = st.session_state.get(key)
+    if before is not None and not first <= before <= last:
+        st.session_state[key] = min(max(before, first), last)
+    return float(
+        st.slider(
+            "Moment",
+            first,
+            last,
+            value=first + 0.25 * (last - first),
+            step=step,
+            format="%.2f s",
+            key=key,
+            persist_state="session",
+            help="The frame of the video that is shown here.",
+        )
+    )
+
+
+def show_frame(
+    video: Video,
+    seconds: float,
+    model: PoseModel | None,
+    network: Mapping[str, Any],
+    decode: Mapping[str, Any],
+    drawing: DrawingOptions,
+) -> Analysis | None:
+    """Show a frame with the people found in it; None, with the reason shown, when that is impossible.
+
+    Without a model the frame is shown as it is.
+    """
+    source = frame_source(video, seconds)
+    try:
+        opened = open_picture(source)
+        analysis = None if model is None else analyse(model, opened, None, network, decode)
+    except PosecoreError as error:
+        st.error(f"{error} Choose another moment, or another video.", icon=":material/error:")
+        return None
+    poses = plain(opened) if analysis is None else analysis.poses
+    show_picture(opened, poses, drawing, room=PREVIEW_ROOM, parts=False)
+    return analysis
+
+
+def video_facts(video: Video) -> str:
+    """What the file says about itself, as badges in Markdown."""
+    info = video.info
+    seconds = length_of(info)
+    parts = [f"{info.width} × {info.height}", f"{float(info.rate):.4g} frames/s"]
+    if seconds:
+        parts.append(clock(seconds))
+    parts.append(_CODECS.get(info.codec, info.codec.upper()))
+    if info.audio:
+        parts.append("with sound")
+    return " ".join(f":gray-badge[{part}]" for part in parts)
+
+
+def run_panel(video: Video, model: PoseModel, options: VideoOptions, analysis: Analysis | None) -> None:
+    """What is known about the video and this frame, how long a run may take, and the button that starts it."""
+    clip = options.clip
+    wrong = bool(clip.end) and clip.end <= clip.start
+    with st.container(border=True):
+        st.markdown(f"**{video.label}**  \n{video_facts(video)}")
+        if analysis is not None:
+            st.markdown(facts(analysis))
+            if not len(analysis.poses):
+                st.caption(
+                    ":material/lightbulb: Nobody was found in this frame. Choose another moment, lower the pose "
+                    "threshold, or choose a larger input size."
+                )
+        if wrong:
+            st.error(
+                f"The end ({clip.end:g} s) must lie after the start ({clip.start:g} s): change *Part of the video*.",
+                icon=":material/error:",
+            )
+        st.button(
+            "Find poses in this video" if not (clip.start or clip.end) else "Find poses in this part",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=start_run,
+            args=(video, model, options),
+            disabled=wrong,
+            width="stretch",
+            key="video_start",
+        )
+        st.caption(_outlook(video, clip, analysis))
+    if video.note:
+        st.caption(video.note)
+
+
+def _outlook(video: Video, clip: ClipSettings, analysis: Analysis | None) -> str:
+    """What a run gives, and about how long it takes."""
+    seconds = max(min(clip.end or _LONGEST, length_of(video.info)) - clip.start, 0.0)
+    frames = math.ceil(seconds * float(video.info.rate) / clip.stride)
+    gives = "You get a clip with the people drawn in, their tracks, joint angles and other measures, and tables."
+    if not frames:
+        return gives
+    pace = ""
+    if analysis is not None:
+        network = sum(analysis.fields.timings.values())
+        pace = f", about {clock(frames * (network + analysis.decode_ms) / 1000)} at this frame's pace"
+    return f"About {frames} frames{pace}. It goes on in the background. {gives}"

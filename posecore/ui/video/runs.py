@@ -1,0 +1,369 @@
+"""Runs over videos in the server's background: they wait their turn, report how far they are, and keep their result.
+
+A run belongs to whoever knows its token. It goes on while nobody looks, and its result is there on return, until it was
+not looked at for some hours or too many newer ones came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import streamlit as st
+
+from posecore.drawing import DrawingOptions
+from posecore.errors import PosecoreError
+from posecore.imaging import Picture
+from posecore.model import PoseModel
+from posecore.poses import Poses
+from posecore.ui.shared.models.engine import network_slots
+from posecore.ui.shared.pictures.open_picture import shrink, to_jpeg
+from posecore.ui.video.store import Video
+from posecore.video import (
+    ClipSettings,
+    LiveSmoother,
+    OutputSettings,
+    PoseSequence,
+    Progress,
+    SmoothingSettings,
+    TrackingSettings,
+    VideoOptions,
+    VideoResult,
+    process_video,
+    smooth_sequence,
+)
+from posecore.video.finding import VideoModel
+
+log = logging.getLogger(__name__)
+
+#: Runs that may be at work at the same time; further ones wait.
+AT_ONCE = max(1, min(2, (os.cpu_count() or 1) // 4))
+#: Seconds for which a finished run is kept after somebody last looked at it.
+KEPT_SECONDS = 6 * 3600
+#: Runs of all visitors that are kept at most.
+KEPT_RUNS = 40
+#: Longest side of the picture that shows how far a run is.
+_GLANCE_SIDE = 720
+
+State = Literal["waiting", "running", "done", "cancelled", "failed"]
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of work in the background. Written by its worker and read by pages; each field changes in one step.
+
+    Attributes:
+        purpose: ``find`` people, or ``draw`` those already found.
+        state: Where it stands.
+        progress: The last report of the pipeline.
+        error: Why it failed, as a sentence.
+        cancel: Ends it early when set.
+    """
+
+    purpose: Literal["find", "draw"]
+    state: State = "waiting"
+    progress: Progress | None = None
+    error: str = ""
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def active(self) -> bool:
+        """True while it waits or works."""
+        return self.state in ("waiting", "running")
+
+    def glance(self) -> bytes | None:
+        """JPEG of the last frame, made only when somebody looks."""
+        progress = self.progress
+        return None if progress is None else to_jpeg(shrink(progress.picture, _GLANCE_SIDE), 80)
+
+
+@dataclass(eq=False)
+class VideoRun:
+    """A video, what shall be done with it, and what came of it.
+
+    Attributes:
+        token: Unguessable name.
+        video: The video; its file is the run's own.
+        model: What finds people.
+        options: What was asked for.
+        job: The work at hand, or the last one.
+        result: What was found, once there is something.
+        folder: Where its files lie.
+        looked: When somebody last looked, by ``time.monotonic``.
+    """
+
+    token: str
+    video: Video
+    model: VideoModel
+    options: VideoOptions
+    job: Job
+    folder: tempfile.TemporaryDirectory[str]
+    result: VideoResult | None = None
+    looked: float = field(default_factory=time.monotonic)
+    _smoothed: tuple[SmoothingSettings, PoseSequence] | None = None
+
+    @property
+    def clip(self) -> Path | None:
+        """The drawn clip, where there is one."""
+        return None if self.result is None else self.result.clip
+
+    def smoothed(self, settings: SmoothingSettings) -> PoseSequence:
+        """The people found, smoothed in another way than they were drawn; the last answer is remembered.
+
+        Raises:
+            RuntimeError: When nothing was found yet.
+        """
+        result = self.result
+        if result is None:
+            raise RuntimeError("The run has no result yet.")
+        if settings == result.options.smoothing or not result.options.tracking.track:
+            return result.poses
+        known = self._smoothed
+        if known is None or known[0] != settings:
+            known = self._smoothed = (settings, smooth_again(result, settings))
+        return known[1]
+
+
+def smooth_again(result: VideoResult, settings: SmoothingSettings) -> PoseSequence:
+    """Smooth what was found as the pipeline would have done it; the network is not needed."""
+    raw = result.raw
+    if settings.smooth == "none":
+        return raw
+    if settings.smooth == "offline":
+        return smooth_sequence(raw, settings)[0]
+    smoother = LiveSmoother(settings, max(result.options.tracking.max_age, 0.5))
+    times = raw.times.tolist()
+    items = ((time, smoother.update(poses, time)) for time, poses in zip(times, raw, strict=True) if len(poses))
+    people = dict(items)
+    nobody = Poses.empty(raw.skeleton, raw.image_size)
+    return PoseSequence.collect(((time, people.get(time, nobody)) for time in times), raw.skeleton, raw.image_size)
+
+
+class _InTurn(PoseModel):
+    """A model that waits for its turn among all that use the network, so that a video leaves room for other pages.
+
+    Args:
+        model: What it shares everything with.
+    """
+
+    def __init__(self, model: PoseModel) -> None:
+        self.__dict__.update(vars(model))
+
+    def fields(self, *args: Any, **settings: Any) -> Any:
+        """As the model's own."""
+        with network_slots():
+            return super().fields(*args, **settings)
+
+
+class _Known:
+    """Stands in for a model where the people of every frame are known already, frame after frame."""
+
+    def __init__(self, model: VideoModel, people: PoseSequence) -> None:
+        self.name, self.skeleton, self.device = model.name, people.skeleton, model.device
+        self._people = iter(people)
+
+    def fields(self, image: Sequence[Picture], *, picture: Sequence[str], **settings: Any) -> list[Any]:
+        """Something for each picture; nothing is looked at."""
+        return list(picture)
+
+    def decode(self, fields: Any, **settings: Any) -> Poses:
+        """The people of the next frame."""
+        return next(self._people)
+
+
+class RunDesk:
+    """Takes runs in, has them done in turn by a few threads, and keeps them."""
+
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._runs: dict[str, VideoRun] = {}
+        self._orders: queue.Queue[tuple[VideoRun, Job, Callable[[], VideoResult]]] = queue.Queue()
+        self._lock = threading.Lock()
+        for number in range(at_once):
+            threading.Thread(target=self._work, name=f"video-{number}", daemon=True).start()
+
+    def get(self, token: str | None) -> VideoRun | None:
+        """The run of that name, which is then kept for longer; None when there is none."""
+        with self._lock:
+            run = self._runs.get(token or "")
+        if run is not None:
+            run.looked = time.monotonic()
+        return run
+
+    def find(self, video: Video, model: VideoModel, options: VideoOptions) -> VideoRun:
+        """Have people found in a video and drawn. The video's own file may go meanwhile."""
+        folder = tempfile.TemporaryDirectory(prefix="posecore-run-", ignore_cleanup_errors=True)
+        own = Path(folder.name) / "source" / video.path.name
+        run = VideoRun(
+            secrets.token_urlsafe(16),
+            replace(video, path=own),
+            model,
+            options,
+            Job("find"),
+            folder,
+            looked=time.monotonic(),
+        )
+        with self._lock:
+            self._tidy()
+            self._runs[run.token] = run
+        try:
+            _copy(video.path, own)
+        except OSError as error:
+            run.job.error = f"The server has no room for {video.label}: {error.strerror or error}."
+            run.job.state = "failed"
+            return run
+        clip = _new_clip(run)
+        in_turn = _InTurn(model) if isinstance(model, PoseModel) else model
+        self._order(run, lambda job: process_video(own, in_turn, clip, options, _report_to(job), job.cancel))
+        return run
+
+    def draw(
+        self, run: VideoRun, smoothing: SmoothingSettings, drawing: DrawingOptions, output: OutputSettings
+    ) -> None:
+        """Have what was found drawn again, without the network."""
+        result = run.result
+        if result is None or run.job.active:
+            return
+        options = replace(result.options, smoothing=smoothing, drawing=drawing, output=output)
+        people = run.smoothed(smoothing)
+        plain = replace(
+            options,
+            clip=_clip_of(result),
+            tracking=TrackingSettings(track=False),
+            smoothing=SmoothingSettings(smooth="none"),
+        )
+        clip = _new_clip(run)
+        run.job = Job("draw")
+
+        def drawn(job: Job) -> VideoResult:
+            again = process_video(run.video.path, _Known(run.model, people), clip, plain, _report_to(job), job.cancel)
+            if again.cancelled:
+                clip.unlink(missing_ok=True)
+                return result
+            return replace(result, clip=again.clip, poses=people, size=again.size, options=options)
+
+        self._order(run, drawn)
+
+    def waiting_before(self, job: Job) -> int:
+        """How many pieces of work come before this one."""
+        with self._orders.mutex:
+            waiting = [order[1] for order in self._orders.queue]
+        return waiting.index(job) if job in waiting else 0
+
+    def forget(self, token: str) -> None:
+        """End a run and drop its files."""
+        with self._lock:
+            run = self._runs.pop(token, None)
+        if run is not None:
+            run.job.cancel.set()
+            if not run.job.active:
+                run.folder.cleanup()
+
+    def _order(self, run: VideoRun, work: Callable[[Job], VideoResult]) -> None:
+        job = run.job
+        self._orders.put((run, job, lambda: work(job)))
+
+    def _work(self) -> None:
+        while True:
+            run, job, work = self._orders.get()
+            _do(run, job, work)
+            with self._lock:
+                forgotten = run.token not in self._runs
+            if forgotten:
+                run.folder.cleanup()
+
+    def _tidy(self) -> None:
+        """Drop runs that nobody has looked at for long; called with the lock held."""
+        idle = sorted((run for run in self._runs.values() if not run.job.active), key=lambda run: run.looked)
+        limit = time.monotonic() - KEPT_SECONDS
+        for run in idle:
+            if run.looked < limit or len(self._runs) >= KEPT_RUNS:
+                del self._runs[run.token]
+                run.folder.cleanup()
+
+
+@st.cache_resource(show_spinner=False)
+def run_desk() -> RunDesk:
+    """The one desk of this server."""
+    return RunDesk()
+
+
+def _do(run: VideoRun, job: Job, work: Callable[[], VideoResult]) -> None:
+    """Do a piece of work and write down what came of it."""
+    if job.cancel.is_set():
+        job.state = "cancelled"
+        return
+    job.state = "running"
+    before = run.clip
+    try:
+        run.result = work()
+    except PosecoreError as error:
+        job.error, job.state = str(error), "failed"
+    except Exception as error:  # the thread goes on; the page tells what happened
+        log.exception("A run over %s failed", run.video.label)
+        job.error = f"Something went wrong that should not have: {type(error).__name__}: {error}."
+        job.state = "failed"
+    else:
+        if before is not None and before != run.clip:
+            # A browser that still plays the old clip has it open, or gets the new one.
+            before.unlink(missing_ok=True)
+        job.state = "cancelled" if job.cancel.is_set() else "done"
+    finally:
+        if job.progress is not None:
+            # The last picture of a large video is not needed any more.
+            job.progress = replace(job.progress, picture=job.progress.picture[:1, :1].copy())
+
+
+def _report_to(job: Job) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        job.progress = progress
+
+    return report
+
+
+def _clip_of(result: VideoResult) -> ClipSettings:
+    """The same part of the video, up to the last frame that was used."""
+    times = result.poses.times
+    step = 1 / max(float(result.info.rate), 1.0)
+    if not result.cancelled:
+        return result.options.clip
+    # Between the last frame used and the one after it.
+    return result.options.clip.model_copy(update={"end": float(times[-1]) + step / 2})
+
+
+def _copy(path: Path, own: Path) -> None:
+    """The same file at another place, without taking room where the file system allows that."""
+    own.parent.mkdir()
+    with contextlib.suppress(OSError):
+        own.hardlink_to(path)
+        return
+    shutil.copyfile(path, own)
+
+
+def _new_clip(run: VideoRun) -> Path:
+    """Where the next clip goes: a name of its own, so that no browser takes it for the one before."""
+    return Path(run.folder.name) / f"{secrets.token_hex(4)}.mp4"
+
+
+def settings_changed(run: VideoRun, model: str, options: VideoOptions) -> list[str]:
+    """What of ``model`` and ``options`` differs from what people were found with, in words."""
+    used = run.options
+    parts: Mapping[str, bool] = {
+        "model": model != run.model.name,
+        "part of the video": options.clip != used.clip,
+        "network": dict(options.network) != dict(used.network),
+        "decoder": dict(options.decode) != dict(used.decode),
+        "smart crop": options.cropping != used.cropping,
+        "tracking": options.tracking != used.tracking,
+    }
+    return [name for name, differs in parts.items() if differs]

@@ -1,0 +1,1 @@
+"""Webcam: poses in the picture of the visitor's camera, live."""

@@ -1,0 +1,131 @@
+"""Webcam: poses in the picture of the visitor's camera, live."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit_webrtc import WebRtcMode, webrtc_streamer
+
+from posecore.errors import SettingsError
+from posecore.model import PoseModel
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
+from posecore.ui.shared.pictures.source_picker import show_refused
+from posecore.ui.shared.session import session
+from posecore.ui.shared.sidebar import decoder_controls, drawing_controls, load, network_controls, setting_boxes
+from posecore.ui.webcam.camera import Webcam, webcam
+from posecore.ui.webcam.connection import TRANSLATIONS, camera_is_withheld, ice_servers
+from posecore.ui.webcam.view import (
+    LiveControls,
+    camera_buttons,
+    live_defaults,
+    show_figures,
+    show_help,
+    show_recordings,
+    show_withheld,
+)
+from posecore.video import can_crop
+
+CONSTRAINTS: dict[str, Any] = {
+    "video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}},
+    "audio": False,
+}
+
+
+def main() -> None:
+    """The page."""
+    camera = webcam(Path(session().folder.name))
+    with st.sidebar:
+        info = pick_model()
+        view, place = st.container(), st.container()
+    model = load(info)
+    if model is None:
+        camera.prepare(None)
+    else:
+        with place:
+            boxes = setting_boxes(others=(("following", "Following and smoothing", "directions_walk"),))
+        live = LiveControls()
+        network = network_controls(model, boxes, live_defaults(model), live.all)
+        settings(camera, model, network, live, {"view": view, **boxes})
+    show_refused()
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        servers = _servers()
+        playing = stream(camera, servers)
+        under_picture(camera, playing)
+    with right:
+        if not info.available:
+            fetch_panel(info)
+        elif model is not None:
+            beside_picture(camera, playing, servers)
+
+
+@st.fragment
+def settings(
+    camera: Webcam,
+    model: PoseModel,
+    network: Mapping[str, Any],
+    live: LiveControls,
+    boxes: Mapping[str, DeltaGenerator],
+) -> None:
+    """The controls that act at once, without the rest of the page."""
+    decode, drawing = decoder_controls(model, boxes), drawing_controls(boxes)
+    live.draw(boxes, can_crop(model, decode))
+    camera.prepare(model, live.options(network, decode, drawing))
+
+
+def _servers() -> list[dict[str, Any]]:
+    try:
+        return ice_servers()
+    except SettingsError as error:
+        show_error(error, "Until then the app is reached directly only.")
+        return []
+
+
+def stream(camera: Webcam, servers: Sequence[Mapping[str, Any]]) -> bool:
+    """The camera's picture; True while it plays or is about to."""
+    if camera_is_withheld(st.context.url):
+        show_withheld()
+    running = webrtc_streamer(
+        key="webcam",
+        mode=WebRtcMode.SENDRECV,
+        video_frame_callback=camera.show,
+        on_video_ended=camera.ended,
+        rtc_configuration={"iceServers": list(servers)},
+        media_stream_constraints=CONSTRAINTS,
+        translations=TRANSLATIONS,
+        async_processing=True,
+    )
+    playing = running.state.playing or running.state.signalling
+    if not playing:
+        camera.stop()
+    return playing
+
+
+def under_picture(camera: Webcam, playing: bool) -> None:
+    """Buttons, which look at the stream while there is one, and recordings, which must stay while they are fetched."""
+    recordings = camera.recordings
+
+    @st.fragment(run_every=1.0 if playing else None)
+    def buttons() -> None:
+        if camera.recordings != recordings:
+            st.rerun()
+        camera_buttons(camera, playing)
+
+    buttons()
+    show_recordings(camera, recordings)
+
+
+def beside_picture(camera: Webcam, playing: bool, servers: Sequence[Mapping[str, Any]]) -> None:
+    """Figures while the stream plays, else what to do."""
+    if not playing:
+        show_help()
+        return
+
+    @st.fragment(run_every=1.0)
+    def figures() -> None:
+        show_figures(camera, playing, servers)
+
+    figures()
