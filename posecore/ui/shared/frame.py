@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-STATIC = Path(__file__).resolve().parents[1] / "static"
+STATIC = Path(__file__).resolve().parents[1] / "app" / "static"
 #: The pages, beside the package.
 PAGES = Path(__file__).resolve().parents[3] / "pages"
 SIDEBAR_WIDTH = 340
