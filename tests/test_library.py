@@ -466,7 +466,7 @@ def test_a_file_that_did_not_change_is_read_once(sticks: StoredSet, monkeypatch:
     sticks.set_people(2, [stick()])
     first = sticks.dataset()
     assert sticks.dataset() is first
-    monkeypatch.setattr("posecore.data.coco.load_json", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr("posecore.data.coco.read.load_json", lambda path: pytest.fail("read again"))
     assert sticks.dataset() is first
 
 

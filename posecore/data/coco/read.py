@@ -1,0 +1,188 @@
+"""Reading a COCO file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
+from posecore.data.checks import (
+    EntryError,
+    Problems,
+    a_dict,
+    a_list,
+    a_number,
+    a_side,
+    an_id,
+    as_data_error,
+    box_xywh,
+    inside,
+    labels_from_flags,
+    load_json,
+    make_person,
+    numbers,
+    shown,
+)
+from posecore.data.coco.categories import Categories
+from posecore.data.pictures import find_picture, picture_size
+from posecore.errors import DataError
+from posecore.skeleton import Skeleton
+
+
+def read_coco(
+    annotations: str | Path,
+    images: str | Path | None = None,
+    *,
+    category: str | int | None = None,
+    pictures: bool = True,
+    split: str | None = None,
+) -> PoseDataset:
+    """Read COCO keypoint JSON with any skeleton.
+
+    All categories that share the chosen skeleton are read; the chosen one is that of ``category``, else that with the
+    most annotations among those with keypoints.
+
+    Args:
+        annotations: The JSON file.
+        images: Folder that file names are relative to; looked for beside the JSON file when None.
+        category: Name or id of the category whose skeleton is wanted.
+        pictures: Leave out (and report) images whose file is missing. False keeps them and looks for no file.
+        split: Split of images that do not name their own.
+
+    Returns:
+        The set; what was skipped is in its ``problems``.
+
+    Raises:
+        DataError: When the file cannot be read at all, naming the reason.
+    """
+    path = Path(annotations)
+    with as_data_error(path):
+        data = a_dict(load_json(path), "the file")
+        image_entries = a_list(data.get("images"), '"images"')
+        person_entries = a_list(data.get("annotations", []), '"annotations"')
+    problems = Problems(path)
+    with as_data_error(path):
+        categories = Categories.of(data.get("categories"), person_entries, category)
+    categories.note_others(problems)
+    folder = Path(images) if images is not None else _image_folder(path, image_entries)
+    if pictures and not folder.is_dir():
+        raise DataError(f"There is no folder {folder} with the pictures of {path}; name it.")
+    found = _read_images(image_entries, folder, pictures, split, problems)
+    people = _read_people(person_entries, categories, found, problems)
+    complete = tuple(replace(image, people=tuple(people[image.image_id])) for image in found.values() if image)
+    return PoseDataset(path.stem, categories.skeleton, complete, tuple(problems.found))
+
+
+def _image_folder(path: Path, entries: Sequence[Any]) -> Path:
+    """The likeliest folder of the pictures: the first beside the JSON file that holds one of the first few."""
+    split = path.stem.rsplit("_", 1)[-1]
+    above = path.parent.parent
+    candidates = [path.parent, path.parent / "images", above / "images", above / split, above]
+    for folder in candidates:
+        for entry in entries[:20]:
+            try:
+                names = _file_names(a_dict(entry, "an image"))
+            except EntryError:
+                continue
+            if find_picture(folder, names):
+                return folder
+    return path.parent
+
+
+def _file_names(entry: Mapping[str, Any]) -> list[PurePosixPath]:
+    """Names under which a picture may be there: its own, then the one it had before it was uploaded to Roboflow."""
+    names = [inside(entry.get("file_name"))]
+    extra = entry.get("extra")
+    if isinstance(extra, dict) and isinstance(extra.get("name"), str):
+        names.append(inside(extra["name"], "the original file name"))
+    return names
+
+
+def _read_images(
+    entries: Sequence[Any], folder: Path, pictures: bool, split: str | None, problems: Problems
+) -> dict[int, AnnotatedImage | None]:
+    """Images by id, without people yet; None for those that were skipped, so that their people are not reported too."""
+    found: dict[int, AnnotatedImage | None] = {}
+    for position, entry in enumerate(entries):
+        with problems.skipping(f"images[{position}]"):
+            number = an_id(a_dict(entry, "an image").get("id"), "the id")
+            if found.get(number) is not None:
+                raise EntryError(f"another image has the id {number} already")
+            found[number] = None
+            found[number] = _read_image(number, entry, folder, pictures, split)
+    return found
+
+
+def _read_image(
+    number: int, entry: Mapping[str, Any], folder: Path, pictures: bool, split: str | None
+) -> AnnotatedImage:
+    names = _file_names(entry)
+    path = find_picture(folder, names) if pictures else None
+    if path is None:
+        if pictures:
+            raise EntryError(f"the picture {names[0]} is missing in {folder}")
+        path = folder / names[0]
+    if entry.get("width") is None and entry.get("height") is None:
+        size = picture_size(path)
+    else:
+        size = a_side(entry.get("width"), "the width"), a_side(entry.get("height"), "the height")
+        # Found under another name than its own, it may be another picture.
+        if pictures and path != folder / names[0] and picture_size(path) != size:
+            raise EntryError(f"{path.name} is not {size[0]} × {size[1]} pixels, for which the labels were made")
+    ignore = tuple(box_xywh(box) for box in a_list(entry.get("ignore", []), "ignore"))
+    own = entry.get("split")
+    return AnnotatedImage(path, size, (), number, ignore, own if isinstance(own, str) and own else split)
+
+
+def _read_people(
+    entries: Sequence[Any], categories: Categories, images: Mapping[int, AnnotatedImage | None], problems: Problems
+) -> dict[int, list[Person]]:
+    people: dict[int, list[Person]] = {number: [] for number in images}
+    for position, entry in enumerate(entries):
+        with problems.skipping(f"annotations[{position}]"):
+            category = an_id(a_dict(entry, "an annotation").get("category_id"), "the category id")
+            if category not in categories.chosen:
+                if category in categories.others:
+                    continue
+                raise EntryError(f"there is no category {category}")
+            number = an_id(entry.get("image_id"), "the image id")
+            if number not in images:
+                raise EntryError(f"there is no image {number}")
+            if images[number] is not None:
+                people[number].append(read_person(entry, categories.skeleton, categories.chosen[category]))
+    return people
+
+
+def read_person(entry: Mapping[str, Any], skeleton: Skeleton, category: str) -> Person:
+    count = len(skeleton)
+    if entry.get("keypoints"):
+        values = numbers(entry["keypoints"], 3 * count, "keypoints").reshape(count, 3)
+    else:
+        values = np.zeros((count, 3))
+    labels = labels_from_flags(values[:, 2])
+    for index in a_list(entry.get("absent", []), "absent"):
+        if an_id(index, "an absent keypoint") >= count or labels[index]:
+            raise EntryError(f"keypoint {index} cannot be absent: it is labelled or does not exist")
+        labels[index] = Label.ABSENT
+    box = box_xywh(entry["bbox"]) if entry.get("bbox") else None
+    area = entry.get("area")
+    if area is not None and (area := _area(area)) <= 0:
+        raise EntryError(f"the area must be more than 0, not {area:g}")
+    return make_person(values[:, :2], labels, box, area, _flag(entry.get("iscrowd", 0)), category)
+
+
+def _area(value: Any) -> float:
+    """An area may be as large as the square of the largest coordinate."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1e12:
+        return float(value)
+    return a_number(value, "the area")
+
+
+def _flag(value: Any) -> bool:
+    if value not in (0, 1):
+        raise EntryError(f"iscrowd must be 0 or 1, not {shown(value)}")
+    return bool(value)

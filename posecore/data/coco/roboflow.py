@@ -1,0 +1,69 @@
+"""Roboflow's dialect of COCO: a folder per split, with its pictures and labels together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from posecore.data.annotations import PoseDataset
+from posecore.data.coco.read import read_coco
+from posecore.data.coco.write import coco_dict, write_json
+from posecore.data.merging import merged
+from posecore.data.pictures import PictureCarrier, PictureMode, new_folder
+from posecore.errors import DataError
+
+#: Name of the labels in every folder of a Roboflow export.
+ROBOFLOW_FILE = "_annotations.coco.json"
+#: Roboflow's folders, and the split each one is.
+ROBOFLOW_SPLITS = {"train": "train", "valid": "val", "test": "test"}
+
+
+def read_roboflow(folder: str | Path, *, pictures: bool = True) -> PoseDataset:
+    """Read Roboflow's COCO export: ``train``, ``valid`` and ``test``, each with its labels and pictures together.
+
+    Raises:
+        DataError: When there are no such files or their skeletons differ.
+    """
+    root = Path(folder)
+    files = [(root / name / ROBOFLOW_FILE, split) for name, split in ROBOFLOW_SPLITS.items()]
+    if (root / ROBOFLOW_FILE).is_file():
+        files.insert(0, (root / ROBOFLOW_FILE, ""))
+    parts = [
+        read_coco(file, file.parent, pictures=pictures, split=split or None) for file, split in files if file.is_file()
+    ]
+    if not parts:
+        raise DataError(f"{root} holds no {ROBOFLOW_FILE}, neither itself nor in train, valid or test.")
+    return merged(root.name, parts)
+
+
+def write_roboflow(
+    dataset: PoseDataset,
+    folder: str | Path,
+    pictures: PictureMode = "copy",
+    quality: int = 90,
+    advance: Callable[[], object] = lambda: None,
+) -> Path:
+    """Write a set as Roboflow's COCO export: a folder per split with pictures and labels together.
+
+    Category 0 is the group of categories, as Roboflow writes it. Pictures without a split go to ``train``. See
+    :func:`write_coco` for the arguments.
+    """
+    root = new_folder(Path(folder))
+    carrier = PictureCarrier(pictures, quality)
+    for directory, split in ROBOFLOW_SPLITS.items():
+        images = tuple(image for image in dataset if (image.split or "train") == split)
+        if not images:
+            continue
+        names = {}
+        for image in images:
+            names[image.image_id] = carrier.bring(image.path, root / directory).name
+            advance()
+        part = replace(dataset, images=images)
+        data = coco_dict(part, names)
+        group = {"id": 0, "name": "objects", "supercategory": "none"}
+        data["categories"] = [group, *({**category, "supercategory": "objects"} for category in data["categories"])]
+        for entry, image in zip(data["images"], images, strict=True):
+            entry["extra"] = {"name": image.path.name}
+        write_json(data, root / directory / ROBOFLOW_FILE)
+    return root
