@@ -1,0 +1,100 @@
+"""Walking folders that nobody has vouched for, and what the names of folders and files say about a set."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from posecore.errors import DataError
+from posecore.imaging import IMAGE_SUFFIXES
+
+#: More files than any set has; whoever names the folder of a whole disk is told so.
+MAX_FILES = 1_000_000
+#: Folders inside folders that are looked into.
+_DEPTH = 24
+#: Folders that hold labels and have their pictures beside them.
+_LABEL_FOLDERS = ("annotations", "annotation", "labels", "label", "anno", "anns", "ann", "json", "cfg", "config")
+_SPLIT_WORDS = {
+    "train": ("train", "training", "trn"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+
+
+@contextmanager
+def reading(place: Path) -> Iterator[None]:
+    """Turn failures of the system to read ``place`` into ``DataError`` sentences."""
+    try:
+        yield
+    except PermissionError as error:
+        raise DataError(f"{error.filename or place} may not be read; change its permissions.") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{place} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def check_place(place: Path) -> None:
+    """Raise ``DataError`` unless ``place`` is a folder or an ordinary file: pipes and devices may never end."""
+    with reading(place):
+        if not place.exists():
+            raise DataError(f"{place} does not exist.")
+        if not place.is_dir() and not place.is_file():
+            raise DataError(f"{place} is neither a folder nor an ordinary file; name one of these.")
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All ordinary files in a folder and the folders below, sorted; hidden ones and linked folders are passed over.
+
+    Raises:
+        DataError: When the folder cannot be read or holds more files than a set can have.
+    """
+    with reading(folder):
+        waiting = [(folder, 0)] if next(folder.iterdir(), None) is not None else []
+    found: list[Path] = []
+    while waiting:
+        place, depth = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    if entry.name.startswith((".", "__MACOSX")):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting += [(Path(entry.path), depth + 1)] if depth < _DEPTH else []
+                    elif entry.is_file():
+                        found.append(Path(entry.path))
+        except OSError:
+            continue
+        if len(found) + len(waiting) > MAX_FILES:
+            raise DataError(f"{folder} holds more than {MAX_FILES:,} files; name the folder of one set.")
+    return sorted(found)
+
+
+def is_picture_name(name: str) -> bool:
+    """True for names with the ending of a picture."""
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - called for every file of a set
+
+
+def set_root(labels: Path) -> Path:
+    """The folder of the set that a file of labels belongs to: its own, or the one above where that holds the pictures.
+
+    So it is for ``annotations/train.json`` beside ``images/``.
+    """
+    folder = labels.absolute().parent
+    above = folder.parent
+    if above == Path(above.anchor) or above == Path.home():
+        return folder
+    if folder.name.lower() in _LABEL_FOLDERS:
+        return above
+    return folder if any(is_picture_name(path.name) for path in files_in(folder)) else above
+
+
+def split_of(name: str) -> str | None:
+    """The split (``train``, ``val`` or ``test``) that the name of a file or folder says, or None.
+
+    ``person_keypoints_train2017`` is ``train``; a name with words of two splits says none.
+    """
+    words = set(re.split(r"[^a-z]+", name.lower()))
+    found = [split for split, spellings in _SPLIT_WORDS.items() if words & set(spellings)]
+    return found[0] if len(found) == 1 else None
