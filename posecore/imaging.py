@@ -7,10 +7,7 @@ centre of the top-left pixel at (0, 0).
 from __future__ import annotations
 
 import hashlib
-import io
 import math
-import struct
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,21 +15,24 @@ from typing import IO, Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from posecore.errors import ImageError
+from posecore.picture_files import (
+    MAX_FILE,
+    MAX_PIXELS,
+    Picture,
+    check_length,
+    check_size,
+    decoding,
+    picture_of_array,
+    pixels_of,
+    read_picture,
+)
 
-Picture = NDArray[np.uint8]
 #: (x0, y0, x1, y1) in source pixels; may reach outside the picture. The whole picture is (0, 0, width, height).
 Region = tuple[float, float, float, float]
 ImageSource = str | Path | bytes | IO[bytes] | Image.Image | NDArray[Any]
-
-MAX_PIXELS = 50_000_000
-MIN_SIDE = 8
-MAX_ASPECT = 100.0
-_DAMAGED = "The picture is damaged or cut off; save or download it again."
-#: File name endings of the formats that posecore promises to read.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -40,10 +40,11 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Picture:
 
     EXIF rotation is applied; grey, palette, CMYK and 16-bit pictures are converted; transparency is laid on white.
     The size is checked before pixels are decoded, so that a small file cannot claim gigabytes of memory.
+    What is white in a picture of more than 8 bits or of 0 … 1 says :func:`posecore.picture_files.white_level`.
 
     Args:
         source: Path, encoded bytes, open binary file, Pillow image or array ``(H, W)``, ``(H, W, 3)`` or ``(H, W, 4)``
-            of uint8 (RGB order) or uint16.
+            in RGB order, of uint8, or of other numbers of 0 … 1, 0 … 255 or up to 16 bits; masks are black and white.
         max_pixels: Largest width × height accepted.
 
     Returns:
@@ -56,93 +57,23 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Picture:
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
-        return _from_pillow(source, max_pixels)
+        with decoding():
+            check_size(source.width, source.height, max_pixels)
+            return pixels_of(source)
     if isinstance(source, (str, Path)):
-        path = Path(source)
-        if path.is_dir():
-            raise ImageError(f"{path} is a folder; give a picture file.")
-        data = path.read_bytes()
-    elif isinstance(source, bytes):
-        data = source
-    else:
-        data = source.read()
-    if not data:
-        raise ImageError("The file is empty (0 bytes); choose another picture.")
-    return _from_bytes(data, max_pixels)
-
-
-def _from_bytes(data: bytes, max_pixels: int) -> Picture:
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of sizes and of odd metadata; sizes are checked below, metadata does not matter here.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                return _from_pillow(image, max_pixels)
-    except Image.DecompressionBombError as error:
-        raise ImageError(_too_large(None, max_pixels)) from error
-    except UnidentifiedImageError as error:
-        raise ImageError(
-            "This is not a picture that can be read; use JPEG, PNG, WebP, BMP or TIFF (HEIC and RAW need converting)."
-        ) from error
-    except (OSError, SyntaxError, EOFError, MemoryError, struct.error, OverflowError) as error:
-        raise ImageError(_DAMAGED) from error
-
-
-def _from_pillow(image: Image.Image, max_pixels: int) -> Picture:
-    check_size(image.width, image.height, max_pixels)
-    try:
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        raise ImageError(_DAMAGED) from error
-    if upright.mode.startswith("I") or upright.mode == "F":
-        return _from_array(np.asarray(upright), max_pixels)
-    if "A" in upright.getbands() or "transparency" in upright.info:
-        layer = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return np.array(upright.convert("RGB"))
+        return read_picture(Path(source), max_pixels)
+    data = source if isinstance(source, bytes) else source.read(MAX_FILE + 1)
+    check_length(len(data))
+    return read_picture(data, max_pixels)
 
 
 def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise ImageError(f"An array of shape {array.shape} is not a picture; use (H, W), (H, W, 3) or (H, W, 4).")
+    if array.dtype.kind not in "buif":
+        raise ImageError(f"An array of {array.dtype} is not a picture; use numbers of 0 … 255 or 0 … 1.")
     check_size(array.shape[1], array.shape[0], max_pixels)
-    if array.dtype != np.uint8:
-        array = _to_eight_bits(array)
-    if array.ndim == 2 or array.shape[2] == 1:
-        return np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
-    if array.shape[2] == 4:
-        alpha = array[..., 3:].astype(np.float32) / 255
-        return np.rint(array[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-    return np.ascontiguousarray(array)
-
-
-def _to_eight_bits(array: NDArray[Any]) -> Picture:
-    """16-bit pictures by their high byte; anything else only when its values already are 0 … 255."""
-    values = np.nan_to_num(np.asarray(array, np.float64))
-    low, high = float(values.min()), float(values.max())
-    if low < 0 or high > 65535:
-        raise ImageError(f"Pixel values {low:g} … {high:g} are neither 8-bit nor 16-bit; scale them to 0 … 255.")
-    scale = 1.0 if high <= 255 and array.dtype != np.uint16 else 255 / 65535
-    return np.rint(values * scale).astype(np.uint8)
-
-
-def check_size(width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
-    """Refuse sizes that no pose network can use; raises ``ImageError`` saying which and what would do."""
-    if width * height > max_pixels:
-        raise ImageError(_too_large((width, height), max_pixels))
-    if min(width, height) < MIN_SIDE:
-        raise ImageError(f"The picture is only {width} × {height} pixels; each side must have at least {MIN_SIDE}.")
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise ImageError(
-            f"The picture is {width} × {height} pixels, too long and thin to hold a person; crop it to at most "
-            f"{MAX_ASPECT:g} : 1."
-        )
-
-
-def _too_large(size: tuple[int, int] | None, max_pixels: int) -> str:
-    claim = f"is {size[0]} × {size[1]} pixels" if size else "claims far too many pixels"
-    return f"The picture {claim}, more than the {max_pixels / 1e6:g} megapixels allowed; make it smaller."
+    return picture_of_array(array)
 
 
 def picture_id(picture: Picture) -> str:

@@ -21,7 +21,8 @@ from posecore.cli.settings import options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions, draw_poses
 from posecore.errors import PosecoreError
 from posecore.fields import Fields
-from posecore.imaging import IMAGE_SUFFIXES, Picture, read_image
+from posecore.imaging import read_image
+from posecore.picture_files import IMAGE_SUFFIXES, Picture
 from posecore.poses import Poses
 
 FORMATS = ("png", "json", "csv", "coco", "fields")

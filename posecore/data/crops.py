@@ -11,7 +11,8 @@ import numpy as np
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
 from posecore.data.pictures import new_folder, save_jpeg
 from posecore.errors import DataError, ImageError
-from posecore.imaging import MIN_SIDE, Picture, Region, read_image
+from posecore.imaging import Picture, Region, read_image
+from posecore.picture_files import MIN_SIDE
 
 
 def crop_people(

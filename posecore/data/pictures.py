@@ -8,18 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from posecore.data.annotations import AnnotatedImage
 from posecore.data.checks import EntryError, is_file
 from posecore.errors import DataError, ImageError
-from posecore.imaging import IMAGE_SUFFIXES, Picture, check_size, read_image
+from posecore.imaging import read_image
+from posecore.picture_files import IMAGE_SUFFIXES, Picture, stored_size, upright_size
 
 #: What happens to pictures when labels are written: linked, copied as they are, or saved anew as JPEG.
 PictureMode = Literal["copy", "symlink", "reencode"]
-
-_ORIENTATION = 0x0112
-_SIDEWAYS = (5, 6, 7, 8)
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -28,19 +26,19 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         EntryError: When it is missing, is not a picture or has a size that no network can use.
     """
+    return upright_size(*stored_picture(path))
+
+
+def stored_picture(path: Path) -> tuple[tuple[int, int], int]:
+    """(width, height) of a picture as it is stored and its EXIF orientation; raises as :func:`picture_size`."""
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
-                width, height = height, width
-        check_size(width, height)
+        return stored_size(path)
     except FileNotFoundError as error:
         raise EntryError(f"there is no picture {path}") from error
     except ImageError as error:
         raise EntryError(f"{path.name}: {str(error).rstrip('.')}") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise EntryError(f"{path.name} is not a picture that can be read") from error
-    return width, height
+    except OSError as error:
+        raise EntryError(f"{path.name} cannot be read: {error.strerror or error}") from error
 
 
 def pictures_in(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from posecore.home import home
-from posecore.imaging import MAX_PIXELS
+from posecore.picture_files import MAX_PIXELS
 from posecore.ui.shared.models.caches import DEFAULT_MEGABYTES
 from posecore.ui.shared.models.engine import THREADS
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import streamlit as st
 
 from posecore.errors import ImageError
-from posecore.imaging import IMAGE_SUFFIXES
+from posecore.picture_files import IMAGE_SUFFIXES, MAX_PIXELS
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.pictures.sources import Uploads, first_sample, samples
 from posecore.ui.shared.pictures.uploads import take_over
@@ -199,7 +199,7 @@ def nothing_chosen(selection: Selection) -> None:
         "Upload": (
             "add_photo_alternate",
             "**Drop pictures into the field in the side panel.** One or several: JPEG, PNG, WebP, BMP or TIFF, up to "
-            "50 megapixels. They do not leave the machine that runs this app.",
+            f"{MAX_PIXELS / 1e6:g} megapixels. They do not leave the machine that runs this app.",
         ),
         "Camera": (
             "photo_camera",

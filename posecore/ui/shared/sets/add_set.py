@@ -13,7 +13,7 @@ from streamlit.typing import UploadedFile
 from posecore.data.archives import ZipLimits
 from posecore.data.library import Library, Progress, StoredSet
 from posecore.errors import DataError
-from posecore.imaging import IMAGE_SUFFIXES
+from posecore.picture_files import IMAGE_SUFFIXES
 from posecore.skeleton import SKELETONS, Skeleton
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.pictures.open_picture import safe_stem
