@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from posecore.errors import DataError
-from posecore.imaging import IMAGE_SUFFIXES
+from posecore.picture_files import IMAGE_SUFFIXES
 
 #: More files than any set has; whoever names the folder of a whole disk is told so.
 MAX_FILES = 1_000_000
