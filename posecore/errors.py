@@ -33,3 +33,7 @@ class DataError(PosecoreError, ValueError):
 
 class VideoError(PosecoreError, ValueError):
     """A video that cannot be used, or a clip that cannot be written; the message says what would do."""
+
+
+class StorageError(PosecoreError, RuntimeError):
+    """Something that posecore keeps cannot be read or written: a full disk, a folder of others, a damaged file."""

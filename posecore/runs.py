@@ -1,6 +1,7 @@
 """The list of training runs: one SQLite file under ``POSECORE_HOME`` that the command line and the app share.
 
-Light on imports, because the list of models asks it. SQLite's write-ahead log lets the app read while a run writes.
+Light on imports, because the list of models asks it. Whoever only looks writes nothing: SQLite keeps no write-ahead log
+here, which could not be read where nothing can be written.
 Whoever works on a run holds :class:`RunLock` on a file in its folder; the system lets go of it when that process ends,
 however it ends, so that a dead run never looks alive.
 """
@@ -13,13 +14,14 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from posecore.errors import SettingsError
+from posecore.errors import SettingsError, StorageError
 from posecore.home import home
+from posecore.storage import writing
 
 try:
     import fcntl
@@ -32,9 +34,15 @@ Status = Literal["waiting", "running", "paused", "cancelled", "finished", "faile
 Request = Literal["", "pause", "cancel"]
 State = Literal["waiting", "running", "pausing", "paused", "cancelling", "cancelled", "finished", "failed", "lost"]
 
+#: File of a run's best weights so far.
+BEST = "best.safetensors"
 #: What the name of a run may be.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
+#: Seconds to wait for another process that writes the list.
+_PATIENCE = 30.0
+#: Bytes kept for the last words of a run.
+_ROOM = 4096
 #: Layout of the file; kept as SQLite's ``user_version``. 0 is the first one, without ``jobs`` and ``steps``.
 _VERSION = 1
 
@@ -72,6 +80,8 @@ _NEW_COLUMNS = {
     "heartbeat": "REAL NOT NULL DEFAULT 0",
     "seconds": "REAL NOT NULL DEFAULT 0",
 }
+#: What is read of ``runs``.
+_COLUMNS = "name, status, config, created, updated, process, progress, message, stop, note, queued, heartbeat, seconds"
 _STOP: dict[Request, int] = {"": 0, "pause": 1, "cancel": 2}
 
 
@@ -91,11 +101,13 @@ class RunLock:
 
         Raises:
             SettingsError: On a system without such locks.
+            StorageError: When the file cannot be made.
         """
         if not _HAS_LOCKS:
             raise SettingsError("Training needs file locks that this system does not have; use Linux or macOS.")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         deadline = time.monotonic() + patience
         while True:
             try:
@@ -139,6 +151,43 @@ class RunLock:
         return False
 
 
+class LastWords:
+    """Why a run failed, in room that was kept for it while there was some: on a full disk nothing else can be written.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "ending"
+
+    def reserve(self) -> None:
+        """Keep the room, and forget what stands in it."""
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.touch()
+            self._fill("")
+
+    def say(self, message: str) -> None:
+        """Write the reason down; without room nothing happens."""
+        with suppress(OSError):
+            self._fill(message)
+
+    def heard(self) -> str:
+        """The reason, or nothing."""
+        try:
+            return self.path.read_bytes()[:_ROOM].decode("utf-8", "ignore").strip()
+        except OSError:
+            return ""
+
+    def _fill(self, text: str) -> None:
+        # In place: what is written anew needs new room.
+        with self.path.open("r+b") as file:
+            file.write(text.encode()[:_ROOM].ljust(_ROOM))
+            file.flush()
+            os.fsync(file.fileno())
+
+
 @dataclass(frozen=True)
 class Run:
     """One training run.
@@ -178,7 +227,7 @@ class Run:
     @property
     def weights(self) -> Path | None:
         """The best weights so far, if there are any yet."""
-        path = self.folder / "best.safetensors"
+        path = self.folder / BEST
         return path if path.is_file() else None
 
     @property
@@ -214,6 +263,8 @@ def run_folder(name: str) -> Path:
 class Registry:
     """Reads and writes the list of runs; each call is a transaction of its own.
 
+    All of it raises ``StorageError`` when the list cannot be read or written.
+
     Args:
         file: The SQLite file; the one under ``POSECORE_HOME`` unless given.
     """
@@ -222,18 +273,76 @@ class Registry:
         self.file = file or runs_folder() / "runs.sqlite"
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.file, timeout=30)
-        try:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA foreign_keys = ON")
-            if connection.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
-                _migrate(connection)
-            with connection:
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that may write; the file is made, or brought to the present layout, when needed."""
+        with self._explained():
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with closing(_connected(self.file.absolute().as_uri())) as connection:
+                connection.execute("PRAGMA foreign_keys = ON")
+                if self._version(connection) < _VERSION:
+                    _migrate(connection)
+                _leave_log(connection)
+                with connection:
+                    yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A look that writes nothing, so that neither a full disk nor a folder of others keeps anybody from it."""
+        with self._explained(), closing(self._opened()) as connection:
+            if self._version(connection) < _VERSION:
+                # None yet, or one of an older layout.
+                with closing(_connected(":memory:")) as copy:
+                    connection.backup(copy)
+                    _migrate(copy)
+                    yield copy
+            else:
                 yield connection
-        finally:
+
+    def _opened(self) -> sqlite3.Connection:
+        if not self.file.is_file():
+            return _connected(":memory:")
+        address = self.file.absolute().as_uri()
+        connection = _connected(f"{address}?mode=rw")
+        try:
+            self._version(connection)
+        except sqlite3.OperationalError as error:
             connection.close()
+            if error.sqlite_errorname.startswith("SQLITE_BUSY") or self._unsettled():
+                raise
+            # An older posecore's write-ahead log, which cannot even be read where nothing can be written.
+            return _connected(f"{address}?mode=ro&immutable=1")
+        except StorageError:
+            connection.close()
+            raise
+        return connection
+
+    def _unsettled(self) -> bool:
+        """True when a transaction lies beside the file that it does not hold yet."""
+        beside = (self.file.with_name(f"{self.file.name}-{kind}") for kind in ("wal", "journal"))
+        return any(file.is_file() and file.stat().st_size > 0 for file in beside)
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > _VERSION:
+            raise StorageError(
+                f"The list of runs {self.file} was written by a newer posecore; update this one, or set POSECORE_HOME "
+                "to another folder."
+            )
+        return version
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Failures become sentences."""
+        try:
+            with writing(self.file):
+                yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise StorageError(
+                f"The list of runs {self.file} is damaged ({error}); move it away to begin a new one. The files of the "
+                f"runs in {self.file.parent} stay, their models among them."
+            ) from error
 
     @contextmanager
     def queue(self, patience: float = 10.0) -> Iterator[bool]:
@@ -249,7 +358,7 @@ class Registry:
         """Enter a run; raises ``SettingsError`` when there is one of this name."""
         now = time.time()
         try:
-            with self._open() as connection:
+            with self._changing() as connection:
                 connection.execute(
                     "INSERT INTO runs (name, status, config, created, updated, queued, note)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -267,7 +376,7 @@ class Registry:
         names = ", ".join(f"{key} = ?" for key in (*values, "updated"))
         condition = "" if status is None else " AND status = ?"
         parameters = (*values.values(), time.time(), name, *(() if status is None else (status,)))
-        with self._open() as connection:
+        with self._changing() as connection:
             done = connection.execute(f"UPDATE runs SET {names} WHERE name = ?{condition}", parameters)
             return done.rowcount == 1
 
@@ -280,7 +389,7 @@ class Registry:
 
         A run that is no longer in the list is asked to cancel.
         """
-        with self._open() as connection:
+        with self._changing() as connection:
             connection.execute(
                 "UPDATE runs SET heartbeat = ?, seconds = seconds + ? WHERE name = ?", (time.time(), seconds, name)
             )
@@ -289,7 +398,7 @@ class Registry:
 
     def record(self, name: str, epoch: int, figures: Mapping[str, float]) -> None:
         """Enter what an epoch brought."""
-        with self._open() as connection:
+        with self._changing() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO epochs (run, epoch, figures) VALUES (?, ?, ?)",
                 (name, epoch, json.dumps(dict(figures))),
@@ -301,7 +410,7 @@ class Registry:
 
     def record_step(self, name: str, step: int, loss: float, learning_rate: float, progress: float) -> None:
         """Enter how training goes between epochs."""
-        with self._open() as connection:
+        with self._changing() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO steps (run, step, loss, learning_rate) VALUES (?, ?, ?, ?)",
                 (name, step, loss, learning_rate),
@@ -312,33 +421,31 @@ class Registry:
 
     def rewind(self, name: str, epoch: int, step: int) -> None:
         """Forget what came after ``epoch`` and ``step``: a resumed run goes through it again."""
-        with self._open() as connection:
+        with self._changing() as connection:
             connection.execute("DELETE FROM epochs WHERE run = ? AND epoch > ?", (name, epoch))
             connection.execute("DELETE FROM steps WHERE run = ? AND step > ?", (name, step))
 
     def get(self, name: str) -> Run | None:
         """The run of this name, or None."""
-        with self._open() as connection:
-            row = connection.execute("SELECT * FROM runs WHERE name = ?", (name,)).fetchone()
+        with self._reading() as connection:
+            row = connection.execute(f"SELECT {_COLUMNS} FROM runs WHERE name = ?", (name,)).fetchone()
         return None if row is None else self._run(row)
 
     def all(self) -> list[Run]:
         """All runs, newest first."""
-        if not self.file.is_file():
-            return []
-        with self._open() as connection:
-            rows = connection.execute("SELECT * FROM runs ORDER BY created DESC").fetchall()
+        with self._reading() as connection:
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY created DESC").fetchall()
         return [self._run(row) for row in rows]
 
     def epochs(self, name: str) -> list[tuple[int, dict[str, float]]]:
         """(epoch, figures) of a run in order."""
-        with self._open() as connection:
+        with self._reading() as connection:
             rows = connection.execute("SELECT epoch, figures FROM epochs WHERE run = ? ORDER BY epoch", (name,))
             return [(int(row["epoch"]), json.loads(row["figures"])) for row in rows]
 
     def steps(self, name: str, most: int = 1000) -> list[tuple[int, float, float]]:
         """(step, loss, learning rate) in order, evenly thinned to about ``most``; the last one is always there."""
-        with self._open() as connection:
+        with self._reading() as connection:
             rows = connection.execute(
                 "SELECT step, loss, learning_rate FROM steps WHERE run = ? ORDER BY step", (name,)
             ).fetchall()
@@ -349,7 +456,7 @@ class Registry:
     def rename(self, name: str, new: str) -> None:
         """Give a run and its folder another name; raises ``SettingsError`` when that is taken."""
         try:
-            with self._open() as connection:
+            with self._changing() as connection:
                 connection.execute("BEGIN")
                 connection.execute("PRAGMA defer_foreign_keys = ON")
                 connection.execute("UPDATE runs SET name = ?, updated = ? WHERE name = ?", (new, time.time(), name))
@@ -358,15 +465,14 @@ class Registry:
                 folder = self.file.parent / name
                 if folder.is_dir():
                     # Within the transaction: when it fails, the list stays as it is.
-                    folder.rename(self.file.parent / new)
+                    with writing(folder):
+                        folder.rename(self.file.parent / new)
         except sqlite3.IntegrityError as error:
             raise SettingsError(f"There is a run {new!r} already; choose another name.") from error
-        except OSError as error:
-            raise SettingsError(f"The folder of {name!r} cannot be renamed: {error.strerror or error}.") from error
 
     def remove(self, name: str, files: bool = False) -> None:
         """Forget a run; its files stay unless ``files``."""
-        with self._open() as connection:
+        with self._changing() as connection:
             connection.execute("DELETE FROM runs WHERE name = ?", (name,))
         if files:
             shutil.rmtree(self.file.parent / name, ignore_errors=True)
@@ -377,16 +483,33 @@ class Registry:
         # The first layout had one word for every end on request.
         values["status"] = "paused" if values["status"] == "stopped" else values["status"]
         values["config"] = json.loads(values["config"])
-        return Run(**values, request=_request(stop), folder=self.file.parent / values["name"])
+        run = Run(**values, request=_request(stop), folder=self.file.parent / values["name"])
+        if run.state == "lost" and (reason := LastWords(run.folder).heard()):
+            return replace(run, status="failed", process=None, message=reason)
+        return run
 
 
 def _request(stop: int) -> Request:
     return next((request for request, value in _STOP.items() if value == stop), "pause")
 
 
+def _connected(address: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(address, timeout=_PATIENCE, uri=address.startswith("file:"))
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _leave_log(connection: sqlite3.Connection) -> None:
+    """Do without the write-ahead log that an older posecore began, as soon as nobody else has the file open."""
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        connection.execute("PRAGMA busy_timeout = 0")
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute(f"PRAGMA busy_timeout = {round(1000 * _PATIENCE)}")
+
+
 def _migrate(connection: sqlite3.Connection) -> None:
     """Bring a new or older file to the present layout; what it holds stays."""
-    connection.execute("PRAGMA journal_mode = WAL")
     with connection:
         # Taken before looking, so that two processes do not both add the columns.
         connection.execute("BEGIN IMMEDIATE")

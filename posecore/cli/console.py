@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +17,11 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+for _stream in (sys.stdout, sys.stderr):
+    # A console of one's country (cp1252) lacks some of the characters: better a question mark than a traceback.
+    if isinstance(_stream, io.TextIOWrapper):
+        _stream.reconfigure(errors="replace")
 
 output = Console()
 errors = Console(stderr=True)

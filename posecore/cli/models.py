@@ -22,6 +22,7 @@ from posecore.errors import PosecoreError
 from posecore.zoo import (
     fetch_model,
     list_models,
+    list_trouble,
     read_header,
     remove_model,
     resolve_name,
@@ -38,6 +39,8 @@ def models(
 ) -> None:
     """List every model: name, family, origin, size, licence, and whether it is on this machine."""
     infos = list_models()
+    if trouble := list_trouble():
+        errors.print(f"[yellow]problem:[/yellow] {escape(trouble)}", soft_wrap=True, highlight=False)
     if as_json:
         typer.echo(json.dumps([asdict(info) for info in infos], indent=2, default=str))
         return

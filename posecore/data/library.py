@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,11 +20,12 @@ from posecore.data.checks import EntryError, counted
 from posecore.data.coco import read_coco, write_coco_json
 from posecore.data.detect import detect_format, inner_folder, open_dataset
 from posecore.data.pictures import PictureCarrier, picture_size, pictures_in
-from posecore.data.stored import LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note, whole, writing
+from posecore.data.stored import LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note, whole
 from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, SettingsError
 from posecore.home import home
 from posecore.skeleton import COCO_17, Skeleton
+from posecore.storage import DraftFolder, sweep, writing
 
 __all__ = ["Library", "StoredSet", "is_waiting"]
 
@@ -33,9 +33,7 @@ __all__ = ["Library", "StoredSet", "is_waiting"]
 Progress = Callable[[int, int], None]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_DRAFT = ".adding-"
-#: Seconds after which a draft that nobody finished is swept away.
-_STALE = 24 * 3600.0
+_DRAFT, _GONE = ".adding-", ".removed-"
 #: Bytes that are left free on the disk.
 _RESERVE = 50_000_000
 #: Bytes that a drawn picture takes, about.
@@ -165,19 +163,19 @@ class Library:
     def remove(self, name: str) -> None:
         """Delete a set and its pictures; raises ``DataError`` when there is none of this name."""
         stored = self.get(name)
-        gone = self.folder / f".removed-{name}-{time.time_ns()}"
-        with writing(stored.folder, "The set is still there."), locked(stored.folder):
+        gone = self.folder / f"{_GONE}{name}-{time.time_ns()}"
+        with writing(stored.folder, DataError, "The set is still there."), locked(stored.folder):
             stored.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:
         """A folder on the library's disk for files that a set is made from; it goes with all that is in it."""
-        with writing(self.folder, _NOTHING):
+        with writing(self.folder, DataError, _NOTHING):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=_DRAFT, dir=self.folder) as folder:
+            with DraftFolder(_DRAFT, self.folder) as folder:
                 try:
-                    yield Path(folder)
+                    yield folder
                 except DataError as error:
                     # The folder means nothing to whoever gave the file.
                     raise DataError(str(error).replace(f"{folder}/", "")) from error
@@ -188,18 +186,14 @@ class Library:
     def _draft(self, name: str) -> Iterator[Path]:
         """A folder that becomes the set ``name`` when all goes well and vanishes otherwise."""
         self._check_name(name)
-        with writing(self.folder, _NOTHING):
+        with writing(self.folder, DataError, _NOTHING):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._sweep()
-            draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self.folder))
-            try:
+            self.sweep()
+            with DraftFolder(_DRAFT, self.folder) as draft:
                 yield draft
-                draft.chmod(0o755)
                 with locked(self.folder / name):
                     self._check_name(name)
                     draft.rename(self.folder / name)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
 
     def _check_name(self, name: str) -> None:
         if not _NAME.fullmatch(name):
@@ -211,11 +205,11 @@ class Library:
         if name.lower() in taken:
             raise DataError(f"There is a set {name!r} already; choose another name, or remove it first.")
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Remove what killed processes left."""
-        for folder in (*self.folder.glob(f"{_DRAFT}*"), *self.folder.glob(".removed-*")):
-            if time.time() - folder.stat().st_mtime > _STALE:
-                shutil.rmtree(folder, ignore_errors=True)
+        sweep(self.folder, _DRAFT, _GONE)
+        for stored in self.all():
+            sweep(stored.folder)
 
     def _check_room(self, needed: int) -> None:
         free = shutil.disk_usage(self.folder).free

@@ -6,18 +6,14 @@ A set is a folder that any reader of COCO understands: ``annotations.json`` and 
 
 from __future__ import annotations
 
-import errno
 import functools
 import hashlib
-import json
-import os
 import shutil
-import tempfile
 import threading
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +30,7 @@ from posecore.data.operations import mapped, split_by_ratio
 from posecore.data.source import SetMark, Source, Sources
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
+from posecore.storage import DraftFolder, write_json, writing
 
 #: Files of a set.
 LABELS, PICTURES, NOTE = "annotations.json", "images", "dataset.json"
@@ -43,7 +40,8 @@ LOCKS = ".locks"
 _PATIENCE = 30.0
 #: Fewest labelled keypoints of people to learn from, where training's usual number is too many for the skeleton.
 _USUAL, _SHARE = 5, 3
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+#: How a set stands after a change that failed.
+UNCHANGED = "Nothing was changed."
 
 
 def is_waiting(image: AnnotatedImage) -> bool:
@@ -57,58 +55,6 @@ def is_waiting(image: AnnotatedImage) -> bool:
 def whole(size: tuple[int, int]) -> tuple[float, float, float, float]:
     """The region (x0, y0, x1, y1) that covers a picture of ``size`` (width, height)."""
     return 0.0, 0.0, float(size[0]), float(size[1])
-
-
-@contextmanager
-def writing(place: Path, lost: str = "Nothing was changed.") -> Iterator[None]:
-    """Turn failures to write into ``DataError`` sentences that say what to do.
-
-    Args:
-        place: What is written.
-        lost: Sentence that says how things stand afterwards.
-    """
-    try:
-        yield
-    except DataError as error:
-        if any(isinstance(cause, OSError) and cause.errno in _FULL for cause in _causes(error)):
-            raise _full(place, lost) from error
-        raise
-    except OSError as error:
-        if error.errno in _FULL:
-            raise _full(place, lost) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise DataError(
-                f"{place} may not be written to; set POSECORE_HOME to a folder of your own. {lost}"
-            ) from error
-        raise DataError(f"{place} could not be written: {error.strerror or error}. {lost}") from error
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """What led to an error, and what led to that."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-        yield error
-
-
-def _full(place: Path, lost: str) -> DataError:
-    return DataError(
-        f"The disk that holds {place} is full; free some space, or set POSECORE_HOME to a folder on another disk. "
-        f"{lost}"
-    )
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a JSON file at once: readers see the old one or the new one, whatever happens in between."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(json.dumps(content, allow_nan=False))
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -309,7 +255,7 @@ class StoredSet:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else writes this set meanwhile; failures to write become sentences."""
-        with writing(self.folder), locked(self.folder):
+        with writing(self.folder, DataError, UNCHANGED), locked(self.folder):
             yield
 
     def _content(self) -> dict[str, Any]:
@@ -424,12 +370,12 @@ class StoredSet:
             ``path``.
         """
         dataset = replace(self.dataset(), name=self.title)
-        with writing(path, "Nothing was written."):
+        with writing(path, DataError, "Nothing was written."):
             if path.suffix.lower() != ".zip":
                 return WRITERS[format](dataset, path, "copy")
-            with tempfile.TemporaryDirectory(dir=path.parent) as draft:
-                folder = WRITERS[format](dataset, Path(draft) / "set", "symlink")
-                packed = Path(draft) / "set.zip"
+            with DraftFolder(".exporting-", path.parent) as draft:
+                folder = WRITERS[format](dataset, draft / "set", "symlink")
+                packed = draft / "set.zip"
                 _zip(folder, packed)
                 shutil.move(packed, path)
         return path

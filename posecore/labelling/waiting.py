@@ -15,9 +15,10 @@ import numpy as np
 
 from posecore.data.annotations import Label
 from posecore.data.checks import EntryError, a_dict, a_list, a_number, a_text, load_json, make_person, numbers
-from posecore.data.stored import locked, write_json, writing
+from posecore.data.stored import UNCHANGED, locked
 from posecore.errors import DataError
 from posecore.labelling.proposals import Proposal
+from posecore.storage import write_json, writing
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class WaitingProposals:
         Raises:
             DataError: When the file cannot be written; it is as it was then.
         """
-        with writing(self._folder), locked(self._folder):
+        with writing(self._folder, DataError, UNCHANGED), locked(self._folder):
             before = self.all(keypoints)
             after = dict(before)
             change(after)

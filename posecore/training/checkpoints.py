@@ -11,15 +11,14 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
-from posecore.zoo.places import writing
-from posecore.zoo.weights import replacing
+from posecore.storage import replacing, writing
 
 
 class WholeFiles(TorchCheckpointIO):
     """Writes beside the old file and replaces it when the new one is complete, so that a full disk costs nothing."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """See Lightning's ``CheckpointIO``; raises ``WeightsError`` when the file cannot be written."""
+        """See Lightning's ``CheckpointIO``; raises ``StorageError`` when the file cannot be written."""
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         with writing(Path(path)), replacing(Path(path)) as temporary:

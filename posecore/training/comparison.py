@@ -19,11 +19,11 @@ from posecore.evaluation import Evaluation, PicturePoses, cases, common_keypoint
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.runs import Run
+from posecore.storage import replacing
 from posecore.training.config import RunConfig, make_config
 from posecore.training.data import cache_folder, validation_pictures
 from posecore.training.start import starting_model
 from posecore.zoo import load_model
-from posecore.zoo.weights import replacing
 
 #: Raised when the kept file's layout, or what its figures mean, changes.
 _LAYOUT = 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -144,6 +143,9 @@ def take_steps(config: RunConfig, steps: int) -> Estimate:
 
 
 def _peak_memory() -> int:
+    # Imported here: Windows has no such module, and the page that asks for estimates must open there too.
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return max(peak, torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0)
 

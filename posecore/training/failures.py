@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import sqlite3
-
 import torch
 
 from posecore.errors import PosecoreError
+from posecore.runs import run_folder
+from posecore.storage import sentence as storage_sentence
+from posecore.storage import trouble
 from posecore.training.config import RunConfig
 
 #: What PyTorch says when the processor's memory is used up; it has no type of its own for that.
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def sentence(error: BaseException, config: RunConfig) -> str:
@@ -26,11 +25,9 @@ def sentence(error: BaseException, config: RunConfig) -> str:
         return _memory(config)
     if isinstance(error, PosecoreError):
         return str(error)
-    if _is_full_disk(error):
-        return (
-            "The disk is full. Free some space, then resume the run: it goes on from its last checkpoint, "
-            "and nothing that was written before is lost."
-        )
+    if trouble(error) in ("full", "forbidden"):
+        reason = storage_sentence(error, run_folder(config.name))
+        return f"{reason} Resume the run then: it goes on from its last checkpoint, and nothing written before is lost."
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror or error}."
     return f"Something went wrong that should not: {type(error).__name__}: {error}. The log says where."
@@ -40,12 +37,6 @@ def _is_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
-
-
-def _is_full_disk(error: BaseException) -> bool:
-    if isinstance(error, sqlite3.OperationalError):
-        return "full" in str(error)
-    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def _memory(config: RunConfig) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,16 +16,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from posecore.runs import Registry
+from posecore.errors import StorageError
+from posecore.runs import BEST, Registry
+from posecore.storage import replacing
 from posecore.training.config import RunConfig
 from posecore.training.measuring import Measurement
 from posecore.zoo import save_weights
-from posecore.zoo.weights import replacing
 
 log = logging.getLogger(__name__)
 
 #: Files in a run's folder.
-CONFIG, LAST, BEST, RESUME, CURVES = "config.yaml", "last.safetensors", "best.safetensors", "resume.ckpt", "curves.csv"
+CONFIG, LAST, RESUME, CURVES = "config.yaml", "last.safetensors", "resume.ckpt", "curves.csv"
 LOG, OVERLAYS = "log.txt", "overlays"
 
 #: Number of the entry for the network that a run starts from; trained epochs count from 1.
@@ -79,7 +79,7 @@ class Recorder:
         """
         try:
             self.registry.record_step(self.name, number, loss, learning_rate, progress)
-        except sqlite3.Error as error:
+        except StorageError as error:
             log.warning("Step %d was not recorded: %s", number, error)
         now = time.monotonic()
         if now - self._spoken > _TALK_INTERVAL:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -18,8 +17,8 @@ import torch
 from torch import nn
 
 from posecore.data.augment import AugmentSettings, check_mirror, compose
-from posecore.errors import SettingsError
-from posecore.runs import Registry, RunLock, Status, run_folder
+from posecore.errors import SettingsError, StorageError
+from posecore.runs import BEST, LastWords, Registry, RunLock, Status, run_folder
 from posecore.training.checkpoints import ResumePoint, WholeFiles
 from posecore.training.config import RunConfig, placed
 from posecore.training.data import (
@@ -33,7 +32,7 @@ from posecore.training.data import (
 )
 from posecore.training.failures import sentence
 from posecore.training.module import PoseTraining
-from posecore.training.recording import BEFORE, BEST, LOG, RESUME, Recorder, write_config
+from posecore.training.recording import BEFORE, LOG, RESUME, Recorder, write_config
 from posecore.training.start import settle_norm, starting_network
 from posecore.training.watching import RunStopped, Watch
 
@@ -106,6 +105,7 @@ def work(registry: Registry, config: RunConfig, name: str, resume: bool, threads
     watch = Watch(registry, name)
     with log_in(folder), watch.running():
         try:
+            LastWords(folder).reserve()
             write_config(config, folder)
             _fit(config, folder, Recorder(config, name, folder, registry), resume, watch, threads)
         except RunStopped as stop:
@@ -128,9 +128,11 @@ def _end(registry: Registry, name: str, status: Status, message: str, **values: 
     """Write down how a run ended."""
     try:
         registry.change(name, status=status, process=None, stop=0, message=message, **values)
-    except sqlite3.Error as error:
-        # On a full disk, for example. Without this entry the run counts as lost, and can be resumed like that too.
-        log.warning("The list of runs could not be written: %s", error)
+    except StorageError as error:
+        # On a full disk, for example. The run is found at work without a process, and can be resumed like that too.
+        log.warning("%s", error)
+        if status == "failed":
+            LastWords(run_folder(name)).say(message)
 
 
 def join(config: RunConfig, name: str, resume: bool) -> None:

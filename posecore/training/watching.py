@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from posecore.errors import StorageError
 from posecore.runs import Registry, Request
 
 log = logging.getLogger(__name__)
@@ -105,9 +105,9 @@ class Watch:
             now = time.monotonic()
             try:
                 asked = self.registry.beat(self.name, now - last)
-            except sqlite3.Error as error:
+            except StorageError as error:
                 # A full or busy disk; the next beat may get through, and training itself does not depend on it.
-                log.warning("The list of runs cannot be written: %s", error)
+                log.warning("%s", error)
                 continue
             last = now
             if asked and asked != self.request:

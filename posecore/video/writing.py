@@ -23,6 +23,7 @@ from pydantic import Field
 from posecore.errors import VideoError
 from posecore.imaging import Picture
 from posecore.settings import Settings
+from posecore.storage import sentence, trouble
 from posecore.video.reading import VideoInfo, open_container
 
 #: Sound that browsers play from an MP4 as it is; other kinds are encoded anew.
@@ -262,7 +263,7 @@ class _Sound:
                 for packet in (piece,) if self._copied else self._output.encode(piece):
                     self._target.mux(packet)
         except (FFmpegError, ValueError) as error:
-            if getattr(error, "errno", None) in _FULL:
+            if trouble(error) == "full":
                 raise
             self.warnings.append("The sound is damaged; it ends early in the clip.")
             self._pieces, self._next = iter(()), None
@@ -280,10 +281,6 @@ class _Sound:
         self._source.close()
 
 
-#: Error numbers of a device that takes no more: ENOSPC, EDQUOT, EIO.
-_FULL = (28, 122, 5)
-
-
 def _unwritable(path: Path, error: OSError | FFmpegError) -> VideoError:
-    reason = error.strerror or str(error)
-    return VideoError(f"{path} cannot be written: {reason}. Choose another place or make room.")
+    reason = f"{path}: {error.strerror or error}" if trouble(error) is None else sentence(error, path)
+    return VideoError(f"The clip cannot be written. {reason}")

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from posecore.errors import UnknownModelError, WeightsError
+from posecore.errors import StorageError, UnknownModelError, WeightsError
 from posecore.families import FAMILIES, family_of
 from posecore.model import PoseModel
-from posecore.runs import Registry
+from posecore.runs import BEST, Registry, run_folder, runs_folder
 from posecore.settings import build_settings
 from posecore.zoo.catalog import CatalogEntry, catalog
 from posecore.zoo.fetch import Progress
@@ -111,11 +111,31 @@ def _official() -> Iterable[ModelInfo]:
 
 def _yours() -> Iterable[ModelInfo]:
     """The best weights of every training run that has any, newest run first."""
-    for run in Registry().all():
-        info = _described(run.weights, "yours") if run.weights else None
+    try:
+        names = [run.name for run in Registry().all()]
+    except StorageError:
+        # The list is not needed to use what lies there.
+        found = sorted(runs_folder().glob(f"*/{BEST}"), key=_changed, reverse=True)
+        names = [path.parent.name for path in found]
+    for name in names:
+        weights = run_folder(name) / BEST
+        info = _described(weights, "yours") if weights.is_file() else None
         if info is not None:
             # The run may have been renamed since its weights were written.
-            yield replace(info, name=f"run:{run.name}", tag=f"run:{run.name}")
+            yield replace(info, name=f"run:{name}", tag=f"run:{name}")
+
+
+def _changed(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def list_trouble() -> str:
+    """Why some of your models may be missing from :func:`list_models`, as a sentence; empty when all is well."""
+    try:
+        Registry().all()
+    except StorageError as error:
+        return str(error)
+    return ""
 
 
 #: Where models come from, in order of preference for work without a network. A further source is one more function.

@@ -16,11 +16,12 @@ import filelock
 
 from posecore.errors import WeightsError
 from posecore.families import family_of
+from posecore.storage import writing
 from posecore.zoo.catalog import CatalogEntry
 from posecore.zoo.fetch import Progress, RemoteFile, download, sibling
 from posecore.zoo.formats import FORMATS
 from posecore.zoo.pins import Pins
-from posecore.zoo.places import cache_folder, writing
+from posecore.zoo.places import cache_folder
 from posecore.zoo.tfjs import beside
 from posecore.zoo.weights import Weights, load_weights, save_weights
 
@@ -78,7 +79,7 @@ def remove_official(entry: CatalogEntry) -> int:
     path = cached_path(entry)
     if not cache_folder().exists():
         return 0
-    with _locked(entry), writing(path):
+    with _locked(entry), writing(path, WeightsError):
         size = path.stat().st_size if path.exists() else 0
         path.unlink(missing_ok=True)
         Pins(cache_folder() / "pins.json").forget_beside(sibling(entry.url, ""))
@@ -159,7 +160,7 @@ def _as_pinned(entry: CatalogEntry, url: str, sha256: str, pins: Mapping[str, st
 def _locked(entry: CatalogEntry) -> Iterator[None]:
     """One process (and one thread) at a time may change this model's files."""
     lock = cache_folder() / ".locks" / f"{entry.name}.lock"
-    with writing(cache_folder()):
+    with writing(cache_folder(), WeightsError):
         lock.parent.mkdir(parents=True, exist_ok=True)
         guard = filelock.FileLock(lock)
         guard.acquire()
@@ -174,7 +175,7 @@ def _workspace(entry: CatalogEntry) -> Iterator[Path]:
     """An empty folder for downloads that vanishes afterwards; call under the entry's lock."""
     parent = cache_folder() / ".fetching"
     folder = parent / entry.name
-    with writing(folder):
+    with writing(folder, WeightsError):
         # What a process that was killed left behind.
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

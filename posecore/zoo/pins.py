@@ -9,8 +9,7 @@ from pathlib import Path
 import filelock
 
 from posecore.errors import WeightsError
-from posecore.zoo.places import writing
-from posecore.zoo.weights import replacing
+from posecore.storage import replacing, writing
 
 
 class Pins:
@@ -46,7 +45,7 @@ class Pins:
             self._change(lambda known: {url: sha for url, sha in known.items() if not url.startswith(folder)})
 
     def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
-        with writing(self._path):
+        with writing(self._path, WeightsError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(self._lock):
                 known = self.read()

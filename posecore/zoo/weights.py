@@ -11,7 +11,6 @@ import copy
 import dataclasses
 import hashlib
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ from posecore.errors import SkeletonError, WeightsError
 from posecore.families import family_of
 from posecore.families.backbones import fuse
 from posecore.skeleton import COCO_17, SKELETONS, Skeleton
-from posecore.zoo.places import writing
+from posecore.storage import replacing, writing
 
 FORMAT = "posecore.weights"
 VERSION = 1
@@ -125,7 +124,7 @@ def save_weights(
         "sha256": sha256,
         **{key: value if isinstance(value, str) else _json(value) for key, value in metadata.items()},
     }
-    with writing(path), replacing(path) as temporary:
+    with writing(path, WeightsError), replacing(path) as temporary:
         # Serialised in memory first: Python's write tells a full disk from a forbidden folder, safetensors' does not.
         temporary.write_bytes(safetensors.torch.save(stored, header))
     return sha256
@@ -198,19 +197,6 @@ def check_values(state: Mapping[str, torch.Tensor], what: str) -> None:
     for name, tensor in state.items():
         if not np.isfinite(tensor.numpy()).all():
             raise WeightsError(f"{what} has values in {name!r} that are not finite numbers; it cannot be used.")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that takes its place at the end, or vanishes when something goes wrong."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile's: those are readable by their owner alone, and the permissions would stay.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from PIL import Image
 from posecore.data.synthetic.scenes import OUTSIDE, SyntheticPerson, render_scene
 from posecore.errors import SettingsError
 from posecore.skeleton import COCO_17
+from posecore.storage import write_json
 
 _JPEG_QUALITY = 92
 _CATEGORY = {
@@ -75,9 +74,7 @@ def write_dataset(
         "categories": [_CATEGORY],
     }
     target = root / "annotations.json"
-    partial = root / f".annotations.{os.getpid()}.part"
-    partial.write_text(json.dumps(content))
-    partial.replace(target)
+    write_json(target, content)
     return target
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import traceback
 
 import streamlit as st
 
-from posecore.errors import PosecoreError
+from posecore.errors import PosecoreError, StorageError
+from posecore.home import home
+from posecore.storage import sentence, trouble
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +24,9 @@ def show_trouble(error: BaseException) -> bool:
     """Show an error that nobody caught; returns True, so that Streamlit shows nothing of its own."""
     if isinstance(error, PosecoreError):
         show_error(error)
+        return True
+    if isinstance(error, (OSError, sqlite3.Error)) and trouble(error) in ("full", "forbidden"):
+        show_error(StorageError(sentence(error, home())))
         return True
     log.error("Unexpected error in the app", exc_info=error)
     st.error(

@@ -1,0 +1,5 @@
+"""``python -m posecore`` is ``posecore``."""
+
+from posecore.cli import main
+
+main()
