@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from posecore.errors import SettingsError
-from posecore.families.contract import Family, Trace
+from posecore.families.contract import AnyFamily, Follower
+from posecore.families.trace import Trace
 from posecore.fields import Fields, Provenance
 from posecore.imaging import ImageSource, Region, check_region, picture_id, read_image
 from posecore.poses import Poses
@@ -56,7 +57,7 @@ class PoseModel:
     def __init__(
         self,
         name: str,
-        family: Family,
+        family: AnyFamily,
         architecture: str,
         network: nn.Module,
         weights_id: str,
@@ -198,6 +199,14 @@ class PoseModel:
         """
         poses, evidence = self.family.decode(fields, self.decode_settings(**settings), trace)
         return (poses, evidence or Trace()) if trace else poses
+
+    def follower(self, **settings: Any) -> Follower | None:
+        """What says where to look in the next of a sequence of pictures, given where the person was before.
+
+        None when more than one person may be found with these decode settings; raises ``SettingsError`` for unknown
+        ones.
+        """
+        return self.family.follower(self.architecture, self.decode_settings(**settings))
 
     def __call__(self, image: ImageSource, region: Region | None = None, **settings: Any) -> Poses:
         """Poses of one picture; network and decode settings may be mixed."""

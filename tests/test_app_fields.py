@@ -23,7 +23,7 @@ from app_support import (
 from streamlit.testing.v1 import AppTest
 
 from posecore.drawing import field_values
-from posecore.families.contract import Candidate, JointEvidence, LimbEvidence, Trace
+from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, Trace
 from posecore.fields import FieldKind, FieldMap, Fields, Provenance
 from posecore.imaging import letterbox
 from posecore.settings import Control

@@ -86,7 +86,7 @@ class Squatter(StubModel):
         super().__init__()
         self.seen = 0
 
-    def fields(self, image: Any, *, picture: Any, **settings: Any) -> list[Any]:
+    def fields(self, image: Any, region: Any = None, *, picture: Any, **settings: Any) -> list[Any]:
         self.seen += len(image)
         return [SimpleNamespace(image=one, number=self.seen) for one in image]
 

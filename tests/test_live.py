@@ -20,6 +20,7 @@ from posecore.errors import SettingsError
 from posecore.families.movenet import MOVENET
 from posecore.model import PoseModel
 from posecore.poses import Poses
+from posecore.settings import DecodeSettings, build_settings
 from posecore.skeleton import COCO_17, OPENPOSE_18
 from posecore.video import (
     CropSettings,
@@ -62,7 +63,9 @@ class Stub:
         self.threads: set[str] = set()
         self.seen: list[np.ndarray] = []
 
-    def fields(self, image: Sequence[np.ndarray], *, picture: Sequence[str], **settings: Any) -> list[Any]:
+    def fields(
+        self, image: Sequence[np.ndarray], region: Any = None, *, picture: Sequence[str], **settings: Any
+    ) -> list[Any]:
         self.threads.add(threading.current_thread().name)
         self.seen += image
         if self.waits:
@@ -72,6 +75,12 @@ class Stub:
         if settings.get("bug"):
             raise RuntimeError("oops")
         return [SimpleNamespace(image=one) for one in image]
+
+    def decode_settings(self, **settings: Any) -> DecodeSettings:
+        return build_settings(DecodeSettings, settings)
+
+    def follower(self, **settings: Any) -> None:
+        return None
 
     def decode(self, fields: Any, **settings: Any) -> Poses:
         height, width = fields.image.shape[:2]

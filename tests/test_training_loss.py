@@ -12,7 +12,7 @@ from posecore.data.truth import Truth
 from posecore.families.contract import LossTerm
 from posecore.families.posenet import POSENET
 from posecore.families.posenet.codec import COCO_TREE, encode
-from posecore.families.posenet.loss import PoseNetLossSettings, heatmap_term, posenet_loss
+from posecore.families.posenet.loss import PoseNetLossSettings, heatmap_term
 from posecore.skeleton import COCO_17
 
 SIDE, STRIDE, CELLS = 129, 16, 9
@@ -55,8 +55,11 @@ def random_outputs(pictures: int = 2, seed: int = 1) -> dict[str, torch.Tensor]:
     }
 
 
-def loss_of(outputs: dict[str, torch.Tensor], truth: Truth) -> dict[str, LossTerm]:
-    return posenet_loss(outputs, truth, COCO_TREE, STRIDE, SETTINGS)
+def loss_of(
+    outputs: dict[str, torch.Tensor], truth: Truth, settings: PoseNetLossSettings = SETTINGS
+) -> dict[str, LossTerm]:
+    network = POSENET.network_settings("posenet-mobilenet_v1-050")(output_stride=STRIDE)
+    return POSENET.loss(outputs, truth, COCO_17, network, settings)
 
 
 def total(terms: dict[str, LossTerm]) -> torch.Tensor:
@@ -182,7 +185,7 @@ def test_no_people_at_all_is_all_background() -> None:
 def test_weights_change_the_heatmap_loss_only(changes: dict[str, float]) -> None:
     truth, outputs = truth_of(), random_outputs()
     plain = loss_of(outputs, truth)
-    changed = posenet_loss(outputs, truth, COCO_TREE, STRIDE, SETTINGS.model_copy(update=changes))
+    changed = loss_of(outputs, truth, SETTINGS.model_copy(update=changes))
     for name in plain:
         assert torch.equal(plain[name].total, changed[name].total) == (name != "heatmaps")
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from posecore.poses import Poses
+from posecore.settings import DecodeSettings, build_settings
 from posecore.skeleton import COCO_17
 from posecore.video import VideoReader
 
@@ -94,11 +95,19 @@ class StubModel:
         self.batches: list[int] = []
         self.sizes: set[tuple[int, ...]] = set()
 
-    def fields(self, image: Sequence[np.ndarray], *, picture: Sequence[str], **settings: Any) -> list[Any]:
+    def fields(
+        self, image: Sequence[np.ndarray], region: Any = None, *, picture: Sequence[str], **settings: Any
+    ) -> list[Any]:
         assert len(image) == len(picture)
         self.batches.append(len(image))
         self.sizes |= {one.shape for one in image}
         return [SimpleNamespace(image=one) for one in image]
+
+    def decode_settings(self, **settings: Any) -> DecodeSettings:
+        return build_settings(DecodeSettings, settings)
+
+    def follower(self, **settings: Any) -> None:
+        return None
 
     def decode(self, fields: Any, **settings: Any) -> Poses:
         image = fields.image

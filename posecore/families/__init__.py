@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from posecore.families.contract import Architecture, Family, ForeignWeights
+from posecore.families.contract import AnyFamily, Architecture, Family, ForeignWeights
 from posecore.families.movenet import MOVENET
 from posecore.families.openpose import OPENPOSE
 from posecore.families.posenet import POSENET
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (POSENET, MOVENET, OPENPOSE)}
+FAMILIES: dict[str, AnyFamily] = {family.name: family for family in (POSENET, MOVENET, OPENPOSE)}
 
 
-def family_of(architecture: str) -> Family:
+def family_of(architecture: str) -> AnyFamily:
     """The family that an architecture such as ``posenet-mobilenet_v1-075`` belongs to; KeyError when none does."""
     for family in FAMILIES.values():
         if architecture in family.architectures:
@@ -18,4 +18,4 @@ def family_of(architecture: str) -> Family:
     raise KeyError(f"No family has an architecture {architecture!r}.")
 
 
-__all__ = ["FAMILIES", "Architecture", "Family", "ForeignWeights", "family_of"]
+__all__ = ["FAMILIES", "AnyFamily", "Architecture", "Family", "ForeignWeights", "family_of"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -15,11 +15,12 @@ from torch import nn
 
 from posecore.data.truth import Truth
 from posecore.errors import SettingsError
+from posecore.families.trace import Trace
 from posecore.fields import FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region
 from posecore.poses import Poses
 from posecore.settings import DecodeSettings, NetworkSettings, Settings
-from posecore.skeleton import COCO_17, Edge, Skeleton
+from posecore.skeleton import COCO_17, Skeleton
 
 
 @dataclass(frozen=True)
@@ -48,83 +49,6 @@ class ForeignWeights:
 
     tensors: Mapping[str, NDArray[np.float32]]
     nodes: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class JointEvidence:
-    """Why one joint is where it is.
-
-    Attributes:
-        keypoint: Index of the joint.
-        found_from: Keypoint that led here, or None for a joint found as a peak.
-        path: ``(S, 2)`` source-picture pixels (x, y): where the search started, then every step to the final position.
-        steps: A word per point of ``path``, for example ``start``, ``displaced``, ``refined``.
-        score: Score of the joint.
-    """
-
-    keypoint: int
-    found_from: int | None
-    path: NDArray[np.float64]
-    steps: tuple[str, ...]
-    score: float
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A peak that could have started or joined a person, and what became of it.
-
-    Attributes:
-        keypoint: Index of the keypoint.
-        position: Source-picture pixels (x, y).
-        score: Height of the peak.
-        outcome: ``taken``, or the reason why not.
-        setting: Name of the decode setting that decided, or None.
-    """
-
-    keypoint: int
-    position: tuple[float, float]
-    score: float
-    outcome: str
-    setting: str | None = None
-
-
-@dataclass(frozen=True)
-class LimbEvidence:
-    """How well two candidates go together as the ends of a limb, and what became of the pair.
-
-    Attributes:
-        edge: Keypoints (from, to).
-        start, end: Source-picture pixels (x, y) of the two candidates.
-        samples: ``(S,)`` what the fields say at S points evenly spaced from ``start`` to ``end``; 1 agrees fully.
-        score: What the samples come to.
-        accepted: True when the pair was chosen.
-        outcome: ``chosen``, or the reason why not.
-        setting: Name of the decode setting that decided, or None.
-    """
-
-    edge: Edge
-    start: tuple[float, float]
-    end: tuple[float, float]
-    samples: NDArray[np.float64]
-    score: float
-    accepted: bool
-    outcome: str
-    setting: str | None = None
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The evidence behind a decoding.
-
-    Attributes:
-        poses: One tuple of joints per pose, in the order of the poses.
-        candidates: All candidates, and what became of them.
-        limbs: Pairs of candidates that were compared, for decoders that do; the best first within an edge.
-    """
-
-    poses: tuple[tuple[JointEvidence, ...], ...] = ()
-    candidates: tuple[Candidate, ...] = field(default=())
-    limbs: tuple[LimbEvidence, ...] = field(default=())
 
 
 @dataclass(frozen=True)
@@ -158,8 +82,29 @@ class Target:
     weight: torch.Tensor
 
 
-class Family(ABC):
+class Follower(Protocol):
+    """Says where to look for the one person of a sequence of pictures, from where it was before."""
+
+    def next_region(self, image_size: tuple[int, int]) -> Region | None:
+        """Where to look in the next picture, of ``image_size`` (width, height); None for all of it.
+
+        A picture of another size starts a new sequence.
+        """
+
+    def observe(self, poses: Poses) -> None:
+        """Learn from the poses of that picture; unsure joints must be among them."""
+
+
+State = Mapping[str, torch.Tensor]
+NetworkS = TypeVar("NetworkS", bound=NetworkSettings)
+DecodeS = TypeVar("DecodeS", bound=DecodeSettings)
+LossS = TypeVar("LossS", bound=Settings)
+
+
+class Family(ABC, Generic[NetworkS, DecodeS, LossS]):
     """A family: its architectures, and the codec between its fields and poses.
+
+    Generic in the classes of its network settings, decode settings and settings of the training loss.
 
     Every network of every family takes RGB pixels 0 … 255 as ``(B, 3, H, W)`` float32 and normalises them itself.
     """
@@ -167,7 +112,7 @@ class Family(ABC):
     name: str
     title: str
     architectures: Mapping[str, Architecture]
-    decode_settings: type[DecodeSettings]
+    decode_settings: type[DecodeS]
     #: Meaning of the keypoints of published weights, for files that do not say.
     skeleton: Skeleton = COCO_17
     #: Longer side of the network's input, in pixels, for a crop that one person fills and for a whole picture when
@@ -175,14 +120,18 @@ class Family(ABC):
     crop_side: int | None = None
     picture_side: int | None = None
     #: Settings of the training loss.
-    loss_settings: type[Settings] = Settings
+    loss_settings: type[LossS]
+    #: Whether networks can be trained, that is whether :meth:`loss`, :meth:`targets` and :meth:`lesson` have answers.
+    trainable: ClassVar[bool] = False
+    #: Whether :meth:`adapt` can give weights for other keypoints.
+    learns_other_keypoints: ClassVar[bool] = False
     #: Names of the outputs that are logits.
     logits: frozenset[str] = frozenset()
     #: Beginnings of the names of the parameters that turn features into maps; all others make features.
     heads: tuple[str, ...] = ("heads.",)
 
     @abstractmethod
-    def network_settings(self, architecture: str) -> type[NetworkSettings]:
+    def network_settings(self, architecture: str) -> type[NetworkS]:
         """Settings of this architecture, with choices that it cannot do left out."""
 
     @abstractmethod
@@ -194,50 +143,36 @@ class Family(ABC):
         """State of the fused network from published weights; raises ``WeightsError`` naming what does not fit."""
 
     @abstractmethod
-    def place(self, image_size: tuple[int, int], region: Region | None, settings: NetworkSettings) -> InputTransform:
+    def place(self, image_size: tuple[int, int], region: Region | None, settings: NetworkS) -> InputTransform:
         """Where the network's input lies in a picture of ``image_size`` (width, height)."""
 
     @abstractmethod
-    def prepare(self, picture: Picture, transform: InputTransform, settings: NetworkSettings) -> NDArray[np.float32]:
+    def prepare(self, picture: Picture, transform: InputTransform, settings: NetworkS) -> NDArray[np.float32]:
         """``(H, W, 3)`` float32 RGB 0 … 255 in the network's input size."""
 
     @abstractmethod
-    def run(self, network: nn.Module, pixels: torch.Tensor, settings: NetworkSettings) -> dict[str, torch.Tensor]:
+    def run(self, network: nn.Module, pixels: torch.Tensor, settings: NetworkS) -> dict[str, torch.Tensor]:
         """Forward pass of ``(B, 3, H, W)`` RGB 0 … 255: named outputs, each ``(B, …)``."""
 
     @abstractmethod
     def maps(
-        self, outputs: Mapping[str, NDArray[np.float32]], settings: NetworkSettings, skeleton: Skeleton
+        self, outputs: Mapping[str, NDArray[np.float32]], settings: NetworkS, skeleton: Skeleton
     ) -> tuple[FieldMap, ...]:
         """Field maps of one picture from its outputs (batch axis removed)."""
 
     @abstractmethod
-    def decode(self, fields: Fields, settings: DecodeSettings, trace: bool = False) -> tuple[Poses, Trace | None]:
+    def decode(self, fields: Fields, settings: DecodeS, trace: bool = False) -> tuple[Poses, Trace | None]:
         """Fields to poses in source pixels; the evidence as well when ``trace``."""
 
-    def finds_one(self, architecture: str, settings: DecodeSettings) -> bool:
-        """Whether at most one person is found with these settings, so that a video's frames can be cropped to them."""
-        return False
+    def follower(self, architecture: str, settings: DecodeS) -> Follower | None:
+        """What says where to look in a sequence of pictures; None when these settings may find more than one person."""
+        return None
 
     def knows_names(self, names: Collection[str]) -> bool:
         """Whether a state dictionary with these names is a published one that :meth:`convert` reads."""
         return False
 
-    def training_side(self, side: int, settings: NetworkSettings) -> int:
-        """The nearest side of a square training input, in pixels, that the network can be run at."""
-        return side
-
-    def person_loss(self, architecture: str, side: int) -> dict[str, Any]:
-        """Values of ``loss_settings`` that suit inputs of this side which one person fills, as in fine-tuning."""
-        return {}
-
-    def adapt(
-        self,
-        state: Mapping[str, torch.Tensor],
-        skeleton: Skeleton,
-        fresh: Mapping[str, torch.Tensor],
-        wanted: Skeleton,
-    ) -> dict[str, torch.Tensor]:
+    def adapt(self, state: State, skeleton: Skeleton, fresh: State, wanted: Skeleton) -> dict[str, torch.Tensor]:
         """Weights for another skeleton: everything but the heads kept, head channels taken over by keypoint name.
 
         Args:
@@ -255,13 +190,16 @@ class Family(ABC):
             f"{self.title} networks cannot change their skeleton from {skeleton.name} to {wanted.name}."
         )
 
+    def training_side(self, side: int, settings: NetworkS) -> int:
+        """The nearest side of a square training input, in pixels, that the network can be run at."""
+        return side
+
+    def person_loss(self, architecture: str, side: int) -> dict[str, Any]:
+        """Values of ``loss_settings`` that suit inputs of this side which one person fills, as in fine-tuning."""
+        return {}
+
     def loss(
-        self,
-        outputs: Mapping[str, torch.Tensor],
-        truth: Truth,
-        skeleton: Skeleton,
-        settings: NetworkSettings,
-        loss_settings: Settings,
+        self, outputs: State, truth: Truth, skeleton: Skeleton, settings: NetworkS, loss_settings: LossS
     ) -> dict[str, LossTerm]:
         """Named parts of the training loss of a batch of outputs.
 
@@ -270,20 +208,18 @@ class Family(ABC):
             truth: Labels in input pixels.
             skeleton: Meaning of the keypoints.
             settings: Network settings of the forward pass.
-            loss_settings: An instance of ``loss_settings``.
+            loss_settings: Shapes and weights.
 
         Raises:
             SettingsError: When this family cannot be trained.
         """
-        raise SettingsError(f"{self.title} networks cannot be trained; choose another family.")
+        self._check_trainable()
+        height, width = outputs["heatmaps"].shape[2:]
+        targets = self._targets(truth, (width, height), skeleton, settings, loss_settings)
+        return self._terms(outputs, targets, truth, skeleton, loss_settings)
 
     def targets(
-        self,
-        architecture: str,
-        truth: Truth,
-        skeleton: Skeleton,
-        settings: NetworkSettings,
-        loss_settings: Settings,
+        self, architecture: str, truth: Truth, skeleton: Skeleton, settings: NetworkS, loss_settings: LossS
     ) -> dict[str, Target]:
         """What :meth:`loss` compares a batch of outputs with, by the outputs' names.
 
@@ -292,14 +228,18 @@ class Family(ABC):
             truth: Labels in input pixels; its size is that of the network's input.
             skeleton: Meaning of the keypoints.
             settings: Network settings of the forward pass.
-            loss_settings: An instance of ``loss_settings``.
+            loss_settings: Shapes.
 
         Raises:
             SettingsError: When this family cannot be trained.
         """
-        raise SettingsError(f"{self.title} networks cannot be trained; choose another family.")
+        self._check_trainable()
+        stride = self._stride(settings)
+        height, width = (-(-side // stride) for side in truth.owner.shape[1:])
+        targets = self._targets(truth, (width, height), skeleton, settings, loss_settings)
+        return {name: target for name, target in targets.items() if self._has_output(architecture, name)}
 
-    def lesson(self, outputs: Mapping[str, torch.Tensor], skeleton: Skeleton) -> dict[str, Target]:
+    def lesson(self, outputs: State, skeleton: Skeleton) -> dict[str, Target]:
         """What a batch of a teacher's outputs tells a network of this family to answer, by the outputs' names.
 
         Vectors count as far as the teacher is sure of the joint that they start from.
@@ -309,12 +249,16 @@ class Family(ABC):
             skeleton: Meaning of the keypoints.
 
         Raises:
-            SettingsError: When this family cannot be taught.
+            SettingsError: When this family cannot be trained.
         """
-        raise SettingsError(f"{self.title} networks cannot be taught by others; leave the teacher out.")
+        self._check_trainable()
+        return {
+            name: Target(torch.sigmoid(outputs[name]) if name in self.logits else outputs[name], weight)
+            for name, weight in self._trust(outputs, skeleton).items()
+        }
 
     def target_maps(
-        self, targets: Mapping[str, Target], picture: int, settings: NetworkSettings, skeleton: Skeleton
+        self, targets: Mapping[str, Target], picture: int, settings: NetworkS, skeleton: Skeleton
     ) -> tuple[FieldMap, ...]:
         """Field maps of one picture of a batch, as a network that had learnt all of ``targets`` would give them.
 
@@ -326,3 +270,63 @@ class Family(ABC):
             wanted = (values if values.dim() == 3 else values * counts[:, None]).numpy()
             outputs[name] = logit(wanted) if name in self.logits else wanted
         return self.maps(outputs, settings, skeleton)
+
+    def _check_trainable(self) -> None:
+        if not self.trainable:
+            raise SettingsError(f"{self.title} networks cannot be trained; choose another family.")
+
+    # What a trainable family says; the others are never asked.
+
+    def _stride(self, settings: NetworkS) -> int:
+        """Input pixels per cell of the outputs."""
+        raise NotImplementedError
+
+    def _has_output(self, architecture: str, name: str) -> bool:
+        """Whether networks of this architecture have the output ``name``."""
+        return True
+
+    def _targets(
+        self, truth: Truth, grid: tuple[int, int], skeleton: Skeleton, settings: NetworkS, loss_settings: LossS
+    ) -> dict[str, Target]:
+        """What outputs of ``grid`` (width, height) cells are compared with."""
+        raise NotImplementedError
+
+    def _terms(
+        self, outputs: State, targets: Mapping[str, Target], truth: Truth, skeleton: Skeleton, loss_settings: LossS
+    ) -> dict[str, LossTerm]:
+        """Outputs compared with their targets."""
+        raise NotImplementedError
+
+    def _trust(self, outputs: State, skeleton: Skeleton) -> dict[str, torch.Tensor]:
+        """``(B, C, H, W)`` how much each cell of a teacher's outputs counts, for those outputs that teach."""
+        raise NotImplementedError
+
+
+#: A family of which nothing more is known.
+AnyFamily: TypeAlias = Family[Any, Any, Any]
+
+
+def found_poses(
+    fields: Fields,
+    xy: NDArray[np.floating],
+    keypoint_scores: NDArray[np.floating],
+    scores: NDArray[np.floating],
+    settings: DecodeSettings,
+) -> Poses:
+    """What a decoder found as poses, without joints that score below the keypoint threshold.
+
+    Args:
+        fields: What was decoded.
+        xy: ``(P, K, 2)`` source pixels.
+        keypoint_scores: ``(P, K)``.
+        scores: ``(P,)``, the best first.
+        settings: The threshold.
+    """
+    poses = Poses(
+        xy.astype(np.float32),
+        keypoint_scores.astype(np.float32),
+        scores.astype(np.float32),
+        fields.skeleton,
+        fields.transform.image_size,
+    )
+    return poses.filter(keypoint_threshold=settings.keypoint_threshold)

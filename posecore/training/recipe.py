@@ -134,9 +134,7 @@ def trainable_bases(skeleton: Skeleton | None = None) -> list[ModelInfo]:
 
 def _can_learn(info: ModelInfo, skeleton: Skeleton | None) -> bool:
     family = FAMILIES[info.family]
-    if type(family).loss is Family.loss:
-        return False
-    return type(family).adapt is not Family.adapt or _same_keypoints(info, skeleton)
+    return family.trainable and (family.learns_other_keypoints or _same_keypoints(info, skeleton))
 
 
 def _same_keypoints(info: ModelInfo, skeleton: Skeleton | None) -> bool:

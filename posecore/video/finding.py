@@ -8,12 +8,11 @@ from typing import Any, Protocol
 import torch
 from pydantic import Field
 
-from posecore.families.movenet.crop import SmartCrop
+from posecore.families.contract import Follower
 from posecore.fields import Fields
-from posecore.imaging import Picture
-from posecore.model import PoseModel
+from posecore.imaging import Picture, Region
 from posecore.poses import Poses
-from posecore.settings import Settings
+from posecore.settings import DecodeSettings, Settings
 from posecore.skeleton import Skeleton
 
 
@@ -24,11 +23,19 @@ class VideoModel(Protocol):
     skeleton: Skeleton
     device: torch.device
 
-    def fields(self, image: Sequence[Picture], *, picture: Sequence[str], **settings: Any) -> list[Fields]:
-        """Fields of some pictures."""
+    def fields(
+        self, image: Sequence[Picture], region: Region | None = None, *, picture: Sequence[str], **settings: Any
+    ) -> list[Fields]:
+        """Fields of some pictures, of all of them or of ``region``."""
 
     def decode(self, fields: Fields, **settings: Any) -> Poses:
         """Poses of one picture's fields."""
+
+    def decode_settings(self, **settings: Any) -> DecodeSettings:
+        """The decoder's settings with ``settings`` changed."""
+
+    def follower(self, **settings: Any) -> Follower | None:
+        """What says where to look in the next picture; None when several people may be found."""
 
 
 class CropSettings(Settings):
@@ -45,9 +52,7 @@ class CropSettings(Settings):
 
 def can_crop(model: VideoModel, decode: Mapping[str, Any]) -> bool:
     """True when smart crop has an effect: with these decode settings the model finds one person at most."""
-    if not isinstance(model, PoseModel):
-        return False
-    return model.family.finds_one(model.architecture, model.decode_settings(**decode))
+    return model.follower(**decode) is not None
 
 
 class Finder:
@@ -59,29 +64,29 @@ class Finder:
 
     def __init__(self, model: VideoModel) -> None:
         self.model = model
-        self._crop = SmartCrop(model) if isinstance(model, PoseModel) else None
+        self._follower: Follower | None = None
 
     def crops(self, settings: CropSettings, decode: Mapping[str, Any]) -> bool:
         """True when the next picture is cropped: pictures must then come one by one, each decoded before the next."""
-        wanted = self._crop is not None and settings.smart_crop and can_crop(self.model, decode)
-        if self._crop is not None and not wanted:
-            self._crop.reset()
-        return wanted
+        offered = self.model.follower(**decode) if settings.smart_crop else None
+        if offered is None or self._follower is None:
+            self._follower = offered
+        return self._follower is not None
 
     def fields(
         self, pictures: Sequence[Picture], names: Sequence[str], network: Mapping[str, Any], crop: bool
     ) -> list[Fields]:
         """Fields of the next pictures, in a batch; of one picture when ``crop``."""
-        if self._crop is None or not crop:
+        if self._follower is None or not crop:
             return self.model.fields(pictures, picture=names, **network)
-        return [self._crop.fields(one, picture=name, **network) for one, name in zip(pictures, names, strict=True)]
+        (picture,) = pictures
+        region = self._follower.next_region((picture.shape[1], picture.shape[0]))
+        return self.model.fields(pictures, region, picture=names, **network)
 
     def decode(self, fields: Fields, decode: Mapping[str, Any], crop: bool) -> Poses:
         """The people; with ``crop`` they also say where to look in the next picture."""
-        if self._crop is None or not crop:
+        if self._follower is None or not crop:
             return self.model.decode(fields, **decode)
-        # The crop goes by the places of unsure joints too.
         poses = self.model.decode(fields, **{**decode, "keypoint_threshold": 0.0})
-        self._crop.observe(poses)
-        threshold = self._crop.model.decode_settings(**decode).keypoint_threshold
-        return poses.filter(keypoint_threshold=threshold)
+        self._follower.observe(poses)
+        return poses.filter(keypoint_threshold=self.model.decode_settings(**decode).keypoint_threshold)

@@ -15,7 +15,7 @@ from torch import nn
 
 from posecore.data.truth import Truth
 from posecore.errors import WeightsError
-from posecore.families.contract import Family, ForeignWeights, LossTerm, Target, Trace
+from posecore.families.contract import Family, Follower, ForeignWeights, LossTerm, State, Target, found_poses
 from posecore.families.movenet.codec import (
     ORIGIN,
     MoveNetDecodeSettings,
@@ -24,14 +24,16 @@ from posecore.families.movenet.codec import (
     decode_single,
 )
 from posecore.families.movenet.convert import convert_graph
+from posecore.families.movenet.crop import SmartCrop
 from posecore.families.movenet.evidence import trace_of
 from posecore.families.movenet.heads import adapt_heads
-from posecore.families.movenet.loss import MoveNetLossSettings, movenet_loss, movenet_targets
+from posecore.families.movenet.loss import MoveNetLossSettings, movenet_targets, movenet_terms
 from posecore.families.movenet.network import ARCHITECTURES, SIDE_MULTIPLE, STRIDE, MoveNet
+from posecore.families.trace import Trace
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample, stretch
 from posecore.poses import Poses
-from posecore.settings import DecodeSettings, NetworkSettings, Settings
+from posecore.settings import NetworkSettings
 from posecore.skeleton import COCO_17, Skeleton
 
 
@@ -59,7 +61,7 @@ class MoveNetNetworkSettings(NetworkSettings):
     )
 
 
-class MoveNetFamily(Family):
+class MoveNetFamily(Family[MoveNetNetworkSettings, MoveNetDecodeSettings, MoveNetLossSettings]):
     """See :class:`posecore.families.contract.Family`."""
 
     name = "movenet"
@@ -68,6 +70,8 @@ class MoveNetFamily(Family):
     decode_settings = MoveNetDecodeSettings
     loss_settings = MoveNetLossSettings
     logits = frozenset({"centre", "heatmaps"})
+    trainable = True
+    learns_other_keypoints = True
 
     def network_settings(self, architecture: str) -> type[MoveNetNetworkSettings]:
         layout = ARCHITECTURES[architecture]
@@ -86,8 +90,9 @@ class MoveNetFamily(Family):
             network = self.build(architecture)
         return convert_graph(weights, network)
 
-    def place(self, image_size: tuple[int, int], region: Region | None, settings: NetworkSettings) -> InputTransform:
-        assert isinstance(settings, MoveNetNetworkSettings)
+    def place(
+        self, image_size: tuple[int, int], region: Region | None, settings: MoveNetNetworkSettings
+    ) -> InputTransform:
         side = _valid_side(settings.input_size)
         if settings.preprocessing == "stretch":
             return stretch(image_size, (side, side), region, half_pixel=True)
@@ -99,16 +104,19 @@ class MoveNetFamily(Family):
         size = (width * SIDE_MULTIPLE, height * SIDE_MULTIPLE)
         return letterbox(image_size, size, region, half_pixel=True)
 
-    def prepare(self, picture: Picture, transform: InputTransform, settings: NetworkSettings) -> NDArray[np.float32]:
-        assert isinstance(settings, MoveNetNetworkSettings)
+    def prepare(
+        self, picture: Picture, transform: InputTransform, settings: MoveNetNetworkSettings
+    ) -> NDArray[np.float32]:
         return sample(picture, transform, fill=0.0, antialias=settings.antialias)
 
-    def run(self, network: nn.Module, pixels: torch.Tensor, settings: NetworkSettings) -> dict[str, torch.Tensor]:
+    def run(
+        self, network: nn.Module, pixels: torch.Tensor, settings: MoveNetNetworkSettings
+    ) -> dict[str, torch.Tensor]:
         outputs: dict[str, torch.Tensor] = network(pixels)
         return outputs
 
     def maps(
-        self, outputs: Mapping[str, NDArray[np.float32]], settings: NetworkSettings, skeleton: Skeleton
+        self, outputs: Mapping[str, NDArray[np.float32]], settings: MoveNetNetworkSettings, skeleton: Skeleton
     ) -> tuple[FieldMap, ...]:
         grid: dict[str, Any] = {"stride": float(STRIDE), "origin": ORIGIN}
         joints: dict[str, Any] = {"channels": skeleton.keypoints, "keypoints": tuple(range(len(skeleton))), **grid}
@@ -125,74 +133,65 @@ class MoveNetFamily(Family):
                 fields.append(FieldMap(name, FieldKind.BOX, values, "cells", channels=(label,), **grid))
         return tuple(fields)
 
-    def decode(self, fields: Fields, settings: Any, trace: bool = False) -> tuple[Poses, Trace | None]:
-        assert isinstance(settings, MoveNetDecodeSettings)
+    def decode(
+        self, fields: Fields, settings: MoveNetDecodeSettings, trace: bool = False
+    ) -> tuple[Poses, Trace | None]:
         maps = _maps_of(fields)
         several = settings.mode == "multi" or (settings.mode == "auto" and maps.box_size is not None)
         decoded = decode_multi(maps, settings) if several else decode_single(maps, settings)
         kept = np.flatnonzero(decoded.scores >= settings.pose_threshold)
         order = kept[np.argsort(-decoded.scores[kept], kind="stable")]
-        poses = Poses(
-            fields.to_source("heatmaps", decoded.xy[order]).astype(np.float32),
-            decoded.keypoint_scores[order].astype(np.float32),
-            decoded.scores[order].astype(np.float32),
-            fields.skeleton,
-            fields.transform.image_size,
-        ).filter(keypoint_threshold=settings.keypoint_threshold)
+        xy = fields.to_source("heatmaps", decoded.xy[order])
+        poses = found_poses(fields, xy, decoded.keypoint_scores[order], decoded.scores[order], settings)
         return poses, trace_of(decoded, order, maps, fields, settings, several) if trace else None
 
-    def finds_one(self, architecture: str, settings: DecodeSettings) -> bool:
-        assert isinstance(settings, MoveNetDecodeSettings)
-        return settings.mode == "single" or (settings.mode == "auto" and not ARCHITECTURES[architecture].multi)
+    def follower(self, architecture: str, settings: MoveNetDecodeSettings) -> Follower | None:
+        one = settings.mode == "single" or (settings.mode == "auto" and not ARCHITECTURES[architecture].multi)
+        return SmartCrop() if one else None
 
-    def training_side(self, side: int, settings: NetworkSettings) -> int:
+    def training_side(self, side: int, settings: MoveNetNetworkSettings) -> int:
         return _valid_side(side)
 
     def person_loss(self, architecture: str, side: int) -> dict[str, Any]:
         return {} if ARCHITECTURES[architecture].multi else {"person": "central"}
 
-    def adapt(
-        self,
-        state: Mapping[str, torch.Tensor],
-        skeleton: Skeleton,
-        fresh: Mapping[str, torch.Tensor],
-        wanted: Skeleton,
-    ) -> dict[str, torch.Tensor]:
+    def adapt(self, state: State, skeleton: Skeleton, fresh: State, wanted: Skeleton) -> dict[str, torch.Tensor]:
         return adapt_heads(state, skeleton, fresh, wanted)
 
-    def loss(
-        self,
-        outputs: Mapping[str, torch.Tensor],
-        truth: Truth,
-        skeleton: Skeleton,
-        settings: NetworkSettings,
-        loss_settings: Settings,
-    ) -> dict[str, LossTerm]:
-        assert isinstance(loss_settings, MoveNetLossSettings)
-        return movenet_loss(outputs, truth, skeleton.edges, loss_settings)
+    def _stride(self, settings: MoveNetNetworkSettings) -> int:
+        return STRIDE
 
-    def targets(
+    def _has_output(self, architecture: str, name: str) -> bool:
+        return ARCHITECTURES[architecture].multi or not name.startswith("box_")
+
+    def _targets(
         self,
-        architecture: str,
         truth: Truth,
+        grid: tuple[int, int],
         skeleton: Skeleton,
-        settings: NetworkSettings,
-        loss_settings: Settings,
+        settings: MoveNetNetworkSettings,
+        loss_settings: MoveNetLossSettings,
     ) -> dict[str, Target]:
-        assert isinstance(loss_settings, MoveNetLossSettings)
-        height, width = (side // STRIDE for side in truth.owner.shape[1:])
-        targets = movenet_targets(truth, (width, height), loss_settings)
-        boxes = ARCHITECTURES[architecture].multi
-        return {name: target for name, target in targets.items() if boxes or not name.startswith("box_")}
+        return movenet_targets(truth, grid, loss_settings)
 
-    def lesson(self, outputs: Mapping[str, torch.Tensor], skeleton: Skeleton) -> dict[str, Target]:
+    def _terms(
+        self,
+        outputs: State,
+        targets: Mapping[str, Target],
+        truth: Truth,
+        skeleton: Skeleton,
+        loss_settings: MoveNetLossSettings,
+    ) -> dict[str, LossTerm]:
+        return movenet_terms(outputs, targets, skeleton.edges, loss_settings)
+
+    def _trust(self, outputs: State, skeleton: Skeleton) -> dict[str, torch.Tensor]:
         centre, heat = (torch.sigmoid(outputs[name]) for name in ("centre", "heatmaps"))
-        sure = {"regression": centre.expand(-1, len(skeleton), -1, -1), "offsets": heat}
-        sure |= {name: centre for name in ("box_size", "box_offset") if name in outputs}
         return {
-            "centre": Target(centre, torch.ones_like(centre)),
-            "heatmaps": Target(heat, torch.ones_like(heat)),
-            **{name: Target(outputs[name], weight) for name, weight in sure.items()},
+            "centre": torch.ones_like(centre),
+            "heatmaps": torch.ones_like(heat),
+            "regression": centre.expand(-1, len(skeleton), -1, -1),
+            "offsets": heat,
+            **{name: centre for name in ("box_size", "box_offset") if name in outputs},
         }
 
 

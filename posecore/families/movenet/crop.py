@@ -8,18 +8,13 @@ as soon as the torso is not seen well enough.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.fields import Fields
-from posecore.imaging import ImageSource, Region, read_image
+from posecore.imaging import Region
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
-
-if TYPE_CHECKING:
-    from posecore.model import PoseModel
 
 
 @dataclass(frozen=True)
@@ -39,7 +34,7 @@ class CropRules:
     alpha: float = 0.9
 
 
-def next_region(
+def square_around(
     keypoints: NDArray[np.floating],
     scores: NDArray[np.floating],
     skeleton: Skeleton,
@@ -77,61 +72,40 @@ def next_region(
 
 
 class SmartCrop:
-    """Follows one person through a sequence.
-
-    Calling it does everything for one picture. Its parts, for those who want to look at the fields: :meth:`fields`, the
-    model's ``decode`` with ``keypoint_threshold=0``, then :meth:`observe`.
+    """Follows one person through a sequence; see :class:`posecore.families.contract.Follower`.
 
     Args:
-        model: A MoveNet model for one person.
         rules: Constants.
 
     Attributes:
         region: Where the next picture will be looked at; None is all of it.
     """
 
-    def __init__(self, model: PoseModel, rules: CropRules = CropRules()) -> None:
-        self.model = model
+    def __init__(self, rules: CropRules = CropRules()) -> None:
         self.rules = rules
         self.region: Region | None = None
         self._size: tuple[int, int] | None = None
 
-    def __call__(self, image: ImageSource, **settings: Any) -> Poses:
-        """Poses of the next picture; network and decode settings may be mixed.
-
-        A picture of another size starts a new sequence, as :meth:`reset` does.
-        """
-        network, decode = self.model.split_settings(settings)
-        fields = self.fields(image, **network)
-        # The rules use the positions of unseen torso joints too.
-        poses = self.model.decode(fields, **{**decode, "keypoint_threshold": 0.0})
-        self.observe(poses)
-        return poses.filter(keypoint_threshold=self.model.decode_settings(**decode).keypoint_threshold)
-
-    def fields(self, image: ImageSource, **settings: Any) -> Fields:
-        """Fields of the next picture, in the region that the one before suggests."""
-        picture = read_image(image)
-        size = (picture.shape[1], picture.shape[0])
-        if size != self._size:
-            self.reset()
-        self._size = size
-        return self.model.fields(picture, self.region, **settings)
+    def next_region(self, image_size: tuple[int, int]) -> Region | None:
+        """Where to look in the next picture; all of it when its size is another than before."""
+        if image_size != self._size:
+            self.region, self._size = None, image_size
+        return self.region
 
     def observe(self, poses: Poses) -> None:
-        """Learn from the poses of a picture: nobody, or a torso not seen, leads back to the whole picture."""
+        """Learn from the poses of a picture: nobody, or a torso not seen, leads back to the whole picture.
+
+        The rules use the positions of unsure torso joints too.
+        """
         wanted = None
         if len(poses):
-            wanted = next_region(
+            wanted = square_around(
                 poses.keypoints[0], poses.keypoint_scores[0], poses.skeleton, poses.image_size, self.rules
             )
         if wanted is not None and self.region is not None:
             mixed = np.array(self.region) * (1 - self.rules.alpha) + np.array(wanted) * self.rules.alpha
             wanted = (float(mixed[0]), float(mixed[1]), float(mixed[2]), float(mixed[3]))
         self.region = wanted
-
-    def reset(self) -> None:
-        """Start a new sequence: look at the whole of the next picture."""
-        self.region = None
 
 
 def _indices(skeleton: Skeleton, joint: str) -> list[int]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.families.contract import Candidate, JointEvidence, Trace
 from posecore.families.movenet.codec import Decoded, MoveNetDecodeSettings, MoveNetMaps, find_centres, find_peaks
+from posecore.families.trace import Candidate, JointEvidence, Trace
 from posecore.fields import Fields
 
 #: The path of a joint: its person's centre, where that points, the cell chosen near there, and the exact position.

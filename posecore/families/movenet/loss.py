@@ -110,14 +110,17 @@ def movenet_targets(truth: Truth, grid: tuple[int, int], settings: MoveNetLossSe
     }
 
 
-def movenet_loss(
-    outputs: Mapping[str, torch.Tensor], truth: Truth, edges: Sequence[Edge], settings: MoveNetLossSettings
+def movenet_terms(
+    outputs: Mapping[str, torch.Tensor],
+    targets: Mapping[str, Target],
+    edges: Sequence[Edge],
+    settings: MoveNetLossSettings,
 ) -> dict[str, LossTerm]:
-    """Compare a batch of outputs with its labels.
+    """Compare a batch of outputs with its targets.
 
     Args:
         outputs: From ``MoveNet.forward``: centre and heatmaps are logits, vectors (x, y) in cells.
-        truth: Labels in input pixels.
+        targets: From :func:`movenet_targets`.
         edges: Pairs of keypoints that are joined by a bone.
         settings: Shapes and weights.
 
@@ -126,8 +129,6 @@ def movenet_loss(
         ``box_offset``: sums over the batch with their denominators (people, keypoints, or cells where a vector is
         defined).
     """
-    height, width = outputs["heatmaps"].shape[2:]
-    targets = movenet_targets(truth, (width, height), settings)
     terms = {}
     for name, weight in (("centre", settings.centre_weight), ("heatmaps", settings.heatmap_weight)):
         target = targets[name].values

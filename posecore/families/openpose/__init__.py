@@ -14,17 +14,18 @@ from torch import nn
 from torch.nn import functional as F
 
 from posecore.data.truth import Truth
-from posecore.families.contract import Family, ForeignWeights, LossTerm, Target, Trace
+from posecore.families.contract import Family, ForeignWeights, LossTerm, State, Target, found_poses
 from posecore.families.openpose.adapt import adapt_channels
 from posecore.families.openpose.codec import OpenPoseDecodeSettings, OpenPoseMaps, decode, limbs_of
 from posecore.families.openpose.convert import convert_weights, knows_names
 from posecore.families.openpose.evidence import trace_of
-from posecore.families.openpose.loss import OpenPoseLossSettings, openpose_loss, openpose_targets
+from posecore.families.openpose.loss import OpenPoseLossSettings, openpose_targets, openpose_terms
 from posecore.families.openpose.network import ARCHITECTURES, OpenPose
+from posecore.families.trace import Trace
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample
 from posecore.poses import Poses
-from posecore.settings import DecodeSettings, NetworkSettings, Settings, narrow
+from posecore.settings import NetworkSettings, narrow
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 
 #: Sides of the network's input are multiples of this, so that every level of every backbone has whole cells.
@@ -79,7 +80,7 @@ class OpenPoseNetworkSettings(NetworkSettings):
     )
 
 
-class OpenPoseFamily(Family):
+class OpenPoseFamily(Family[OpenPoseNetworkSettings, OpenPoseDecodeSettings, OpenPoseLossSettings]):
     """See :class:`posecore.families.contract.Family`."""
 
     name = "openpose"
@@ -92,6 +93,8 @@ class OpenPoseFamily(Family):
     skeleton = OPENPOSE_18
     # Every stage makes maps, and the next one reads them.
     heads = ("stages.",)
+    trainable = True
+    learns_other_keypoints = True
 
     def network_settings(self, architecture: str) -> type[OpenPoseNetworkSettings]:
         layout = ARCHITECTURES[architecture]
@@ -109,8 +112,9 @@ class OpenPoseFamily(Family):
     def knows_names(self, names: Collection[str]) -> bool:
         return knows_names(names)
 
-    def place(self, image_size: tuple[int, int], region: Region | None, settings: NetworkSettings) -> InputTransform:
-        assert isinstance(settings, OpenPoseNetworkSettings)
+    def place(
+        self, image_size: tuple[int, int], region: Region | None, settings: OpenPoseNetworkSettings
+    ) -> InputTransform:
         x0, y0, x1, y1 = check_region(region or full_region(image_size))
         longer = _multiple(settings.input_size * max(_SCALES[settings.scales]))
         factor = longer / max(x1 - x0, y1 - y0)
@@ -119,15 +123,18 @@ class OpenPoseFamily(Family):
         width, height = (min(side, longer) for side in sides)
         return letterbox(image_size, (width, height), region, half_pixel=True)
 
-    def prepare(self, picture: Picture, transform: InputTransform, settings: NetworkSettings) -> NDArray[np.float32]:
+    def prepare(
+        self, picture: Picture, transform: InputTransform, settings: OpenPoseNetworkSettings
+    ) -> NDArray[np.float32]:
         return sample(picture, transform, fill=PADDING, antialias=True)
 
-    def run(self, network: nn.Module, pixels: torch.Tensor, settings: NetworkSettings) -> dict[str, torch.Tensor]:
+    def run(
+        self, network: nn.Module, pixels: torch.Tensor, settings: OpenPoseNetworkSettings
+    ) -> dict[str, torch.Tensor]:
         """Outputs are ``heatmaps`` and ``part_affinity`` of the deciding stage, ``…_stage1`` and so on of earlier ones.
 
         In training mode the maps of every stage come, for each has its own loss.
         """
-        assert isinstance(settings, OpenPoseNetworkSettings)
         assert isinstance(network, OpenPose)
         every = settings.all_stages or network.training
         largest = max(_SCALES[settings.scales])
@@ -146,13 +153,12 @@ class OpenPoseFamily(Family):
         return outputs
 
     def maps(
-        self, outputs: Mapping[str, NDArray[np.float32]], settings: NetworkSettings, skeleton: Skeleton
+        self, outputs: Mapping[str, NDArray[np.float32]], settings: OpenPoseNetworkSettings, skeleton: Skeleton
     ) -> tuple[FieldMap, ...]:
         """The deciding stage's maps first, then those of earlier stages if they were kept.
 
         The background is a map of its own, so that "any joint" means any joint.
         """
-        assert isinstance(settings, OpenPoseNetworkSettings)
         stride = float(settings.output_stride)
         limbs = limbs_of(skeleton)
         names, every = skeleton.keypoints, tuple(range(len(skeleton)))
@@ -181,65 +187,49 @@ class OpenPoseFamily(Family):
             ]
         return tuple(found)
 
-    def decode(self, fields: Fields, settings: DecodeSettings, trace: bool = False) -> tuple[Poses, Trace | None]:
-        assert isinstance(settings, OpenPoseDecodeSettings)
+    def decode(
+        self, fields: Fields, settings: OpenPoseDecodeSettings, trace: bool = False
+    ) -> tuple[Poses, Trace | None]:
         heat, affinity = fields["heatmaps"], fields["part_affinity"]
         maps = OpenPoseMaps(heat.values, affinity.values, affinity.edges or (), heat.stride)
         decoded = decode(maps, settings, record=trace)
-        poses = Poses(
-            fields.to_source("heatmaps", decoded.xy).astype(np.float32),
-            decoded.keypoint_scores.astype(np.float32),
-            decoded.scores.astype(np.float32),
-            fields.skeleton,
-            fields.transform.image_size,
-        ).filter(keypoint_threshold=settings.keypoint_threshold)
+        xy = fields.to_source("heatmaps", decoded.xy)
+        poses = found_poses(fields, xy, decoded.keypoint_scores, decoded.scores, settings)
         return poses, trace_of(decoded, maps, fields, settings) if trace else None
 
-    def training_side(self, side: int, settings: NetworkSettings) -> int:
+    def training_side(self, side: int, settings: OpenPoseNetworkSettings) -> int:
         return _multiple(side)
 
-    def adapt(
-        self,
-        state: Mapping[str, torch.Tensor],
-        skeleton: Skeleton,
-        fresh: Mapping[str, torch.Tensor],
-        wanted: Skeleton,
-    ) -> dict[str, torch.Tensor]:
+    def adapt(self, state: State, skeleton: Skeleton, fresh: State, wanted: Skeleton) -> dict[str, torch.Tensor]:
         return adapt_channels(state, skeleton, fresh, wanted)
 
-    def loss(
-        self,
-        outputs: Mapping[str, torch.Tensor],
-        truth: Truth,
-        skeleton: Skeleton,
-        settings: NetworkSettings,
-        loss_settings: Settings,
-    ) -> dict[str, LossTerm]:
-        assert isinstance(settings, OpenPoseNetworkSettings)
-        assert isinstance(loss_settings, OpenPoseLossSettings)
-        return openpose_loss(outputs, truth, limbs_of(skeleton), settings.output_stride, loss_settings)
+    def _stride(self, settings: OpenPoseNetworkSettings) -> int:
+        return settings.output_stride
 
-    def targets(
+    def _targets(
         self,
-        architecture: str,
         truth: Truth,
+        grid: tuple[int, int],
         skeleton: Skeleton,
-        settings: NetworkSettings,
-        loss_settings: Settings,
+        settings: OpenPoseNetworkSettings,
+        loss_settings: OpenPoseLossSettings,
     ) -> dict[str, Target]:
-        assert isinstance(settings, OpenPoseNetworkSettings)
-        assert isinstance(loss_settings, OpenPoseLossSettings)
-        stride = settings.output_stride
-        height, width = (side // stride for side in truth.owner.shape[1:])
-        return openpose_targets(truth, (width, height), limbs_of(skeleton), stride, loss_settings)
+        return openpose_targets(truth, grid, limbs_of(skeleton), settings.output_stride, loss_settings)
 
-    def lesson(self, outputs: Mapping[str, torch.Tensor], skeleton: Skeleton) -> dict[str, Target]:
+    def _terms(
+        self,
+        outputs: State,
+        targets: Mapping[str, Target],
+        truth: Truth,
+        skeleton: Skeleton,
+        loss_settings: OpenPoseLossSettings,
+    ) -> dict[str, LossTerm]:
+        return openpose_terms(outputs, targets, truth.labelled, limbs_of(skeleton), loss_settings)
+
+    def _trust(self, outputs: State, skeleton: Skeleton) -> dict[str, torch.Tensor]:
         # Every stage learns from the teacher's last one.
         heat, affinity = outputs["heatmaps"], outputs["part_affinity"]
-        return {
-            "heatmaps": Target(heat, torch.ones_like(heat)),
-            "part_affinity": Target(affinity, torch.ones_like(affinity[:, :, 0])),
-        }
+        return {"heatmaps": torch.ones_like(heat), "part_affinity": torch.ones_like(affinity[:, :, 0])}
 
 
 def _multiple(side: float, up: bool = False) -> int:

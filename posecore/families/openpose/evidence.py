@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.families.contract import Candidate, JointEvidence, LimbEvidence, Trace
 from posecore.families.openpose.codec import Decoded, OpenPoseDecodeSettings, OpenPoseMaps
 from posecore.families.openpose.codec.assembly import Person
 from posecore.families.openpose.codec.pairs import Pairs
 from posecore.families.openpose.codec.peaks import Peaks, weaker_peaks
+from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, Trace
 from posecore.fields import Fields
 
 #: Partners that are told of per candidate and limb, the best ones; crowds have thousands of hopeless pairs.

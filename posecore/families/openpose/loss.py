@@ -88,30 +88,27 @@ def _ends(limbs: tuple[Edge, ...]) -> tuple[list[int], list[int]]:
     return [start for start, _ in limbs], [end for _, end in limbs]
 
 
-def openpose_loss(
+def openpose_terms(
     outputs: Mapping[str, torch.Tensor],
-    truth: Truth,
+    targets: Mapping[str, Target],
+    labelled: torch.Tensor,
     limbs: tuple[Edge, ...],
-    stride: int,
     settings: OpenPoseLossSettings,
 ) -> dict[str, LossTerm]:
-    """Compare a batch of outputs with its labels.
+    """Compare a batch of outputs with its targets.
 
     Args:
         outputs: ``heatmaps`` ``(B, K + 1, h, w)`` and ``part_affinity`` ``(B, E, 2, h, w)``, and the same of earlier
             stages under longer names.
-        truth: Labels in input pixels.
+        targets: From :func:`openpose_targets`.
+        labelled: ``(B, P, K)`` bool: which joints have labels.
         limbs: E directed edges.
-        stride: Input pixels per cell.
         settings: Widths and weights.
 
     Returns:
         ``heatmaps`` and ``part_affinity``: sums of squared errors over all stages, and the number of peaks or limbs of
         the batch times the number of stages to divide them by.
     """
-    height, width = outputs["heatmaps"].shape[2:]
-    targets = openpose_targets(truth, (width, height), limbs, stride, settings)
-    labelled = truth.labelled
     first, second = _ends(limbs)
     counts = {
         "heatmaps": labelled.sum(),

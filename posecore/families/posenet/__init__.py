@@ -14,9 +14,8 @@ from torch import nn
 
 from posecore.data.truth import Truth
 from posecore.errors import SettingsError
-from posecore.families.contract import Candidate, Family, ForeignWeights, JointEvidence, LossTerm, Target, Trace
+from posecore.families.contract import Family, ForeignWeights, LossTerm, State, Target, found_poses
 from posecore.families.posenet.codec import (
-    Decoded,
     PoseNetDecodeSettings,
     PoseNetMaps,
     decode_multi,
@@ -24,13 +23,15 @@ from posecore.families.posenet.codec import (
     tree_of,
 )
 from posecore.families.posenet.convert import convert_tensors
+from posecore.families.posenet.evidence import trace_of
 from posecore.families.posenet.heads import adapt_heads
-from posecore.families.posenet.loss import PoseNetLossSettings, posenet_loss, posenet_targets
+from posecore.families.posenet.loss import PoseNetLossSettings, posenet_targets, posenet_terms
 from posecore.families.posenet.network import ARCHITECTURES, PoseNet
+from posecore.families.trace import Trace
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample, stretch
 from posecore.poses import Poses
-from posecore.settings import NetworkSettings, Settings, narrow
+from posecore.settings import NetworkSettings, narrow
 from posecore.skeleton import COCO_17, Skeleton
 
 #: Longest side of the network's input that is accepted, in pixels.
@@ -85,7 +86,7 @@ class PoseNetNetworkSettings(NetworkSettings):
     )
 
 
-class PoseNetFamily(Family):
+class PoseNetFamily(Family[PoseNetNetworkSettings, PoseNetDecodeSettings, PoseNetLossSettings]):
     """See :class:`posecore.families.contract.Family`."""
 
     name = "posenet"
@@ -96,6 +97,8 @@ class PoseNetFamily(Family):
     picture_side = 513
     loss_settings = PoseNetLossSettings
     logits = frozenset({"heatmaps"})
+    trainable = True
+    learns_other_keypoints = True
 
     def network_settings(self, architecture: str) -> type[PoseNetNetworkSettings]:
         return narrow(PoseNetNetworkSettings, "output_stride", ARCHITECTURES[architecture].output_strides)
@@ -108,8 +111,9 @@ class PoseNetFamily(Family):
             network = self.build(architecture)
         return convert_tensors(weights.tensors, network)
 
-    def place(self, image_size: tuple[int, int], region: Region | None, settings: NetworkSettings) -> InputTransform:
-        assert isinstance(settings, PoseNetNetworkSettings)
+    def place(
+        self, image_size: tuple[int, int], region: Region | None, settings: PoseNetNetworkSettings
+    ) -> InputTransform:
         x0, y0, x1, y1 = check_region(region or full_region(image_size))
         longer = max(x1 - x0, y1 - y0)
         factor = settings.input_size / longer if settings.input_by == "side" else settings.input_scale
@@ -119,19 +123,20 @@ class PoseNetFamily(Family):
         width, height = (_valid_side(side * factor, settings.output_stride) for side in (x1 - x0, y1 - y0))
         return stretch(image_size, (width, height), region)
 
-    def prepare(self, picture: Picture, transform: InputTransform, settings: NetworkSettings) -> NDArray[np.float32]:
-        assert isinstance(settings, PoseNetNetworkSettings)
+    def prepare(
+        self, picture: Picture, transform: InputTransform, settings: PoseNetNetworkSettings
+    ) -> NDArray[np.float32]:
         return sample(picture, transform, antialias=settings.antialias)
 
-    def run(self, network: nn.Module, pixels: torch.Tensor, settings: NetworkSettings) -> dict[str, torch.Tensor]:
-        assert isinstance(settings, PoseNetNetworkSettings)
+    def run(
+        self, network: nn.Module, pixels: torch.Tensor, settings: PoseNetNetworkSettings
+    ) -> dict[str, torch.Tensor]:
         outputs: dict[str, torch.Tensor] = network(pixels, settings.output_stride, settings.dilation == "square")
         return outputs
 
     def maps(
-        self, outputs: Mapping[str, NDArray[np.float32]], settings: NetworkSettings, skeleton: Skeleton
+        self, outputs: Mapping[str, NDArray[np.float32]], settings: PoseNetNetworkSettings, skeleton: Skeleton
     ) -> tuple[FieldMap, ...]:
-        assert isinstance(settings, PoseNetNetworkSettings)
         grid: dict[str, Any] = {"stride": float(settings.output_stride), "origin": 0.0}
         tree = tree_of(skeleton)
         names, every = skeleton.keypoints, tuple(range(len(skeleton)))
@@ -153,8 +158,9 @@ class PoseNetFamily(Family):
             displacement("displacement_backward", back),
         )
 
-    def decode(self, fields: Fields, settings: Any, trace: bool = False) -> tuple[Poses, Trace | None]:
-        assert isinstance(settings, PoseNetDecodeSettings)
+    def decode(
+        self, fields: Fields, settings: PoseNetDecodeSettings, trace: bool = False
+    ) -> tuple[Poses, Trace | None]:
         forward, backward = fields["displacement_forward"], fields["displacement_backward"]
         maps = PoseNetMaps(
             fields["heatmaps"].values,
@@ -168,65 +174,51 @@ class PoseNetFamily(Family):
         else:
             decoded = decode_multi(maps, settings, record=trace)
         order = np.argsort(-decoded.scores, kind="stable")
-        poses = Poses(
-            fields.transform.to_source(decoded.xy[order]).astype(np.float32),
-            decoded.keypoint_scores[order].astype(np.float32),
-            decoded.scores[order].astype(np.float32),
-            fields.skeleton,
-            fields.transform.image_size,
-        ).filter(keypoint_threshold=settings.keypoint_threshold)
-        return poses, _trace(decoded, order, maps, fields, settings) if trace else None
+        xy = fields.transform.to_source(decoded.xy[order])
+        poses = found_poses(fields, xy, decoded.keypoint_scores[order], decoded.scores[order], settings)
+        return poses, trace_of(decoded, order, maps, fields, settings) if trace else None
 
-    def training_side(self, side: int, settings: NetworkSettings) -> int:
-        assert isinstance(settings, PoseNetNetworkSettings)
+    def training_side(self, side: int, settings: PoseNetNetworkSettings) -> int:
         return _valid_side(side, settings.output_stride)
 
     def person_loss(self, architecture: str, side: int) -> dict[str, Any]:
         # PersonLab's disks of 32 pixels are large beside one person; few cells lie inside smaller ones.
         return {"heatmap_radius": 0.075 * side, "vector_radius": 0.125 * side, "positive_weight": 3.0}
 
-    def adapt(
-        self,
-        state: Mapping[str, torch.Tensor],
-        skeleton: Skeleton,
-        fresh: Mapping[str, torch.Tensor],
-        wanted: Skeleton,
-    ) -> dict[str, torch.Tensor]:
+    def adapt(self, state: State, skeleton: Skeleton, fresh: State, wanted: Skeleton) -> dict[str, torch.Tensor]:
         return adapt_heads(state, skeleton, fresh, wanted)
 
-    def loss(
-        self,
-        outputs: Mapping[str, torch.Tensor],
-        truth: Truth,
-        skeleton: Skeleton,
-        settings: NetworkSettings,
-        loss_settings: Settings,
-    ) -> dict[str, LossTerm]:
-        assert isinstance(settings, PoseNetNetworkSettings)
-        assert isinstance(loss_settings, PoseNetLossSettings)
-        return posenet_loss(outputs, truth, tree_of(skeleton), settings.output_stride, loss_settings)
+    def _stride(self, settings: PoseNetNetworkSettings) -> int:
+        return settings.output_stride
 
-    def targets(
+    def _targets(
         self,
-        architecture: str,
         truth: Truth,
+        grid: tuple[int, int],
         skeleton: Skeleton,
-        settings: NetworkSettings,
-        loss_settings: Settings,
+        settings: PoseNetNetworkSettings,
+        loss_settings: PoseNetLossSettings,
     ) -> dict[str, Target]:
-        assert isinstance(settings, PoseNetNetworkSettings)
-        assert isinstance(loss_settings, PoseNetLossSettings)
-        stride = settings.output_stride
-        height, width = ((side - 1) // stride + 1 for side in truth.owner.shape[1:])
-        return posenet_targets(truth, (width, height), tree_of(skeleton), stride, loss_settings)
+        return posenet_targets(truth, grid, tree_of(skeleton), settings.output_stride, loss_settings)
 
-    def lesson(self, outputs: Mapping[str, torch.Tensor], skeleton: Skeleton) -> dict[str, Target]:
+    def _terms(
+        self,
+        outputs: State,
+        targets: Mapping[str, Target],
+        truth: Truth,
+        skeleton: Skeleton,
+        loss_settings: PoseNetLossSettings,
+    ) -> dict[str, LossTerm]:
+        return posenet_terms(outputs, targets, loss_settings)
+
+    def _trust(self, outputs: State, skeleton: Skeleton) -> dict[str, torch.Tensor]:
         heat = torch.sigmoid(outputs["heatmaps"])
         first, second = map(list, zip(*tree_of(skeleton), strict=True))
-        sure = {"offsets": heat, "displacement_forward": heat[:, first], "displacement_backward": heat[:, second]}
         return {
-            "heatmaps": Target(heat, torch.ones_like(heat)),
-            **{name: Target(outputs[name], weight) for name, weight in sure.items()},
+            "heatmaps": torch.ones_like(heat),
+            "offsets": heat,
+            "displacement_forward": heat[:, first],
+            "displacement_backward": heat[:, second],
         }
 
 
@@ -237,68 +229,6 @@ def _valid_side(side: float, stride: int) -> int:
             f"The network's input would be {side:.0f} pixels long, more than {MAX_INPUT_SIDE}; lower the input scale."
         )
     return max(round((side - 1) / stride), 1) * stride + 1
-
-
-def _trace(
-    decoded: Decoded, order: NDArray[np.intp], maps: PoseNetMaps, fields: Fields, settings: PoseNetDecodeSettings
-) -> Trace:
-    """Evidence of a decoding in source pixels, for the poses in ``order``."""
-    peaks = decoded.peaks
-    to_source = fields.transform.to_source
-    people = []
-    for pose in order:
-        paths = None if decoded.paths is None else decoded.paths[pose]
-        root = int(peaks.keypoints[decoded.roots[pose]]) if paths is not None else None
-        came_from = _parents(maps, root)
-        joints = []
-        for keypoint, (xy, score) in enumerate(zip(decoded.xy[pose], decoded.keypoint_scores[pose], strict=True)):
-            if paths is None or keypoint == root:
-                path = xy[None]
-                steps: tuple[str, ...] = ("peak",)
-            else:
-                path = paths[keypoint]
-                steps = ("start", "displaced", *("refined",) * (len(path) - 2))
-            joints.append(JointEvidence(keypoint, came_from.get(keypoint), to_source(path), steps, float(score)))
-        people.append(tuple(joints))
-    rank = {int(pose): place for place, pose in enumerate(order)}
-    candidates = []
-    for index, (keypoint, xy, score) in enumerate(zip(peaks.keypoints, to_source(peaks.xy), peaks.scores, strict=True)):
-        pose = int(decoded.taken_by[index])
-        outcome, setting = _outcome(index, pose, decoded, rank, settings)
-        candidates.append(Candidate(int(keypoint), (float(xy[0]), float(xy[1])), float(score), outcome, setting))
-    return Trace(tuple(people), tuple(candidates))
-
-
-def _outcome(
-    index: int, pose: int, decoded: Decoded, rank: Mapping[int, int], settings: PoseNetDecodeSettings
-) -> tuple[str, str | None]:
-    """What became of a peak, and the setting that decided."""
-    if settings.mode == "single":
-        return ("taken", None) if len(decoded.scores) else ("the person scores too low", "pose_threshold")
-    if pose >= 0 and decoded.roots[pose] == index:
-        return "taken", None
-    if pose >= 0:
-        return f"belongs to person {rank[pose] + 1}", "nms_radius"
-    if len(decoded.scores) >= settings.max_poses:
-        return "enough people were found", "max_poses"
-    return "its person scores too low", "pose_threshold"
-
-
-def _parents(maps: PoseNetMaps, root: int | None) -> dict[int, int]:
-    """Keypoint → the keypoint it is reached from when walking from ``root``."""
-    if root is None:
-        return {}
-    parents: dict[int, int] = {}
-    reached, frontier = {root}, [root]
-    while frontier:
-        here = frontier.pop()
-        for a, b in maps.tree:
-            there = b if a == here else a if b == here else None
-            if there is not None and there not in reached:
-                reached.add(there)
-                parents[there] = here
-                frontier.append(there)
-    return parents
 
 
 POSENET = PoseNetFamily()

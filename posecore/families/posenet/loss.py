@@ -97,32 +97,23 @@ def _radius(settings: PoseNetLossSettings) -> float:
     return max(settings.vector_radius, settings.heatmap_radius)
 
 
-def posenet_loss(
-    outputs: Mapping[str, torch.Tensor],
-    truth: Truth,
-    tree: tuple[Edge, ...],
-    stride: int,
-    settings: PoseNetLossSettings,
+def posenet_terms(
+    outputs: Mapping[str, torch.Tensor], targets: Mapping[str, Target], settings: PoseNetLossSettings
 ) -> dict[str, LossTerm]:
-    """Compare a batch of outputs with its labels.
+    """Compare a batch of outputs with its targets.
 
     Args:
         outputs: From ``PoseNet.forward``: heatmaps are logits, vectors (x, y) in input pixels.
-        truth: Labels in input pixels.
-        tree: Directed edges of the displacement channels.
-        stride: Input pixels per cell.
+        targets: From :func:`posenet_targets`.
         settings: Radii and weights.
 
     Returns:
         ``heatmaps``, ``offsets``, ``displacement_forward``, ``displacement_backward``: sums over the batch with their
         denominators (cells inside disks), so that several processes can share one mean.
     """
-    logits = outputs["heatmaps"].float()
-    height, width = logits.shape[2:]
     radius = _radius(settings)
-    targets = posenet_targets(truth, (width, height), tree, stride, settings)
     heat = targets["heatmaps"]
-    terms = {"heatmaps": heatmap_term(logits, heat.values, heat.weight, settings)}
+    terms = {"heatmaps": heatmap_term(outputs["heatmaps"].float(), heat.values, heat.weight, settings)}
     weights = {"offsets": settings.offset_weight}
     weights |= dict.fromkeys(("displacement_forward", "displacement_backward"), settings.displacement_weight)
     for name, weight in weights.items():

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from posecore.errors import SettingsError
-from posecore.families.movenet import MOVENET
-from posecore.families.movenet.loss import MoveNetLossSettings
+from posecore.families import family_of
 from posecore.training.foreign.table import Finding, Given, Kind
 
+#: The network that this trainer's default becomes; its family has the loss that the trainer's weights are about.
+_LIGHTNING = "movenet-lightning"
 Rule = Callable[[Given], Iterator[Finding]]
 
 
@@ -92,8 +93,9 @@ def _joints(given: Given) -> Iterator[Finding]:
 def _input(given: Given) -> Iterator[Finding]:
     keys = given.has("img_size")
     wanted = given.integer("img_size", 32, 1024) if keys else 192
-    settings = MOVENET.network_settings("movenet-lightning")()
-    side = MOVENET.training_side(wanted, settings)
+    family = family_of(_LIGHTNING)
+    settings = family.network_settings(_LIGHTNING)()
+    side = family.training_side(wanted, settings)
     ours = {"training.input_sides": [side], "model.network.input_size": max(side, 64)}
     words = "" if side == wanted else "sides are multiples of 32"
     kind: Kind = "added" if not keys else "similar" if words else "same"
@@ -207,7 +209,7 @@ def _loss(given: Given) -> Iterator[Finding]:
         ours = {}
         for key in keys:
             name, usual = _WEIGHTS[key]
-            default = float(MoveNetLossSettings.model_fields[name].default)
+            default = float(family_of(_LIGHTNING).loss_settings.model_fields[name].default)
             ours[f"loss.{name}"] = round(default * given.number(key, 0, 100) / usual, 6)
         words = "in proportion: terms have other units here, so that what is usual there is our default here"
         yield Finding(keys, "similar", ours, words)

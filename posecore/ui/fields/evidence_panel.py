@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from posecore.families.contract import Candidate, JointEvidence, LimbEvidence, Trace
+from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, Trace
 from posecore.fields import Fields
 from posecore.model import PoseModel
 from posecore.poses import Poses

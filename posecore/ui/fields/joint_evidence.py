@@ -12,7 +12,7 @@ import pandas as pd
 
 from posecore.drawing.field_values import field_values
 from posecore.errors import SettingsError
-from posecore.families.contract import Candidate, JointEvidence, LimbEvidence, Trace
+from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, Trace
 from posecore.fields import Fields
 from posecore.settings import Control
 from posecore.ui.shared.maps.map_views import natural_map

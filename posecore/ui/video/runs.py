@@ -24,8 +24,8 @@ import streamlit as st
 
 from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError
-from posecore.imaging import Picture
-from posecore.model import PoseModel
+from posecore.fields import Fields
+from posecore.imaging import Picture, Region
 from posecore.poses import Poses
 from posecore.ui.shared.models.engine import network_slots
 from posecore.ui.shared.pictures.open_picture import shrink, to_jpeg
@@ -150,20 +150,24 @@ def smooth_again(result: VideoResult, settings: SmoothingSettings) -> PoseSequen
     return PoseSequence.collect(((time, people.get(time, nobody)) for time in times), raw.skeleton, raw.image_size)
 
 
-class _InTurn(PoseModel):
+class _InTurn:
     """A model that waits for its turn among all that use the network, so that a video leaves room for other pages.
 
     Args:
-        model: What it shares everything with.
+        model: What answers.
     """
 
-    def __init__(self, model: PoseModel) -> None:
-        self.__dict__.update(vars(model))
+    def __init__(self, model: VideoModel) -> None:
+        self.name, self.skeleton, self.device = model.name, model.skeleton, model.device
+        self.decode, self.decode_settings, self.follower = model.decode, model.decode_settings, model.follower
+        self._model = model
 
-    def fields(self, *args: Any, **settings: Any) -> Any:
+    def fields(
+        self, image: Sequence[Picture], region: Region | None = None, *, picture: Sequence[str], **settings: Any
+    ) -> list[Fields]:
         """As the model's own."""
         with network_slots():
-            return super().fields(*args, **settings)
+            return self._model.fields(image, region, picture=picture, **settings)
 
 
 class _Known:
@@ -171,15 +175,21 @@ class _Known:
 
     def __init__(self, model: VideoModel, people: PoseSequence) -> None:
         self.name, self.skeleton, self.device = model.name, people.skeleton, model.device
+        self.decode_settings = model.decode_settings
         self._people = iter(people)
 
-    def fields(self, image: Sequence[Picture], *, picture: Sequence[str], **settings: Any) -> list[Any]:
+    def fields(
+        self, image: Sequence[Picture], region: Region | None = None, *, picture: Sequence[str], **settings: Any
+    ) -> list[Any]:
         """Something for each picture; nothing is looked at."""
         return list(picture)
 
     def decode(self, fields: Any, **settings: Any) -> Poses:
         """The people of the next frame."""
         return next(self._people)
+
+    def follower(self, **settings: Any) -> None:
+        """Nothing says where to look."""
 
 
 class RunDesk:
@@ -223,7 +233,7 @@ class RunDesk:
             run.job.state = "failed"
             return run
         clip = _new_clip(run)
-        in_turn = _InTurn(model) if isinstance(model, PoseModel) else model
+        in_turn = _InTurn(model)
         self._order(run, lambda job: process_video(own, in_turn, clip, options, _report_to(job), job.cancel))
         return run
 

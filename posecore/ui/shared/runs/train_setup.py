@@ -9,7 +9,7 @@ import streamlit as st
 
 from posecore.data.library import StoredSet
 from posecore.errors import PosecoreError
-from posecore.families import FAMILIES, Family
+from posecore.families import FAMILIES
 from posecore.skeleton import Skeleton, map_skeleton
 from posecore.training.recipe import (
     Recipe,
@@ -132,7 +132,7 @@ def choose_base(labels: Skeleton) -> ModelInfo | None:
 
 def _to_be_fetched() -> list[ModelInfo]:
     """Models that can be trained once they are on this machine; whether they can learn other keypoints shows then."""
-    trainable = {name for name, family in FAMILIES.items() if type(family).loss is not Family.loss}
+    trainable = {name for name, family in FAMILIES.items() if family.trainable}
     return [info for info in list_models() if not info.available and info.family in trainable]
 
 
