@@ -24,7 +24,7 @@ from posecore.storage import DraftFolder, replacing, sentence, sweep, trouble, w
 from posecore.training import jobs
 from posecore.zoo import list_models, list_trouble, load_model
 from tests.job_support import tiny
-from tests.run_support import write_weights
+from tests.run_support import write_weights, written_run
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -308,3 +308,47 @@ def test_errors_of_another_kind_stay_what_they_are(tmp_path: Path) -> None:
 
 def test_best_weights_have_one_name() -> None:
     assert write_weights("mine").name == BEST
+
+
+# --- what is remembered ----------------------------------------------------------------------------------------------
+
+
+def test_models_are_read_once_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from posecore.zoo import models
+
+    written_run("mine", epochs=0)
+    read: list[Path] = []
+    real = models.read_header
+
+    def reading(path: Path) -> object:
+        read.append(path)
+        return real(path)
+
+    monkeypatch.setattr(models, "read_header", reading)
+    list_models()
+    read.clear()
+    assert "run:mine" in {info.name for info in list_models()}
+    assert read == []
+    path = write_weights("mine", seed=1)
+    list_models()
+    assert read == [path]
+
+
+def test_models_follow_changes_of_other_processes() -> None:
+    written_run("mine", epochs=0)
+    assert "run:mine" in {info.name for info in list_models()}
+    program = "from posecore.training import jobs; jobs.rename('mine', 'better')"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    names = {info.name for info in list_models()}
+    assert "run:better" in names
+    assert "run:mine" not in names
+
+
+def test_two_changes_in_one_tick_of_the_clock_differ() -> None:
+    registry = Registry()
+    registry.add("mine", {})
+    seen = set()
+    for number in range(50):
+        registry.change("mine", progress=number % 2)
+        seen.add(registry.stamp())
+    assert len(seen) == 50

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 from posecore.errors import StorageError, UnknownModelError, WeightsError
@@ -16,6 +16,7 @@ from posecore.families import FAMILIES, family_of
 from posecore.model import PoseModel
 from posecore.runs import BEST, Registry, run_folder, runs_folder
 from posecore.settings import build_settings
+from posecore.storage import stamp
 from posecore.zoo.catalog import CatalogEntry, catalog
 from posecore.zoo.fetch import Progress
 from posecore.zoo.official import cached_path, fetch_official, load_official, remove_official
@@ -112,12 +113,12 @@ def _official() -> Iterable[ModelInfo]:
 def _yours() -> Iterable[ModelInfo]:
     """The best weights of every training run that has any, newest run first."""
     try:
-        names = [run.name for run in Registry().all()]
+        listed = _listed_runs()
     except StorageError:
         # The list is not needed to use what lies there.
         found = sorted(runs_folder().glob(f"*/{BEST}"), key=_changed, reverse=True)
-        names = [path.parent.name for path in found]
-    for name in names:
+        listed = [path.parent.name for path in found]
+    for name in listed:
         weights = run_folder(name) / BEST
         info = _described(weights, "yours") if weights.is_file() else None
         if info is not None:
@@ -132,10 +133,35 @@ def _changed(path: Path) -> float:
 def list_trouble() -> str:
     """Why some of your models may be missing from :func:`list_models`, as a sentence; empty when all is well."""
     try:
-        Registry().all()
+        _listed_runs()
     except StorageError as error:
         return str(error)
     return ""
+
+
+def _listed_runs() -> list[str]:
+    """Names of all runs, newest first; remembered until the list changes."""
+    registry = Registry()
+    return _remembered(registry.file, registry.stamp(), registry.names)
+
+
+_Read = TypeVar("_Read")
+#: Most files that are remembered.
+_MOST = 5000
+#: What was read of files, with what they were then.
+_memory: dict[Path, tuple[object, Any]] = {}
+
+
+def _remembered(path: Path, now: object, read: Callable[[], _Read]) -> _Read:
+    """What was read of ``path`` when it was as it is ``now``, or ``read`` anew."""
+    known = _memory.get(path)
+    if known is not None and known[0] == now:
+        return cast("_Read", known[1])
+    value = read()
+    if len(_memory) >= _MOST:
+        _memory.clear()
+    _memory[path] = (now, value)
+    return value
 
 
 #: Where models come from, in order of preference for work without a network. A further source is one more function.
@@ -298,6 +324,11 @@ def _entry(info: ModelInfo) -> CatalogEntry:
 
 def _described(path: Path, origin: Origin) -> ModelInfo | None:
     """A model from a weights file's header; None, and a warning in the log, for a file that cannot be understood."""
+    # Asked dozens of times at every move of the mouse.
+    return _remembered(path, stamp(path), lambda: _read_description(path, origin))
+
+
+def _read_description(path: Path, origin: Origin) -> ModelInfo | None:
     try:
         header = read_header(path)
         family = family_of(header.architecture)
