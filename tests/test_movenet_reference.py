@@ -141,6 +141,9 @@ def test_weights_survive_training_form(model: PoseModel) -> None:
     network = MOVENET.build("movenet-lightning")
     network.load_state_dict(model.network.state_dict())
     network.train()
-    outputs = network(torch.rand(1, 3, 64, 64) * 255)
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    optimizer = torch.optim.SGD(network.parameters(), 1e-3)
+    outputs = network(torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(0)) * 255)
     sum(output.square().mean() for output in outputs.values()).backward()
-    assert all(parameter.grad is not None for parameter in network.parameters())
+    optimizer.step()
+    assert [name for name, value in network.named_parameters() if torch.equal(value, before[name])] == []

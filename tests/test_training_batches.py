@@ -175,8 +175,10 @@ def test_missing_pictures_and_those_of_another_size_are_left_out(
 
 
 def test_nothing_to_pack_is_an_error_that_says_what_to_change(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="lower min_keypoints or min_size"):
+    with pytest.raises(DataError, match=r"17 keypoints and 10 pixels\. Lower min_keypoints or min_size"):
         pack(dataset(tmp_path, [[person((0, 0, 10, 10))]]), COCO_17, SMALL)
+    with pytest.raises(DataError, match="label some people first"):
+        pack(dataset(tmp_path, [[]]), COCO_17, SMALL)
 
 
 def test_square_around() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,11 @@ import torch
 import torch.multiprocessing
 import yaml
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from posecore.data.annotations import Label
 from posecore.data.truth import Truth
-from posecore.errors import SettingsError
+from posecore.errors import DataError, SettingsError
 from posecore.families import FAMILIES
 from posecore.families.backbones import fuse
 from posecore.families.contract import LossTerm
@@ -29,6 +32,7 @@ from posecore.runs import Registry
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 from posecore.training.averaging import AveragedNetwork
 from posecore.training.config import OptimizerConfig, make_config, placed
+from posecore.training.parts import check_parts
 from posecore.training.start import insert_norm, settle_norm, starting_network
 from posecore.zoo import save_weights
 
@@ -73,6 +77,56 @@ def test_learning_rates_and_decay_go_by_group() -> None:
         assert group["weight_decay"] == (0.1 if parameter.dim() > 1 else 0.0)
     assert isinstance(make_optimizer(network, OptimizerConfig(kind="sgd")), torch.optim.SGD)
     assert type(make_optimizer(network, OptimizerConfig(kind="adam"))) is torch.optim.Adam
+
+
+@pytest.mark.parametrize(
+    ("start", "hint"),
+    [
+        ("bakbone.stem", "did you mean 'backbone.stem.'?"),
+        ("head", None),
+        ("heads.heatmap.", "did you mean 'heads.heatmaps.'?"),
+        ("backbone.blocks.99", "did you mean 'backbone.blocks."),
+        ("", "there are backbone., heads."),
+        ("nothing like it", "there are backbone., heads."),
+    ],
+)
+def test_parts_that_the_network_does_not_have_are_refused(start: str, hint: str | None, tmp_path: Path) -> None:
+    from posecore.training.module import freeze, make_optimizer
+
+    for values, named in (
+        ({"model": {"architecture": ARCHITECTURE, "freeze": [start]}}, "model.freeze"),
+        ({"optimizer": {"groups": {start: 0.1}}}, "optimizer.groups"),
+    ):
+        config = make_config(config_values(**values))
+        network = POSENET.build(ARCHITECTURE)
+        if hint is None:
+            check_parts(config)
+            freeze(network, config.model.freeze)
+            make_optimizer(network, config.optimizer)
+            continue
+        with pytest.raises(SettingsError) as checked:
+            check_parts(config)
+        assert named in str(checked.value)
+        assert hint in str(checked.value)
+        learn = freeze if config.model.freeze else make_optimizer
+        with pytest.raises(SettingsError, match=re.escape(hint)):
+            learn(network, config.model.freeze or config.optimizer)
+
+
+def test_inserted_norm_counts_as_a_part() -> None:
+    model = {"architecture": ARCHITECTURE, "start": "some", "norm": "identity", "freeze": ["backbone.stem.norm"]}
+    check_parts(make_config(config_values(model=model)))
+    with pytest.raises(SettingsError, match="no part"):
+        check_parts(make_config(config_values(model={**model, "norm": "none"})))
+
+
+def test_nothing_left_to_learn_is_refused() -> None:
+    from posecore.training.module import freeze, make_optimizer
+
+    network = POSENET.build(ARCHITECTURE)
+    freeze(network, ("backbone", "heads"))
+    with pytest.raises(SettingsError, match="nothing would learn"):
+        make_optimizer(network, OptimizerConfig())
 
 
 def test_the_average_follows_weights_and_statistics() -> None:
@@ -272,6 +326,70 @@ def test_a_run_from_beginning_to_end(posecore_home: Path) -> None:
         train(config, posecore_home)
     with pytest.raises(SettingsError, match="no run 'other' to resume"):
         train(config, posecore_home, "other", resume=True)
+
+
+@pytest.mark.parametrize("good", [0, 1, 5])
+def test_numbers_that_run_away_end_a_run_with_what_to_change(
+    posecore_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, good: int
+) -> None:
+    """The loss is no number any more after so many good steps; epochs have three."""
+    from posecore.training.divergence import DivergedError
+    from posecore.training.run import train
+
+    real, steps = type(POSENET).loss, iter(range(100))
+
+    def breaking(family: Any, outputs: Any, *arguments: Any) -> dict[str, LossTerm]:
+        terms = real(family, outputs, *arguments)
+        learning = next(iter(outputs.values())).requires_grad
+        factor = torch.nan if learning and next(steps) >= good else 1.0
+        return {name: replace(term, total=term.total * factor) for name, term in terms.items()}
+
+    monkeypatch.setattr(type(POSENET), "loss", breaking)
+    config = make_config(config_values(optimizer={"learning_rate": 0.01}, schedule={"epochs": 4}))
+    with pytest.raises(DivergedError) as raised:
+        train(config, posecore_home)
+    run = Registry().get("trial")
+    assert run is not None
+    assert (run.status, run.message) == ("failed", str(raised.value))
+    if good:
+        assert f"broke down at step {good + 1}" in run.message
+        assert "optimizer.learning_rate, for example 0.001 instead of 0.01; or with optimizer.clip" in run.message
+    else:
+        assert "very first step" in run.message
+    assert len(Registry().epochs("trial")) == good // 3
+    assert not any(record.exc_info for record in caplog.records if record.levelname == "ERROR")
+
+
+def test_weights_that_run_away_in_the_last_step_are_not_kept(
+    posecore_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from posecore.training.divergence import DivergedError
+    from posecore.training.run import train
+
+    def spoil(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        optimizer.param_groups[0]["params"][0].data.fill_(torch.inf)
+
+    handle = register_optimizer_step_post_hook(spoil)
+    try:
+        with pytest.raises(DivergedError, match="too large"):
+            train(make_config(config_values(training={**config_values()["training"], "batch_size": 64})), posecore_home)
+    finally:
+        handle.remove()
+    assert not (posecore_home / "runs" / "trial" / "last.safetensors").exists()
+
+
+def test_a_run_that_nobody_is_left_for_says_so_without_a_traceback(
+    posecore_home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from posecore.training.run import train
+
+    values = config_values()
+    values["data"]["train"][0]["pack"]["min_size"] = 10000
+    with pytest.raises(DataError, match="nobody has both 1 labelled keypoints and a box of 10000 pixels"):
+        train(make_config(values), posecore_home)
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert "nobody has both" in record.message
+    assert not record.exc_info
 
 
 def test_fine_tuning_keeps_the_backbone_and_gives_new_heads(posecore_home: Path) -> None:

@@ -14,6 +14,7 @@ from posecore.errors import SettingsError
 from posecore.families import FAMILIES
 from posecore.training.config import read_config
 from posecore.training.foreign import convert_movenet_config
+from posecore.training.parts import check_parts
 
 app = typer.Typer(help="Check training configurations, and convert other trainers' ones.", no_args_is_help=True)
 
@@ -53,6 +54,7 @@ def convert(
 def check(file: Annotated[Path, typer.Argument(help="Configuration file (YAML or JSON).")]) -> None:
     """Say whether posecore train would take a configuration; what is wrong is named. Data is not looked at."""
     config = read_config(file)
+    check_parts(config)
     output.print(f"{file}: fine. {config.name} trains {config.model.architecture} on {config.skeleton.name}.")
 
 

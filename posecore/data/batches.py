@@ -160,10 +160,7 @@ def pack(dataset: PoseDataset, skeleton: Skeleton, settings: PackSettings, folde
     """
     cuts = list(cuts_of(mapped(dataset, skeleton), settings))
     if not cuts:
-        raise DataError(
-            f"{dataset.name}: no person has {settings.min_keypoints} labelled keypoints and a box of "
-            f"{settings.min_size:g} pixels; lower min_keypoints or min_size."
-        )
+        raise DataError(nobody_left(mapped(dataset, skeleton), settings))
     if folder is None:
         return _make(cuts, settings, None)
     place = folder / _key(cuts, settings)
@@ -178,6 +175,20 @@ def pack(dataset: PoseDataset, skeleton: Skeleton, settings: PackSettings, folde
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
     return _load(place)
+
+
+def nobody_left(dataset: PoseDataset, settings: PackSettings) -> str:
+    """Why nobody of a set can be learnt from, and what to do, as a sentence."""
+    people = [person for image in dataset for person in image.people if person.labelled.any() and not person.crowd]
+    if not people:
+        return f"{dataset.name}: nobody has a labelled keypoint that would be learnt; label some people first."
+    keypoints = max(int(person.labelled.sum()) for person in people)
+    longest = max(max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (person.box for person in people))
+    return (
+        f"{dataset.name}: nobody has both {settings.min_keypoints} labelled keypoints and a box of "
+        f"{settings.min_size:g} pixels; the most are {keypoints} keypoints and {longest:.0f} pixels. Lower "
+        "min_keypoints or min_size under pack, or label more of each person."
+    )
 
 
 def _key(cuts: Sequence[_Cut], settings: PackSettings) -> str:

@@ -84,12 +84,14 @@ def submit(config: RunConfig, name: str | None = None, note: str = "", config_fo
     """
     from posecore.data.augment import check_mirror
     from posecore.training.config import placed
+    from posecore.training.parts import check_parts
     from posecore.training.recording import write_config
 
     name = _checked(name or config.name)
     config = placed(config, config_folder or Path.cwd())
     if config.augment.flip:
         check_mirror(config.skeleton)
+    check_parts(config)
     registry = Registry()
     if registry.get(name) is None and run_folder(name).exists():
         # Files of a run that is not in the list: its checkpoint must not be taken for this one's.

@@ -19,13 +19,16 @@ from torch import nn
 
 from posecore.data.augment import Draw, compose, disturb
 from posecore.data.truth import Truth
+from posecore.errors import SettingsError
 from posecore.families.contract import LossTerm
 from posecore.runs import Request
 from posecore.training.averaging import AveragedNetwork
 from posecore.training.checkpoints import save_state
 from posecore.training.config import OptimizerConfig, RunConfig
 from posecore.training.data import EpochBatches, TrainingSet, loader, to_device
+from posecore.training.divergence import all_finite, diverged, first_not_finite
 from posecore.training.measuring import Measurement, Task, measure
+from posecore.training.parts import check_prefixes
 from posecore.training.recording import BEFORE, Recorder
 from posecore.training.schedule import factor, phase
 from posecore.training.teaching import Teacher
@@ -77,6 +80,7 @@ class PoseTraining(lightning.LightningModule):
         self.steps = self.epochs = 0
         self.total_steps = 1
         self._running: dict[str, float] = {}
+        self._unread: list[dict[str, torch.Tensor]] = []
         self._clock = 0.0
         self._ended = False
         self._request: Request = ""
@@ -177,10 +181,24 @@ class PoseTraining(lightning.LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             values = shared_means(terms)
         loss = sum((terms[name].weight * value for name, value in values.items()), pixels.new_zeros(()))
-        for name, value in (*values.items(), ("loss", loss)):
-            self._running[name] = self._running.get(name, 0.0) + float(value.detach())
+        # Read now and then only: a look at a number makes the processor wait for the device.
+        self._unread.append({name: value.detach() for name, value in (*values.items(), ("loss", loss))})
         self._running["steps"] = self._running.get("steps", 0.0) + 1
         return loss
+
+    def _read_losses(self) -> None:
+        """Add the losses of the steps since the last look; raises ``DivergedError`` when one is no finite number."""
+        if not self._unread:
+            return
+        unread, self._unread = self._unread, []
+        names = list(unread[0])
+        rows = torch.stack([torch.stack([row[name].float() for name in names]) for row in unread]).cpu()
+        bad = first_not_finite(rows[:, names.index("loss")])
+        if bad is not None:
+            raise diverged(self.config, self.steps - len(rows) + bad + 1)
+        for row in rows.tolist():
+            for name, value in zip(names, row, strict=True):
+                self._running[name] = self._running.get(name, 0.0) + value
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Average the weights and count; stop here when asked to, unless the epoch is over anyway."""
@@ -204,6 +222,7 @@ class PoseTraining(lightning.LightningModule):
         # At the end of an epoch there is no mean to enter.
         if self.recorder is not None and steps and (now - self._entered > _ENTRY_INTERVAL or self._request):
             self._entered = now
+            self._read_losses()
             mean = self._running["loss"] / steps
             rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
             self.recorder.step(self.steps, min(self.progress, 1.0), mean, rate)
@@ -216,6 +235,9 @@ class PoseTraining(lightning.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Measure the averaged network and report."""
+        self._read_losses()
+        if not all_finite(self.network):
+            raise diverged(self.config, self.steps + 1)
         steps = max(self._running.pop("steps", 0.0), 1.0)
         figures = {f"train/{name}": value / steps for name, value in self._running.items()}
         self._running = {}
@@ -272,6 +294,7 @@ class PoseTraining(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Progress goes along with the weights."""
+        self._read_losses()
         checkpoint["posecore"] = {
             "elapsed": self.elapsed,
             "steps": self.steps,
@@ -293,12 +316,19 @@ class PoseTraining(lightning.LightningModule):
 
 
 def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Optimizer with a parameter group per learning rate, weight decay on matrices and kernels only."""
+    """Optimizer with a parameter group per learning rate, weight decay on matrices and kernels only.
+
+    Raises:
+        SettingsError: When a key of ``config.groups`` begins no parameter's name, or nothing is left to learn.
+    """
+    check_prefixes(network, config.groups, "optimizer.groups")
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             scale = next((value for start, value in config.groups.items() if name.startswith(start)), 1.0)
             groups.setdefault((scale, parameter.dim() > 1), []).append(parameter)
+    if not groups:
+        raise SettingsError("Every part of the network is frozen, so nothing would learn; freeze less (model.freeze).")
     parameters = [
         {
             "params": members,
@@ -330,9 +360,15 @@ def shared_means(terms: Mapping[str, LossTerm]) -> dict[str, torch.Tensor]:
 
 
 def freeze(network: nn.Module, starts: Iterable[str]) -> None:
-    """Switch off learning for parameters whose names begin with one of ``starts``."""
+    """Switch off learning for parameters whose names begin with one of ``starts``.
+
+    Raises:
+        SettingsError: When one of them begins no parameter's name.
+    """
+    starts = tuple(starts)
+    check_prefixes(network, starts, "model.freeze")
     for name, parameter in network.named_parameters():
-        if any(name.startswith(start) for start in starts):
+        if name.startswith(starts):
             parameter.requires_grad_(False)
 
 

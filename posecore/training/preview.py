@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.augment import AugmentSettings, check_mirror, compose, disturb, draw_batch
-from posecore.data.batches import PackSettings, cuts_of, pack
+from posecore.data.batches import PackSettings, cuts_of, nobody_left, pack
 from posecore.data.operations import mapped
 from posecore.data.truth import Truth
 from posecore.errors import DataError
@@ -143,9 +143,6 @@ def _some(dataset: PoseDataset, plan: PreviewPlan, generator: np.random.Generato
     useful = {cut.image.image_id for cut in cuts_of(mapped(bare, plan.skeleton), plan.pack)}
     images = [image for image in dataset if image.image_id in useful]
     if not images:
-        raise DataError(
-            f"Nobody in {dataset.name} has {plan.pack.min_keypoints} labelled keypoints and is "
-            f"{plan.pack.min_size:g} pixels long; label some people first, or choose fewer keypoints."
-        )
+        raise DataError(nobody_left(mapped(bare, plan.skeleton), plan.pack))
     chosen = generator.permutation(len(images))[: plan.pictures]
     return replace(bare, images=tuple(images[index] for index in chosen))

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from posecore.data.augment import AugmentSettings, check_mirror, compose
-from posecore.errors import SettingsError, StorageError
+from posecore.errors import PosecoreError, SettingsError, StorageError
 from posecore.runs import BEST, LastWords, Registry, RunLock, Status, run_folder
 from posecore.training.checkpoints import ResumePoint, WholeFiles
 from posecore.training.config import RunConfig, placed
@@ -32,6 +32,7 @@ from posecore.training.data import (
 )
 from posecore.training.failures import sentence
 from posecore.training.module import PoseTraining
+from posecore.training.parts import check_parts
 from posecore.training.recording import BEFORE, LOG, RESUME, Recorder, write_config
 from posecore.training.start import settle_norm, starting_network
 from posecore.training.watching import RunStopped, Watch
@@ -67,6 +68,7 @@ def train(config: RunConfig, config_folder: Path, name: str | None = None, resum
     config = placed(config, config_folder)
     if config.augment.flip:
         check_mirror(config.skeleton)
+    check_parts(config)
     if not is_first_process():
         join(config, name, resume)
         return run_folder(name)
@@ -117,7 +119,8 @@ def work(registry: Registry, config: RunConfig, name: str, resume: bool, threads
             raise
         except BaseException as error:
             message = sentence(error, config)
-            log.exception("%s", message)
+            # Where in the code a mistake of ours was found helps; of something that a person can mend it does not.
+            log.error("%s", message, exc_info=not isinstance(error, PosecoreError))
             _end(registry, name, "failed", message)
             raise
         else:

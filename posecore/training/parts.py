@@ -1,0 +1,59 @@
+"""Parts of a network, as configurations name them: by the beginnings of the names of their parameters."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from posecore.errors import SettingsError
+from posecore.training.config import RunConfig
+from posecore.training.start import insert_norm
+
+
+def check_prefixes(network: nn.Module, starts: Iterable[str], where: str) -> None:
+    """Refuse beginnings that fit no parameter, which would change nothing without a word.
+
+    Args:
+        network: The network in training form.
+        starts: Beginnings of parameters' names.
+        where: The key of the configuration, for the message.
+
+    Raises:
+        SettingsError: Naming the nearest part that there is.
+    """
+    names = [name for name, _ in network.named_parameters()]
+    for start in starts:
+        if not start or not any(name.startswith(start) for name in names):
+            raise SettingsError(f"{where}: the network has no part {start!r}; {_nearest(start, names)}")
+
+
+def _nearest(start: str, names: Iterable[str]) -> str:
+    """The part most like ``start``, or all parts at the top."""
+    parts = {
+        ".".join(pieces[:depth]) + "."
+        for name in names
+        for pieces in [name.split(".")]
+        for depth in range(1, len(pieces))
+    }
+    close = difflib.get_close_matches(start if start.endswith(".") else f"{start}.", sorted(parts), 1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"there are {', '.join(sorted(part for part in parts if part.count('.') == 1))}."
+
+
+def check_parts(config: RunConfig) -> None:
+    """Check the parts that a configuration names, without loading any weights.
+
+    Raises:
+        SettingsError: When ``model.freeze`` or ``optimizer.groups`` names a part that the network does not have.
+    """
+    fused = config.model.start != "random"
+    with torch.device("meta"):
+        network = config.family.build(config.model.architecture, config.skeleton, fused=fused)
+        if fused and config.model.norm == "identity":
+            insert_norm(network)
+    check_prefixes(network, config.model.freeze, "model.freeze")
+    check_prefixes(network, config.optimizer.groups, "optimizer.groups")
