@@ -27,10 +27,11 @@ slow: $(READY)  ## Run the slow tests only
 browser: $(READY)  ## Run the tests that drive a real Chromium
 	$(BIN)/python -m pytest -m browser
 
-check: $(READY)  ## Lint, formatting, types
+check: $(READY)  ## Lint, formatting, types, which way imports go
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(READY)  ## Mend what can be mended by itself
 	$(BIN)/ruff check --fix .
