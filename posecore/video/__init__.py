@@ -6,14 +6,13 @@ from posecore.video.measures import (
     JOINT_ANGLES,
     KINDS,
     Measure,
-    Repetitions,
-    RepetitionSettings,
-    count_repetitions,
+    count_track,
     measure_table,
     parse_measure,
 )
 from posecore.video.pipeline import BatchSettings, Progress, VideoOptions, VideoResult, process_video
 from posecore.video.reading import VIDEO_SUFFIXES, ClipSettings, VideoFrame, VideoInfo, VideoReader, frame_at
+from posecore.video.repetitions import Repetitions, RepetitionSettings, count_repetitions
 from posecore.video.sequence import PoseSequence, SequenceBuilder, Track
 from posecore.video.smoothing import Change, LiveSmoother, OneEuro, SmoothingSettings, smooth_sequence, smooth_track
 from posecore.video.tables import FORMATS, keypoint_table, repetition_table, save_tables
@@ -55,6 +54,7 @@ __all__ = [
     "ViewSettings",
     "can_crop",
     "count_repetitions",
+    "count_track",
     "frame_at",
     "keypoint_table",
     "measure_table",

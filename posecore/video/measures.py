@@ -1,11 +1,11 @@
-"""What people measure on moving bodies: joint angles, lengths, speeds, distances and repetitions.
+"""What people measure on moving bodies: joint angles, lengths, speeds and distances.
 
 A measure is a short text of a kind and the names of keypoints of the skeleton:
 
 =====================  ==============================================================================  ========
-``angle:A-B-C``        angle at B between the lines to A and to C, unwrapped over time                  degrees
+``angle:A-B-C``        angle at B between the lines to A and to C: 0 folded, 180 straight              degrees
 ``angle:B``            the same at a shoulder, elbow, hip or knee between its usual neighbours          degrees
-``rate:A-B-C``         how fast that angle changes; ``rate:B`` likewise                                 degrees/s
+``rate:A-B-C``         how fast that angle changes, below 0 while it closes; ``rate:B`` likewise        degrees/s
 ``length:A-B``         distance between two keypoints                                                   px
 ``distance:A``         way a keypoint has gone since it was first seen                                  px
 ``speed:A``            how fast a keypoint moves                                                        px/s
@@ -20,15 +20,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from posecore.errors import SettingsError
-from posecore.settings import Settings
 from posecore.skeleton import DERIVED, Skeleton
+from posecore.video.repetitions import Repetitions, RepetitionSettings, count_repetitions
 from posecore.video.sequence import PoseSequence, Track
 from posecore.video.smoothing import runs
 
@@ -67,12 +67,14 @@ class Measure:
     Attributes:
         text: Its text form, complete.
         kind: One of ``KINDS``.
+        names: The keypoints as they are named in ``text``.
         keypoints: For each place the keypoints whose mean it is.
         unit: Unit of its values.
     """
 
     text: str
     kind: str
+    names: tuple[str, ...]
     keypoints: tuple[tuple[int, ...], ...]
     unit: str
 
@@ -95,25 +97,61 @@ def parse_measure(text: str, skeleton: Skeleton) -> Measure:
     if kind not in KINDS:
         raise SettingsError(f"There is no measure {kind!r}{_nearest(kind, KINDS)}; write for example angle:left_knee.")
     count, unit = KINDS[kind]
-    names = [name.strip() for name in rest.split("-")]
-    if count == 3 and len(names) == 1:
-        if names[0] not in JOINT_ANGLES:
-            raise SettingsError(
-                f"{names[0]!r} has no angle of its own{_nearest(names[0], JOINT_ANGLES)}; name three keypoints, as in "
-                "angle:left_hip-left_knee-left_ankle."
-            )
-        names = list(JOINT_ANGLES[names[0]])
-    if len(names) != count:
-        raise SettingsError(f"{text!r} names {len(names)} keypoints; {kind} needs {count}, joined by '-'.")
-    return Measure(f"{kind}:{'-'.join(names)}", kind, tuple(_indices(name, skeleton) for name in names), unit)
+    names = (count == 3 and _joint_angle(rest, skeleton)) or _split(text, rest, kind, skeleton)
+    keypoints = tuple(_indices(name, skeleton) for name in names)
+    return Measure(f"{kind}:{'-'.join(names)}", kind, names, keypoints, unit)
+
+
+def _joint_angle(name: str, skeleton: Skeleton) -> tuple[str, ...] | None:
+    """The three keypoints of a joint's usual angle, as the skeleton writes them; None for any other text."""
+    known = {_plain(one): one for one in skeleton.keypoints}
+    usual = JOINT_ANGLES.get(_plain(name))
+    return None if usual is None else tuple(known.get(one, one) for one in usual)
+
+
+def _plain(name: str) -> str:
+    """A name in small letters with underscores alone: ``Left-Knee`` and ``left knee`` are ``left_knee``."""
+    return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def _split(text: str, names: str, kind: str, skeleton: Skeleton) -> tuple[str, ...]:
+    """The keypoints that ``names``, joined by ``-``, stands for; names may have hyphens of their own."""
+    count = KINDS[kind][0]
+    parts = [part.strip() for part in names.split("-")]
+    cuts = combinations(range(1, len(parts)), count - 1)
+    groups = [["-".join(parts[i:j]) for i, j in pairwise((0, *cut, len(parts)))] for cut in cuts]
+    known = [tuple(group) for group in groups if all(_is_known(name, skeleton) for name in group)]
+    if len(known) > 1:
+        ways = " or ".join(" and ".join(group) for group in known)
+        raise SettingsError(f"{text!r} can be read as {ways}; rename these keypoints without hyphens.")
+    if known:
+        return known[0]
+    if len(parts) == 1 and count == 3:
+        raise SettingsError(
+            f"{parts[0]!r} has no angle of its own{_nearest(parts[0], JOINT_ANGLES)}; name three keypoints, as in "
+            "angle:left_hip-left_knee-left_ankle."
+        )
+    if len(parts) < count or (len(parts) > count and all(_is_known(part, skeleton) for part in parts)):
+        raise SettingsError(f"{text!r} names {len(parts)} keypoints; {kind} needs {count}, joined by '-'.")
+    # As many as possible are known in the best of the ways, whose unknown one is then named.
+    return tuple(max(groups, key=lambda group: sum(_is_known(name, skeleton) for name in group)))
+
+
+def _is_known(name: str, skeleton: Skeleton) -> bool:
+    return name in skeleton.keypoints or bool(_parts(name, skeleton))
+
+
+def _parts(name: str, skeleton: Skeleton) -> tuple[str, ...]:
+    """The keypoints that a derived one is the middle of; none when the skeleton lacks one of them."""
+    parts = DERIVED.get(name, ())
+    return parts if all(part in skeleton.keypoints for part in parts) else ()
 
 
 def _indices(name: str, skeleton: Skeleton) -> tuple[int, ...]:
     """The keypoints whose mean ``name`` is."""
     if name in skeleton.keypoints:
         return (skeleton.index(name),)
-    parts = DERIVED.get(name, ())
-    if parts and all(part in skeleton.keypoints for part in parts):
+    if parts := _parts(name, skeleton):
         return tuple(skeleton.index(part) for part in parts)
     hint = _nearest(name, skeleton.keypoints)
     raise SettingsError(
@@ -127,24 +165,15 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _angle(times: Array, places: Sequence[Array]) -> Array:
-    """Signed angle at the second place, unwrapped, in degrees.
+    """Angle at the second place in degrees, 0 … 180, whichever side is shown and whichever way a joint bends.
 
-    A bent joint shows the same side for a while, so the sign is chosen to make the angle mostly positive; then it reads
-    like the usual 0 … 180 degrees, but goes on past 180 where a limb straightens and bends the other way instead of
-    folding back.
+    Each frame counts by itself, so that neither a bad frame nor somebody who turns round changes those after it.
     """
     first, second = places[0] - places[1], places[2] - places[1]
-    angle = np.arctan2(
-        first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0], first[:, 0] * second[:, 0] + first[:, 1] * second[:, 1]
-    )
+    cross = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    angle = np.degrees(np.arctan2(np.abs(cross), (first * second).sum(1)))
     # Two keypoints in one place have no direction.
-    known = np.isfinite(angle) & (np.hypot(*first.T) > 0) & (np.hypot(*second.T) > 0)
-    result = np.full(len(angle), np.nan)
-    if known.any():
-        unwrapped = np.degrees(np.unwrap(angle[known]))
-        unwrapped -= 360 * np.round(np.median(unwrapped) / 360)
-        result[known] = unwrapped if np.median(unwrapped) >= 0 else -unwrapped
-    return result
+    return np.where((np.hypot(*first.T) > 0) & (np.hypot(*second.T) > 0), angle, np.nan)
 
 
 def _rate(times: Array, places: Sequence[Array]) -> Array:
@@ -214,102 +243,7 @@ def measure_table(sequence: PoseSequence, measures: Iterable[str | Measure]) -> 
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-class RepetitionSettings(Settings):
-    """What counts as one repetition of a movement."""
-
-    min_amplitude: float = Field(
-        default=30.0,
-        ge=1,
-        le=360,
-        title="Smallest movement",
-        description="Degrees (or pixels) between the two ends of a movement that counts.",
-    )
-    hysteresis: float = Field(
-        default=0.4,
-        ge=0,
-        le=0.9,
-        title="Hysteresis",
-        description="Share of the whole range, around its middle, in which nothing is decided: higher ignores wobble.",
-        json_schema_extra={"step": 0.05},
-    )
-    min_seconds: float = Field(
-        default=0.3,
-        ge=0,
-        le=60,
-        title="Shortest repetition",
-        description="Seconds from one repetition to the next at least.",
-        json_schema_extra={"step": 0.1},
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class Repetitions:
-    """Repetitions found.
-
-    Attributes:
-        starts: ``(R,)`` seconds at which each left the resting side.
-        turns: ``(R,)`` seconds at which each reached its far end.
-        ends: ``(R,)`` seconds at which each was back; NaN for the last one when the video ends before.
-        rest, far: The value beyond which one is back, and beyond which a movement counts; NaN when nothing moves.
-    """
-
-    starts: Array
-    turns: Array
-    ends: Array
-    rest: float = np.nan
-    far: float = np.nan
-
-    @property
-    def count(self) -> int:
-        """How often the far end was reached."""
-        return len(self.turns)
-
-    @property
-    def completed(self) -> int:
-        """How many of them came back to rest."""
-        return int(np.isfinite(self.ends).sum())
-
-
-def count_repetitions(times: Array, values: Array, settings: RepetitionSettings | None = None) -> Repetitions:
-    """Count how often a value went from one side to the other and back.
-
-    The resting side is the one that the value is on first. A movement counts when it passes the far threshold; the next
-    one can only begin after the resting one was passed. Both lie around the middle of the value's range (its
-    5 … 95 %), so that a wild frame moves them little.
-
-    Args:
-        times: ``(T,)`` seconds.
-        values: ``(T,)`` for example an angle in degrees; NaN is passed over.
-        settings: What counts.
-    """
-    settings = settings or RepetitionSettings()
-    known = np.isfinite(values)
-    times, values = np.asarray(times, np.float64)[known], np.asarray(values, np.float64)[known]
-    low, high = np.percentile(values, [5, 95]) if len(values) else (0.0, 0.0)
-    if high - low < settings.min_amplitude:
-        return Repetitions(np.zeros(0), np.zeros(0), np.zeros(0))
-    middle, half = (low + high) / 2, settings.hysteresis * (high - low) / 2
-    # +1 and -1 on the sides, 0 where nothing is decided.
-    side = np.where(values > middle + half, 1, np.where(values < middle - half, -1, 0))
-    rest = int(side[np.flatnonzero(side)[0]])
-    found: list[tuple[float, float, float]] = []
-    for leave, back in _visits(side, rest):
-        turn = leave + int((rest * values[leave:back]).argmin())
-        if not found or times[turn] - found[-1][1] >= settings.min_seconds:
-            found.append((times[leave], times[turn], times[back] if back < len(times) else np.nan))
-    starts, turns, ends = np.array(found, np.float64).reshape(-1, 3).T
-    return Repetitions(starts, turns, ends, float(middle + rest * half), float(middle - rest * half))
-
-
-def _visits(side: NDArray[np.signedinteger], rest: int) -> list[tuple[int, int]]:
-    """(last frame at rest, first frame at rest again) of every visit to the other side; the end where there is none."""
-    visits: list[tuple[int, int]] = []
-    resting, away = int(np.flatnonzero(side == rest)[0]), False
-    for index, here in enumerate(side.tolist()):
-        if here == rest:
-            if away:
-                visits.append((resting, index))
-            resting, away = index, False
-        elif here == -rest:
-            away = True
-    return [*visits, (resting, len(side))] if away else visits
+def count_track(track: Track, measure: Measure, settings: RepetitionSettings | None = None) -> Repetitions:
+    """Count the repetitions of a movement of one person; what is no angle is judged by the size of that person."""
+    size = None if measure.unit.startswith("deg") else track.size()
+    return count_repetitions(track.times, measure.values(track), settings, size)

@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 
 from posecore.errors import SettingsError
-from posecore.video.measures import RepetitionSettings, count_repetitions, measure_table, parse_measure
+from posecore.video.measures import count_track, measure_table, parse_measure
 from posecore.video.pipeline import VideoResult
+from posecore.video.repetitions import RepetitionSettings
 from posecore.video.sequence import UNTRACKED, PoseSequence
 
 #: Kinds of tables that :func:`save_tables` writes.
@@ -49,7 +50,7 @@ def repetition_table(
     rows: list[dict[str, Any]] = []
     for number, track in sequence.tracks().items():
         for measure in (parse_measure(text, sequence.skeleton) for text in measures):
-            found = count_repetitions(track.times, measure.values(track), settings)
+            found = count_track(track, measure, settings)
             rows += [
                 {
                     "track_id": number,
