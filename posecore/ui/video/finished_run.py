@@ -16,7 +16,7 @@ from posecore.ui.video.plots import joint_figure, measures_figure
 from posecore.ui.video.progress import show_progress
 from posecore.ui.video.runs import VideoRun, run_desk, settings_changed
 from posecore.ui.video.serving import clip_address
-from posecore.video import PoseSequence, Repetitions, VideoOptions, VideoResult, count_repetitions
+from posecore.video import PoseSequence, Repetitions, VideoOptions, VideoResult, count_track
 from posecore.video.reading import clock
 
 PLAYER_ROOM = "max(240px, 100vh - 330px)"
@@ -208,7 +208,7 @@ def _count(measuring: Measuring, chosen: list[Followed]) -> tuple[int, str, Repe
     if measure is None or not chosen:
         return None
     found = [
-        (one.number, count_repetitions(one.track.times, measure.values(one.track), measuring.counting))
+        (one.number, count_track(one.track, measure, measuring.counting))
         for one in chosen
     ]
     with st.container(horizontal=True, gap="small", key="video_counts"):

@@ -12,7 +12,7 @@ from posecore.skeleton import Skeleton
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.ui.video.settings import COUNT_PREFIX
-from posecore.video import JOINT_ANGLES, KINDS, Measure, RepetitionSettings, Track, parse_measure
+from posecore.video import JOINT_ANGLES, KINDS, Measure, RepetitionSettings, Track, count_track, parse_measure
 
 _CHOSEN = "video_measures"
 _ADDED = "video_measures_added"
@@ -95,7 +95,7 @@ def choose_measures(skeleton: Skeleton, example: Track | None) -> Measuring:
         )
         with st.popover("", icon=":material/add:", help="Measure something that is not in the list"):
             _own_measure(skeleton)
-    return _counting(skeleton, texts)
+    return _counting(skeleton, texts, example)
 
 
 def _most_moving(known: Iterable[str], skeleton: Skeleton, example: Track | None) -> list[str]:
@@ -120,7 +120,7 @@ def _most_moving(known: Iterable[str], skeleton: Skeleton, example: Track | None
     return chosen
 
 
-def _counting(skeleton: Skeleton, texts: list[str]) -> Measuring:
+def _counting(skeleton: Skeleton, texts: list[str], example: Track | None) -> Measuring:
     counted_key = st.session_state.get(_COUNTED)
     if counted_key not in (None, _NOTHING, *texts):
         del st.session_state[_COUNTED]
@@ -128,6 +128,7 @@ def _counting(skeleton: Skeleton, texts: list[str]) -> Measuring:
         counted = st.selectbox(
             "Count repetitions of",
             [*texts, _NOTHING],
+            index=0 if texts and _repeats(texts[0], skeleton, example) else len(texts),
             format_func=lambda text: in_words(text) if text else "nothing",
             key=_COUNTED,
             persist_state="session",
@@ -138,6 +139,11 @@ def _counting(skeleton: Skeleton, texts: list[str]) -> Measuring:
     measures = tuple(parse_measure(text, skeleton) for text in texts)
     one = next((measure for measure in measures if measure.text == counted), None)
     return Measuring(measures, one, RepetitionSettings(**controls.values))
+
+
+def _repeats(text: str, skeleton: Skeleton, example: Track | None) -> bool:
+    """Whether ``example`` does something over and over, so that it is counted without being asked for."""
+    return example is not None and count_track(example, parse_measure(text, skeleton)).regular
 
 
 def _own_measure(skeleton: Skeleton) -> None:
