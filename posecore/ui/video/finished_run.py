@@ -207,10 +207,7 @@ def _count(measuring: Measuring, chosen: list[Followed]) -> tuple[int, str, Repe
     measure = measuring.counted
     if measure is None or not chosen:
         return None
-    found = [
-        (one.number, count_track(one.track, measure, measuring.counting))
-        for one in chosen
-    ]
+    found = [(one.number, count_track(one.track, measure, measuring.counting)) for one in chosen]
     with st.container(horizontal=True, gap="small", key="video_counts"):
         for number, repetitions in found:
             open_end = repetitions.count - repetitions.completed
