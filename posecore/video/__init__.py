@@ -1,7 +1,9 @@
 """Videos: people found, followed, smoothed, drawn and measured over time."""
 
+from posecore.video.containers import VIDEO_SUFFIXES
 from posecore.video.finding import CropSettings, can_crop
-from posecore.video.live import LiveFrame, LiveOptions, LiveSession, LiveStatus, ViewSettings
+from posecore.video.live import LiveSession
+from posecore.video.live_options import LiveFrame, LiveOptions, LiveStatus, ViewSettings
 from posecore.video.measures import (
     JOINT_ANGLES,
     KINDS,
@@ -10,9 +12,11 @@ from posecore.video.measures import (
     measure_table,
     parse_measure,
 )
-from posecore.video.pipeline import BatchSettings, Progress, VideoOptions, VideoResult, process_video
-from posecore.video.reading import VIDEO_SUFFIXES, ClipSettings, VideoFrame, VideoInfo, VideoReader, frame_at
+from posecore.video.options import BatchSettings, VideoOptions
+from posecore.video.pipeline import process_video
+from posecore.video.reading import ClipSettings, VideoFrame, VideoInfo, VideoReader, frame_at
 from posecore.video.repetitions import Repetitions, RepetitionSettings, count_repetitions
+from posecore.video.results import Progress, VideoResult
 from posecore.video.sequence import PoseSequence, SequenceBuilder, Track
 from posecore.video.smoothing import Change, LiveSmoother, OneEuro, SmoothingSettings, smooth_sequence, smooth_track
 from posecore.video.tables import FORMATS, keypoint_table, repetition_table, save_tables

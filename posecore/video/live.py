@@ -10,144 +10,29 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from posecore.drawing.overlay import DrawingOptions, draw_poses
-from posecore.errors import PosecoreError, SettingsError
+from posecore.drawing.overlay import draw_poses
+from posecore.errors import PosecoreError
 from posecore.imaging import Picture
-from posecore.poses import Poses
-from posecore.settings import Settings
-from posecore.video.finding import CropSettings, Finder, VideoModel
-from posecore.video.pipeline import VideoOptions, VideoResult
+from posecore.video.finding import VideoModel
+from posecore.video.live_following import Follower, Setup, follower_for, mirrored, mirrored_poses
+from posecore.video.live_options import PARTS, LiveFrame, LiveOptions, LiveStatus
+from posecore.video.rates import STAMPS, rate, recent
 from posecore.video.recording import ClipRecorder
-from posecore.video.smoothing import LiveSmoother, SmoothingSettings
-from posecore.video.tracking import Tracker, TrackingSettings
+from posecore.video.results import VideoResult
 
 log = logging.getLogger(__name__)
 
-#: Names of the parts of the time from a picture's arrival to its drawing (and recording, if wanted), in order.
-PARTS = ("wait", "network", "decode", "draw")
 #: Seconds without a picture after which a session closes itself: its source is gone without a word.
 IDLE_SECONDS = 10.0
-#: Seconds over which rates and times are averaged; longer when fewer pictures than these come in that time.
-_WINDOW, _FEW, _OLD = 2.0, 4, 10.0
-#: Stamps that are kept for that; a camera gives no more than this in the time.
-_STAMPS = 240
-
-
-class ViewSettings(Settings):
-    """How live pictures are shown."""
-
-    mirror: bool = Field(
-        default=True,
-        title="Mirror",
-        description="Show the picture as a mirror does. Left and right joints keep their names.",
-    )
-    every_frame: bool = Field(
-        default=False,
-        title="Show every camera frame",
-        description="Moves smoothly with slow models too, but the drawing then lags behind the person. Otherwise only "
-        "frames that went through the network are shown.",
-    )
-
-
-@dataclass(frozen=True)
-class LiveOptions:
-    """Everything that can be told about a live session.
-
-    Attributes:
-        view: How pictures are shown.
-        tracking: How people are followed.
-        smoothing: How keypoints are smoothed: ``live``, or ``none``; needs tracking.
-        drawing: How people are drawn.
-        cropping: Where networks for one person look.
-        network, decode: Settings of the model.
-    """
-
-    view: ViewSettings = field(default_factory=ViewSettings)
-    tracking: TrackingSettings = field(default_factory=TrackingSettings)
-    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
-    drawing: DrawingOptions = field(default_factory=DrawingOptions)
-    cropping: CropSettings = field(default_factory=CropSettings)
-    network: Mapping[str, Any] = field(default_factory=dict)
-    decode: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.smoothing.smooth == "offline":
-            raise SettingsError("Offline smoothing needs the whole video; smooth live pictures to live or none.")
-        if self.smoothing.smooth != "none" and not self.tracking.track:
-            raise SettingsError("Smoothing follows people over the frames: switch track on, or smooth to none.")
-
-    def as_video_options(self) -> VideoOptions:
-        """The same as options of a run over a video."""
-        return VideoOptions(
-            tracking=self.tracking,
-            smoothing=self.smoothing,
-            drawing=self.drawing,
-            cropping=self.cropping,
-            network=self.network,
-            decode=self.decode,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class LiveFrame:
-    """A picture that went through the network.
-
-    Attributes:
-        number: Counts these pictures from 1.
-        picture: ``(H, W, 3)`` uint8 RGB, with the people drawn, mirrored if wanted.
-        poses: The people, where they are in ``picture`` when scaled from ``poses.image_size`` to its size.
-    """
-
-    number: int
-    picture: Picture
-    poses: Poses
-
-
-@dataclass(frozen=True)
-class LiveStatus:
-    """How a session is doing.
-
-    Attributes:
-        size: (width, height) of the newest picture in pixels, or None before the first.
-        received, processed, shown: Pictures per second that came, went through the network, and were handed out.
-        dropped: Pictures that were left out because a newer one had come.
-        frames: Pictures that went through the network.
-        people: Number of people in the last one.
-        latency: Mean milliseconds from a picture's arrival on, by ``PARTS``; empty before the first.
-        error: Why the last picture was not looked at, or None.
-        recorded: Seconds recorded so far, or None when nothing is being recorded.
-        closed: True once the session has ended.
-    """
-
-    size: tuple[int, int] | None = None
-    received: float = 0.0
-    processed: float = 0.0
-    shown: float = 0.0
-    dropped: int = 0
-    frames: int = 0
-    people: int = 0
-    latency: Mapping[str, float] = field(default_factory=dict)
-    error: str | None = None
-    recorded: float | None = None
-    closed: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class _Setup:
-    """What the worker goes by; replaced as a whole, so that no picture sees half a change."""
-
-    model: VideoModel
-    options: LiveOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +69,7 @@ class LiveSession:
         source: str = "webcam",
     ) -> None:
         self.recordings: list[VideoResult] = []
-        self._setup = _Setup(model, options or LiveOptions())
+        self._setup = Setup(model, options or LiveOptions())
         self._slots = slots or nullcontext()
         self._on_close = on_close
         self._idle_seconds = idle_seconds
@@ -197,9 +82,9 @@ class LiveSession:
         self._frame: LiveFrame | None = None
         self._handed_out = 0
         self._status = LiveStatus()
-        self._came, self._done, self._shown = (deque[float](maxlen=_STAMPS) for _ in range(3))
-        self._times: deque[tuple[float, ...]] = deque(maxlen=_STAMPS)
-        self._follower: _Follower | None = None
+        self._came, self._done, self._shown = (deque[float](maxlen=STAMPS) for _ in range(3))
+        self._times: deque[tuple[float, ...]] = deque(maxlen=STAMPS)
+        self._follower: Follower | None = None
         self._recorder_lock = threading.Lock()
         self._recorder: ClipRecorder | None = None
 
@@ -222,7 +107,7 @@ class LiveSession:
     def change(self, model: VideoModel | None = None, options: LiveOptions | None = None) -> None:
         """Use another model or other options from the next picture on."""
         with self._changed:
-            self._setup = _Setup(model or self._setup.model, options or self._setup.options)
+            self._setup = Setup(model or self._setup.model, options or self._setup.options)
 
     def give(self, picture: Picture) -> None:
         """Take a picture, ``(H, W, 3)`` uint8 RGB, and return at once; one that still waited is dropped."""
@@ -267,7 +152,7 @@ class LiveSession:
                 self._shown.append(time.perf_counter())
             self._handed_out = self._number
         if view.every_frame or frame is None:
-            seen = _mirrored(picture) if view.mirror else picture
+            seen = mirrored(picture) if view.mirror else picture
             return seen if frame is None else draw_poses(seen, frame.poses, self._setup.options.drawing)
         return frame.picture
 
@@ -283,15 +168,15 @@ class LiveSession:
         with self._changed:
             now = time.perf_counter()
             last = self._last_given
-            count = _recent(self._done, now)
-            recent = [spent for _, *spent in list(self._times)[-count:]] if count else []
+            count = recent(self._done, now)
+            spent = [parts for _, *parts in list(self._times)[-count:]] if count else []
             return replace(
                 self._status,
                 size=None if last is None else (last.shape[1], last.shape[0]),
-                received=_rate(self._came, now),
-                processed=_rate(self._done, now),
-                shown=_rate(self._shown, now),
-                latency=dict(zip(PARTS, np.mean(recent, 0).tolist(), strict=True)) if recent else {},
+                received=rate(self._came, now),
+                processed=rate(self._done, now),
+                shown=rate(self._shown, now),
+                latency=dict(zip(PARTS, np.mean(spent, 0).tolist(), strict=True)) if spent else {},
                 recorded=recorded,
                 closed=self._closed,
             )
@@ -378,10 +263,10 @@ class LiveSession:
             if error != self._status.error:
                 self._status = replace(self._status, error=error)
 
-    def _process(self, given: _Given, setup: _Setup) -> None:
+    def _process(self, given: _Given, setup: Setup) -> None:
         """One picture, from the network to its drawing."""
         options = setup.options
-        follower = self._follower = _follower_for(self._follower, setup, given.picture)
+        follower = self._follower = follower_for(self._follower, setup, given.picture)
         with self._slots:
             begun = time.perf_counter()
             fields, crop = follower.look(given.picture, options)
@@ -390,7 +275,7 @@ class LiveSession:
         decoded = time.perf_counter()
         picture = given.picture
         if options.view.mirror:
-            picture, poses = _mirrored(picture), _mirrored_poses(poses)
+            picture, poses = mirrored(picture), mirrored_poses(poses)
         frame = LiveFrame(self._number + 1, draw_poses(picture, poses, options.drawing), poses)
         try:
             self._record(frame, given.came)
@@ -416,67 +301,3 @@ class LiveSession:
                 raise
         if not going_on:
             self.stop_recording()
-
-
-class _Follower:
-    """What is remembered about the people from picture to picture, for one model and one shape of picture."""
-
-    def __init__(self, model: VideoModel, size: tuple[int, int], options: LiveOptions) -> None:
-        self.model = model
-        self.size = size
-        self.finder = Finder(model)
-        self._tracker = Tracker(model.skeleton, options.tracking)
-        self._smoother = LiveSmoother(options.smoothing)
-
-    def look(self, picture: Picture, options: LiveOptions) -> tuple[Any, bool]:
-        """Fields of the picture, and whether it was cropped."""
-        crop = self.finder.crops(options.cropping, options.decode)
-        return self.finder.fields([picture], ["live"], options.network, crop)[0], crop
-
-    def follow(self, poses: Poses, options: LiveOptions, seconds: float) -> Poses:
-        """Give people identities and smooth them, in pixels of the first picture's size."""
-        if not options.tracking.track:
-            return poses
-        self._tracker.settings = options.tracking
-        followed = self._tracker.confirmed(self._tracker.update(poses.resized(self.size), seconds))
-        if options.smoothing.smooth == "none":
-            return followed
-        if options.smoothing != self._smoother.settings:
-            self._smoother = LiveSmoother(options.smoothing)
-        return self._smoother.update(followed, seconds)
-
-
-def _follower_for(known: _Follower | None, setup: _Setup, picture: Picture) -> _Follower:
-    """The one that is known, or a new one for another model or another shape of picture."""
-    size = (picture.shape[1], picture.shape[0])
-    # A connection may change the size of its pictures at any time; a person is not lost for that.
-    if (
-        known is not None
-        and known.model is setup.model
-        and abs(known.size[0] * size[1] / size[0] / known.size[1] - 1) < 0.02
-    ):
-        return known
-    return _Follower(setup.model, size, setup.options)
-
-
-def _mirrored(picture: Picture) -> Picture:
-    return np.ascontiguousarray(picture[:, ::-1])
-
-
-def _mirrored_poses(poses: Poses) -> Poses:
-    """Where the people are in the mirrored picture; a left wrist remains a left wrist."""
-    keypoints = poses.keypoints.copy()
-    keypoints[..., 0] = poses.image_size[0] - 1 - keypoints[..., 0]
-    return replace(poses, keypoints=keypoints)
-
-
-def _recent(stamps: Sequence[float], now: float) -> int:
-    """How many of the last stamps count for averages."""
-    in_window = sum(now - stamp <= _WINDOW for stamp in stamps)
-    return max(in_window, sum(now - stamp <= _OLD for stamp in list(stamps)[-_FEW:]))
-
-
-def _rate(stamps: deque[float], now: float) -> float:
-    """Events per second of late."""
-    count = _recent(stamps, now)
-    return (count - 1) / (stamps[-1] - stamps[-count]) if count > 1 and stamps[-1] > stamps[-count] else 0.0

@@ -13,163 +13,32 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import torch
-from pydantic import Field
 
-from posecore.drawing.overlay import DrawingOptions, draw_poses
-from posecore.errors import SettingsError, VideoError
+from posecore.drawing.overlay import draw_poses
+from posecore.errors import VideoError
 from posecore.imaging import Picture
 from posecore.poses import Poses
-from posecore.settings import Settings
-from posecore.video.finding import CropSettings, Finder, VideoModel
+from posecore.video.finding import Finder, VideoModel
+from posecore.video.options import VideoOptions
 from posecore.video.reading import ClipSettings, VideoFrame, VideoInfo, VideoReader
+from posecore.video.results import Progress, VideoResult
 from posecore.video.sequence import PoseSequence, SequenceBuilder
-from posecore.video.smoothing import Change, LiveSmoother, SmoothingSettings, smooth_sequence, smoothed
+from posecore.video.smoothing import LiveSmoother, smoothed
 from posecore.video.stages import Stages, Stopwatch, batches
-from posecore.video.tracking import Tracker, TrackingSettings
-from posecore.video.writing import ClipWriter, OutputSettings, output_size
+from posecore.video.tracking import Tracker
+from posecore.video.writing import ClipWriter, output_size
 
 #: Bytes of pictures that may wait between two stages.
 _WAITING_BYTES = 64_000_000
 #: Frames that are held back at most to see whether somebody new stays.
 _LOOK_AHEAD = 4
-
-
-class BatchSettings(Settings):
-    """How the network is fed."""
-
-    batch: int = Field(
-        default=0,
-        ge=0,
-        le=64,
-        title="Frames at once",
-        description="Frames that go through the network together; 0 takes 1 on a processor and 8 on a graphics card. "
-        "Smart crop takes 1 always.",
-    )
-
-    def size_on(self, device: torch.device) -> int:
-        """Frames at once on ``device``: a processor gains nothing from batches but loses its caches to them."""
-        return self.batch or (1 if device.type == "cpu" else 8)
-
-
-@dataclass(frozen=True)
-class VideoOptions:
-    """Everything that can be told about a run.
-
-    Attributes:
-        clip: Which part of the video.
-        output: How the clip is written.
-        tracking: How people are followed.
-        smoothing: How keypoints are smoothed; needs tracking.
-        drawing: How people are drawn.
-        feeding: How the network is fed.
-        cropping: Where networks for one person look.
-        network, decode: Settings of the model.
-    """
-
-    clip: ClipSettings = field(default_factory=ClipSettings)
-    output: OutputSettings = field(default_factory=OutputSettings)
-    tracking: TrackingSettings = field(default_factory=TrackingSettings)
-    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
-    drawing: DrawingOptions = field(default_factory=DrawingOptions)
-    feeding: BatchSettings = field(default_factory=BatchSettings)
-    cropping: CropSettings = field(default_factory=CropSettings)
-    network: Mapping[str, Any] = field(default_factory=dict)
-    decode: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.smoothing.smooth != "none" and not self.tracking.track:
-            raise SettingsError("Smoothing follows people over the frames: switch track on, or smooth to none.")
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """How far a run is. Handed out on the thread that called :func:`process_video`.
-
-    Attributes:
-        step: ``finding people`` or ``drawing``: the two passes of offline smoothing. Live there is only the first.
-        frames: Frames done in this step.
-        expected: About how many there will be, as far as the file tells.
-        share: Done of the whole run, 0 … 1.
-        elapsed: Seconds since the beginning.
-        eta: Seconds left, or None while nothing can be said.
-        picture: The last frame as drawn, or as found when nothing is drawn yet.
-        poses: The people in it.
-    """
-
-    step: str
-    frames: int
-    expected: int | None
-    share: float
-    elapsed: float
-    eta: float | None
-    picture: Picture
-    poses: Poses
-
-
-@dataclass(frozen=True, eq=False)
-class VideoResult:
-    """What a run found.
-
-    Attributes:
-        source: The video.
-        clip: The drawn clip, or None when none was wanted.
-        model: Name of the model.
-        info: What the video said about itself.
-        poses: People of every frame, as drawn.
-        raw: The same before smoothing; the same object when nothing was smoothed.
-        start: Second of the source at which the clip's time begins: ``poses.times - start`` are times in the clip.
-        size: (width, height) of the clip, or of the frames when none was written.
-        warnings: Sentences about what was wrong with the video.
-        seconds: Time that each stage worked, by name, and ``total``.
-        cancelled: The run was ended early; everything is complete up to there.
-        options: What was told about the run.
-    """
-
-    source: Path
-    clip: Path | None
-    model: str
-    info: VideoInfo
-    poses: PoseSequence
-    raw: PoseSequence
-    start: float
-    size: tuple[int, int]
-    warnings: tuple[str, ...]
-    seconds: Mapping[str, float]
-    cancelled: bool
-    options: VideoOptions
-
-    @property
-    def changes(self) -> Mapping[int, tuple[Change, ...]]:
-        """What each step of offline smoothing did, per identity; worked out anew, as it weighs ten times the poses."""
-        offline = self.options.smoothing.smooth == "offline"
-        return smooth_sequence(self.raw, self.options.smoothing)[1] if offline else {}
-
-    @property
-    def frames(self) -> int:
-        """How many frames were used."""
-        return len(self.poses)
-
-    @property
-    def timestamps(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """``(F,)`` seconds of every frame on the source's time line."""
-        return self.poses.times
-
-    @property
-    def fps(self) -> float:
-        """Average frames per second of the frames used."""
-        times = self.poses.times
-        if len(times) < 2:
-            return float(self.info.rate)
-        return float((len(times) - 1) / (times[-1] - times[0]))
 
 
 @dataclass(frozen=True, eq=False)

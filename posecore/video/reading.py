@@ -11,42 +11,19 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
 import numpy as np
 from av.error import FFmpegError
-from av.sidedata.sidedata import Type as SideDataType
 from pydantic import Field
 
-from posecore.errors import ImageError, VideoError
-from posecore.imaging import Picture, check_size
+from posecore.errors import VideoError
+from posecore.imaging import Picture
 from posecore.settings import Settings
+from posecore.video.containers import check_file, open_container, origin, video_stream
+from posecore.video.frames import pixel_shape, upright
 
-#: File name endings that a person is offered to choose from; what is read depends on the content alone.
-VIDEO_SUFFIXES = (
-    ".mp4",
-    ".mov",
-    ".m4v",
-    ".webm",
-    ".mkv",
-    ".avi",
-    ".mpg",
-    ".mpeg",
-    ".ts",
-    ".wmv",
-    ".flv",
-    ".3gp",
-    ".gif",
-)
-#: Containers that are opened. Play lists and the like, which can name other files or addresses, are not among them.
-_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,asf_o,ogg,gif,h264,hevc,m4v,mjpeg,"
-    "ivf,obu,yuv4mpegpipe,wav,mp3,aac,flac,mxf,dv,nut,rm,swf,vc1,h263,h261"
-)
-#: Codecs whose "video" is text or a still picture.
-_NOT_MOVING = {"ansi", "bintext", "xbin", "idf"}
 #: Frame rate of a stream that does not tell.
 _USUAL_RATE = Fraction(25)
 
@@ -147,12 +124,12 @@ class VideoReader:
         self.warnings: list[str] = []
         self._container = open_container(self.path)
         try:
-            self._stream = _video_stream(self._container, self.path)
+            self._stream = video_stream(self._container, self.path)
             self._tick = self._stream.time_base or Fraction(1, 90000)
-            self._origin = _origin(self._container, self._tick)
+            self._origin = origin(self._container, self._tick)
             first = self._peek()
-            self._pixel = _pixel_shape(self._stream)
-            shown = _upright(first, self._pixel, self.path)
+            self._pixel = pixel_shape(self._stream)
+            shown = upright(first, self._pixel, self.path)
             self._size = (shown.shape[1], shown.shape[0])
             self.info = self._describe()
         except BaseException:
@@ -185,7 +162,7 @@ class VideoReader:
         """Open the file again: some containers cannot jump back to their first picture."""
         self._container.close()
         self._container = open_container(self.path)
-        self._stream = _video_stream(self._container, self.path)
+        self._stream = video_stream(self._container, self.path)
         self._stream.thread_type = "AUTO"
 
     def _from(self, ticks: int, note: bool) -> Iterator[av.VideoFrame]:
@@ -257,7 +234,7 @@ class VideoReader:
                 return
             if (seen - 1) % self.clip.stride:
                 continue
-            picture = _upright(frame, self._pixel, self.path)
+            picture = upright(frame, self._pixel, self.path)
             if (picture.shape[1], picture.shape[0]) != self._size:
                 resized = True
                 picture = np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -281,7 +258,7 @@ class VideoReader:
             shown, last = frame, ticks
         if shown is None:
             return next(self.frames())
-        picture = _upright(shown, self._pixel, self.path)
+        picture = upright(shown, self._pixel, self.path)
         return VideoFrame(0, last, shown.duration or 0, float(last * self._tick), picture, 0.0)
 
     def _ticks(self, frame: av.VideoFrame, last: int | None) -> int:
@@ -364,98 +341,3 @@ def frame_at(path: str | Path, seconds: float) -> VideoFrame:
     """The picture that is shown ``seconds`` into a video; raises ``VideoError`` when the video cannot be read."""
     with VideoReader(path) as reader:
         return reader.at(seconds)
-
-
-def check_file(path: Path) -> Path:
-    """``path`` if there is a file with something in it; raises ``VideoError`` saying what is there instead."""
-    if path.is_dir():
-        raise VideoError(f"{path} is a folder; give a video file.")
-    if not path.is_file():
-        raise VideoError(f"There is no file {path}; check the name and the folder.")
-    if path.stat().st_size == 0:
-        raise VideoError(f"{path.name} is empty (0 bytes); copy or download it again.")
-    return path
-
-
-def open_container(path: Path) -> av.container.InputContainer:
-    """Open a file as one of the containers that are allowed, following no reference to other files or addresses.
-
-    Raises:
-        VideoError: When it is none of them or its beginning cannot be read.
-    """
-    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-    try:
-        # The scheme keeps names such as "http:x" or "concat:x" from being taken for addresses.
-        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
-    except (FFmpegError, ValueError) as error:
-        raise VideoError(_why_closed(path)) from error
-    except OSError as error:
-        raise VideoError(f"{path.name} cannot be opened: {error.strerror or error}.") from error
-
-
-def _why_closed(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(12)
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free"):
-        return (
-            f"{path.name} is an MP4 or MOV video whose table of contents is missing or damaged, as happens when a "
-            "recording or download is cut off; make or download it again."
-        )
-    return f"{path.name} is not a video that can be read; use MP4, MOV, WebM, MKV, AVI or MPEG."
-
-
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The video track; a cover picture of a song does not count."""
-    moving = [
-        stream
-        for stream in container.streams.video
-        if stream.codec_context is not None
-        and not (stream.disposition & av.stream.Disposition.attached_pic)
-        and stream.codec_context.name not in _NOT_MOVING
-    ]
-    if moving:
-        return moving[0]
-    if container.streams.audio:
-        raise VideoError(f"{path.name} holds sound but no pictures; choose a video.")
-    raise VideoError(f"{path.name} has no video track that can be decoded here; convert it to MP4 with H.264.")
-
-
-def _origin(container: av.container.InputContainer, tick: Fraction) -> int:
-    """Time stamp at which the file begins, in ticks; a stream that starts later than another stays later."""
-    return round(Fraction(container.start_time or 0, av.time_base) / tick)
-
-
-def _pixel_shape(stream: av.VideoStream) -> Fraction:
-    """Width of a stored pixel relative to its height; 1 where nothing sensible is said."""
-    stated = stream.sample_aspect_ratio
-    return stated if stated and Fraction(1, 4) <= stated <= 4 else Fraction(1)
-
-
-def _upright(frame: av.VideoFrame, pixel: Fraction, path: Path) -> Picture:
-    """RGB picture as a player shows it: square pixels, turned and mirrored as the file says."""
-    try:
-        check_size(frame.width, frame.height)
-    except ImageError as error:
-        raise VideoError(f"{path.name}: {error}") from error
-    picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    if pixel != 1:
-        width = max(round(frame.width * pixel), 1)
-        picture = np.asarray(cv2.resize(picture, (width, frame.height), interpolation=cv2.INTER_LINEAR), np.uint8)
-    return _turned(picture, frame)
-
-
-def _turned(picture: Picture, frame: av.VideoFrame) -> Picture:
-    """Apply the display matrix, as far as it turns by quarters and mirrors."""
-    matrix: Any = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
-    if matrix is None:
-        return picture
-    # Shown x = a·x + c·y and y = b·x + d·y (ISO/IEC 14496-12, 8.3.2); their scale does not matter here.
-    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
-    if abs(b) > abs(a):
-        picture = picture.transpose(1, 0, 2)
-        a, d = c, b
-    if a < 0:
-        picture = picture[:, ::-1]
-    if d < 0:
-        picture = picture[::-1]
-    return np.ascontiguousarray(picture)

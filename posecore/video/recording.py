@@ -11,8 +11,9 @@ import numpy as np
 from posecore.imaging import Picture
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
-from posecore.video.pipeline import VideoOptions, VideoResult
+from posecore.video.options import VideoOptions
 from posecore.video.reading import VideoInfo
+from posecore.video.results import VideoResult
 from posecore.video.sequence import SequenceBuilder
 from posecore.video.writing import ClipWriter
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from posecore.errors import SettingsError
 from posecore.video.measures import count_track, measure_table, parse_measure
-from posecore.video.pipeline import VideoResult
 from posecore.video.repetitions import RepetitionSettings
+from posecore.video.results import VideoResult
 from posecore.video.sequence import UNTRACKED, PoseSequence
 
 #: Kinds of tables that :func:`save_tables` writes.

@@ -24,7 +24,8 @@ from posecore.errors import VideoError
 from posecore.imaging import Picture
 from posecore.settings import Settings
 from posecore.storage import sentence, trouble
-from posecore.video.reading import VideoInfo, open_container
+from posecore.video.containers import open_container
+from posecore.video.reading import VideoInfo
 
 #: Sound that browsers play from an MP4 as it is; other kinds are encoded anew.
 _COPIED_SOUND = {"aac", "mp3", "opus", "flac"}

@@ -28,7 +28,7 @@ from posecore.video import (
     TrackingSettings,
     ViewSettings,
 )
-from posecore.video.live import PARTS
+from posecore.video.live_options import PARTS
 
 #: Seconds after which a stream without a picture is called one.
 _NO_PICTURE = 8.0

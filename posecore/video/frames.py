@@ -1,0 +1,52 @@
+"""Decoded frames as pictures: RGB, upright, with square pixels."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
+
+from posecore.errors import ImageError, VideoError
+from posecore.imaging import Picture
+from posecore.picture_files import check_size
+
+
+def pixel_shape(stream: av.VideoStream) -> Fraction:
+    """Width of a stored pixel relative to its height; 1 where nothing sensible is said."""
+    stated = stream.sample_aspect_ratio
+    return stated if stated and Fraction(1, 4) <= stated <= 4 else Fraction(1)
+
+
+def upright(frame: av.VideoFrame, pixel: Fraction, path: Path) -> Picture:
+    """RGB picture as a player shows it: square pixels, turned and mirrored as the file says."""
+    try:
+        check_size(frame.width, frame.height)
+    except ImageError as error:
+        raise VideoError(f"{path.name}: {error}") from error
+    picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    if pixel != 1:
+        width = max(round(frame.width * pixel), 1)
+        picture = np.asarray(cv2.resize(picture, (width, frame.height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return _turned(picture, frame)
+
+
+def _turned(picture: Picture, frame: av.VideoFrame) -> Picture:
+    """Apply the display matrix, as far as it turns by quarters and mirrors."""
+    matrix: Any = frame.side_data.get(SideDataType.DISPLAYMATRIX)  # type: ignore[call-overload]
+    if matrix is None:
+        return picture
+    # Shown x = a·x + c·y and y = b·x + d·y (ISO/IEC 14496-12, 8.3.2); their scale does not matter here.
+    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
+    if abs(b) > abs(a):
+        picture = picture.transpose(1, 0, 2)
+        a, d = c, b
+    if a < 0:
+        picture = picture[:, ::-1]
+    if d < 0:
+        picture = picture[::-1]
+    return np.ascontiguousarray(picture)

@@ -1,0 +1,66 @@
+"""What can be told about a run over a video."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from posecore.drawing.overlay import DrawingOptions
+from posecore.errors import SettingsError
+from posecore.settings import Settings
+from posecore.video.finding import CropSettings
+from posecore.video.reading import ClipSettings
+from posecore.video.smoothing import SmoothingSettings
+from posecore.video.tracking import TrackingSettings
+from posecore.video.writing import OutputSettings
+
+
+class BatchSettings(Settings):
+    """How the network is fed."""
+
+    batch: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        title="Frames at once",
+        description="Frames that go through the network together; 0 takes 1 on a processor and 8 on a graphics card. "
+        "Smart crop takes 1 always.",
+    )
+
+    def size_on(self, device: torch.device) -> int:
+        """Frames at once on ``device``: a processor gains nothing from batches but loses its caches to them."""
+        return self.batch or (1 if device.type == "cpu" else 8)
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """Everything that can be told about a run.
+
+    Attributes:
+        clip: Which part of the video.
+        output: How the clip is written.
+        tracking: How people are followed.
+        smoothing: How keypoints are smoothed; needs tracking.
+        drawing: How people are drawn.
+        feeding: How the network is fed.
+        cropping: Where networks for one person look.
+        network, decode: Settings of the model.
+    """
+
+    clip: ClipSettings = field(default_factory=ClipSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    smoothing: SmoothingSettings = field(default_factory=SmoothingSettings)
+    drawing: DrawingOptions = field(default_factory=DrawingOptions)
+    feeding: BatchSettings = field(default_factory=BatchSettings)
+    cropping: CropSettings = field(default_factory=CropSettings)
+    network: Mapping[str, Any] = field(default_factory=dict)
+    decode: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.smoothing.smooth != "none" and not self.tracking.track:
+            raise SettingsError("Smoothing follows people over the frames: switch track on, or smooth to none.")
