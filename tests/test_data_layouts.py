@@ -121,7 +121,7 @@ def test_one_picture_is_not_given_to_two_names(tmp_path: Path) -> None:
     path = picture(tmp_path / "s1" / "a.jpg")
     here, gone = PathResolver(tmp_path).resolve_all([["s1/a.jpg"], ["s2/a.jpg"]])
     assert here == path
-    assert "what 's1/a.jpg' means" in str(gone)
+    assert "what s1/a.jpg means" in str(gone)
     one, other = PathResolver(tmp_path).resolve_all([["x/a.jpg"], ["y/a.jpg"]])
     assert isinstance(one, EntryError)
     assert isinstance(other, EntryError)

@@ -22,14 +22,13 @@ from posecore.data.annotations import Label, PoseDataset
 from posecore.data.coco import write_coco_json
 from posecore.data.counts import label_counts, lost_in
 from posecore.data.crops import crop_people
-from posecore.data.detect import WRITERS, Format, detect_format, open_dataset
+from posecore.data.detect import WRITERS, Format, UnknownLabelsError, detect_format, open_dataset
 from posecore.data.download import COCO_URL
 from posecore.data.download import fetch_coco as fetch
 from posecore.data.operations import Filters, filtered, mapped, renamed, split_by_ratio
 from posecore.data.pictures import PictureMode, new_folder
 from posecore.data.synthetic import write_dataset
 from posecore.data.verify import verify_pictures
-from posecore.errors import DataError
 from posecore.labelling.proposals import propose_ignore, propose_labels, unlabelled
 from posecore.skeleton import SKELETONS
 
@@ -352,7 +351,7 @@ def _has_labels(folder: Path) -> bool:
     """True when there are labels of a known format in a folder; broken ones shall be reported, not passed over."""
     try:
         detect_format(folder)
-    except DataError:
+    except UnknownLabelsError:
         return False
     return True
 

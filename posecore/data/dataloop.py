@@ -12,12 +12,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
 from posecore.data.checks import (
     EntryError,
     Problems,
@@ -28,13 +28,14 @@ from posecore.data.checks import (
     a_text,
     as_data_error,
     counted,
-    inside,
     load_json,
     make_person,
     shown,
 )
+from posecore.data.folders import files_in
 from posecore.data.naming import canonical, skeleton_of
-from posecore.data.pictures import PictureCarrier, PictureMode, find_picture, new_folder, picture_size
+from posecore.data.pictures import PictureCarrier, PictureMode, new_folder, picture_size
+from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
 from posecore.imaging import Region
 from posecore.skeleton import SKELETONS, Skeleton
@@ -85,43 +86,54 @@ def read_dataloop(
         pictures: Leave out (and report) items whose picture is missing.
 
     Raises:
-        DataError: When there is no item or no point in any of them, or the file given cannot be read.
+        DataError: When there is no item or no point in any of them, or the file given holds none.
     """
     root = Path(path)
-    files = sorted(root.rglob("*.json")) if root.is_dir() else [root]
+    files = [file for file in files_in(root) if file.suffix.lower() == ".json"] if root.is_dir() else [root]
     if not files:
         raise DataError(f"{root} holds no JSON files.")
-    folders = [Path(images)] if images is not None else _picture_folders(root if root.is_dir() else root.parent)
+    resolver = PathResolver(Path(images)) if images is not None else _resolver(root)
     everything = Problems(root)
+    contents = _contents(files, root, everything)
+    names = [name for _, _, name in contents]
+    places = resolver.resolve_all([[n] for n in names]) if pictures else [resolver.nominal(name) for name in names]
     items: list[_Item] = []
-    for file in files:
+    for (file, data, _), place in zip(contents, places, strict=True):
         problems = Problems(file)
-        try:
-            with as_data_error(file):
-                item = _read_item(file, folders, pictures, len(items), problems)
-            items.append(item)
-        except DataError as error:
-            if file == root:
-                raise
-            problems.note("the file", str(error))
+        with problems.skipping("the file"):
+            if isinstance(place, EntryError):
+                raise place
+            items.append(_read_item(file, data, place, len(items), problems))
         everything.found.extend(problems.found)
     skeleton = _skeleton([point.name for item in items for point in item.points], root)
     complete = tuple(_with_people(item, skeleton, category, everything) for item in items)
     return PoseDataset(root.stem, skeleton, complete, tuple(everything.found))
 
 
-def _picture_folders(root: Path) -> list[Path]:
-    return [root, root / _PICTURES, root.parent, root.parent / _PICTURES]
+def _resolver(root: Path) -> PathResolver:
+    """Pictures are in ``items`` in the set, or beside the labels; the labels may be in ``json``."""
+    folder = root if root.is_dir() else root.parent
+    above = folder.absolute().parent if folder.absolute().name == _LABELS else folder
+    bases = [folder, folder / _PICTURES, above, above / _PICTURES]
+    return PathResolver(above, [base for base in bases if base.is_dir()])
 
 
-def _read_item(file: Path, folders: Sequence[Path], pictures: bool, number: int, problems: Problems) -> _Item:
-    data = a_dict(load_json(file), "the file")
-    name = data.get("filename") or data.get("name")
-    relative = inside(name.lstrip("/") if isinstance(name, str) else name, "filename")
-    path = _find(folders, relative)
-    if path is None and pictures:
-        raise EntryError(f"the picture {relative} is missing in {folders[0]}")
-    path = path or folders[0] / relative
+def _contents(files: Sequence[Path], root: Path, problems: Problems) -> list[tuple[Path, dict[str, Any], str]]:
+    """Files, what they hold and the names of their pictures; those that hold no item are noted."""
+    contents = []
+    for file in files:
+        try:
+            with as_data_error(file):
+                data = a_dict(load_json(file), "the file")
+                contents.append((file, data, a_text(data.get("filename") or data.get("name"), "filename")))
+        except DataError as error:
+            if file == root:
+                raise
+            problems.found.append(Problem(file, "the file", str(error)))
+    return contents
+
+
+def _read_item(file: Path, data: Mapping[str, Any], path: Path, number: int, problems: Problems) -> _Item:
     system = _system(data)
     if system.get("width") is None or system.get("height") is None:
         size = picture_size(path)
@@ -135,10 +147,6 @@ def _read_item(file: Path, folders: Sequence[Path], pictures: bool, number: int,
         with problems.skipping(f"annotations[{position}]"):
             _sort_in(item, a_dict(entry, "an annotation"), f"annotations[{position}]")
     return item
-
-
-def _find(folders: Sequence[Path], name: PurePosixPath) -> Path | None:
-    return next((found for folder in folders if (found := find_picture(folder, [name]))), None)
 
 
 def _system(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from posecore.data.annotations import PoseDataset, Problem
 from posecore.data.archives import unpack_zip
 from posecore.data.checks import load_json
-from posecore.data.coco import ROBOFLOW_FILE, ROBOFLOW_SPLITS, read_coco, read_roboflow, write_coco, write_roboflow
+from posecore.data.coco import (
+    ROBOFLOW_FILE,
+    read_alike,
+    read_coco,
+    read_roboflow,
+    roboflow_files,
+    write_coco,
+    write_roboflow,
+)
 from posecore.data.dataloop import read_dataloop, write_dataloop
+from posecore.data.folders import check_place, files_in, reading, set_root, split_of
 from posecore.data.merging import merged
+from posecore.data.unpacked import unpacked
 from posecore.data.yolo import find_yaml, read_yolo, write_yolo
 from posecore.errors import DataError
-from posecore.home import home
 
 Format = Literal["coco", "roboflow", "yolo", "dataloop"]
 
@@ -30,6 +38,10 @@ WRITERS: dict[Format, Callable[..., Path]] = {
 
 #: JSON files above this size are not opened only to see what they are: a Dataloop item is far smaller.
 _ITEM_BYTES = 20_000_000
+
+
+class UnknownLabelsError(DataError):
+    """A file or folder holds no labels of a known format; every file in it could be read."""
 
 
 def open_dataset(
@@ -51,14 +63,16 @@ def open_dataset(
         pictures: Leave out (and report) pictures whose file is missing. False looks for no files (COCO, Roboflow,
             Dataloop; YOLO labels mean nothing without their pictures).
 
+    Returns:
+        The set. Where the labels name no splits, its pictures have those that all of their folders name.
+
     Raises:
         DataError: When nothing that is known is found, or the labels cannot be read.
     """
     place = Path(path)
-    if not place.exists():
-        raise DataError(f"{place} does not exist.")
-    if place.suffix.lower() == ".zip":
-        place = _unpacked(place, unpack_to)
+    check_place(place)
+    if place.suffix.lower() == ".zip" and not place.is_dir():
+        place = unpacked(place) if unpack_to is None else unpack_zip(place, unpack_to)
     if place.is_dir():
         place = inner_folder(place)
     found = format or detect_format(place)
@@ -66,24 +80,15 @@ def open_dataset(
         return read_yolo(place)
     if found == "roboflow":
         return read_roboflow(place if place.is_dir() else place.parent, pictures=pictures)
-    if found == "dataloop":
-        return read_dataloop(place, images, pictures=pictures)
-    return _open_coco(place, images, pictures)
-
-
-def _unpacked(archive: Path, folder: str | Path | None) -> Path:
-    if folder is not None:
-        return unpack_zip(archive, folder)
-    status = archive.stat()
-    mark = hashlib.sha256(f"{archive.resolve()} {status.st_size} {status.st_mtime_ns}".encode()).hexdigest()[:12]
-    target = home() / "data" / f"{archive.stem}-{mark}"
-    return target if target.is_dir() and any(target.iterdir()) else unpack_zip(archive, target)
+    read = read_dataloop if found == "dataloop" else _open_coco
+    return _with_splits(read(place, images, pictures=pictures), place if images is None else Path(images))
 
 
 def inner_folder(folder: Path) -> Path:
     """Step into folders that hold nothing but another folder, as zips often do."""
     for _ in range(8):
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
+        with reading(folder):
+            entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
         if len(entries) != 1 or not entries[0].is_dir():
             break
         folder = entries[0]
@@ -94,41 +99,47 @@ def detect_format(path: str | Path) -> Format:
     """The format of a file or folder of labels.
 
     Raises:
-        DataError: When it is none that is known, saying what was looked for.
+        UnknownLabelsError: When it is none that is known, saying what was looked for.
+        DataError: When it is none that is known and a file that may hold the labels cannot be read.
     """
     place = Path(path)
-    if not place.is_dir():
-        found = "yolo" if place.suffix.lower() in (".yaml", ".yml") else _json_format(place)
-        if found is None:
-            raise DataError(f"{place} is neither COCO JSON, a Dataloop item, data.yaml of YOLO nor a zip.")
-        return found  # type: ignore[return-value]
-    if find_yaml(place):
-        return "yolo"
-    if any((place / name / ROBOFLOW_FILE).is_file() for name in (*ROBOFLOW_SPLITS, ".")):
-        return "roboflow"
-    files = sorted(place.rglob("*.json"))
-    for file in files:
-        found = _json_format(file)
-        if found is not None:
-            return found
-    for file in files:
-        # A file that cannot be read is likelier to hold the labels than one that can and does not.
-        load_json(file)
-    raise DataError(
-        f"{place} holds no labels that are known: COCO JSON, Roboflow's {ROBOFLOW_FILE}, data.yaml with kpt_shape "
+    check_place(place)
+    if place.is_dir():
+        return _folder_format(place)
+    found = "yolo" if place.suffix.lower() in (".yaml", ".yml") else _json_format(place)
+    if found is None:
+        raise UnknownLabelsError(f"{place} is neither COCO JSON, a Dataloop item, data.yaml of YOLO nor a zip.")
+    return found  # type: ignore[return-value]
+
+
+def _folder_format(folder: Path) -> Format:
+    files = files_in(folder)
+    formats: Sequence[Callable[[], Format | None]] = (
+        lambda: "yolo" if find_yaml(folder, files) else None,
+        lambda: "roboflow" if roboflow_files(files) else None,
+        *((lambda file=file: _json_format(file)) for file in files),
+    )
+    unreadable: DataError | None = None
+    for detect in formats:
+        try:
+            if found := detect():
+                return found
+        except DataError as error:
+            unreadable = unreadable or error
+    # A file that cannot be read is likelier to hold the labels than those that can and do not.
+    raise unreadable or UnknownLabelsError(
+        f"{folder} holds no labels that are known: COCO JSON, Roboflow's {ROBOFLOW_FILE}, data.yaml with kpt_shape "
         "(YOLO) or Dataloop items."
     )
 
 
 def _json_format(path: Path) -> Literal["coco", "dataloop"] | None:
+    """What a JSON file holds; raises ``DataError`` when it cannot be read."""
     if path.suffix.lower() != ".json":
         return None
     if path.stat().st_size > _ITEM_BYTES:
         return "coco"
-    try:
-        data = load_json(path)
-    except DataError:
-        return None
+    data: Any = load_json(path)
     if not isinstance(data, dict):
         return None
     if isinstance(data.get("images"), list) and isinstance(data.get("annotations"), list):
@@ -136,20 +147,48 @@ def _json_format(path: Path) -> Literal["coco", "dataloop"] | None:
     return "dataloop" if isinstance(data.get("annotations"), list) and "filename" in data else None
 
 
-def _open_coco(place: Path, images: str | Path | None, pictures: bool) -> PoseDataset:
+def _open_coco(place: Path, images: str | Path | None, *, pictures: bool) -> PoseDataset:
     """A COCO file, or all those of a folder that have keypoints; the others are reported."""
     if not place.is_dir():
         return read_coco(place, images, pictures=pictures)
-    parts: list[PoseDataset] = []
     problems: list[Problem] = []
-    for file in sorted(place.rglob("*.json")):
-        if _json_format(file) != "coco":
-            continue
+    files: list[Path] = []
+    for file in files_in(place):
         try:
-            parts.append(read_coco(file, images, pictures=pictures))
+            if _json_format(file) == "coco":
+                files.append(file)
+        except DataError as error:
+            problems.append(Problem(file, "the file", str(error)))
+    splits = {file: split_of(file.stem) or split_of(file.parent.relative_to(place).as_posix()) for file in files}
+    if len({*splits.values()} - {None}) < 2:
+        splits = dict.fromkeys(files)
+
+    def read(file: Path, category: str | None = None) -> PoseDataset:
+        return read_coco(file, images, category=category, pictures=pictures, split=splits[file], root=place)
+
+    parts: dict[Path, PoseDataset] = {}
+    for file in files:
+        try:
+            parts[file] = read(file)
         except DataError as error:
             problems.append(Problem(file, "the file", str(error)))
     if not parts:
         raise DataError(problems[0].reason if problems else f"{place} holds no COCO JSON.")
-    whole = merged(place.name, parts)
+    whole = merged(place.name, read_alike(parts, read))
     return replace(whole, problems=(*whole.problems, *problems))
+
+
+def _with_splits(dataset: PoseDataset, place: Path) -> PoseDataset:
+    """The splits that the pictures' folders say, where the labels say none and every picture is in one of several."""
+    if any(image.split for image in dataset):
+        return dataset
+    root = place.absolute() if place.is_dir() else set_root(place)
+    splits = []
+    for image in dataset:
+        path = image.path.absolute()
+        folders = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()
+        splits.append(next(filter(None, map(split_of, folders)), None))
+    if None in splits or len(set(splits)) < 2:
+        return dataset
+    images = tuple(replace(image, split=split) for image, split in zip(dataset, splits, strict=True))
+    return replace(dataset, images=images)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from PIL import Image
@@ -45,15 +44,6 @@ def pictures_in(folder: Path) -> list[Path]:
     """All picture files in a folder and the folders below, sorted."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     return sorted(path for path in found if is_file(path))
-
-
-def find_picture(folder: Path, names: Iterable[PurePosixPath]) -> Path | None:
-    """The first of ``names`` that is a file in ``folder``; each is also tried without its own folders."""
-    for name in names:
-        for path in dict.fromkeys((folder / name, folder / name.name)):
-            if is_file(path):
-                return path
-    return None
 
 
 def read_labelled(image: AnnotatedImage) -> Picture:

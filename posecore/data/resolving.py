@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, unquote
 
-from posecore.data.checks import EntryError, is_file, shown
+from posecore.data.checks import EntryError, is_file
 from posecore.data.folders import files_in, is_picture_name, set_root, split_of
 
 #: Endings that are the same format.
@@ -109,17 +109,6 @@ class PathResolver:
                 users[found.path].add((found.fit, found.name))
         return [found if isinstance(found, EntryError) else _undisputed(found, users[found.path]) for found in results]
 
-    def resolve(self, *names: str) -> Path:
-        """The picture that the first of ``names`` that fits one means.
-
-        Raises:
-            EntryError: When there is none, or the name fits several equally well.
-        """
-        found = self.resolve_all([names])[0]
-        if isinstance(found, EntryError):
-            raise found
-        return found
-
     def folder(self, name: str, whole: bool = False) -> Path | None:
         """The folder that ``name`` means; leading folders that are not here are left off unless ``whole``."""
         return self._place(name, self._folders, Path.is_dir, whole)
@@ -134,7 +123,9 @@ class PathResolver:
         for name in names:
             if (found := self._find(name)) is not None:
                 return found
-        raise EntryError(f"the picture {shown(names[0])} is missing in {self._bases[0]}")
+        if not names:
+            raise EntryError("the picture has no name")
+        raise EntryError(f"the picture {_brief(names[0])} is missing in {self._bases[0]}")
 
     def _find(self, name: str) -> _Found | None:
         readings = _readings(name)
@@ -148,7 +139,7 @@ class PathResolver:
                 if len(paths) > 1:
                     places = " or ".join(str(path.relative_to(self.root)) for path in paths[:2])
                     raise EntryError(
-                        f"the picture {shown(name)} could be any of {len(paths)}, {places}; say which by its folder"
+                        f"the picture {_brief(name)} could be any of {len(paths)}, {places}; say which by its folder"
                     )
                 return _Found(paths[0], fit, name)
         return None
@@ -238,8 +229,14 @@ def _undisputed(found: _Found, users: set[tuple[_Fit, str]]) -> Path | EntryErro
     if found.fit.exact or not rivals:
         return found.path
     return EntryError(
-        f"the picture {shown(found.name)} is missing; {found.path.name} is what {shown(rivals[0][1])} means"
+        f"the picture {_brief(found.name)} is missing; {found.path.name} is what {_brief(rivals[0][1])} means"
     )
+
+
+def _brief(name: str) -> str:
+    """A name as a message can show it."""
+    text = name.strip() if name.isprintable() else repr(name)
+    return text if len(text) <= 100 else f"…{text[-99:]}"
 
 
 def _readings(name: str, last_may_be_empty: bool = False) -> list[Parts]:

@@ -9,16 +9,18 @@ indices from 0 and ``sigmas`` of a skeleton that its keypoints' names do not tel
 
 from posecore.data.coco.edit import replace_people
 from posecore.data.coco.read import read_coco
-from posecore.data.coco.roboflow import ROBOFLOW_FILE, ROBOFLOW_SPLITS, read_roboflow, write_roboflow
+from posecore.data.coco.roboflow import ROBOFLOW_FILE, read_roboflow, roboflow_files, write_roboflow
+from posecore.data.coco.several import read_alike
 from posecore.data.coco.write import coco_dict, write_coco, write_coco_json
 
 __all__ = [
     "ROBOFLOW_FILE",
-    "ROBOFLOW_SPLITS",
     "coco_dict",
+    "read_alike",
     "read_coco",
     "read_roboflow",
     "replace_people",
+    "roboflow_files",
     "write_coco",
     "write_coco_json",
     "write_roboflow",

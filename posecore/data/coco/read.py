@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,10 @@ from posecore.data.checks import (
     a_list,
     a_number,
     a_side,
+    a_text,
     an_id,
     as_data_error,
     box_xywh,
-    inside,
     labels_from_flags,
     load_json,
     make_person,
@@ -28,7 +28,8 @@ from posecore.data.checks import (
     shown,
 )
 from posecore.data.coco.categories import Categories
-from posecore.data.pictures import find_picture, picture_size
+from posecore.data.pictures import picture_size
+from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
 
@@ -40,6 +41,7 @@ def read_coco(
     category: str | int | None = None,
     pictures: bool = True,
     split: str | None = None,
+    root: Path | None = None,
 ) -> PoseDataset:
     """Read COCO keypoint JSON with any skeleton.
 
@@ -48,10 +50,11 @@ def read_coco(
 
     Args:
         annotations: The JSON file.
-        images: Folder that file names are relative to; looked for beside the JSON file when None.
+        images: Folder that file names are relative to; looked for in the set when None.
         category: Name or id of the category whose skeleton is wanted.
         pictures: Leave out (and report) images whose file is missing. False keeps them and looks for no file.
         split: Split of images that do not name their own.
+        root: Folder of the whole set; that of the JSON file, or the one above it, when None.
 
     Returns:
         The set; what was skipped is in its ``problems``.
@@ -68,70 +71,68 @@ def read_coco(
     with as_data_error(path):
         categories = Categories.of(data.get("categories"), person_entries, category)
     categories.note_others(problems)
-    folder = Path(images) if images is not None else _image_folder(path, image_entries)
-    if pictures and not folder.is_dir():
-        raise DataError(f"There is no folder {folder} with the pictures of {path}; name it.")
-    found = _read_images(image_entries, folder, pictures, split, problems)
+    if pictures and images is not None and not Path(images).is_dir():
+        raise DataError(f"There is no folder {images} with the pictures of {path}; name it.")
+    resolver = PathResolver.beside(path, root) if images is None else PathResolver(Path(images))
+    found = _read_images(image_entries, resolver, pictures, split, problems)
     people = _read_people(person_entries, categories, found, problems)
     complete = tuple(replace(image, people=tuple(people[image.image_id])) for image in found.values() if image)
     return PoseDataset(path.stem, categories.skeleton, complete, tuple(problems.found))
 
 
-def _image_folder(path: Path, entries: Sequence[Any]) -> Path:
-    """The likeliest folder of the pictures: the first beside the JSON file that holds one of the first few."""
-    split = path.stem.rsplit("_", 1)[-1]
-    above = path.parent.parent
-    candidates = [path.parent, path.parent / "images", above / "images", above / split, above]
-    for folder in candidates:
-        for entry in entries[:20]:
-            try:
-                names = _file_names(a_dict(entry, "an image"))
-            except EntryError:
-                continue
-            if find_picture(folder, names):
-                return folder
-    return path.parent
+def _located(entries: Sequence[Any], resolver: PathResolver, pictures: bool) -> list[tuple[Path, bool] | EntryError]:
+    """Where the picture of each entry is, and whether that is where its name says; or what is wrong with the entry."""
+    names: list[list[str]] = []
+    wrong: dict[int, EntryError] = {}
+    for position, entry in enumerate(entries):
+        try:
+            names.append(_file_names(a_dict(entry, "an image")))
+        except EntryError as error:
+            names.append([])
+            wrong[position] = error
+    if not pictures:
+        return [wrong.get(at) or (resolver.nominal(some[0]), True) for at, some in enumerate(names)]
+    found = resolver.resolve_all(names)
+    return [
+        wrong.get(at) or (path if isinstance(path, EntryError) else (path, path == resolver.nominal(some[0])))
+        for at, (some, path) in enumerate(zip(names, found, strict=True))
+    ]
 
 
-def _file_names(entry: Mapping[str, Any]) -> list[PurePosixPath]:
+def _file_names(entry: Mapping[str, Any]) -> list[str]:
     """Names under which a picture may be there: its own, then the one it had before it was uploaded to Roboflow."""
-    names = [inside(entry.get("file_name"))]
+    name = entry.get("file_name")
+    names = [str(name) if type(name) is int else a_text(name, "the file name")]
     extra = entry.get("extra")
     if isinstance(extra, dict) and isinstance(extra.get("name"), str):
-        names.append(inside(extra["name"], "the original file name"))
+        names.append(extra["name"])
     return names
 
 
 def _read_images(
-    entries: Sequence[Any], folder: Path, pictures: bool, split: str | None, problems: Problems
+    entries: Sequence[Any], resolver: PathResolver, pictures: bool, split: str | None, problems: Problems
 ) -> dict[int, AnnotatedImage | None]:
     """Images by id, without people yet; None for those that were skipped, so that their people are not reported too."""
     found: dict[int, AnnotatedImage | None] = {}
-    for position, entry in enumerate(entries):
+    for position, (entry, place) in enumerate(zip(entries, _located(entries, resolver, pictures), strict=True)):
         with problems.skipping(f"images[{position}]"):
             number = an_id(a_dict(entry, "an image").get("id"), "the id")
             if found.get(number) is not None:
                 raise EntryError(f"another image has the id {number} already")
             found[number] = None
-            found[number] = _read_image(number, entry, folder, pictures, split)
+            if isinstance(place, EntryError):
+                raise place
+            found[number] = _read_image(number, entry, *place, split)
     return found
 
 
-def _read_image(
-    number: int, entry: Mapping[str, Any], folder: Path, pictures: bool, split: str | None
-) -> AnnotatedImage:
-    names = _file_names(entry)
-    path = find_picture(folder, names) if pictures else None
-    if path is None:
-        if pictures:
-            raise EntryError(f"the picture {names[0]} is missing in {folder}")
-        path = folder / names[0]
+def _read_image(number: int, entry: Mapping[str, Any], path: Path, named: bool, split: str | None) -> AnnotatedImage:
     if entry.get("width") is None and entry.get("height") is None:
         size = picture_size(path)
     else:
         size = a_side(entry.get("width"), "the width"), a_side(entry.get("height"), "the height")
         # Found under another name than its own, it may be another picture.
-        if pictures and path != folder / names[0] and picture_size(path) != size:
+        if not named and picture_size(path) != size:
             raise EntryError(f"{path.name} is not {size[0]} × {size[1]} pixels, for which the labels were made")
     ignore = tuple(box_xywh(box) for box in a_list(entry.get("ignore", []), "ignore"))
     own = entry.get("split")

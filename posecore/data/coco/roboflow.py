@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.coco.read import read_coco
+from posecore.data.coco.several import read_alike
 from posecore.data.coco.write import coco_dict, write_json
+from posecore.data.folders import files_in, split_of
 from posecore.data.merging import merged
 from posecore.data.pictures import PictureCarrier, PictureMode, new_folder
 from posecore.errors import DataError
@@ -23,18 +25,25 @@ def read_roboflow(folder: str | Path, *, pictures: bool = True) -> PoseDataset:
     """Read Roboflow's COCO export: ``train``, ``valid`` and ``test``, each with its labels and pictures together.
 
     Raises:
-        DataError: When there are no such files or their skeletons differ.
+        DataError: When there are no such files, or no category is labelled in all of them.
     """
     root = Path(folder)
-    files = [(root / name / ROBOFLOW_FILE, split) for name, split in ROBOFLOW_SPLITS.items()]
-    if (root / ROBOFLOW_FILE).is_file():
-        files.insert(0, (root / ROBOFLOW_FILE, ""))
-    parts = [
-        read_coco(file, file.parent, pictures=pictures, split=split or None) for file, split in files if file.is_file()
-    ]
-    if not parts:
+    files = roboflow_files(files_in(root))
+    if not files:
         raise DataError(f"{root} holds no {ROBOFLOW_FILE}, neither itself nor in train, valid or test.")
-    return merged(root.name, parts)
+
+    def read(file: Path, category: str | None = None) -> PoseDataset:
+        split = split_of(file.parent.name) if file.parent != root else None
+        return read_coco(file, file.parent, category=category, pictures=pictures, split=split)
+
+    order = [*ROBOFLOW_SPLITS.values(), None]
+    files.sort(key=lambda file: order.index(split_of(file.parent.name)))
+    return merged(root.name, read_alike({file: read(file) for file in files}, read))
+
+
+def roboflow_files(files: Iterable[Path]) -> list[Path]:
+    """Those of ``files`` that are Roboflow's labels."""
+    return [file for file in files if file.name.lower() == ROBOFLOW_FILE]
 
 
 def write_roboflow(
