@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.errors import DataError
-from posecore.imaging import InputTransform
-from posecore.skeleton import Edge, Skeleton
+from posecore.imaging import InputTransform, check_region
+from posecore.parsing import parse_json, shown
+from posecore.skeleton import Edge, Skeleton, data_of_skeleton, skeleton_of_data
+
+_FORMAT, _VERSION = "posecore.fields", 1
+#: Most that a file of fields may hold, unpacked.
+MAX_BYTES = 2_000_000_000
 
 
 class FieldKind(StrEnum):
@@ -146,11 +152,11 @@ class Fields:
     def save(self, path: str | Path) -> None:
         """Write a compressed ``.npz``: one array per map under its name, and ``__meta__`` with the rest as JSON."""
         meta = {
-            "format": "posecore.fields",
-            "version": 1,
+            "format": _FORMAT,
+            "version": _VERSION,
             "family": self.family,
             "transform": asdict(self.transform),
-            "skeleton": asdict(self.skeleton),
+            "skeleton": data_of_skeleton(self.skeleton),
             "provenance": asdict(self.provenance),
             "timings": self.timings,
             "maps": [{k: v for k, v in vars(m).items() if k != "values"} for m in self.maps],
@@ -164,44 +170,55 @@ class Fields:
         """Read what :meth:`save` wrote; raises ``DataError`` for anything else (nothing in the file is executed)."""
         try:
             with np.load(path, allow_pickle=False) as archive:
-                meta = json.loads(str(archive["__meta__"]))
-                maps = tuple(_map_from(item, archive[item["name"]]) for item in meta["maps"])
-            skeleton = meta["skeleton"]
-            transform = {name: tuple(value) for name, value in meta["transform"].items()}
-            region = meta["provenance"].pop("region")
-            return cls(
-                meta["family"],
-                maps,
-                InputTransform(**transform),
-                Skeleton(
-                    skeleton["name"],
-                    tuple(skeleton["keypoints"]),
-                    _edges(skeleton["edges"]) or (),
-                    _edges(skeleton["flip_pairs"]) or (),
-                    tuple(skeleton["sigmas"]),
-                ),
-                Provenance(**meta["provenance"], region=None if region is None else tuple(region)),
-                meta["timings"],
-            )
-        except (KeyError, TypeError, ValueError, OSError, EOFError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise DataError(f"{path} does not hold posecore fields ({error}); save them with --save fields.") from error
+                return _fields_from(archive)
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            # zipfile, zlib and NumPy raise a dozen kinds for damaged files, and none is promised.
+            raise DataError(
+                f"{path} does not hold posecore fields, or is damaged ({error!s:.120}); save them with --save fields."
+            ) from error
 
 
-def _edges(pairs: Any) -> tuple[Edge, ...] | None:
-    return None if pairs is None else tuple((int(a), int(b)) for a, b in pairs)
+def _fields_from(archive: Any) -> Fields:
+    if sum(member.file_size for member in archive.zip.infolist()) > MAX_BYTES:
+        raise ValueError(f"it holds more than {MAX_BYTES / 1e6:g} MB")
+    meta = parse_json(str(archive["__meta__"]), finite=True)
+    if (meta["format"], meta["version"]) != (_FORMAT, _VERSION):
+        raise ValueError(f"its format is {shown(meta['format'])}, version {shown(meta['version'])}")
+    skeleton = skeleton_of_data(meta["skeleton"])
+    maps = tuple(_map_from(item, archive[item["name"]], skeleton) for item in meta["maps"])
+    transform = InputTransform(**{name: _pair(value) for name, value in meta["transform"].items()})
+    region = meta["provenance"].pop("region")
+    provenance = Provenance(**meta["provenance"], region=None if region is None else check_region(region))
+    timings = {str(name): float(value) for name, value in meta["timings"].items()}
+    return Fields(str(meta["family"]), maps, transform, skeleton, provenance, timings)
 
 
-def _map_from(meta: dict[str, Any], values: NDArray[np.float32]) -> FieldMap:
-    keypoints = meta["keypoints"]
-    return FieldMap(
+def _pair(values: Any) -> Any:
+    """Two finite numbers."""
+    first, second = values
+    if not (math.isfinite(first) and math.isfinite(second)):
+        raise ValueError("the transform is not finite")
+    return first, second
+
+
+def _map_from(meta: dict[str, Any], values: NDArray[Any], skeleton: Skeleton) -> FieldMap:
+    if values.dtype != np.float32:
+        raise ValueError(f"map {shown(meta['name'])} holds {values.dtype}, not float32")
+    keypoints, edges = meta["keypoints"], meta["edges"]
+    made = FieldMap(
         **{
             **meta,
             "kind": FieldKind(meta["kind"]),
             "values": values,
-            "channels": tuple(meta["channels"]),
-            "keypoints": None if keypoints is None else tuple(keypoints),
-            "edges": _edges(meta["edges"]),
+            "channels": tuple(str(name) for name in meta["channels"]),
+            "keypoints": None if keypoints is None else tuple(int(index) for index in keypoints),
+            "edges": None if edges is None else tuple((int(a), int(b)) for a, b in edges),
         }
     )
+    for named in (made.keypoints, made.edges):
+        indices = np.array(named if named is not None else [0] * len(made.channels))
+        if len(indices) != len(made.channels) or not ((indices >= 0) & (indices < len(skeleton))).all():
+            raise ValueError(f"map {shown(made.name)} is not one of this skeleton's")
+    return made

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from posecore.errors import SettingsError
+from posecore.parsing import shown
 
 
 class Settings(BaseModel):
@@ -157,9 +158,9 @@ def check_names(names: Iterable[str], known: Collection[str]) -> None:
     """Raise ``SettingsError`` for the first of ``names`` that is not ``known``, naming the nearest one that is."""
     for name in names:
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, 1)
+            nearest = difflib.get_close_matches(str(name), known, 1)
             hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}."
-            raise SettingsError(f"There is no setting {name!r} here; {hint}")
+            raise SettingsError(f"There is no setting {shown(name)} here; {hint}")
 
 
 def build_settings(settings_class: type[SettingsClass], values: Mapping[str, Any]) -> SettingsClass:
@@ -172,5 +173,5 @@ def build_settings(settings_class: type[SettingsClass], values: Mapping[str, Any
     try:
         return settings_class(**values)
     except ValidationError as error:
-        problems = (f"{p['loc'][0]} = {p['input']!r}: {p['msg'][0].lower()}{p['msg'][1:]}" for p in error.errors())
+        problems = (f"{p['loc'][0]} = {shown(p['input'])}: {p['msg'][0].lower()}{p['msg'][1:]}" for p in error.errors())
         raise SettingsError("; ".join(problems) + ".") from error

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from posecore.errors import SkeletonError
+from posecore.parsing import shown
 
 Edge = tuple[int, int]
 
@@ -61,7 +63,7 @@ class Skeleton:
             raise SkeletonError(f"Skeleton {self.name!r}: a keypoint stands in two flip pairs; each may stand in one.")
         if not self.sigmas:
             object.__setattr__(self, "sigmas", (DEFAULT_SIGMA,) * count)
-        if len(self.sigmas) != count or min(self.sigmas) <= 0:
+        if len(self.sigmas) != count or not all(0 < sigma < float("inf") for sigma in self.sigmas):
             raise SkeletonError(f"Skeleton {self.name!r} needs {count} positive sigmas, one per keypoint.")
 
     def __len__(self) -> int:
@@ -255,3 +257,27 @@ LSP_14 = Skeleton(
 
 #: The skeletons that posecore knows by name.
 SKELETONS: dict[str, Skeleton] = {skeleton.name: skeleton for skeleton in (COCO_17, OPENPOSE_18, LSP_14)}
+
+
+def data_of_skeleton(skeleton: Skeleton) -> str | dict[str, Any]:
+    """A skeleton as plain data for JSON: the name of a known one, or its fields."""
+    return skeleton.name if SKELETONS.get(skeleton.name) == skeleton else asdict(skeleton)
+
+
+def skeleton_of_data(data: Any) -> Skeleton:
+    """Read what :func:`data_of_skeleton` made; raises ``SkeletonError`` for anything else."""
+    if isinstance(data, str):
+        if data not in SKELETONS:
+            raise SkeletonError(f"There is no skeleton {shown(data)}; known ones are {', '.join(SKELETONS)}.")
+        return SKELETONS[data]
+    try:
+        names = [data["name"], *data["keypoints"]]
+        if not all(isinstance(name, str) for name in names):
+            raise SkeletonError("A skeleton's name and keypoints must be texts.")
+        edges, pairs = (tuple((int(a), int(b)) for a, b in data[key]) for key in ("edges", "flip_pairs"))
+        sigmas = tuple(float(sigma) for sigma in data["sigmas"])
+    except KeyError as error:
+        raise SkeletonError(f"A skeleton must have {error.args[0]}.") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SkeletonError(f"A skeleton cannot be {shown(data)}.") from error
+    return Skeleton(names[0], tuple(names[1:]), edges, pairs, sigmas)

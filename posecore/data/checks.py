@@ -6,9 +6,7 @@ raises ``DataError``.
 
 from __future__ import annotations
 
-import json
 import math
-import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +19,8 @@ from numpy.typing import NDArray
 from posecore.data.annotations import Label, Person, Problem
 from posecore.errors import DataError, SkeletonError
 from posecore.imaging import Region
+from posecore.parsing import MalformedError, parse_json
+from posecore.parsing import shown as shown
 
 #: Largest coordinate that is believed, in pixels: far beyond any picture, and exact in float32 to a tenth of a pixel.
 MAX_COORDINATE = 1e6
@@ -78,13 +78,9 @@ def load_json(path: Path) -> Any:
     """Content of a JSON file; raises ``DataError`` naming the line that is not JSON."""
     text = load_text(path)
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path} is not valid JSON: {error.msg} in line {error.lineno}.") from error
-    except RecursionError as error:
-        raise DataError(f"{path} is nested too deeply to be labels.") from error
-    except ValueError as error:  # whole numbers of thousands of digits
-        raise DataError(f"{path} holds a number that is too long to be read.") from error
+        return parse_json(text)
+    except MalformedError as error:
+        raise DataError(f"{path} is not valid JSON: {error}.") from error
 
 
 def a_dict(value: Any, what: str) -> dict[str, Any]:
@@ -132,15 +128,6 @@ def a_side(value: Any, what: str) -> int:
     if number < 1 or number != int(number):
         raise EntryError(f"{what} must be a whole number of pixels, not {shown(value)}")
     return int(number)
-
-
-def shown(value: Any) -> str:
-    """A value as a message can show it, shortened."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**18:
-        return "a number of very many digits"
-    # Not repr: values may be nested or long without limit.
-    text = reprlib.repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def numbers(values: Any, count: int, what: str) -> NDArray[np.float64]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from posecore.data.augment import AugmentSettings
 from posecore.data.source import SetMark, Source
 from posecore.errors import SettingsError, SkeletonError
 from posecore.families import FAMILIES, Family, family_of
+from posecore.parsing import MalformedError, parse_json, parse_yaml, shown
 from posecore.runs import NAME_PATTERN
 from posecore.settings import NetworkSettings, Settings, build_settings
 from posecore.skeleton import SKELETONS, Skeleton
@@ -207,12 +206,12 @@ def read_config(path: Path) -> RunConfig:
         SettingsError: Naming the key that is wrong and, for an unknown one, the nearest known one.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The configuration {path} cannot be read: {error}.") from error
     try:
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+        values = parse_json(text) if path.suffix.lower() == ".json" else parse_yaml(text)
+    except MalformedError as error:
         raise SettingsError(f"{path} is neither YAML nor JSON: {error}.") from error
     return make_config(values, str(path))
 
@@ -240,11 +239,11 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     path = [str(part) for part in problem["loc"] if part not in ("str", "SkeletonConfig")]
     place = ".".join(path)
     if problem["type"] == "extra_forbidden":
-        return f"{place} is unknown; {_nearest(path[-1], _known_keys(problem['loc'][:-1]))}"
+        return f"{place:.100} is unknown; {_nearest(path[-1], _known_keys(problem['loc'][:-1]))}"
     if problem["type"] == "missing":
         return f"{place} is missing."
     message = str(problem["msg"])
-    return f"{place} = {problem['input']!r}: {message[0].lower()}{message[1:]}."
+    return f"{place} = {shown(problem['input'])}: {message[0].lower()}{message[1:]}."
 
 
 def _known_keys(location: Sequence[Any]) -> list[str]:

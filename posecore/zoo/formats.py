@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from posecore.errors import WeightsError
 from posecore.families import ForeignWeights
+from posecore.parsing import MalformedError, parse_json
 from posecore.zoo import caffe, frozen_graph, tfjs, tflite
 
 
@@ -48,8 +48,10 @@ def format_of(path: Path) -> str | None:
         # TensorFlow Hub's files have no ending: the mark inside tells.
         return "tflite" if path.suffix.lower() == ".tflite" or tflite.is_tflite(_start(path)) else None
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        content = parse_json(path.read_bytes())
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except MalformedError as error:
         raise WeightsError(f"{path} cannot be read as JSON: {error}.") from error
     return "tfjs_graph" if isinstance(content, dict) and "weightsManifest" in content else "tfjs_variables"
 

@@ -28,7 +28,7 @@ from posecore.zoo.weights import (
     weights_id,
 )
 
-#: What torch's reader raises on damaged files, as found by trying a few hundred of them.
+#: What reading and converting damaged files raises, as found by trying a few hundred of them.
 _DAMAGE = (
     RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error,
 )  # fmt: skip
@@ -65,9 +65,9 @@ def read_own_file(path: Path | str, architecture: str) -> Weights:
     if suffix == ".safetensors":
         state = _fused(load_plain_state(path), architecture, skeleton)
     elif suffix in (".pt", ".pth"):
-        state = _ours(_torch_state(path), architecture, skeleton)
+        state = _ours(_torch_state(path), architecture, skeleton, path)
     elif foreign := format_of(path):
-        state = family_of(architecture).convert(architecture, FORMATS[foreign].read(path))
+        state = _converted(FORMATS[foreign].read(path), architecture, path)
     else:
         raise WeightsError(f"{path} has an unknown ending {suffix!r}; posecore reads {READABLE}.")
     check_state(state, architecture, skeleton, str(path))
@@ -100,11 +100,20 @@ def _torch_state(path: Path) -> State:
     return {str(name): tensor.float() if tensor.is_floating_point() else tensor for name, tensor in content.items()}
 
 
-def _ours(state: State, architecture: str, skeleton: Skeleton) -> State:
+def _converted(weights: ForeignWeights, architecture: str, path: Path) -> State:
+    """Our state from a published file's tensors and graph, which nobody has vouched for."""
+    try:
+        return family_of(architecture).convert(architecture, weights)
+    except WeightsError:
+        raise
+    except _DAMAGE as error:
+        raise WeightsError(f"{path} has a graph that cannot be understood; it is damaged or another kind.") from error
+
+
+def _ours(state: State, architecture: str, skeleton: Skeleton, path: Path) -> State:
     """Our state from a state dictionary under our names, or under published ones that the family knows."""
-    family = family_of(architecture)
-    if family.knows_names(state.keys()):
-        return family.convert(architecture, ForeignWeights({name: value.numpy() for name, value in state.items()}))
+    if family_of(architecture).knows_names(state.keys()):
+        return _converted(ForeignWeights({name: value.numpy() for name, value in state.items()}), architecture, path)
     return _fused(state, architecture, skeleton)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import filelock
 
 from posecore.errors import WeightsError
+from posecore.parsing import parse_json
 from posecore.storage import replacing, writing
 
 
@@ -26,7 +27,7 @@ class Pins:
     def read(self) -> dict[str, str]:
         """All pins; raises ``WeightsError`` when the file is damaged."""
         try:
-            pins = json.loads(self._path.read_text("utf-8"))
+            pins = parse_json(self._path.read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:

@@ -179,7 +179,10 @@ def _nodes(topology: Mapping[str, Any], path: Path) -> Iterator[dict[str, Any]]:
     for node in topology.get("node", ()):
         try:
             attributes = {key: _decoded(value) for key, value in node.get("attr", {}).items()}
-            yield {"name": node["name"], "op": node["op"], "inputs": list(node.get("input", ())), "attrs": attributes}
+            texts = [node["name"], node["op"], *node.get("input", ())]
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError("names must be texts")
+            yield {"name": texts[0], "op": texts[1], "inputs": texts[2:], "attrs": attributes}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise WeightsError(f"{path} has an operation that cannot be understood: {node!r:.200}.") from error
 

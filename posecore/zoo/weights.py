@@ -25,7 +25,8 @@ from torch import nn
 from posecore.errors import SkeletonError, WeightsError
 from posecore.families import family_of
 from posecore.families.backbones import fuse
-from posecore.skeleton import COCO_17, SKELETONS, Skeleton
+from posecore.parsing import parse_json, shown
+from posecore.skeleton import COCO_17, SKELETONS, Skeleton, data_of_skeleton, skeleton_of_data
 from posecore.storage import replacing, writing
 
 FORMAT = "posecore.weights"
@@ -119,7 +120,7 @@ def save_weights(
         "version": str(VERSION),
         "name": name,
         "architecture": architecture,
-        "skeleton": skeleton.name if SKELETONS.get(skeleton.name) == skeleton else _json(dataclasses.asdict(skeleton)),
+        "skeleton": data if isinstance(data := data_of_skeleton(skeleton), str) else _json(data),
         "network_settings": _json(dict(network_settings or {})),
         "sha256": sha256,
         **{key: value if isinstance(value, str) else _json(value) for key, value in metadata.items()},
@@ -234,24 +235,25 @@ def _header(metadata: Mapping[str, str], path: Path | str) -> WeightsHeader:
             title=fields.pop("title", ""),
             description=fields.pop("description", ""),
             licence=fields.pop("licence", ""),
-            network_settings=dict(json.loads(fields.pop("network_settings", "{}"))),
+            network_settings=_settings(fields.pop("network_settings", "{}")),
             extra=fields,
         )
     except KeyError as error:
         raise WeightsError(f"{path} has a header without {error.args[0]!r}; it is damaged.") from error
-    except (ValueError, TypeError, SkeletonError) as error:
-        raise WeightsError(f"{path} has a header that cannot be understood: {error}.") from error
+    except (ValueError, SkeletonError) as error:
+        raise WeightsError(f"{path} has a header that cannot be understood: {str(error).rstrip('.')}.") from error
 
 
 def _skeleton(text: str) -> Skeleton:
     """A skeleton by name, or from JSON of its fields."""
-    if text in SKELETONS:
-        return SKELETONS[text]
-    fields = json.loads(text)
-    if isinstance(fields, str):
-        raise ValueError(f"unknown skeleton {fields!r}")
-    pairs = {key: tuple((int(a), int(b)) for a, b in fields[key]) for key in ("edges", "flip_pairs")}
-    return Skeleton(fields["name"], tuple(fields["keypoints"]), **pairs, sigmas=tuple(fields["sigmas"]))
+    return skeleton_of_data(text if text in SKELETONS else parse_json(text))
+
+
+def _settings(text: str) -> dict[str, Any]:
+    values = parse_json(text)
+    if not isinstance(values, dict):
+        raise ValueError(f"network_settings must be an object with named fields, not {shown(values)}")
+    return values
 
 
 def _as(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

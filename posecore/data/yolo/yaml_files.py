@@ -11,21 +11,11 @@ import yaml
 from posecore.data.checks import load_text
 from posecore.data.folders import files_in
 from posecore.errors import DataError
+from posecore.parsing import MalformedError, parse_yaml
 
-#: A data.yaml is short; a long one is something else.
-_MAX_YAML = 1_000_000
 _SUFFIXES = (".yaml", ".yml")
 #: Fields of files that describe networks, which have a ``kpt_shape`` too.
 _NETWORK = ("backbone", "head")
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases: nobody needs them here, and a few lines of them can mean gigabytes."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not supported")
-        return super().compose_node(parent, index)
 
 
 class PlainDumper(yaml.SafeDumper):
@@ -38,24 +28,13 @@ class PlainDumper(yaml.SafeDumper):
 def load_yaml(path: Path) -> dict[str, Any]:
     """Content of a small YAML file with named fields; raises ``DataError``."""
     text = load_text(path)
-    if len(text) > _MAX_YAML:
-        raise DataError(f"{path} has {len(text)} characters, too many to describe a data set.")
     try:
-        data = yaml.load(text, _PlainLoader)
-    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
-        raise DataError(f"{path} is not valid YAML: {_reason(error)}.") from error
+        data = parse_yaml(text)
+    except MalformedError as error:
+        raise DataError(f"{path} is not valid YAML: {error}.") from error
     if not isinstance(data, dict):
         raise DataError(f"{path} has no named fields; data.yaml should have kpt_shape, names and train.")
     return data
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        advice = "; write Windows paths with / or without quotes" if "escape" in (error.problem or "") else ""
-        return f"{error.problem} in line {error.problem_mark.line + 1}{advice}"
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    return (str(error).splitlines() or ["it cannot be understood"])[0]
 
 
 def find_yaml(folder: Path, files: Iterable[Path] | None = None) -> Path | None:
