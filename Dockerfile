@@ -15,11 +15,11 @@ COPY requirements.txt ./
 RUN pip install uv \
  && uv pip install --system --no-cache --torch-backend cpu --requirement requirements.txt
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE app.py ./
 COPY posecore ./posecore
 COPY pages ./pages
 COPY weights ./weights
-COPY app.py ./
+COPY configs ./configs
 COPY .streamlit ./.streamlit
 RUN pip install --no-deps --editable . \
  && useradd --create-home --uid 10001 posecore \

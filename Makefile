@@ -4,15 +4,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app test slow browser check format benchmark clean
+.PHONY: help app test slow browser pages check format benchmark lock wheel clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): requirements.txt pyproject.toml
+# Exact versions: what was tested is what is installed.
+$(READY): requirements.txt requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
 app: $(READY)  ## Open the app in the browser
@@ -26,6 +27,10 @@ slow: $(READY)  ## Run the slow tests only
 
 browser: $(READY)  ## Run the tests that drive a real Chromium
 	$(BIN)/python -m pytest -m browser
+
+pages: $(READY)  ## One pass through every page in a real Chromium
+	.ci/chromium
+	$(BIN)/python -m pytest -m browser tests/browser/test_pages.py
 
 check: $(READY)  ## Lint, formatting, types, which way imports go
 	$(BIN)/ruff check .
@@ -43,6 +48,12 @@ benchmark: $(READY)  ## Ratios between two things in one run
 	$(BIN)/python -m benchmarks.tracking
 	$(BIN)/python -m benchmarks.network
 	$(BIN)/python -m benchmarks.training
+
+lock:  ## Renew requirements.txt and requirements-dev.txt from pyproject.toml
+	.ci/lock $(PYTHON)
+
+wheel: $(READY)  ## Build the wheel, install it in an empty environment, use it without a network
+	.ci/wheel $(PYTHON)
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

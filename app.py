@@ -1,9 +1,13 @@
 """The app's front door: ``streamlit run app.py``."""
 
+from pathlib import Path
+
 import streamlit as st
 
+import posecore.ui.app
 from posecore.ui.app.server import lifespan
 from posecore.ui.shared.error_messages import show_trouble
 from posecore.ui.video.serving import clip_routes
 
-app = st.App("posecore/ui/app/router.py", lifespan=lifespan, routes=clip_routes(), on_script_error=show_trouble)
+router = Path(posecore.ui.app.__file__).with_name("router.py")
+app = st.App(router, lifespan=lifespan, routes=clip_routes(), on_script_error=show_trouble)

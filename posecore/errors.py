@@ -31,6 +31,10 @@ class DataError(PosecoreError, ValueError):
     """Data in a file (annotations, poses, fields) that cannot be read; the message names file and place."""
 
 
+class MissingExtraError(PosecoreError, ImportError):
+    """A library that only a part of posecore needs is not installed; the message says how to install it."""
+
+
 class VideoError(PosecoreError, ValueError):
     """A video that cannot be used, or a clip that cannot be written; the message says what would do."""
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.errors import DataError, SkeletonError
+from posecore.extras import require
 from posecore.skeleton import SKELETONS, Skeleton, map_skeleton
 
 if TYPE_CHECKING:
@@ -231,8 +232,9 @@ class Poses:
         """A ``supervision.KeyPoints`` for that package's annotators (missing keypoints at 0, 0 as it expects).
 
         Raises:
-            ImportError: When ``supervision`` is not installed.
+            MissingExtraError: When ``supervision`` is not installed.
         """
+        require("supervision")
         import supervision
 
         return supervision.KeyPoints(xy=np.nan_to_num(self.keypoints), confidence=self.keypoint_scores)

@@ -15,10 +15,10 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-import posecore
 from posecore.cli.console import download_bar, errors, output
 from posecore.cli.loading import open_model
 from posecore.errors import PosecoreError
+from posecore.shipped import shipped
 from posecore.zoo import (
     fetch_model,
     list_models,
@@ -131,11 +131,7 @@ def open_app(
     headless: Annotated[bool, typer.Option(help="Do not open a browser window.")] = False,
 ) -> None:
     """Open the app in the browser."""
-    entry = Path(posecore.__file__).parent.parent / "app.py"
-    if not entry.is_file():
-        raise PosecoreError(
-            f"{entry} is not there; run this from a checkout of the project, installed with --editable."
-        )
+    entry = shipped("app.py")
     options = ["--server.port", str(port), "--server.headless", str(headless).lower()]
     raise typer.Exit(
         subprocess.call([sys.executable, "-m", "streamlit", "run", str(entry), *options], cwd=entry.parent)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from posecore.extras import require
+
 
 def train(
     config: Annotated[Path, typer.Argument(help="Configuration file (YAML or JSON).")],
@@ -31,6 +33,7 @@ def train(
         started = run.name in jobs.dispatch()
         typer.echo(f"{run.name} {'has begun' if started else 'waits'}; posecore runs show {run.name}")
         return
+    require("train")
     from posecore.training.run import train as run_here
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import posecore
 from posecore.errors import SettingsError
+from posecore.extras import require
 from posecore.runs import NAME_PATTERN, Registry, Run, RunLock, State, run_folder
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def submit(config: RunConfig, name: str | None = None, note: str = "", config_fo
 
     Raises:
         SettingsError: When there is a run of this name or the name cannot be one.
+        MissingExtraError: When training is not installed.
     """
+    require("train")
     from posecore.data.augment import check_mirror
     from posecore.training.config import placed
     from posecore.training.parts import check_parts

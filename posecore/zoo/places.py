@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from posecore.home import home
+from posecore.shipped import shipped
 
 
 def shipped_folder() -> Path:
     """``weights/`` beside the package: the models trained by this project."""
-    return Path(__file__).resolve().parents[2] / "weights"
+    return shipped("weights")
 
 
 def cache_folder() -> Path:

@@ -1,0 +1,27 @@
+"""Libraries that only some of posecore needs; they come with an extra, such as ``posecore[train]``."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from posecore.errors import MissingExtraError
+
+#: Extra → the module that it brings, and what is not there without it.
+EXTRAS: dict[str, tuple[str, str]] = {
+    "train": ("lightning", "Training"),
+    "webcam": ("streamlit_webrtc", "The Webcam page"),
+    "supervision": ("supervision", "Conversion to supervision's KeyPoints"),
+}
+
+
+def require(extra: str) -> None:
+    """Make sure that an extra is installed.
+
+    Raises:
+        MissingExtraError: When it is not; the message says how to install it.
+    """
+    module, what = EXTRAS[extra]
+    if find_spec(module) is None:
+        raise MissingExtraError(
+            f"{what} needs {module.replace('_', '-')}, which is not installed: pip install 'posecore[{extra}]'."
+        )
