@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import shutil
+import time
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +19,7 @@ from posecore.data.annotations import PoseDataset
 from posecore.data.checks import EntryError
 from posecore.data.detect import open_dataset
 from posecore.data.folders import split_of
+from posecore.data.library import Library
 from posecore.data.resolving import PathResolver
 from posecore.data.yolo import read_yolo
 from posecore.errors import DataError
@@ -350,3 +357,230 @@ def test_yolo_fields_that_only_adorn_refuse_nothing(tmp_path: Path, changes: str
 def test_yolo_pairs_are_mirror_images(tmp_path: Path) -> None:
     dataset = read_yolo(yolo(tmp_path, YAML.replace("[1, 0, 3, 2]", "[[0, 1], [2, 3]]")))
     assert dataset.skeleton.flip_pairs == ((0, 1), (2, 3))
+
+
+# --- COCO and Roboflow -----------------------------------------------------------------------------------------------
+
+
+def coco(folder: Path, file: str, names: dict[str, str], *, labels: list[int] | None = None) -> Path:
+    """A COCO file about pictures: ``names`` gives the name in the labels for each picture's path in the set.
+
+    Args:
+        folder: The set.
+        file: Path of the labels in it.
+        names: Path of each picture in the set → its name in the labels.
+        labels: Category (1 has two keypoints, 2 has three) of each person; one with two unless given.
+    """
+    images, annotations = [], []
+    for number, (path, name) in enumerate(names.items(), 1):
+        picture(folder / path)
+        images.append({"id": number, "file_name": name, "width": 64, "height": 48})
+        for category in labels or [1]:
+            joints = [4 + number, 5, 2] * (category + 1)
+            entry = {"image_id": number, "category_id": category, "keypoints": joints, "bbox": [1, 2, 30, 20]}
+            annotations.append({**entry, "id": len(annotations) + 1})
+    categories = [
+        {"id": 1, "name": "rower", "keypoints": ["head", "seat"]},
+        {"id": 2, "name": "oar", "keypoints": ["grip", "middle", "blade"]},
+    ]
+    target = folder / file
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    return target
+
+
+@pytest.mark.parametrize(
+    ("file", "pictures"),
+    [
+        ("annotations/person_keypoints_train2017.json", "train2017"),
+        ("annotations/person_keypoints_train2017.json", "images/train2017"),
+        ("annotations/person_keypoints_default.json", "images/default"),
+        ("annotations/person_keypoints_Train.json", "images/Train"),
+        ("annotations/train.json", "Images"),
+        ("labels.json", "data"),
+        ("labels.json", "img/a/b"),
+        ("train/labels/labels.json", "train/photos"),
+        ("a.json", "."),
+    ],
+)
+@pytest.mark.parametrize("given", ["folder", "file", "bare name"])
+def test_coco_layouts(tmp_path: Path, file: str, pictures: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = coco(tmp_path, file, {f"{pictures}/{n}.jpg": f"{n}.jpg" for n in "ab"})
+    picture(tmp_path / "preview.jpg")
+    monkeypatch.chdir(labels.parent)
+    path = {"folder": tmp_path, "file": labels, "bare name": Path(labels.name)}[given]
+    dataset = open_dataset(path)
+    assert {image.path.name for image in dataset} == {"a.jpg", "b.jpg"}
+    assert dataset.people == 2
+    assert not dataset.problems
+
+
+def test_coco_files_of_splits_keep_them(tmp_path: Path) -> None:
+    """Also where both have pictures of the same names."""
+    for split in ("train2017", "val2017"):
+        names = {f"{split}/{number}.jpg": f"{number}.jpg" for number in (1, 2)}
+        coco(tmp_path / "set", f"annotations/person_keypoints_{split}.json", names)
+    stored = Library(tmp_path / "library").add("set", tmp_path / "set")
+    assert stored.parts() == {"train": 2, "val": 2}
+    dataset = open_dataset(tmp_path / "set")
+    assert all((image.split or "") in image.path.parent.name for image in dataset)
+
+
+def test_folders_of_pictures_say_splits(tmp_path: Path) -> None:
+    names = {f"images/{split}/{n}.jpg": f"{split}/{n}.jpg" for split in ("train", "valid", "test") for n in "ab"}
+    labels = coco(tmp_path, "annotations/all.json", names)
+    for path in (tmp_path, labels):
+        assert [image.split for image in open_dataset(path)] == ["train"] * 2 + ["val"] * 2 + ["test"] * 2
+    stray = coco(tmp_path, "annotations/all.json", {**names, "images/c.jpg": "c.jpg"})
+    assert {image.split for image in open_dataset(stray)} == {None}
+
+
+@pytest.mark.parametrize("layout", ["roboflow", "coco"])
+def test_files_of_one_set_agree_on_a_category(tmp_path: Path, layout: str) -> None:
+    for split, labels in (("train", [1, 1, 1, 1, 2]), ("valid", [1, 2, 2]), ("test", [1, 2])):
+        file = f"{split}/_annotations.coco.json" if layout == "roboflow" else f"annotations/{split}.json"
+        coco(tmp_path, file, {f"{split}/a.jpg": "a.jpg"}, labels=labels)
+    dataset = open_dataset(tmp_path)
+    assert dataset.skeleton.keypoints == ("head", "seat")
+    assert dataset.people == 6
+    assert sorted(str(image.split) for image in dataset) == ["test", "train", "val"]
+
+
+def test_unreadable_labels_are_told(tmp_path: Path) -> None:
+    coco(tmp_path, "a.json", {"a.jpg": "a.jpg"})
+    (tmp_path / "b.json").write_text('{"images": [')
+    assert [problem.file.name for problem in open_dataset(tmp_path).problems] == ["b.json"]
+    (tmp_path / "a.json").write_text("")
+    with pytest.raises(DataError, match=r"a.json is not valid JSON"):
+        open_dataset(tmp_path)
+
+
+# --- Dataloop --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["/train/a.jpg", "\\train\\a.jpg", "/my%20set/train/a.jpg", "train/A.JPG", "a.jpg"])
+def test_dataloop_names(tmp_path: Path, name: str) -> None:
+    picture(tmp_path / "items" / "train" / "a.jpg")
+    point = {"type": "point", "label": "nose", "coordinates": {"x": 3, "y": 4}}
+    (tmp_path / "json" / "train").mkdir(parents=True)
+    (tmp_path / "json" / "train" / "a.json").write_text(json.dumps({"filename": name, "annotations": [point]}))
+    for path in (tmp_path, tmp_path / "json"):
+        assert labelled(open_dataset(path)) == [1]
+
+
+def test_dataloop_items_do_not_share_a_picture(tmp_path: Path) -> None:
+    picture(tmp_path / "one" / "a.jpg")
+    for number, name in enumerate(("/one/a.jpg", "/two/a.jpg")):
+        point = {"type": "point", "label": "nose", "coordinates": {"x": 3, "y": 4}}
+        (tmp_path / f"{number}.json").write_text(json.dumps({"filename": name, "annotations": [point]}))
+    dataset = open_dataset(tmp_path)
+    assert len(dataset) == 1
+    assert [problem.file.name for problem in dataset.problems] == ["1.json"]
+
+
+# --- what is added ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("README.txt", "Photos of a.jpg and b.jpg from 2020 01 02 03."),
+        ("LICENSE", "free"),
+        ("credits.csv", "picture,author\na.jpg,me\n"),
+        ("a.txt", "a man on a bench"),
+        ("camera.json", '{"iso": 100, "lens": "50 mm"}'),
+        ("b.yaml", "place: here"),
+    ],
+)
+def test_pictures_with_notes_wait_for_labels(tmp_path: Path, name: str, text: str) -> None:
+    for stem in "ab":
+        picture(tmp_path / "set" / f"{stem}.jpg")
+    (tmp_path / "set" / name).write_text(text)
+    stored = Library(tmp_path / "library").add("set", tmp_path / "set")
+    assert (len(stored.dataset()), stored.labelled()) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", LINE),
+        ("labels.csv", "scorer,me,me\nimages/a.jpg,1.5,2.5,3,4\n"),
+        ("a.xml", "<annotation><object><bndbox/></object></annotation>"),
+        ("a.json", '{"shapes": [{"label": "nose"}]}'),
+        ("joints.mat", "MATLAB"),
+    ],
+)
+def test_labels_of_unknown_formats_are_not_passed_over(tmp_path: Path, name: str, text: str) -> None:
+    picture(tmp_path / "set" / "a.jpg")
+    (tmp_path / "set" / name).write_text(text)
+    with pytest.raises(DataError, match=f"{name} looks like labels of a format that is not known; convert"):
+        Library(tmp_path / "library").add("set", tmp_path / "set")
+
+
+def test_pipes_and_devices_do_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    library = Library(tmp_path / "library")
+    for path in (tmp_path / "pipe.json", Path("/dev/zero")):
+        for add in (open_dataset, lambda path: library.add("set", path)):
+            with pytest.raises(DataError, match="neither a folder nor an ordinary file"):
+                add(path)
+    coco(tmp_path, "a.json", {"a.jpg": "a.jpg"})
+    for name in ("b.jpg", "data.yaml", "c.txt"):
+        os.mkfifo(tmp_path / name)
+    assert len(library.add("set", tmp_path).dataset()) == 1
+
+
+def test_what_cannot_be_read_is_not_said_to_be_unwritable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = Library(tmp_path / "library")
+    (tmp_path / "set").mkdir()
+    real = Path.iterdir
+
+    def denied(self: Path) -> Iterator[Path]:
+        if self.name == "set":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(DataError, match="set may not be read; change its permissions"):
+        library.add("set", tmp_path / "set")
+    with pytest.raises(DataError, match="/ is a whole disk"):
+        library.add("set", Path("/"))
+
+
+# --- zips ------------------------------------------------------------------------------------------------------------
+
+
+def zip_of(folder: Path, target: Path) -> Path:
+    return Path(shutil.make_archive(str(target.with_suffix("")), "zip", folder))
+
+
+def test_unpacked_zips_go_with_their_zip(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    coco(tmp_path / "set", "a.json", {"a.jpg": "a.jpg"})
+    kept = home / "data"
+
+    def folders() -> set[str]:
+        return {path.name[:2] for path in kept.iterdir() if path.is_dir()}
+
+    zips = [zip_of(tmp_path / "set", tmp_path / f"z{number}.zip") for number in range(6)]
+    for archive in zips:
+        assert open_dataset(archive).people == 1
+    assert folders() == {f"z{number}" for number in range(6)}  # used just now
+    zips[0].unlink()
+    os.utime(zips[1], (1, 1))
+    open_dataset(zips[5])
+    assert folders() == {f"z{number}" for number in range(2, 6)}
+    assert not list(kept.glob("z0*"))
+    later = time.time() + 7200
+    monkeypatch.setattr(time, "time", lambda: later)
+    for number in (0, 1):
+        open_dataset(zip_of(tmp_path / "set", tmp_path / f"z{number}.zip"))
+    assert len(folders()) == 4
+
+
+def test_a_zip_half_unpacked_is_unpacked_anew(tmp_path: Path, home: Path) -> None:
+    coco(tmp_path / "set", "a.json", {"a.jpg": "a.jpg"})
+    archive = zip_of(tmp_path / "set", tmp_path / "a.zip")
+    where = open_dataset(archive).images[0].path.parent
+    (where / "a.json").unlink()
+    where.with_name(f"{where.name}.json").unlink()
+    assert open_dataset(archive).people == 1

@@ -112,8 +112,8 @@ def read_dataloop(
 
 def _resolver(root: Path) -> PathResolver:
     """Pictures are in ``items`` in the set, or beside the labels; the labels may be in ``json``."""
-    folder = root if root.is_dir() else root.parent
-    above = folder.absolute().parent if folder.absolute().name == _LABELS else folder
+    folder = (root if root.is_dir() else root.parent).absolute()
+    above = next((place.parent for place in (folder, *folder.parents[:4]) if place.name == _LABELS), folder)
     bases = [folder, folder / _PICTURES, above, above / _PICTURES]
     return PathResolver(above, [base for base in bases if base.is_dir()])
 

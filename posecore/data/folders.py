@@ -31,8 +31,8 @@ def reading(place: Path) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise DataError(f"{error.filename or place} may not be read; change its permissions.") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{place} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    except OSError as error:
+        raise DataError(f"{place} cannot be read: {error.strerror or error}.") from error
 
 
 def check_place(place: Path) -> None:
@@ -50,6 +50,8 @@ def files_in(folder: Path) -> list[Path]:
     Raises:
         DataError: When the folder cannot be read or holds more files than a set can have.
     """
+    if folder.absolute() == Path(folder.absolute().anchor):
+        raise DataError(f"{folder} is a whole disk; name the folder of one set.")
     with reading(folder):
         waiting = [(folder, 0)] if next(folder.iterdir(), None) is not None else []
     found: list[Path] = []

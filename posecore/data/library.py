@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from posecore.data.annotations import AnnotatedImage, PoseDataset, Problem
+from posecore.data.annotations import PoseDataset, Problem
 from posecore.data.archives import ZipLimits, unpack_zip
+from posecore.data.bare import bare_pictures, waiting_set
 from posecore.data.checks import EntryError, counted
 from posecore.data.coco import read_coco, write_coco_json
-from posecore.data.detect import detect_format, inner_folder, open_dataset
-from posecore.data.pictures import PictureCarrier, picture_size, pictures_in
-from posecore.data.stored import LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note, whole
+from posecore.data.detect import UnknownLabelsError, detect_format, inner_folder, open_dataset
+from posecore.data.folders import check_place, files_in, reading, split_of
+from posecore.data.pictures import PictureCarrier, picture_size
+from posecore.data.stored import LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note
 from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, SettingsError
 from posecore.home import home
@@ -40,10 +42,6 @@ _RESERVE = 50_000_000
 _DRAWN = 80_000
 _NOTHING = "Nothing was added."
 _ORIGINS = {"coco": "COCO", "roboflow": "Roboflow COCO", "yolo": "YOLO-pose", "dataloop": "Dataloop"}
-#: Parts as files name them; a picture of any other part, or of none in a set that has some, is to train on.
-_SPLITS = {"val": "val", "valid": "val", "validation": "val", "test": "test"}
-#: Files that are labels, or hold some.
-_LABEL_SUFFIXES = (".json", ".yaml", ".yml", ".txt", ".xml", ".csv", ".zip")
 
 
 class Library:
@@ -104,9 +102,9 @@ class Library:
             unpacked = source.suffix.lower() == ".zip"
             place = unpack_zip(source, draft / "unpacked", limits) if unpacked else source
             try:
-                dataset, origin = _opened(place, images, skeleton)
-                base = place if place.is_dir() else place.parent
-                checked = _checked(dataset, base)
+                with reading(place):
+                    dataset, origin = _opened(place, images, skeleton)
+                    checked = _checked(dataset, place if place.is_dir() else place.parent)
                 self._keep(checked, draft, unpacked, progress)
             except DataError as error:
                 raise DataError(_without(str(error), draft / "unpacked", source)) from error
@@ -128,7 +126,7 @@ class Library:
             DataError: As :meth:`add`; files that are no pictures are listed in ``problems`` unless all are.
         """
         with self._draft(name) as draft:
-            dataset = _checked(_unlabelled(list(pictures), skeleton), Path())
+            dataset = _checked(waiting_set(list(pictures), skeleton), Path())
             self._keep(dataset, draft, False, progress)
             new_note(name, "pictures without labels", dataset.problems).write(draft)
         return self.get(name)
@@ -222,7 +220,9 @@ class Library:
     def _keep(self, dataset: PoseDataset, draft: Path, move: bool, progress: Progress | None) -> None:
         """Bring a set's pictures and labels into ``draft``; ``move`` pictures that lie there already, copy others."""
         if not move:
-            self._check_room(sum(image.path.stat().st_size for image in dataset))
+            with reading(dataset.images[0].path.parent):
+                needed = sum(image.path.stat().st_size for image in dataset)
+            self._check_room(needed)
         folder = draft / PICTURES
         folder.mkdir()
         carrier = PictureCarrier()
@@ -243,37 +243,24 @@ class Library:
 
 def _opened(place: Path, images: Path | None, skeleton: Skeleton) -> tuple[PoseDataset, str]:
     """A file or folder as a set, and what it is in words."""
-    if not place.exists():
-        raise DataError(f"{place} does not exist.")
+    check_place(place)
     if place.is_dir():
         place = inner_folder(place)
-        files = [path for path in place.rglob("*") if path.is_file() and "__MACOSX" not in path.parts]
-        labels = [path for path in files if path.suffix.lower() in _LABEL_SUFFIXES]
-        if not labels and (pictures := pictures_in(place)):
-            return _unlabelled(pictures, skeleton), "pictures without labels"
-        if (nested := [path.name for path in labels if path.suffix.lower() == ".zip"]) and len(labels) == len(nested):
-            raise DataError(f"{place} holds no labels but another zip, {nested[0]}; unpack it and give that one.")
-    found = detect_format(place)
+    try:
+        found = detect_format(place)
+    except UnknownLabelsError:
+        if place.is_dir() and (bare := bare_pictures(place, skeleton)) is not None:
+            return bare, "pictures without labels"
+        if place.is_dir() and (nested := [path for path in files_in(place) if path.suffix.lower() == ".zip"]):
+            raise DataError(
+                f"{place} holds no labels but another zip, {nested[0].name}; unpack it and give that one."
+            ) from None
+        raise
     dataset = open_dataset(place, found, images)
     if not len(dataset):
         why = str(dataset.problems[0].reason) if dataset.problems else "no picture is listed"
         raise DataError(f"{place}: none of the labelled pictures can be used: {why.rstrip('.')}.")
     return dataset, _ORIGINS[found]
-
-
-def _unlabelled(pictures: list[Path], skeleton: Skeleton) -> PoseDataset:
-    images, problems = [], []
-    for number, path in enumerate(pictures, 1):
-        try:
-            size = picture_size(path)
-        except EntryError as error:
-            problems.append(Problem(path, "the picture", str(error)))
-            continue
-        images.append(AnnotatedImage(path, size, (), number, (whole(size),)))
-    if not images:
-        why = problems[0].reason if problems else "there is no file"
-        raise DataError(f"None of the files is a picture that can be used: {why}. Give JPEG, PNG or WebP files.")
-    return PoseDataset("pictures", skeleton, tuple(images), tuple(problems))
 
 
 def _checked(dataset: PoseDataset, base: Path) -> PoseDataset:
@@ -296,7 +283,7 @@ def _checked(dataset: PoseDataset, base: Path) -> PoseDataset:
         why = str(problems[0].reason).rstrip(".")
         raise DataError(f"None of {counted(len(dataset), 'picture')} can be used: {why}.")
     if any(image.split for image in images):
-        images = [replace(image, split=_SPLITS.get(image.split or "", "train")) for image in images]
+        images = [replace(image, split=split_of(image.split or "") or "train") for image in images]
     return replace(
         dataset,
         images=tuple(images),
@@ -305,6 +292,7 @@ def _checked(dataset: PoseDataset, base: Path) -> PoseDataset:
 
 
 def _relative(file: Path, base: Path) -> Path:
+    file, base = file.absolute(), base.absolute()
     return file.relative_to(base) if file.is_relative_to(base) and file != base else Path(file.name)
 
 
