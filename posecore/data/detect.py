@@ -21,6 +21,7 @@ from posecore.data.coco import (
 )
 from posecore.data.dataloop import read_dataloop, write_dataloop
 from posecore.data.folders import check_place, files_in, reading, set_root, split_of
+from posecore.data.label_sizes import fit_labels
 from posecore.data.merging import merged
 from posecore.data.unpacked import unpacked
 from posecore.data.yolo import find_yaml, read_yolo, write_yolo
@@ -64,7 +65,8 @@ def open_dataset(
             Dataloop; YOLO labels mean nothing without their pictures).
 
     Returns:
-        The set. Where the labels name no splits, its pictures have those that all of their folders name.
+        The set, its labels in pixels of its pictures as they are seen (:mod:`posecore.data.label_sizes`). Where the
+        labels name no splits, its pictures have those that all of their folders name.
 
     Raises:
         DataError: When nothing that is known is found, or the labels cannot be read.
@@ -79,9 +81,11 @@ def open_dataset(
     if found == "yolo":
         return read_yolo(place)
     if found == "roboflow":
-        return read_roboflow(place if place.is_dir() else place.parent, pictures=pictures)
-    read = read_dataloop if found == "dataloop" else _open_coco
-    return _with_splits(read(place, images, pictures=pictures), place if images is None else Path(images))
+        dataset = read_roboflow(place if place.is_dir() else place.parent, pictures=pictures)
+    else:
+        read = read_dataloop if found == "dataloop" else _open_coco
+        dataset = _with_splits(read(place, images, pictures=pictures), place if images is None else Path(images))
+    return fit_labels(dataset) if pictures else dataset
 
 
 def inner_folder(folder: Path) -> Path:
