@@ -21,13 +21,17 @@ from posecore.errors import ImageError
 from posecore.picture_files import (
     MAX_FILE,
     MAX_PIXELS,
-    Picture,
     check_length,
-    check_size,
     decoding,
     picture_of_array,
     pixels_of,
     read_picture,
+)
+from posecore.picture_files import (
+    Picture as Picture,
+)
+from posecore.picture_files import (
+    check_size as check_size,
 )
 
 #: (x0, y0, x1, y1) in source pixels; may reach outside the picture. The whole picture is (0, 0, width, height).

@@ -73,8 +73,8 @@ class PoseModel:
         self.weights_id = weights_id
         self.device = pick_device(device)
         self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network_settings_class = family.network_settings(architecture)
-        self.decode_settings_class = family.decode_settings
+        self.network_settings_class: type[NetworkSettings] = family.network_settings(architecture)
+        self.decode_settings_class: type[DecodeSettings] = family.decode_settings
         self.network_defaults = build_settings(self.network_settings_class, network_settings or {})
 
     def __repr__(self) -> str:
@@ -82,7 +82,8 @@ class PoseModel:
 
     def network_settings(self, **settings: Any) -> NetworkSettings:
         """This model's network settings with ``settings`` changed; raises ``SettingsError`` for unknown ones."""
-        return build_settings(self.network_settings_class, {**self.network_defaults.model_dump(), **settings})
+        values = {**self.network_defaults.model_dump(), **settings}
+        return build_settings(self.network_settings_class, values)
 
     def decode_settings(self, **settings: Any) -> DecodeSettings:
         """The decoder's settings with ``settings`` changed; raises ``SettingsError`` for unknown ones."""
@@ -211,4 +212,5 @@ class PoseModel:
     def __call__(self, image: ImageSource, region: Region | None = None, **settings: Any) -> Poses:
         """Poses of one picture; network and decode settings may be mixed."""
         network, decode = self.split_settings(settings)
-        return self.decode(self.fields(image, region, **network), **decode)
+        poses: Poses = self.decode(self.fields(image, region, **network), **decode)
+        return poses

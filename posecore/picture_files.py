@@ -527,4 +527,4 @@ def white_level(parts: Iterable[NDArray[Any]], dtype: np.dtype[Any]) -> int:
 def eight_bits(values: NDArray[Any], white: int) -> NDArray[np.uint8]:
     """Values of which ``white`` is the brightest as 0 … 255; NaN is black."""
     scaled = np.nan_to_num(values.astype(np.float32)) * np.float32(255 / white)
-    return np.rint(scaled.clip(0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(scaled.clip(0, 255)), np.uint8)

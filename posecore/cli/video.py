@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from posecore.cli.console import counting_progress, errors, output
-from posecore.cli.images import Device, ModelName, WeightsFile, open_model
+from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.settings import options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
 from posecore.settings import build_settings

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from posecore.cli.console import errors, output
-from posecore.cli.images import Device, ModelName, WeightsFile, open_model
+from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.preview import Preview
 from posecore.cli.settings import options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions

@@ -46,7 +46,7 @@ class Person:
     @property
     def labelled(self) -> NDArray[np.bool_]:
         """``(K,)`` True where a position is given."""
-        return (self.labels == Label.HIDDEN) | (self.labels == Label.VISIBLE)
+        return np.asarray((self.labels == Label.HIDDEN) | (self.labels == Label.VISIBLE), bool)
 
 
 @dataclass(frozen=True, eq=False)

@@ -229,7 +229,7 @@ def _make(cuts: Sequence[_Cut], settings: PackSettings, file: Path | None) -> Pa
     """Resample all squares; pixels go to ``file`` when given. Unreadable pictures are reported and left out."""
     shape = (len(cuts), settings.side, settings.side, 3)
     pixels: NDArray[np.uint8] = (
-        np.empty(shape, np.uint8) if file is None else np.lib.format.open_memmap(file, "w+", np.uint8, shape)  # type: ignore[no-untyped-call]
+        np.empty(shape, np.uint8) if file is None else np.lib.format.open_memmap(file, "w+", np.uint8, shape)
     )
     rows: list[dict[str, NDArray[Any]]] = []
     ignored: list[NDArray[np.float32]] = []

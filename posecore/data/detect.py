@@ -113,7 +113,7 @@ def detect_format(path: str | Path) -> Format:
     found = "yolo" if place.suffix.lower() in (".yaml", ".yml") else _json_format(place)
     if found is None:
         raise UnknownLabelsError(f"{place} is neither COCO JSON, a Dataloop item, data.yaml of YOLO nor a zip.")
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _folder_format(folder: Path) -> Format:

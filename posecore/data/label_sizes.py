@@ -220,7 +220,7 @@ def _points(image: AnnotatedImage) -> NDArray[np.float64]:
 def _outside(points: NDArray[np.float64], size: Size) -> NDArray[np.bool_]:
     sides = np.array(size, np.float64)
     slack = _SLACK * sides + _SLACK_PIXELS
-    return np.any((points < -slack) | (points > sides + slack), axis=-1, keepdims=True)[:, 0]
+    return np.asarray(((points < -slack) | (points > sides + slack)).any(axis=-1), bool)
 
 
 def _inside(image: AnnotatedImage, size: Size) -> bool:

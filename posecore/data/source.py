@@ -34,7 +34,7 @@ class Source(Settings):
     synthetic: int | None = Field(None, ge=1, le=1000000, description="Instead of files: so many drawn scenes.")
     seed: int = Field(100000, ge=0, description="Seed of the first drawn scene.")
     repeat: float = Field(1.0, gt=0, le=1000, description="How often each cut-out is shown per epoch.")
-    pack: PackSettings = Field(default_factory=PackSettings, description="How pictures are cut.")  # type: ignore[arg-type]
+    pack: PackSettings = Field(default_factory=PackSettings, description="How pictures are cut.")
     stored: SetMark | None = Field(None, description="The stored set that annotations and images belong to.")
 
     @model_validator(mode="after")

@@ -60,7 +60,7 @@ class Truth:
         """``(B, H', W')`` bool: cells in an ignore region of their layer."""
         found = torch.zeros_like(owner, dtype=torch.bool)
         # Some at a time: a square of a dense crowd may have a hundred regions.
-        parts = zip(self.ignore.split(_AT_ONCE, 1), self.ignore_layers.split(_AT_ONCE, 1), strict=True)
+        parts = zip(torch.split(self.ignore, _AT_ONCE, 1), torch.split(self.ignore_layers, _AT_ONCE, 1), strict=True)
         for regions, layers in parts:
             found |= (inside(regions, owner.shape[1:], stride) & (owner[:, None] == layers[..., None, None])).any(1)
         return found

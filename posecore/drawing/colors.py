@@ -48,7 +48,7 @@ def _look_up(share: Values, colormap: str) -> Picture:
 def direction_colors(vectors: NDArray[np.floating]) -> NDArray[np.uint8]:
     """RGB ``(N, 3)`` of the directions of ``(2, N)`` vectors."""
     turn = np.arctan2(vectors[1], vectors[0]) / (2 * np.pi) % 1
-    return color_table(DIRECTION_COLORMAP)[np.rint(255 * turn).astype(np.uint8)]
+    return np.asarray(color_table(DIRECTION_COLORMAP)[np.rint(255 * turn).astype(np.uint8)], np.uint8)
 
 
 def _blend(picture: Picture, over: Picture, alpha: NDArray[np.floating]) -> Picture:

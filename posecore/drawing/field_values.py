@@ -43,7 +43,7 @@ def field_values(
     field = fields[name]
     size = size or bounded_size(fields.transform.image_size, max_side)
     if channel is None or not field.is_vector:
-        return resample(fields, field, scalar_values(field, channel)[None], size)[0]
+        return np.asarray(resample(fields, field, scalar_values(field, channel)[None], size)[0], np.float32)
     return np.ascontiguousarray(np.moveaxis(resample(fields, field, channel_values(field, channel), size), 0, -1))
 
 
@@ -134,7 +134,7 @@ def channel_values(field: FieldMap, channel: int) -> Values:
     """``(H, W)`` or ``(2, H, W)`` values of one channel."""
     if not 0 <= channel < len(field.channels):
         raise IndexError(f"Field {field.name!r} has channels 0 … {len(field.channels) - 1}, not {channel}.")
-    return field.values[channel]
+    return np.asarray(field.values[channel], np.float32)
 
 
 def scalar_values(field: FieldMap, channel: int | None) -> Values:
@@ -180,7 +180,7 @@ def resample(fields: Fields, field: FieldMap, cells: Values, size: tuple[int, in
 def _weights(positions: NDArray[np.floating], count: int) -> Values:
     """``(N, count)`` weights that interpolate linearly at fractional ``positions``, held at the ends."""
     distance = positions.clip(0, count - 1)[:, None] - np.arange(count)
-    return np.maximum(0, 1 - np.abs(distance)).astype(np.float32)
+    return np.asarray(np.maximum(0, 1 - np.abs(distance)), np.float32)
 
 
 def bounded_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:

@@ -39,4 +39,4 @@ def hatch_cells(picture: Picture, cells: NDArray[np.bool_], stride: float, origi
 def _nearest(pixels: int, side: int, stride: float, origin: float, count: int) -> NDArray[np.intp]:
     """Index of the cell nearest to every pixel along an axis."""
     position = (np.arange(pixels) + 0.5) * (side / pixels) - 0.5
-    return np.rint((position - origin) / stride).clip(0, count - 1).astype(np.intp)
+    return np.asarray(np.rint((position - origin) / stride).clip(0, count - 1), np.intp)

@@ -309,7 +309,7 @@ def _draw_box(canvas: Picture, person: _Person) -> None:
 def _padded(person: _Person) -> NDArray[np.float64]:
     """The person's box with room for the joints' dots."""
     pad = 1.5 * person.radius + person.outline
-    return person.box + np.array([-pad, -pad, pad, pad])
+    return np.asarray(person.box + np.array([-pad, -pad, pad, pad]), np.float64)
 
 
 def _frame(canvas: Picture, box: NDArray[np.float64], color: Color, width: float) -> None:

@@ -23,7 +23,7 @@ def draw_caption(tile: Picture, label: str, value: str) -> None:
 
 
 def _text_width(text: str, size: int) -> int:
-    return text_masks(text, size, 1)[0].shape[1]
+    return int(text_masks(text, size, 1)[0].shape[1])
 
 
 def fitting_columns(count: int, tile: tuple[int, int]) -> int:

@@ -140,7 +140,7 @@ class Room:
         low, high = corners.min(0), corners.max(0) + np.array([width, height])
         near = self.avoid[np.all((self.avoid > low) & (self.avoid < high), axis=1)]
         inside = (near > corners[:, None]) & (near < corners[:, None] + np.array([width, height]))
-        return np.count_nonzero(inside.all(axis=-1), axis=1).astype(np.float64)
+        return np.asarray(np.count_nonzero(inside.all(axis=-1), axis=1), np.float64)
 
     def _overlap(self, corners: Points, width: int, height: int) -> NDArray[np.float64]:
         """``(N,)`` share of a box at each corner that is taken already."""
@@ -149,4 +149,4 @@ class Room:
         taken = self.taken[np.all(near, axis=1)]
         low = np.maximum(corners[:, None], taken[None, :, :2])
         high = np.minimum(corners[:, None] + size, taken[None, :, 2:])
-        return (high - low).clip(0, None).prod(-1).sum(1) / size.prod()
+        return np.asarray((high - low).clip(0, None).prod(-1).sum(1) / size.prod(), np.float64)

@@ -48,7 +48,7 @@ def keypoint_similarity(person: Person, poses: Poses, sigmas: Sequence[float]) -
     """``(P, K)`` similarity of every keypoint of every pose to the person's; NaN where the person has no label."""
     squared = ((poses.keypoints.astype(np.float64) - person.keypoints) ** 2).sum(-1)
     variance = (2 * np.asarray(sigmas)) ** 2 * (person.area + np.spacing(1)) * 2
-    similarity = np.exp(-squared / variance)
+    similarity = np.asarray(np.exp(-squared / variance), np.float64)
     similarity[~poses.present] = 0
     similarity[:, ~person.labelled] = np.nan
     return similarity

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from posecore.data.annotations import Person
-from posecore.drawing.overlay import DrawingOptions, draw_poses, draw_text, text_size
+from posecore.drawing.overlay import DrawingOptions, draw_poses
+from posecore.drawing.text import draw_text, text_size
 from posecore.errors import ImageError
 from posecore.evaluation.evaluate import Case
 from posecore.evaluation.predictions import crop_region

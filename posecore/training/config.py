@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from posecore.data.augment import AugmentSettings
 from posecore.data.source import SetMark, Source
 from posecore.errors import SettingsError, SkeletonError
-from posecore.families import FAMILIES, Family, family_of
+from posecore.families import FAMILIES, AnyFamily, family_of
 from posecore.parsing import MalformedError, parse_json, parse_yaml, shown
 from posecore.runs import NAME_PATTERN
 from posecore.settings import NetworkSettings, Settings, build_settings
@@ -152,15 +152,15 @@ class RunConfig(Settings):
     title: str = Field("", description="Words for people.")
     model: ModelConfig
     data: DataConfig
-    augment: AugmentSettings = Field(default_factory=AugmentSettings)  # type: ignore[arg-type]
+    augment: AugmentSettings = Field(default_factory=AugmentSettings)
     loss: Mapping[str, Any] = Field(default_factory=dict, description="Settings of the family's loss.")
     teacher: TeacherConfig | None = Field(None, description="A network to learn from beside the labels.")
-    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)  # type: ignore[arg-type]
-    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)  # type: ignore[arg-type]
-    training: TrainingConfig = Field(default_factory=TrainingConfig)  # type: ignore[arg-type]
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
 
     @property
-    def family(self) -> Family:
+    def family(self) -> AnyFamily:
         """Family of the architecture; raises ``SettingsError`` naming the nearest architecture."""
         try:
             return family_of(self.model.architecture)
@@ -191,12 +191,16 @@ class RunConfig(Settings):
     @property
     def network_settings(self) -> NetworkSettings:
         """Network settings of the forward pass in training."""
-        return build_settings(self.family.network_settings(self.model.architecture), self.model.network)
+        settings: NetworkSettings = build_settings(
+            self.family.network_settings(self.model.architecture), self.model.network
+        )
+        return settings
 
     @property
     def loss_settings(self) -> Settings:
         """Settings of the family's loss."""
-        return build_settings(self.family.loss_settings, self.loss)
+        settings: Settings = build_settings(self.family.loss_settings, self.loss)
+        return settings
 
 
 def read_config(path: Path) -> RunConfig:

@@ -16,7 +16,7 @@ from posecore.data.truth import Truth
 from posecore.drawing import draw_poses
 from posecore.evaluation.oks import keypoint_similarity
 from posecore.evaluation.pck import PCK_FRACTION, limb_joints, trunk_length
-from posecore.families import Family
+from posecore.families import AnyFamily
 from posecore.fields import Fields, Provenance
 from posecore.imaging import stretch
 from posecore.poses import Poses
@@ -29,7 +29,7 @@ from posecore.training.data import TrainingSet, to_device, validation_batches
 class Task:
     """What a network is trained for: everything about it that does not change while it learns."""
 
-    family: Family
+    family: AnyFamily
     skeleton: Skeleton
     network_settings: NetworkSettings
     loss_settings: Settings
@@ -151,7 +151,7 @@ def _correct(person: Person, poses: Poses, skeleton: Skeleton) -> NDArray[np.flo
     if not len(poses.scores):
         return np.zeros(int(wanted.sum()))
     distance = np.hypot(*(poses.keypoints[0] - person.keypoints).T)
-    return (distance < PCK_FRACTION * trunk)[wanted].astype(np.float64)
+    return np.asarray((distance < PCK_FRACTION * trunk)[wanted], np.float64)
 
 
 def _tile(pixels: torch.Tensor, poses: Poses) -> NDArray[np.uint8]:

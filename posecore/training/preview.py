@@ -16,7 +16,7 @@ from posecore.data.batches import PackSettings, cuts_of, nobody_left, pack
 from posecore.data.operations import mapped
 from posecore.data.truth import Truth
 from posecore.errors import DataError
-from posecore.families import Family, family_of
+from posecore.families import AnyFamily, family_of
 from posecore.families.contract import Target
 from posecore.fields import Fields, Provenance
 from posecore.imaging import InputTransform, Picture
@@ -52,19 +52,21 @@ class PreviewPlan:
     seed: int = 0
 
     @property
-    def family(self) -> Family:
+    def family(self) -> AnyFamily:
         """Family of the architecture."""
         return family_of(self.architecture)
 
     @property
     def network_settings(self) -> NetworkSettings:
         """Checked network settings."""
-        return build_settings(self.family.network_settings(self.architecture), self.network)
+        settings: NetworkSettings = build_settings(self.family.network_settings(self.architecture), self.network)
+        return settings
 
     @property
     def loss_settings(self) -> Settings:
         """Checked settings of the loss."""
-        return build_settings(self.family.loss_settings, self.loss)
+        settings: Settings = build_settings(self.family.loss_settings, self.loss)
+        return settings
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from posecore.data.augment import AugmentSettings, check_mirror
 from posecore.data.batches import PackSettings
 from posecore.data.source import Sources
 from posecore.errors import DataError, SettingsError
-from posecore.families import FAMILIES, Family, family_of
+from posecore.families import FAMILIES, AnyFamily, family_of
 from posecore.settings import Settings, narrow
 from posecore.skeleton import SKELETONS, Skeleton, map_skeleton
 from posecore.training.config import RunConfig, make_config
@@ -286,18 +286,18 @@ def _sides(architecture: str) -> tuple[int, ...]:
     return tuple(sorted(sides | {_side(architecture)}))
 
 
-def _parameter_names(architecture: str, family: Family, skeleton: Skeleton) -> list[str]:
+def _parameter_names(architecture: str, family: AnyFamily, skeleton: Skeleton) -> list[str]:
     with torch.device("meta"):
         return [name for name, _ in family.build(architecture, skeleton).named_parameters()]
 
 
-def _features(architecture: str, family: Family, skeleton: Skeleton) -> list[str]:
+def _features(architecture: str, family: AnyFamily, skeleton: Skeleton) -> list[str]:
     """Beginnings of the names of the parameters that make features."""
     names = _parameter_names(architecture, family, skeleton)
     return list(dict.fromkeys(f"{name.partition('.')[0]}." for name in names if not name.startswith(family.heads)))
 
 
-def _frozen(architecture: str, family: Family, skeleton: Skeleton, part: Part) -> list[str]:
+def _frozen(architecture: str, family: AnyFamily, skeleton: Skeleton, part: Part) -> list[str]:
     """Beginnings of the names of the parameters that do not learn."""
     if part == "all":
         return []

@@ -407,4 +407,4 @@ def _swapped(times: Array, pair: Array) -> NDArray[np.bool_]:
 
 def _bend(shift: Array) -> Array:
     """Cost of two points being ``shift`` ``(…, 2, 2)`` from where they were expected, in sizes."""
-    return np.minimum(np.hypot(shift[..., 0], shift[..., 1]), _SWAP_CAP).sum(-1)
+    return np.asarray(np.minimum(np.hypot(shift[..., 0], shift[..., 1]), _SWAP_CAP).sum(-1), np.float64)

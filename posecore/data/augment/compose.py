@@ -223,7 +223,7 @@ def _focus_box(
     if len(people) == 0 or (len(people) > 1 and generator.random() < whole):
         return np.array([-0.5, -0.5, pack.side - 0.5, pack.side - 0.5])
     person = generator.choice(people)
-    box = pack.boxes[row, person].astype(np.float64)
+    box = np.array(pack.boxes[row, person], np.float64)
     if settings is not None and settings.close_up and generator.random() < settings.close_up:
         return _part_of(box, pack.keypoints[row, person], generator)
     return box

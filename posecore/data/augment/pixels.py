@@ -90,7 +90,8 @@ def jpeg_damage(pixels: torch.Tensor, quality: int) -> torch.Tensor:
     padded = F.pad(pixels, (0, -width % 8, 0, -height % 8), mode="replicate")
     ycc = torch.einsum("ij,bjhw->bihw", colours, padded)
     ycc[:, 0] -= 128
-    blocks = ycc.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).transpose(3, 4)  # (B, 3, rows, columns, 8, 8)
+    # (B, 3, rows, columns, 8, 8)
+    blocks = torch.unflatten(torch.unflatten(ycc, 3, (-1, 8)), 2, (-1, 8)).transpose(3, 4)
     frequencies = cosine @ blocks @ cosine.T
     table = tables[:, None, None]
     blocks = cosine.T @ ((frequencies / table).round() * table) @ cosine

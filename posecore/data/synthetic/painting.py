@@ -397,7 +397,7 @@ class Canvas:
         small = np.where(finite, small, small[finite].max())
         sigma = 0.02 * self.camera.focal / max(float(np.median(small[finite])), 0.5)
         nearer = np.clip(small - cv2.GaussianBlur(small, (0, 0), max(sigma, 0.8)), 0, 0.25)
-        return 1 / np.sqrt(1 + np.float32(5.0) * nearer)
+        return np.asarray(1 / np.sqrt(1 + np.float32(5.0) * nearer), np.float32)
 
 
 def _unit(vectors: Array) -> Array:
@@ -441,7 +441,7 @@ class _Lamp:
             color += highlight * gloss
         np.sqrt(np.minimum(color, 1, out=color), out=color)
         color *= 255
-        return color.astype(np.uint8)
+        return np.asarray(color, np.uint8)
 
 
 def cast_shadows(

@@ -81,8 +81,8 @@ def walk(phase: float, vigour: float = 1.0) -> Posture:
         leg_forward=(legs + 14 * vigour * lifted[0], -legs + 14 * vigour * lifted[1]),
         leg_out=(2, 2),
         leg_outward=(4, 4),
-        knee=tuple(6 + 52 * vigour * lifted),  # type: ignore[arg-type]
-        planted=tuple(1 - 0.8 * lifted - 0.5 * np.clip(np.array([-swing, swing]), 0, 1) * (1 - lifted)),  # type: ignore[arg-type]
+        knee=tuple(6 + 52 * vigour * lifted),
+        planted=tuple(1 - 0.8 * lifted - 0.5 * np.clip(np.array([-swing, swing]), 0, 1) * (1 - lifted)),
         lift=0.12 * fast * abs(swing),
     )
 

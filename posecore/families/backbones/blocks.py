@@ -46,7 +46,9 @@ class SeparableBlock(nn.Module):
 
     def forward(self, x: torch.Tensor, stride: int = 1, dilation: Pair = (1, 1)) -> torch.Tensor:
         """Stride and dilation act in the depthwise half."""
-        return self.pointwise(self.depthwise(x, stride, dilation))
+        x = self.depthwise(x, stride, dilation)
+        x = self.pointwise(x)
+        return x
 
 
 def scaled_width(channels: float, divisor: int = 8) -> int:
@@ -117,4 +119,4 @@ class InvertedResidual(nn.Module):
         y = x if self.expand is None else self.expand(x)
         y = self.depthwise(y, stride, dilation)
         y = self.project(y if self.squeeze is None else self.squeeze(y))
-        return x + y if self.residual else y
+        return torch.add(x, y) if self.residual else y

@@ -345,7 +345,7 @@ def _grid(grid: tuple[int, int], device: torch.device) -> torch.Tensor:
     """``(2, H, W)`` (x, y) of every cell."""
     columns = torch.arange(grid[0], device=device, dtype=torch.float32)
     rows = torch.arange(grid[1], device=device, dtype=torch.float32)
-    return torch.stack(torch.broadcast_tensors(columns, rows[:, None]))
+    return torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
 
 
 def _gaussians(cells: torch.Tensor, spread: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:

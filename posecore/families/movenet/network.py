@@ -140,7 +140,7 @@ class Pyramid(nn.Module):
 
     def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
         """Levels ``(B, C, H, W)`` at strides 4, 8, 16 and 32 to ``(B, 24, H, W)`` at stride 4."""
-        x = self.lateral[3](levels[3])
+        x: torch.Tensor = self.lateral[3](levels[3])
         for index in (2, 1, 0):
             # As TensorFlow's half_pixel_centers: the pictures' edges fall on each other, not the centres of cells.
             doubled = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
@@ -158,7 +158,8 @@ class Head(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(B, C, H, W)`` features to ``(B, outputs, H, W)``."""
-        return self.output(self.hidden(x))
+        maps: torch.Tensor = self.output(self.hidden(x))
+        return maps
 
 
 def separable(inputs: int, outputs: int, norm: bool) -> SeparableBlock:

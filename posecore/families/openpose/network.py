@@ -346,7 +346,7 @@ class OpenPose(nn.Module):
         self, pixels: torch.Tensor, stages: int | None = None, every: bool = False, flip: bool = True
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """As :meth:`forward`; with ``flip``, the mean of the picture's maps and those of its mirror image."""
-        found = self(pixels, stages, every)
+        found: list[tuple[torch.Tensor, torch.Tensor]] = self(pixels, stages, every)
         if not flip:
             return found
         mirrored = self(pixels.flip(3), stages, every)

@@ -378,7 +378,7 @@ def encode(
     squared = (keypoints[..., 1, None, None] - rows[:, None]) ** 2 + (keypoints[..., 0, None, None] - columns) ** 2
     nearest, owner = squared.min(dim=1)
     inside = nearest <= radius**2
-    cells = torch.stack(torch.broadcast_tensors(columns, rows[:, None]))
+    cells = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
 
     def owned(vectors: torch.Tensor, who: torch.Tensor, where: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Pick ``(B, P, C, 2)`` vectors of the owner of every cell; zero and masked where undefined."""

@@ -1,5 +1,7 @@
 """Runs: what training brought, before and after, and what to do with it."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from posecore.runs import Registry, Run
@@ -28,7 +30,7 @@ def main() -> None:
     if run.note:
         st.caption(f":material/sticky_note_2: {run.note}")
     names = ["Before and after", "Training", "Compare", f"All {len(runs)} runs" if len(runs) > 1 else "All runs"]
-    views = (
+    views: tuple[Callable[[], None], ...] = (
         lambda: before_and_after(run),
         lambda: one_run(run.name),
         lambda: compare_runs(runs, run),

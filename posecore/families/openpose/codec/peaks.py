@@ -70,9 +70,9 @@ def _prepared(maps: OpenPoseMaps, settings: OpenPoseDecodeSettings) -> Iterator[
     height, width = maps.heatmaps.shape[1:]
     for keypoint, heat in enumerate(maps.heatmaps):
         if factor > 1:
-            heat = cv2.resize(heat, (width * factor, height * factor), interpolation=cv2.INTER_CUBIC)  # type: ignore[assignment]
+            heat = cv2.resize(heat, (width * factor, height * factor), interpolation=cv2.INTER_CUBIC)
         if sigma > 0:
-            heat = cv2.GaussianBlur(heat, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+            heat = cv2.GaussianBlur(heat, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
         yield keypoint, heat[None]
 
 
@@ -121,7 +121,7 @@ def _offset(flat: NDArray[np.float32], cells: Index, places: Index, step: int, l
 
     def log_at(shift: Index | int) -> Array:
         inside = np.clip(places + shift, 0, length - 1) - places
-        return np.log(np.maximum(flat[cells + inside * step], _FLOOR * values))
+        return np.asarray(np.log(np.maximum(flat[cells + inside * step], _FLOOR * values)))
 
     before, here, behind = log_at(-1), np.log(values), log_at(1)
     at_start, at_end = places == 0, places == length - 1
@@ -130,7 +130,7 @@ def _offset(flat: NDArray[np.float32], cells: Index, places: Index, step: int, l
         behind = np.where(at_end, 3 * here - 3 * before + log_at(-2), behind)
     curvature = before - 2 * here + behind
     offset = np.divide(before - behind, 2 * curvature, out=np.zeros(len(cells)), where=curvature < 0)
-    return np.clip(offset, -0.5, 0.5)
+    return np.asarray(np.clip(offset, -0.5, 0.5))
 
 
 def _suppressed(keypoints: Index, xy: Array, radius: float) -> Index:

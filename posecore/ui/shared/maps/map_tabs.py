@@ -159,7 +159,7 @@ def grid_columns(picture: Picture, field: FieldMap) -> int:
     """Tiles beside each other, so that the sheet is about as high as it is wide whatever the picture's shape."""
     height, width = picture.shape[:2]
     squarish = min(max(round(4 * (1.2 * height / width) ** 0.5), 3), 7)
-    return min(squarish, len(field.channels))
+    return int(min(squarish, len(field.channels)))
 
 
 def _map_image(analysis: Analysis, key: tuple[Any, ...], draw: Callable[[], Picture], alt: str) -> None:

@@ -127,7 +127,7 @@ def tile_at(picture: Picture, field: FieldMap, size: tuple[int, int], x: float, 
 def cell_values(field: FieldMap, channel: int | None) -> NDArray[np.float32]:
     """Values of one channel, or ``(H, W)`` of the largest (the longest) over all."""
     if channel is not None:
-        return field.values[channel]
+        return np.asarray(field.values[channel], np.float32)
     values = np.hypot(field.values[:, 0], field.values[:, 1]) if field.is_vector else field.values
     return np.asarray(values.max(axis=0), np.float32)
 

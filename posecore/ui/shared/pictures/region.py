@@ -69,6 +69,6 @@ def _parse(text: str) -> Region | None:
     """A part from the address; None for what is not one."""
     try:
         sides = tuple(float(side) for side in text.split(","))
-        return check_region(sides) if len(sides) == 4 else None  # type: ignore[arg-type]
+        return check_region(sides) if len(sides) == 4 else None
     except (ValueError, ImageError):
         return None
