@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from posecore.ui.shared.frame import PAGES, frame
+from posecore.ui.shared.frame import frame
+from posecore.ui.shared.navigation import PAGES
 
 
 def _page(file: str, title: str, icon: str, help_text: str, *, default: bool = False) -> st.Page:

@@ -14,9 +14,10 @@ from posecore.labelling.proposing import ProposalRun, propose_for
 from posecore.model import PoseModel
 from posecore.ui.label.sets import Place, sort_again
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.frame import PAGES
 from posecore.ui.shared.models.engine import network_slots, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file, suggested
+from posecore.ui.shared.navigation import page_link
+from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 
 #: Before the names of the model's settings in session state and address.
@@ -42,7 +43,7 @@ def proposal_panel(desk: LabelDesk, place: Place) -> None:
     here = {info.name: info for info in all_models().values() if info.available}
     if not here:
         st.caption("No model is on this machine yet.")
-        st.page_link(str(PAGES / "models.py"), label="Get one on the Models page", icon=":material/deployed_code:")
+        page_link("models", "Get one on the Models page", "deployed_code")
         return
     first = suggested(here).name
     if st.session_state.get("label_model") not in here:
@@ -50,7 +51,7 @@ def proposal_panel(desk: LabelDesk, place: Place) -> None:
     name = st.selectbox(
         "Model",
         list(here),
-        format_func=lambda name: here[name].title if name in here else name,
+        format_func=option_texts({name: info.title for name, info in here.items()}),
         key="label_model",
         persist_state="session",
         label_visibility="collapsed",

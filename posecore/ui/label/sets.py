@@ -17,7 +17,7 @@ from posecore.skeleton import COCO_17
 from posecore.ui.label.editor import Neighbours
 from posecore.ui.label.pictures import thumbnail
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.pictures.open_picture import to_jpeg
 from posecore.ui.shared.pictures.sources import samples
 from posecore.ui.shared.sets.set_library import choose_set, library
@@ -146,7 +146,7 @@ def no_sets() -> None:
             text_alignment="center",
         )
         if st.button("Add pictures", icon=":material/photo_library:"):
-            st.switch_page(str(PAGES / "datasets.py"))
+            open_page("datasets")
         if st.button("Practise with the samples", icon=":material/imagesmode:", type="primary"):
             _make_practice()
             st.rerun()

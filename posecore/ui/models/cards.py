@@ -12,12 +12,13 @@ from posecore.families import FAMILIES, family_of
 from posecore.settings import controls
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import CHOICE, badges, fetch_with_progress, is_own_file, megabytes
+from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.session import session
 from posecore.zoo import ModelInfo, remove_model, verify_model
 
 
-def model_card(info: ModelInfo, explore_page: str) -> None:
-    """One model with its buttons; ``explore_page`` is where it can be tried."""
+def model_card(info: ModelInfo) -> None:
+    """One model with its buttons."""
     with st.container(border=True, height="stretch", gap="xsmall", key=f"card_{info.name}"):
         st.markdown(f"**{info.title}**")
         st.markdown(" ".join(badges(info)))
@@ -27,7 +28,7 @@ def model_card(info: ModelInfo, explore_page: str) -> None:
             if info.available:
                 if st.button("Try it", key=f"try_{info.name}", type="primary", icon=":material/play_arrow:"):
                     st.session_state[CHOICE] = info.name
-                    st.switch_page(explore_page)
+                    open_page("explore")
                 if not is_own_file(info) and st.button("Verify", key=f"verify_{info.name}"):
                     _verify(info)
                 if info.origin != "shipped" and st.button("Remove", key=f"remove_{info.name}"):

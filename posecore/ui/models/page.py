@@ -10,11 +10,8 @@ from posecore.home import home
 from posecore.ui.models.cards import model_card
 from posecore.ui.models.uploaded_weights import ENDINGS, add_own_model
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.frame import PAGES
 from posecore.ui.shared.models.model_picker import all_models, megabytes
 from posecore.zoo import ModelInfo
-
-EXPLORE = str(PAGES / "explore.py")
 
 
 def main() -> None:
@@ -29,7 +26,7 @@ def main() -> None:
         st.subheader(list(FAMILIES.values())[family].title)
         with st.grid(min_column_width=300, gap="small"):
             for info in members:
-                model_card(info, EXPLORE)
+                model_card(info)
     own_file()
 
 

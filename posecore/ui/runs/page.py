@@ -9,12 +9,10 @@ from posecore.ui.runs.before_after import before_and_after
 from posecore.ui.runs.compare import compare_runs
 from posecore.ui.runs.table import runs_table
 from posecore.ui.runs.toolbar import toolbar
-from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.runs.run_actions import answer_asked
 from posecore.ui.shared.runs.run_list import CHOSEN, chosen_run, one_run
 from posecore.ui.shared.runs.run_words import ago
-
-TRAIN = str(PAGES / "train.py")
 
 
 def main() -> None:
@@ -26,7 +24,7 @@ def main() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         run = choose(runs)
-        toolbar(run, TRAIN)
+        toolbar(run)
     if run.note:
         st.caption(f":material/sticky_note_2: {run.note}")
     names = ["Before and after", "Training", "Compare", f"All {len(runs)} runs" if len(runs) > 1 else "All runs"]
@@ -50,7 +48,7 @@ def nothing_yet() -> None:
             "after, will be here, and the model can be chosen on every page."
         )
         if st.button("Set up a run", type="primary", icon=":material/model_training:"):
-            st.switch_page(TRAIN)
+            open_page("train")
         st.caption("Runs started with `posecore train` appear here as well.")
 
 

@@ -9,12 +9,13 @@ import streamlit as st
 from posecore.runs import Run
 from posecore.training.card import Measured, archive
 from posecore.ui.runs.before_after import measured
+from posecore.ui.shared.navigation import Page, open_page
 from posecore.ui.shared.runs.run_actions import ask, use_model
 from posecore.ui.shared.runs.run_words import ACTIVE, state_badge
 from posecore.ui.shared.runs.train_setup import BASE
 
 #: Pages that take a model, with their icons.
-_PAGES = {
+_PAGES: dict[str, tuple[Page, str]] = {
     "Explore": ("explore", "person_search"),
     "Fields": ("fields", "blur_on"),
     "Video": ("video", "movie"),
@@ -22,7 +23,7 @@ _PAGES = {
 }
 
 
-def toolbar(run: Run, train_page: str) -> None:
+def toolbar(run: Run) -> None:
     """State and buttons of a run, for a row that the page makes."""
     state = run.state
     usable = run.weights is not None
@@ -56,7 +57,7 @@ def toolbar(run: Run, train_page: str) -> None:
         help="Set up another run that starts from what this one has learnt.",
     ):
         st.session_state[BASE] = f"run:{run.name}"
-        st.switch_page(train_page)
+        open_page("train")
     waits = "It is at work; pause or cancel it first." if busy else None
     if st.button("Rename, note", icon=":material/edit:", disabled=busy, help=waits):
         ask("rename", run)

@@ -6,11 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from posecore.shipped import shipped
-
 STATIC = Path(__file__).resolve().parents[1] / "app" / "static"
-#: The pages.
-PAGES = shipped("pages")
 SIDEBAR_WIDTH = 340
 #: Streamlit keeps wide margins beside the page, which has no setting; pictures need the room more.
 _MARGINS = "<style>[data-testid='stMainBlockContainer'] { padding-inline: clamp(0.75rem, 2vw, 2rem); }</style>"

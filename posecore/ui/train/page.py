@@ -3,13 +3,10 @@
 import streamlit as st
 
 from posecore.runs import Registry
-from posecore.ui.shared.frame import PAGES
 from posecore.ui.shared.runs.run_actions import answer_asked
 from posecore.ui.shared.runs.run_list import queue_and_view
 from posecore.ui.shared.runs.run_words import ACTIVE
 from posecore.ui.train.form import GO_TO, QUEUE, SETUP, TAB, new_run
-
-RUNS = str(PAGES / "runs.py")
 
 
 def main() -> None:
@@ -24,7 +21,7 @@ def main() -> None:
             new_run()
     if queue.open:
         with queue:
-            queue_and_view(RUNS)
+            queue_and_view()
 
 
 def first_tab() -> str:

@@ -13,7 +13,7 @@ from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.settings import narrow
-from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.pictures.open_picture import to_png
 from posecore.ui.shared.pictures.posed_picture import people
 from posecore.ui.shared.session import session
@@ -162,12 +162,11 @@ def camera_buttons(camera: Webcam, playing: bool) -> None:
             help="Keeps the camera's picture for the Explore page.",
         )
         if kept := len(session().snapshots):
-            st.page_link(
-                PAGES / "explore.py",
-                label="Open in Explore",
-                icon=":material/person_search:",
-                help=f"{kept} {'picture is' if kept == 1 else 'pictures are'} kept there under *Camera*.",
-                width="content",
+            page_link(
+                "explore",
+                "Open in Explore",
+                "person_search",
+                help_text=f"{kept} {'picture is' if kept == 1 else 'pictures are'} kept there under *Camera*.",
             )
         if recorded is not None:
             st.markdown(f":red-badge[:material/fiber_manual_record: {recorded:.0f} s]")

@@ -10,12 +10,15 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.session import say_in_address, session
+from posecore.ui.shared.widgets.options import option_texts
 from posecore.zoo import ModelInfo, default_model, fetch_model, list_models
 
 #: Session state of the choice; pages that offer to try a model write its name here.
 CHOICE = "model_choice"
+#: Session state: what became of a model that was chosen and is not known any more.
+_GONE = "model_gone"
 
 #: Words and colours for where models come from.
 ORIGINS = {
@@ -52,28 +55,30 @@ def pick_model() -> ModelInfo:
         if asked is not None and asked not in models:
             mine.refused.append(f"The link asks for a model {asked!r}, which is not known here; {first} is used.")
         st.session_state.setdefault(CHOICE, asked if asked in models else first)
-    if st.session_state.get(CHOICE) not in models:
+    gone = st.session_state.get(CHOICE, first)
+    if gone not in models:
         st.session_state[CHOICE] = first
+        st.session_state[_GONE] = (
+            f"{gone} is not here any more: it was renamed or removed. {models[first].title} is used."
+        )
     order = sorted(models.values(), key=lambda info: (not info.available, list(FAMILIES).index(info.family)))
     name = st.selectbox(
         "Model",
         [info.name for info in order],
-        format_func=lambda name: _label(models[name]) if name in models else name,
+        format_func=option_texts({name: info.title for name, info in models.items()}),
         key=CHOICE,
         persist_state="session",
-        help="All models, with a description of each, are on the Models page.",
+        on_change=lambda: st.session_state.pop(_GONE, None),
+        help="Those on this machine come first. All models, with a description of each, are on the Models page.",
     )
+    if _GONE in st.session_state:
+        st.warning(st.session_state[_GONE], icon=":material/info:")
     info = models[name]
     licence = info.licence.partition(",")[0] or "licence not stated"
     here = ":green[:material/check: here]" if info.available else ":orange[not here yet]"
     st.caption(f"{ORIGINS[info.origin][0]} · {here} · {megabytes(info.size_bytes)} · {licence}")
     say_in_address("model", None if name == first else name)
     return info
-
-
-def _label(info: ModelInfo) -> str:
-    mark = "" if info.available else " · not here yet"
-    return info.title + mark
 
 
 def badges(info: ModelInfo) -> list[str]:
@@ -147,7 +152,7 @@ def fetch_panel(info: ModelInfo) -> None:
             if others:
                 st.button(f"Use {others[0].title} instead", on_click=_choose, args=(others[0].name,))
             if st.button("Use a file of mine", icon=":material/upload_file:"):
-                st.switch_page(str(PAGES / "models.py"))
+                open_page("models")
         if wanted and fetch_with_progress(info):
             st.rerun()
 

@@ -14,7 +14,8 @@ from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.pictures.sources import Uploads, first_sample, samples
 from posecore.ui.shared.pictures.uploads import take_over
 from posecore.ui.shared.session import session
-from posecore.ui.shared.widgets.components import filmstrip
+from posecore.ui.shared.widgets.components import camera, filmstrip
+from posecore.ui.shared.widgets.options import option_texts
 
 KINDS = ("Samples", "Upload", "Camera")
 #: Thumbnails shown on each side of the chosen one.
@@ -91,15 +92,16 @@ def _keep(store: Uploads, name: str, data: bytes) -> str | None:
 
 
 def _camera() -> Selection:
-    st.camera_input("Snapshot", key="camera", on_change=_take_snapshot, label_visibility="collapsed")
+    camera(on_photo=take_snapshot, key="camera")
     return _from_store("Camera", session().snapshots, "snapshot")
 
 
-def _take_snapshot() -> None:
-    photo = st.session_state["camera"]
-    if photo is not None:
-        snapshots = session().snapshots
-        st.session_state["snapshot"] = _keep(snapshots, f"snapshot_{len(snapshots) + 1}.jpg", photo.getvalue())
+def take_snapshot(photo: bytes) -> None:
+    """Keep a picture that the camera took, and look at it; a callback."""
+    mine = session()
+    mine.refused.clear()
+    key = _keep(mine.snapshots, f"snapshot_{len(mine.snapshots) + 1}.jpg", photo)
+    st.session_state["snapshot"] = key or st.session_state.get("snapshot")
 
 
 def _from_store(kind: str, store: Uploads, widget: str) -> Selection:
@@ -144,7 +146,7 @@ def choose_upload(
         key = st.selectbox(
             noun.capitalize(),
             tuple(by_key),
-            format_func=lambda key: by_key[key].label,
+            format_func=option_texts({file.key: file.label for file in files}),
             key=widget,
             persist_state="session",
             label_visibility="collapsed",

@@ -9,8 +9,8 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.runs import Registry, Run
 from posecore.training import jobs
-from posecore.ui.shared.frame import PAGES
 from posecore.ui.shared.models.model_picker import CHOICE
+from posecore.ui.shared.navigation import Page, open_page
 
 #: Session state: (question, run) that the next run of the page opens. A part of a page that refreshes itself cannot
 #: hold a dialog open, so it only asks for one.
@@ -100,7 +100,7 @@ def _save(name: str) -> None:
     st.query_params["run"] = new
 
 
-def use_model(run: Run, page: str) -> None:
+def use_model(run: Run, page: Page) -> None:
     """Choose a run's model and go to a page, for example ``explore``."""
     st.session_state[CHOICE] = f"run:{run.name}"
-    st.switch_page(str(PAGES / f"{page}.py"))
+    open_page(page)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from posecore.runs import Registry, Run
 from posecore.training import jobs
+from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.runs.run_actions import ask, attempt
 from posecore.ui.shared.runs.run_view import LOG_LINES, headline, show_run
 from posecore.ui.shared.runs.run_words import ACTIVE, ago, duration, state_badge
@@ -20,15 +21,15 @@ RECENT = 5
 CHOSEN = "run"
 
 
-def queue_and_view(runs_page: str) -> None:
-    """The list and the chosen run; refreshes itself as long as a run is active. ``runs_page`` lists all runs."""
+def queue_and_view() -> None:
+    """The list and the chosen run; refreshes itself as long as a run is active."""
     runs = listed(Registry().all())
     if not runs:
         st.info("Nothing is in the queue. Set up a run under *New run*, or start one with `posecore train`.")
         return
     active = any(run.state in ACTIVE for run in runs)
     # Polling costs every open tab a look at the list; it ends with the last active run.
-    st.fragment(_refreshed, run_every=POLL if active else None)(active, runs_page)
+    st.fragment(_refreshed, run_every=POLL if active else None)(active)
 
 
 def listed(runs: Sequence[Run]) -> list[Run]:
@@ -41,7 +42,7 @@ def listed(runs: Sequence[Run]) -> list[Run]:
     return active + ended[:RECENT]
 
 
-def _refreshed(was_active: bool, runs_page: str) -> None:
+def _refreshed(was_active: bool) -> None:
     runs = listed(Registry().all())
     if not runs or was_active != any(run.state in ACTIVE for run in runs):
         # The page itself decides whether to go on looking.
@@ -49,7 +50,7 @@ def _refreshed(was_active: bool, runs_page: str) -> None:
     chosen = chosen_run(runs)
     with st.container(gap="xsmall"):
         for place, run in enumerate(runs):
-            _row(run, place, run.name == chosen.name, runs_page)
+            _row(run, place, run.name == chosen.name)
     st.space("xsmall")
     _view(chosen.name)
 
@@ -85,7 +86,7 @@ def choose(name: str) -> None:
     st.query_params[CHOSEN] = name
 
 
-def _row(run: Run, place: int, chosen: bool, runs_page: str) -> None:
+def _row(run: Run, place: int, chosen: bool) -> None:
     """One run with what can be done to it now."""
     state = run.state
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"job_{run.name}"):
@@ -102,7 +103,7 @@ def _row(run: Run, place: int, chosen: bool, runs_page: str) -> None:
             help="Look at this run.",
         )
         st.markdown(f":small[:gray[{_when(run, state, place)}]]", width="stretch")
-        _buttons(run, state, runs_page)
+        _buttons(run, state)
 
 
 def _when(run: Run, state: str, place: int) -> str:
@@ -116,7 +117,7 @@ def _when(run: Run, state: str, place: int) -> str:
     return ago(run.updated)
 
 
-def _buttons(run: Run, state: str, runs_page: str) -> None:
+def _buttons(run: Run, state: str) -> None:
     if state in ("running", "waiting"):
         _button("Pause", "pause", run, jobs.pause, "Stops after the present step; it can go on later.")
     if state in ("pausing", "paused", "cancelled", "failed", "lost"):
@@ -126,9 +127,7 @@ def _buttons(run: Run, state: str, runs_page: str) -> None:
     ):
         ask("cancel", run)
     if run.weights is not None and state not in ACTIVE:
-        st.page_link(
-            runs_page, label="Result", icon=":material/monitoring:", query_params={CHOSEN: run.name}, width="content"
-        )
+        page_link("runs", "Result", "monitoring", address={CHOSEN: run.name})
 
 
 def _button(label: str, icon: str, run: Run, action: Callable[[str], None], help_text: str) -> None:

@@ -20,12 +20,13 @@ from posecore.training.recipe import (
     trainable_bases,
 )
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.frame import PAGES
 from posecore.ui.shared.models.model_picker import badges, fetch_with_progress, megabytes
+from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.runs.run_words import count
 from posecore.ui.shared.runs.train_plan import SetFacts, facts_of, in_words, obstacle
 from posecore.ui.shared.sets.set_library import library, remember
 from posecore.ui.shared.sets.set_picker import pick_set
+from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.zoo import ModelInfo, list_models
 
@@ -57,7 +58,7 @@ def choose_set() -> tuple[StoredSet, SetFacts] | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         stored = pick_set()
         if st.button("Data", icon=":material/dataset:", help="Add, look at and split sets."):
-            st.switch_page(str(PAGES / "datasets.py"))
+            open_page("datasets")
     if stored is None:
         return None
     try:
@@ -80,7 +81,7 @@ def _no_set() -> None:
         )
         with st.container(horizontal=True):
             if st.button("Go to Data", type="primary", icon=":material/dataset:"):
-                st.switch_page(str(PAGES / "datasets.py"))
+                open_page("datasets")
             drawn = st.button(f"Draw {SYNTHETIC_PICTURES} pictures", icon=":material/draw:", key="draw_set")
         if drawn and _draw_set():
             st.rerun()
@@ -113,7 +114,7 @@ def choose_base(labels: Skeleton) -> ModelInfo | None:
     name = st.selectbox(
         "Base model",
         list(bases),
-        format_func=lambda name: _label(bases[name]) if name in bases else name,
+        format_func=option_texts({name: info.title for name, info in bases.items()}),
         key=BASE,
         persist_state="session",
         help="What it knows is kept; training goes on from there. Your own runs can be continued as well.",
@@ -134,10 +135,6 @@ def _to_be_fetched() -> list[ModelInfo]:
     """Models that can be trained once they are on this machine; whether they can learn other keypoints shows then."""
     trainable = {name for name, family in FAMILIES.items() if family.trainable}
     return [info for info in list_models() if not info.available and info.family in trainable]
-
-
-def _label(info: ModelInfo) -> str:
-    return info.title + ("" if info.available else " · not here yet")
 
 
 def choose_keypoints(info: ModelInfo, labels: Skeleton) -> Skeleton:

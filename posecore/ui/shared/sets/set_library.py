@@ -16,6 +16,7 @@ from posecore.imaging import read_image
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
 from posecore.ui.shared.pictures.open_picture import Source
+from posecore.ui.shared.widgets.options import option_texts
 
 #: Session state of the set that is looked at; the pages of fine-tuning share it.
 CHOICE = "dataset"
@@ -48,7 +49,7 @@ def choose_set(sets: Mapping[str, StoredSet]) -> StoredSet:
     name = st.selectbox(
         "Set of pictures",
         list(sets),
-        format_func=lambda one: title_of(sets[one]) if one in sets else one,
+        format_func=option_texts({name: title_of(stored) for name, stored in sets.items()}),
         key=CHOICE,
         on_change=lambda: remember(st.session_state[CHOICE]),
     )

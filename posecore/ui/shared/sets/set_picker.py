@@ -9,7 +9,7 @@ from posecore.data.counts import lost_in
 from posecore.data.library import StoredSet
 from posecore.errors import DataError
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.session import say_in_address
 from posecore.ui.shared.sets.add_set import ADDING
 from posecore.ui.shared.sets.export_set import export_button, pick_format
@@ -103,9 +103,9 @@ def next_steps(stored: StoredSet) -> None:
     """Ways to the pages where the set is worked with."""
     waiting = len(stored.dataset()) - stored.labelled()
     label = f"Label the {counted(waiting, 'picture')} that wait" if waiting else "Look the labels over"
-    st.page_link(str(PAGES / "label.py"), label=label, icon=":material/draw:")
+    page_link("label", label, "draw", address={"set": stored.name})
     if any(person.labelled.any() for image in stored.dataset() for person in image.people):
-        st.page_link(str(PAGES / "train.py"), label="Train on this set", icon=":material/model_training:")
+        page_link("train", "Train on this set", "model_training", address={"set": stored.name})
 
 
 def add_button() -> None:

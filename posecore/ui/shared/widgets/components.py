@@ -30,6 +30,7 @@ _picture = component("picture")
 _filmstrip = component("filmstrip")
 _fields = component("fields")
 _player = component("player")
+_camera = component("camera")
 
 
 def picture_view(
@@ -230,6 +231,22 @@ def filmstrip(
         data={"items": entries, "chosen": chosen, "title": title, "marks": dict(marks or {})},
         on_pick_change=lambda: on_pick(st.session_state[key].pick),
     )
+
+
+def camera(*, on_photo: Callable[[bytes], None], key: str) -> None:
+    """Take pictures with the visitor's camera, in its own resolution.
+
+    Args:
+        on_photo: Called with each picture, the bytes of a JPEG file.
+        key: Name of the widget.
+    """
+
+    def taken() -> None:
+        prefix, comma, data = str(st.session_state[key].photo).partition(",")
+        if comma and prefix.startswith("data:image/jpeg"):
+            on_photo(base64.b64decode(data))
+
+    _camera(key=key, data={}, on_photo_change=taken)
 
 
 def player(

@@ -1,0 +1,35 @@
+"""Going from page to page: the one place that knows where pages lie and what becomes of the address on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NoReturn
+
+import streamlit as st
+
+from posecore.shipped import shipped
+
+#: The pages.
+PAGES = shipped("pages")
+
+Page = Literal["explore", "video", "webcam", "fields", "datasets", "label", "train", "runs", "models", "about"]
+
+
+def open_page(page: Page, address: Mapping[str, str] | None = None) -> NoReturn:
+    """Go to another page, with ``address`` as its query parameters; ends this run of the script."""
+    # Always said, also when empty: Streamlit refuses to drop by itself what widgets have written into the address.
+    st.switch_page(PAGES / f"{page}.py", query_params=address or {})
+
+
+def page_link(
+    page: Page, label: str, icon: str, *, address: Mapping[str, str] | None = None, help_text: str | None = None
+) -> None:
+    """A link to another page, with ``address`` as its query parameters."""
+    st.page_link(
+        PAGES / f"{page}.py",
+        label=label,
+        icon=f":material/{icon}:",
+        help=help_text,
+        query_params=address,
+        width="content",
+    )
