@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,11 +71,35 @@ def test_everything_is_written(model: PoseModel, folder: Path, tmp_path: Path) -
     again = model.decode(fields, max_poses=2)
     assert np.array_equal(again.keypoints, poses.keypoints, equal_nan=True)
     rows = list(csv.DictReader((out / "keypoints.csv").open()))
-    assert {row["picture"] for row in rows} == {"a.png", "b.jpg", "a-2.png"}
+    assert {row["picture"] for row in rows} == {"a.png", "b.jpg", "deeper/a.png"}
     assert len([row for row in rows if row["picture"] == "b.jpg"]) == 17 * len(poses)
     ids = {image["id"]: image["file_name"] for image in json.loads((out / "coco_images.json").read_text())}
     results = json.loads((out / "coco_results.json").read_text())
     assert len([r for r in results if ids[r["image_id"]] == "b.jpg"]) == len(poses)
+
+
+def test_pictures_of_like_names_stay_apart(
+    model: PoseModel, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows too, where text is not written as UTF-8 unasked."""
+    shutil.copy(folder / "b.jpg", folder / "a-2.png")
+    shutil.copy(folder / "b.jpg", folder / "文.jpg")
+    plain = io.open
+
+    def on_windows(file: Any, mode: str = "r", buffering: int = -1, encoding: str | None = None, *more: Any) -> Any:
+        text = encoding in (None, "locale") and "b" not in mode
+        return plain(file, mode, buffering, "cp1252" if text else encoding, *more)
+
+    out = tmp_path / "out"
+    names = ("a.png", "deeper/a.png", "a-2.png", "文.jpg")
+    with monkeypatch.context() as patch:
+        patch.setattr(io, "open", on_windows)
+        result = run("image", *(folder / name for name in names), "-o", out, "--save", "csv,coco,json", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert tuple(image["file_name"] for image in json.loads((out / "coco_images.json").read_text("utf-8"))) == names
+    with (out / "keypoints.csv").open(encoding="utf-8") as file:
+        assert {row["picture"] for row in csv.DictReader(file)} == set(names)
+    assert {path.stem for path in out.glob("*.json")} == {"a", "a-3", "a-2", "文", "coco_images", "coco_results"}
 
 
 def test_a_bad_picture_stops_nothing_and_shows_in_the_exit_code(model: PoseModel, folder: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import glob
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -58,33 +59,41 @@ class ResultWriter:
         folder: Where everything goes; made if missing.
         formats: Which of ``FORMATS`` to write.
         drawing: Options of the drawn pictures.
+        files: All pictures that will be added, so that none is given a name that is another's own.
     """
 
     folder: Path
     formats: frozenset[str]
     drawing: DrawingOptions
+    files: Sequence[Path]
     _rows: list[tuple[str, Poses]] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._shared = _shared_folder(self.files)
+        self._own = {path.stem.casefold() for path in self.files}
 
     def add(self, path: Path, picture: Picture, fields: Fields, poses: Poses) -> None:
         """Write what belongs to one picture."""
         stem = self._unique(path.stem)
         if "png" in self.formats:
             drawn = draw_poses(picture, poses, self.drawing)
-            cv2.imwrite(str(self.folder / f"{stem}.png"), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+            # OpenCV itself writes to no name with letters that are not in the code page of Windows.
+            _, packed = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+            (self.folder / f"{stem}.png").write_bytes(packed.tobytes())
         if "json" in self.formats:
-            (self.folder / f"{stem}.json").write_text(poses.to_json(indent=1))
+            (self.folder / f"{stem}.json").write_text(poses.to_json(indent=1), "utf-8")
         if "fields" in self.formats:
             fields.save(self.folder / f"{stem}.npz")
-        self._rows.append((path.name if stem == path.stem else f"{stem}{path.suffix}", poses))
+        name = path.absolute()
+        inside = name.relative_to(self._shared) if name.is_relative_to(self._shared) else name
+        self._rows.append((inside.as_posix(), poses))
 
     def close(self) -> None:
         """Write the files that cover all pictures."""
         if "csv" in self.formats:
-            with (self.folder / "keypoints.csv").open("w", newline="") as file:
+            with (self.folder / "keypoints.csv").open("w", encoding="utf-8", newline="") as file:
                 self._write_table(csv.writer(file))
         if "coco" in self.formats:
             images = [
@@ -94,8 +103,8 @@ class ResultWriter:
             results = [
                 entry for index, (_, poses) in enumerate(self._rows, 1) for entry in poses.to_coco_results(index)
             ]
-            (self.folder / "coco_results.json").write_text(json.dumps(results))
-            (self.folder / "coco_images.json").write_text(json.dumps(images))
+            (self.folder / "coco_results.json").write_text(json.dumps(results), "utf-8")
+            (self.folder / "coco_images.json").write_text(json.dumps(images), "utf-8")
 
     def _write_table(self, writer: Any) -> None:
         header_written = False
@@ -107,13 +116,22 @@ class ResultWriter:
             writer.writerows([name, *row] for row in table.itertuples(index=False))
 
     def _unique(self, stem: str) -> str:
-        """The stem, numbered when another picture already took it."""
+        """The stem, numbered when another picture already took it; never another picture's own."""
         name, number = stem, 1
-        while name in self._names:
+        while name.casefold() in self._names or (number > 1 and name.casefold() in self._own):
             number += 1
             name = f"{stem}-{number}"
-        self._names.add(name)
+        self._names.add(name.casefold())
         return name
+
+
+def _shared_folder(files: Iterable[Path]) -> Path:
+    """The folder that all files lie in or below; tables name pictures relative to it."""
+    folders = {str(path.absolute().parent) for path in files}
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:  # none, or on several drives
+        return Path.cwd()
 
 
 def _readable(paths: Iterable[Path], failures: list[Path]) -> Iterator[tuple[Path, Picture]]:
@@ -151,7 +169,7 @@ def image(
     files = find_pictures(paths, recursive)
     loaded = open_model(model, device, weights)
     network, decode = loaded.split_settings(settings)
-    writer = ResultWriter(destination, formats, DrawingOptions(**drawing))
+    writer = ResultWriter(destination, formats, DrawingOptions(**drawing), files)
     failures: list[Path] = []
     people = 0
     with counting_progress() as progress:
