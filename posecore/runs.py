@@ -13,7 +13,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -248,6 +248,15 @@ class Run:
         if not self.lock.held:
             return "lost"
         return {"": "running", "pause": "pausing", "cancel": "cancelling"}[self.request]  # type: ignore[return-value]
+
+
+def best_epoch(epochs: Sequence[tuple[int, Mapping[str, float]]]) -> tuple[int, float] | None:
+    """(number, similarity) of the epoch whose weights a run keeps; number 0 is the model before training.
+
+    The first of equals, as epochs come; None when nothing was measured.
+    """
+    scores = [(number, figures["validation/oks"]) for number, figures in epochs if "validation/oks" in figures]
+    return max(scores, key=lambda score: score[1]) if scores else None
 
 
 def runs_folder() -> Path:

@@ -17,6 +17,7 @@ from run_support import ARCHITECTURE, drawn_set, write_weights, written_run
 from streamlit.testing.v1 import AppTest
 
 from posecore.errors import DataError
+from posecore.evaluation import Interval
 from posecore.poses import Poses
 from posecore.runs import Registry, Run
 from posecore.skeleton import COCO_17
@@ -56,8 +57,16 @@ def a_comparison(run: Run, base: bool = True) -> Comparison:
         PictureChange(path, poses, 0.5 if base else None, score, poses if base else None, poses)
         for path, score in zip(pictures, (0.9, 0.5, 0.1), strict=True)
     ]
+    intervals = {"ap": Interval(0.01, 0.09), "pck": Interval(-0.2, 0.1)} if base else {}
     return Comparison(
-        run.name, "the base" if base else None, ("nose",), before if base else None, after, changes, "A note."
+        run.name,
+        "the base" if base else None,
+        ("nose",),
+        before if base else None,
+        after,
+        changes,
+        "A note.",
+        intervals=intervals,
     )
 
 
@@ -107,7 +116,7 @@ def test_before_and_after_is_measured_in_the_background(monkeypatch: pytest.Monk
     values = {metric.label: (metric.value, metric.delta) for metric in app.metric}
     assert values["Average precision (AP)"] == ("0.250", "+0.050 from 0.200")
     assert values["Average recall (AR)"] == ("0.300", "as before (0.300)")
-    assert values["Correct joints (PCK@0.2)"] == ("0.450", "-0.050 from 0.500")
+    assert values["Correct joints (PCK@0.2)"] == ("0.450", "-0.050 from 0.500, within chance")
     assert "3 validation pictures" in words(app)
     assert "A note." in words(app)
 
@@ -321,7 +330,7 @@ def test_deleting_asks_first_and_takes_the_files() -> None:
 
 def test_the_archive_holds_what_is_needed_to_use_and_repeat_the_run(tmp_path: Path) -> None:
     run = written_run("mine")
-    with zipfile.ZipFile(io.BytesIO(archive(run, {"AP": (0.2, 0.25), "PCK@0.2": (None, 0.5)}))) as file:
+    with zipfile.ZipFile(io.BytesIO(archive(run, a_comparison(run)))) as file:
         file.extractall(tmp_path)
         assert set(file.namelist()) == {"mine.safetensors", "config.yaml", "README.md"}
     assert read_config(tmp_path / "config.yaml").model_dump(mode="json") == run.config
@@ -333,8 +342,10 @@ def test_the_archive_holds_what_is_needed_to_use_and_repeat_the_run(tmp_path: Pa
         "## Recipe",
         "## Figures",
         "## Licence",
-        "| AP | 0.200 | 0.250 |",
-        "| PCK@0.2 | – | 0.500 |",
+        "| AP | 0.200 | 0.250 | +0.010 … +0.090 |",
+        "| AR | 0.300 | 0.300 | – |",
+        "| PCK@0.2 | 0.500 | 0.450 | -0.200 … +0.100 |",
+        "Within chance on these pictures: PCK@0.2 (-0.200 … +0.100).",
     ):
         assert part in card
     assert "3 of at most 4 epochs" in card

@@ -14,14 +14,15 @@ from job_support import ARCHITECTURE
 
 from posecore.data.synthetic import write_dataset
 from posecore.errors import SettingsError
-from posecore.evaluation import Evaluation
+from posecore.evaluation import Evaluation, Interval
 from posecore.families import family_of
 from posecore.model import PoseModel
 from posecore.runs import Registry, Run
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.training import comparison
-from posecore.training.comparison import compare
-from posecore.zoo import save_weights
+from posecore.training.card import model_card
+from posecore.training.comparison import Comparison, Figures, compare
+from posecore.zoo import load_weights, save_weights
 
 FACE = Skeleton("face", ("nose", "left_eye", "right_eye", "chin"), ((0, 1), (0, 2), (0, 3)), ((1, 2),))
 
@@ -71,24 +72,80 @@ def test_both_models_are_measured_on_every_validation_picture(home: Path, drawn:
         assert picture.labels.skeleton == picture.poses_after.skeleton == COCO_17
         assert len(picture.labels) == 1
     assert result.note == ""
+    assert result.elsewhere is None
 
 
-def test_each_model_is_measured_at_the_input_it_was_made_for(
+def test_both_models_are_measured_at_the_same_inputs(
     home: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = finished(home, str(weights(tmp_path / "base.safetensors")), drawn, side=161)
-    sizes: list[int] = []
+    sizes: dict[str, list[int]] = {}
     real = comparison.evaluate
 
     def noted(model: PoseModel, *arguments: Any, **options: Any) -> Evaluation:
         result = real(model, *arguments, **options)
-        sizes.append(result.settings["input_size"])
+        sizes.setdefault(model.weights_id, []).append(result.settings["input_size"])
         return result
 
     monkeypatch.setattr(comparison, "evaluate", noted)
+    told: list[tuple[int, int]] = []
+    result = compare(run, lambda done, total: told.append((done, total)))
+    assert list(sizes.values()) == [[161, 257]] * 2
+    assert told[-1] == (12, 12)
+    assert result.side == 161
+    assert result.elsewhere is not None
+    assert result.elsewhere.side == 257
+    assert result.elsewhere.before is not None
+    assert any("161 pixels" in sentence and "At 257" in sentence for sentence in result.sentences)
+    assert same(compare(run), result)
+
+
+def same(one: Comparison, other: Comparison) -> bool:
+    """Equal in all that is not a picture."""
+    names = ("before", "after", "side", "elsewhere", "intervals", "learnt", "note", "keypoints")
+    return all(getattr(one, name) == getattr(other, name) for name in names)
+
+
+def test_a_run_that_kept_its_base_has_changed_nothing_and_says_so(
+    home: Path, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = weights(tmp_path / "base.safetensors")
+    run = finished(home, str(start), drawn, side=161)
+    network = family_of(ARCHITECTURE).build(ARCHITECTURE)
+    network.load_state_dict(load_weights(start).state)
+    save_weights(run.folder / "best.safetensors", network, name="some", architecture=ARCHITECTURE, epoch="0")
     result = compare(run)
-    assert sorted(sizes) == [161, 257]
-    assert result.note == "Each at the input it was made for: 257 before, 161 after."
+    assert not result.learnt
+    assert result.before == result.after
+    assert all(picture.change == 0 for picture in result.pictures)
+    assert result.sentences[0].startswith("Nothing was learnt")
+    assert same(compare(run), result)
+    card = model_card(run, result)
+    assert "Nothing was learnt" in card
+    assert "| AP | – |" in card or f"| AP | {result.after.ap:.3f} |" in card
+    assert "before | after" not in card
+
+
+def test_few_pictures_cannot_tell_a_change_from_chance(home: Path, drawn: Path, tmp_path: Path) -> None:
+    result = compare(finished(home, str(weights(tmp_path / "base.safetensors")), drawn))
+    assert set(result.intervals) >= {"ap", "ar", "pck"}
+    assert all(result.may_be_chance(name) for name in ("ap", "ar", "pck"))
+    assert "3 pictures cannot tell whether a change is more than chance." in result.sentences
+
+
+def test_what_may_be_chance_is_named_with_its_interval() -> None:
+    figures = Figures(0.2, 0.3, 0.4, {})
+    intervals = {"ap": Interval(-0.01, 0.2), "ar": Interval(0.01, 0.2), "pck": Interval(-0.3, -0.1)}
+    result = Comparison("run", "base", ("nose",), figures, figures, [], "", intervals=intervals)
+    assert result.sentences == ["Within chance on these pictures: AP (-0.010 … +0.200)."]
+
+
+def test_pictures_that_are_gone_are_left_out(home: Path, drawn: Path, tmp_path: Path) -> None:
+    run = finished(home, str(weights(tmp_path / "base.safetensors")), drawn)
+    first = compare(run)
+    first.pictures[0].path.unlink()
+    again = compare(run)
+    assert {one.path for one in again.pictures} == {one.path for one in first.pictures[1:]}
 
 
 def test_a_second_look_finds_what_was_measured_until_weights_or_labels_change(

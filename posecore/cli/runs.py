@@ -72,24 +72,24 @@ def show(
 
 
 def _compare(run: Run) -> None:
-    from posecore.training.comparison import compare
+    from posecore.training.comparison import SUMMARY, compare
 
     with counting_progress() as progress:
         task = progress.add_task("Pictures", total=None)
         result = compare(run, lambda done, total: progress.update(task, completed=done, total=total))
-    table = Table("", "Before", "After", box=None, padding=(0, 2, 0, 0))
-    rows: list[tuple[str, float | None, float | None]] = [
-        (title, getattr(result.before, name, None), getattr(result.after, name))
-        for title, name in (("AP", "ap"), ("AR", "ar"), ("PCK@0.2", "pck"))
+    table = Table("", "Before", "After", "Change, 95 %", box=None, padding=(0, 2, 0, 0))
+    rows: list[tuple[str, float | None, float | None, str]] = [
+        (words, getattr(result.before, name, None), getattr(result.after, name), str(result.intervals.get(name, "")))
+        for name, words in SUMMARY.items()
     ]
     for keypoint, after in result.after.per_keypoint.items():
         before = None if result.before is None else result.before.per_keypoint.get(keypoint)
-        rows.append((keypoint, before, after))
-    for title, before, after in rows:
-        table.add_row(title, *("–" if value is None else f"{value:.3f}" for value in (before, after)))
+        rows.append((keypoint, before, after, ""))
+    for title, before, after, interval in rows:
+        table.add_row(title, *("–" if value is None else f"{value:.3f}" for value in (before, after)), interval)
     output.print(table)
-    if result.note:
-        output.print(escape(result.note), soft_wrap=True)
+    for sentence in result.sentences:
+        output.print(escape(sentence), soft_wrap=True)
 
 
 @app.command("pause")

@@ -196,7 +196,7 @@ def _key(cuts: Sequence[_Cut], settings: PackSettings) -> str:
     digest = hashlib.blake2b(digest_size=16)
     digest.update(json.dumps([_LAYOUT, settings.model_dump()]).encode())
     for cut in cuts:
-        digest.update(repr((str(cut.image.path), _stamp(cut.image.path), cut.region, cut.person)).encode())
+        digest.update(repr((str(cut.image.path), stamp(cut.image.path), cut.region, cut.person)).encode())
         digest.update(repr(cut.image.ignore).encode())
         for person in cut.image.people:
             digest.update(person.keypoints.tobytes() + person.labels.tobytes())
@@ -204,7 +204,7 @@ def _key(cuts: Sequence[_Cut], settings: PackSettings) -> str:
     return digest.hexdigest()
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def stamp(path: Path) -> tuple[int, int] | None:
     """Size and time of change; None for a file that is gone."""
     try:
         status = path.stat()

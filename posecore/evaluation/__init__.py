@@ -1,5 +1,6 @@
 """How good models are: OKS average precision, PCK, threshold sweeps, and the cases behind the figures."""
 
+from posecore.evaluation.chance import Interval, difference_intervals
 from posecore.evaluation.evaluate import (
     Case,
     Evaluation,
@@ -25,6 +26,7 @@ from posecore.evaluation.sweep import SweepPoint, threshold_sweep
 __all__ = [
     "Case",
     "Evaluation",
+    "Interval",
     "KeypointFigures",
     "PicturePoses",
     "Protocol",
@@ -35,6 +37,7 @@ __all__ = [
     "cases",
     "common_keypoints",
     "crop_region",
+    "difference_intervals",
     "evaluate",
     "keypoint_similarity",
     "measure",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,52 @@ def average_precision(
         skeleton: Gives the sigmas.
         common: ``(K,)`` keypoints that count.
     """
+    run = _coco_run(predictions, skeleton, common)
+    # pycocotools reports its progress by printing.
+    with contextlib.redirect_stdout(io.StringIO()):
+        run.accumulate()
+        run.summarize()
+    return {name: None if value < 0 else float(value) for name, value in zip(_STATS, run.stats, strict=True)}
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """What pycocotools made of one picture, for the ten similarities 0.50 … 0.95.
+
+    Attributes:
+        picture: ``image_id``.
+        people: How many there are to find.
+        scores: ``(P,)`` of the poses, falling.
+        right, wrong: ``(10, P)`` bool: poses that found somebody and poses that found nobody; those that do not count
+            are neither.
+    """
+
+    picture: int
+    people: int
+    scores: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    wrong: NDArray[np.bool_]
+
+
+def coco_matches(predictions: Sequence[PicturePoses], skeleton: Skeleton, common: NDArray[np.bool_]) -> list[Matches]:
+    """The matches behind :func:`average_precision`, picture by picture; pictures without people and poses left out."""
+    run = _coco_run(predictions, skeleton, common)
+    # People of all sizes come first, then the others.
+    found = [entry for entry in run.evalImgs[: len(run.params.imgIds)] if entry is not None]
+    return [
+        Matches(
+            int(entry["image_id"]),
+            int(np.count_nonzero(np.asarray(entry["gtIgnore"]) == 0)),
+            np.asarray(entry["dtScores"], np.float64),
+            (entry["dtMatches"] > 0) & ~entry["dtIgnore"].astype(bool),
+            (entry["dtMatches"] == 0) & ~entry["dtIgnore"].astype(bool),
+        )
+        for entry in found
+    ]
+
+
+def _coco_run(predictions: Sequence[PicturePoses], skeleton: Skeleton, common: NDArray[np.bool_]) -> Any:
+    """A ``COCOeval`` that has matched people and poses."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -117,9 +164,7 @@ def average_precision(
         run = COCOeval(truth, found, "keypoints")
         run.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
         run.evaluate()
-        run.accumulate()
-        run.summarize()
-    return {name: None if value < 0 else float(value) for name, value in zip(_STATS, run.stats, strict=True)}
+    return run
 
 
 def _truth(predictions: Iterable[PicturePoses], common: NDArray[np.bool_]) -> Iterable[dict[str, Any]]:

@@ -11,23 +11,22 @@ from typing import Any
 
 import yaml
 
+from posecore.data.checks import counted
 from posecore.data.source import Source
 from posecore.errors import WeightsError
 from posecore.runs import Registry, Run
+from posecore.training.comparison import NOTHING_LEARNT, SUMMARY, Comparison
 from posecore.training.config import RunConfig, make_config
-from posecore.training.recording import CURVES
+from posecore.training.recording import BEFORE, CURVES
 from posecore.zoo import read_header
 
-#: Figure → (before training or None, after training or None).
-Measured = Mapping[str, tuple[float | None, float | None]]
 
-
-def archive(run: Run, measured: Measured | None = None) -> bytes:
+def archive(run: Run, measured: Comparison | None = None) -> bytes:
     """A zip of weights, configuration, curves and model card.
 
     Args:
         run: A run that has weights.
-        measured: Figures on the validation pictures for the card.
+        measured: The run beside its base, for the card.
 
     Raises:
         WeightsError: When the run has no weights yet.
@@ -50,7 +49,7 @@ def config_text(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
 
-def model_card(run: Run, measured: Measured | None = None) -> str:
+def model_card(run: Run, measured: Comparison | None = None) -> str:
     """The card of a run that has weights, in Markdown."""
     config = make_config(run.config)
     parts = [
@@ -105,20 +104,37 @@ def _recipe(run: Run, config: RunConfig) -> str:
     )
 
 
-def _figures(run: Run, measured: Measured | None) -> str:
+def _figures(run: Run, measured: Comparison | None) -> str:
     assert run.weights is not None
     extra = read_header(run.weights).extra
     kept = json.loads(extra.get("figures", "{}"))
-    lines = []
-    if measured:
-        lines += ["On the validation pictures, before and after training:", "", "| | before | after |", "|---|---|---|"]
-        lines += [f"| {name} | {_number(before)} | {_number(after)} |" for name, (before, after) in measured.items()]
-        lines.append("")
+    lines = [] if measured is None else _measured(measured)
     during = {name.partition("/")[2]: value for name, value in kept.items() if name.startswith("validation/")}
     if during:
         listed = ", ".join(f"{name} {value:.3g}" for name, value in sorted(during.items()))
-        lines.append(f"Measured during training, at the kept epoch {extra.get('epoch', '?')}: {listed}.")
+        epoch = extra.get("epoch", "?")
+        where = "before training" if epoch == str(BEFORE) else f"at the kept epoch {epoch}"
+        lines.append(f"Measured during training, {where}: {listed}.")
+        if epoch == str(BEFORE) and measured is None:
+            lines.append(NOTHING_LEARNT)
     return "\n".join(lines) or "None: there were no pictures to measure on."
+
+
+def _measured(measured: Comparison) -> list[str]:
+    """A table of what was measured, and what to know about it."""
+    side = f", at an input of {measured.side} pixels" if measured.side else ""
+    lines = [f"On {counted(len(measured.pictures), 'validation picture')}{side}.", ""]
+    if not measured.learnt:
+        lines += ["| | before and after |", "|---|---|"]
+        lines += [f"| {words} | {_number(getattr(measured.after, name))} |" for name, words in SUMMARY.items()]
+    else:
+        lines += ["| | before | after | change, 95 % |", "|---|---|---|---|"]
+        for name, words in SUMMARY.items():
+            before = None if measured.before is None else getattr(measured.before, name)
+            interval = measured.intervals.get(name)
+            span = "–" if interval is None else str(interval)
+            lines.append(f"| {words} | {_number(before)} | {_number(getattr(measured.after, name))} | {span} |")
+    return [*lines, "", *measured.sentences, ""]
 
 
 def _number(value: float | None) -> str:

@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posecore.data.annotations import PoseDataset
+from posecore.data.batches import stamp
+from posecore.data.checks import counted
 from posecore.data.operations import mapped
 from posecore.errors import DataError, PosecoreError, SettingsError
-from posecore.evaluation import Evaluation, PicturePoses, cases, common_keypoints, evaluate, measure
+from posecore.evaluation import (
+    Evaluation,
+    Interval,
+    PicturePoses,
+    cases,
+    common_keypoints,
+    difference_intervals,
+    evaluate,
+    measure,
+)
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.runs import Run
 from posecore.storage import replacing
 from posecore.training.config import RunConfig, make_config
 from posecore.training.data import cache_folder, validation_pictures
+from posecore.training.recording import BEFORE
 from posecore.training.start import starting_model
-from posecore.zoo import load_model
+from posecore.zoo import load_model, read_header
 
 #: Raised when the kept file's layout, or what its figures mean, changes.
-_LAYOUT = 2
+_LAYOUT = 3
 _FILE = "comparison.json"
 
 
@@ -70,9 +83,28 @@ class PictureChange:
         return self.after - (self.before or 0.0)
 
 
+#: Figures that a comparison is summed up in, and their names for people.
+SUMMARY: Mapping[str, str] = {"ap": "AP", "ar": "AR", "pck": "PCK@0.2"}
+
+
+@dataclass(frozen=True)
+class AtSide:
+    """Both models at one size of the network's input.
+
+    Attributes:
+        side: Side of the input in pixels; None for a network that takes one size only.
+        before: Figures of the base; None without one.
+        after: Figures of the run's best weights.
+    """
+
+    side: int | None
+    before: Figures | None
+    after: Figures
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A run's best weights beside what they started from.
+    """A run's best weights beside what they started from, both at the same size of the network's input.
 
     Attributes:
         run: Name of the run.
@@ -81,6 +113,10 @@ class Comparison:
         before, after: Figures; ``before`` is None without a base.
         pictures: Every validation picture, the largest gain first.
         note: What to know about the comparison, as a sentence, or nothing.
+        side: Side of the input in pixels, the one that the run ended with; None for a network that takes one only.
+        elsewhere: Both at the input that the base was made for, where that is another.
+        intervals: Name of a figure of :data:`SUMMARY` → where its change lies with 95 % confidence.
+        learnt: False when no epoch was better than the base, whose weights the best weights then are.
     """
 
     run: str
@@ -90,6 +126,56 @@ class Comparison:
     after: Figures
     pictures: Sequence[PictureChange]
     note: str
+    side: int | None = None
+    elsewhere: AtSide | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    learnt: bool = True
+
+    def may_be_chance(self, name: str) -> bool:
+        """Whether other pictures might as well have turned the change of a figure round."""
+        interval = self.intervals.get(name)
+        return interval is not None and interval.holds_zero
+
+    @property
+    def sentences(self) -> list[str]:
+        """What to know about the figures, the most important first."""
+        told = [self._whether_learnt(), self._chance(), self._sizes(), self.note]
+        return [sentence for sentence in told if sentence]
+
+    def _whether_learnt(self) -> str:
+        return "" if self.learnt else NOTHING_LEARNT
+
+    def _chance(self) -> str:
+        if not self.learnt or not self.intervals:
+            return ""
+        some = [name for name in SUMMARY if self.may_be_chance(name)]
+        if some and not any(math.isfinite(self.intervals[name].low) for name in some):
+            return f"{counted(len(self.pictures), 'picture')} cannot tell whether a change is more than chance."
+        listed = [f"{SUMMARY[name]} ({self.intervals[name]})" for name in some]
+        return f"Within chance on these pictures: {', '.join(listed)}." if listed else ""
+
+    def _sizes(self) -> str:
+        other = self.elsewhere
+        if other is None or other.before is None or not self.learnt:
+            return ""
+        figures = [
+            f"{words} {_three(getattr(other.before, name))} before, {_three(getattr(other.after, name))} after"
+            for name, words in SUMMARY.items()
+        ]
+        return (
+            f"Both at an input of {self.side} pixels, which the run learnt at. At {other.side}, which the model before "
+            f"was made for: {'; '.join(figures)}."
+        )
+
+
+#: Said of a run whose every epoch was worse than its base.
+NOTHING_LEARNT = (
+    "Nothing was learnt: no epoch was better than the model before, so these are the base model's weights, unchanged."
+)
+
+
+def _three(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def compare(
@@ -120,11 +206,22 @@ def compare(
     kept = _kept(run.folder / _FILE, key)
     if kept is not None:
         return kept
-    side = _input_side(config, tuned)
-    comparison = _compared(run.name, tuned, base, mapped(pictures, config.skeleton), side, note, progress, cancel)
+    sides = _input_sides(config, tuned)
+    labelled = mapped(pictures, config.skeleton)
+    if _is_base(run.weights):
+        comparison = _unchanged(
+            run.name, tuned, base, labelled, sides[0], note, _Advance(len(labelled), progress, cancel)
+        )
+    else:
+        comparison = _compared(run.name, tuned, base, labelled, sides, note, progress, cancel)
     with replacing(run.folder / _FILE) as temporary:
         temporary.write_text(json.dumps({"layout": _LAYOUT, "key": key, **_to_dict(comparison)}), "utf-8")
     return comparison
+
+
+def _is_base(weights: Path) -> bool:
+    """Whether a run's best weights are those that it started from."""
+    return read_header(weights).extra.get("epoch") == str(BEFORE)
 
 
 def _base(config: RunConfig) -> tuple[PoseModel | None, str]:
@@ -137,15 +234,42 @@ def _base(config: RunConfig) -> tuple[PoseModel | None, str]:
         return None, f"The model that the run started from cannot be loaded any more: {error}"
 
 
-def _input_side(config: RunConfig, tuned: PoseModel) -> int | None:
-    """Input side that the run ended with, where it is another than the one at which models are compared.
+def _input_sides(config: RunConfig, tuned: PoseModel) -> tuple[int | None, ...]:
+    """Input sides to compare at: the one that the run ended with, and the base's own where that is another.
 
-    A network judged at another size of people than it was taught would look worse than it is.
+    A network judged at another size of people than it was taught looks worse than it is.
     """
+    if "input_size" not in tuned.network_settings_class.model_fields:
+        return (None,)
     family, settings = config.family, config.network_settings
-    side = family.training_side(config.training.input_sides[-1], settings)
-    known = "input_size" in tuned.network_settings_class.model_fields
-    return side if known and family.crop_side not in (None, side) else None
+    own = family.crop_side or int(getattr(settings, "input_size"))  # noqa: B009 - not every family has it
+    return tuple(dict.fromkeys((family.training_side(config.training.input_sides[-1], settings), own)))
+
+
+def _unchanged(
+    name: str,
+    tuned: PoseModel,
+    base: PoseModel | None,
+    pictures: PoseDataset,
+    side: int | None,
+    note: str,
+    advance: _Advance,
+) -> Comparison:
+    """The comparison of a run that kept its base's weights: one model, measured once."""
+    found = _evaluated(tuned, pictures, side, advance)
+    figures = _figures(found)
+    keypoints = tuple(name for name, used in zip(pictures.skeleton.keypoints, found.common, strict=True) if used)
+    return Comparison(
+        name,
+        None if base is None else base.name,
+        keypoints,
+        figures,
+        figures,
+        _changes(found, found),
+        note,
+        side,
+        learnt=False,
+    )
 
 
 def _compared(
@@ -153,34 +277,57 @@ def _compared(
     tuned: PoseModel,
     base: PoseModel | None,
     pictures: PoseDataset,
-    side: int | None,
+    sides: Sequence[int | None],
     note: str,
     progress: Callable[[int, int], object] | None,
     cancel: threading.Event | None,
 ) -> Comparison:
-    advance = _Advance(len(pictures) * (1 if base is None else 2), progress, cancel)
-    after = evaluate(tuned, pictures, settings=None if side is None else {"input_size": side}, advance=advance)
-    before = None
     if base is not None and not common_keypoints(pictures.skeleton, base.skeleton).any():
-        note = "The model before knows none of these keypoints, so only the new one is measured."
-    elif base is not None:
-        before = evaluate(base, pictures, advance=advance)
-    if base is not None and before is not None and not before.common.all():
-        # Judged by what the base can answer for.
-        after = measure(after.predictions, "crops", pictures.skeleton, base.skeleton)
+        note, measured = "The model before knows none of these keypoints, so only the new one is measured.", None
+    else:
+        measured = base
+    if measured is None:
+        sides = sides[:1]
+    advance = _Advance(len(pictures) * len(sides) * (1 if measured is None else 2), progress, cancel)
+    pairs = [_pair(tuned, measured, pictures, side, advance) for side in sides]
+    before, after = pairs[0]
+    if before is not None and not before.common.all():
         note = f"Compared on the {int(before.common.sum())} keypoints that the model before knows as well."
-    if side is not None and before is not None:
-        note = f"{note} Each at the input it was made for: {tuned.family.crop_side} before, {side} after.".strip()
     keypoints = tuple(name for name, used in zip(pictures.skeleton.keypoints, after.common, strict=True) if used)
+    at = [
+        AtSide(side, None if one is None else _figures(one), _figures(other))
+        for side, (one, other) in zip(sides, pairs, strict=True)
+    ]
     return Comparison(
         name,
         None if base is None else base.name,
         keypoints,
-        None if before is None else _figures(before),
-        _figures(after),
+        at[0].before,
+        at[0].after,
         _changes(before, after),
         note,
+        at[0].side,
+        at[1] if len(at) > 1 else None,
+        {} if before is None else difference_intervals(before, after),
     )
+
+
+def _pair(
+    tuned: PoseModel, base: PoseModel | None, pictures: PoseDataset, side: int | None, advance: _Advance
+) -> tuple[Evaluation | None, Evaluation]:
+    """Both models at one size of input, over the keypoints that both have."""
+    after = _evaluated(tuned, pictures, side, advance)
+    if base is None:
+        return None, after
+    before = _evaluated(base, pictures, side, advance)
+    if not before.common.all():
+        # Judged by what the base can answer for.
+        after = measure(after.predictions, "crops", pictures.skeleton, base.skeleton)
+    return before, after
+
+
+def _evaluated(model: PoseModel, pictures: PoseDataset, side: int | None, advance: _Advance) -> Evaluation:
+    return evaluate(model, pictures, settings=None if side is None else {"input_size": side}, advance=advance)
 
 
 class _Advance:
@@ -254,8 +401,7 @@ def _key(tuned: PoseModel, base: PoseModel | None, pictures: PoseDataset, note: 
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{tuned.weights_id} {note if base is None else base.weights_id}".encode())
     for image in pictures:
-        status = image.path.stat()
-        digest.update(repr((str(image.path), status.st_size, status.st_mtime_ns)).encode())
+        digest.update(repr((str(image.path), stamp(image.path))).encode())
         for person in image.people:
             digest.update(person.keypoints.tobytes() + person.labels.tobytes() + repr(person.box).encode())
     return digest.hexdigest()
@@ -290,6 +436,10 @@ def _to_dict(comparison: Comparison) -> dict[str, Any]:
         "after": asdict(comparison.after),
         "pictures": pictures,
         "note": comparison.note,
+        "side": comparison.side,
+        "elsewhere": None if comparison.elsewhere is None else asdict(comparison.elsewhere),
+        "intervals": {name: asdict(interval) for name, interval in comparison.intervals.items()},
+        "learnt": comparison.learnt,
     }
 
 
@@ -305,12 +455,21 @@ def _from_dict(data: Mapping[str, Any]) -> Comparison:
         )
         for one in data["pictures"]
     ]
+    elsewhere = data["elsewhere"]
     return Comparison(
         data["run"],
         data["base"],
         tuple(data["keypoints"]),
-        None if data["before"] is None else Figures(**data["before"]),
+        _to_figures(data["before"]),
         Figures(**data["after"]),
         pictures,
         data["note"],
+        data["side"],
+        elsewhere and AtSide(elsewhere["side"], _to_figures(elsewhere["before"]), Figures(**elsewhere["after"])),
+        {name: Interval(**interval) for name, interval in data["intervals"].items()},
+        data["learnt"],
     )
+
+
+def _to_figures(data: Mapping[str, Any] | None) -> Figures | None:
+    return None if data is None else Figures(**data)

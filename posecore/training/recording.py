@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from posecore.errors import StorageError
-from posecore.runs import BEST, Registry
+from posecore.runs import BEST, Registry, best_epoch
 from posecore.storage import replacing
 from posecore.training.config import RunConfig
 from posecore.training.measuring import Measurement
@@ -112,12 +112,12 @@ class Recorder:
         if measurement.sheet is not None:
             with _spared("The overlays"):
                 self._write_overlay(number, measurement.sheet)
-        scores = [values.get("validation/oks", 0.0) for _, values in epochs]
-        best = max(range(len(scores)), key=lambda index: scores[index])
-        if best == len(scores) - 1:
+        found = best_epoch(epochs)
+        best = number if found is None else found[0]
+        if best == number:
             self.save(BEST, number, figures, network)
         patience = self.config.training.patience
-        return patience is not None and len(scores) - 1 - best >= patience
+        return patience is not None and number - best >= patience
 
     def _write_overlay(self, number: int, sheet: NDArray[np.uint8]) -> None:
         with replacing(self.folder / OVERLAYS / f"epoch-{number:04d}.jpg") as temporary:

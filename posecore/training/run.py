@@ -18,7 +18,7 @@ from torch import nn
 
 from posecore.data.augment import AugmentSettings, check_mirror, compose
 from posecore.errors import PosecoreError, SettingsError, StorageError
-from posecore.runs import BEST, LastWords, Registry, RunLock, Status, run_folder
+from posecore.runs import BEST, LastWords, Registry, RunLock, Status, best_epoch, run_folder
 from posecore.training.checkpoints import ResumePoint, WholeFiles
 from posecore.training.config import RunConfig, placed
 from posecore.training.data import (
@@ -156,19 +156,18 @@ def _stopped(stop: RunStopped, folder: Path) -> str:
 
 def _finished(epochs: Sequence[tuple[int, Mapping[str, float]]]) -> str:
     """What the curve says about the result."""
-    scores = {number: figures["validation/oks"] for number, figures in epochs if "validation/oks" in figures}
-    if not scores:
+    found = best_epoch(epochs)
+    if found is None:
         return "Finished. Nothing was held out for measuring, so the last weights are kept."
-    best = max(scores, key=lambda number: scores[number])
+    best, score = found
     if best == BEFORE:
         return (
             "Training did not get better than the model it started from, whose weights are kept as this run's best. "
             "Try a lower learning rate, more pictures or a smaller part of the network."
         )
-    if BEFORE in scores:
-        change = f"similarity {scores[BEFORE]:.3f} before, {scores[best]:.3f} after"
-        return f"Finished: {change} (epoch {best} of {max(scores)})."
-    return f"Finished: similarity {scores[best]:.3f} (epoch {best} of {max(scores)})."
+    before = dict(epochs).get(BEFORE, {}).get("validation/oks")
+    change = f"similarity {score:.3f}" if before is None else f"similarity {before:.3f} before, {score:.3f} after"
+    return f"Finished: {change} (epoch {best} of {epochs[-1][0]})."
 
 
 @contextmanager

@@ -14,8 +14,7 @@ from posecore.errors import ImageError
 from posecore.imaging import Picture, read_image
 from posecore.poses import Poses
 from posecore.runs import Run
-from posecore.training.card import Measured
-from posecore.training.comparison import Comparison, PictureChange, compare
+from posecore.training.comparison import NOTHING_LEARNT, Comparison, PictureChange, compare
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture, shrink, to_jpeg
 from posecore.ui.shared.runs.run_curves import keypoint_bars
@@ -58,16 +57,10 @@ def before_and_after(run: Run) -> None:
     st.fragment(_shown, run_every=_POLL if working else None)(run, working)
 
 
-def measured(run: Run) -> Measured | None:
-    """Figures before and after, when they have been measured."""
+def measured(run: Run) -> Comparison | None:
+    """The comparison, when it has been made."""
     task = None if run.weights is None else comparisons().get(_key(run))
-    if task is None or task.result is None:
-        return None
-    found = task.result
-    return {
-        words: (None if found.before is None else getattr(found.before, name), getattr(found.after, name))
-        for name, words in (("ap", "AP"), ("ar", "AR"), ("pck", "PCK@0.2"))
-    }
+    return None if task is None else task.result
 
 
 def _key(run: Run) -> tuple[str, int]:
@@ -104,19 +97,20 @@ def _shown(run: Run, was_working: bool) -> None:
 
 def _comparison(found: Comparison) -> None:
     """Figures, keypoints and pictures."""
+    if not found.learnt:
+        st.info(NOTHING_LEARNT, icon=":material/info:")
     with st.container(horizontal=True, gap="small"):
         for label, name, words in (
             ("Average precision (AP)", "ap", "By similarity (OKS) from 0.5 to 0.95, as COCO counts; 1 is best."),
             ("Average recall (AR)", "ar", "Part of the people that are found, averaged over the same similarities."),
             ("Correct joints (PCK@0.2)", "pck", "Limb joints closer to the label than 0.2 of the trunk's length."),
         ):
-            before = None if found.before is None else getattr(found.before, name)
-            _metric(label, before, getattr(found.after, name), words)
-    people = count(len(found.pictures), "validation picture")
+            _metric(label, found, name, words)
+    side = f" at an input of {found.side} pixels" if found.side else ""
     st.caption(
-        f"On {people}, {count(len(found.keypoints), 'keypoint')}"
+        f"On {count(len(found.pictures), 'validation picture')}{side}, {count(len(found.keypoints), 'keypoint')}"
         + (f"; before: {found.base}. " if found.base else ". ")
-        + found.note
+        + " ".join(sentence for sentence in found.sentences if sentence != NOTHING_LEARNT)
     )
     left, right = st.columns([5, 6], gap="medium")
     with left:
@@ -125,19 +119,26 @@ def _comparison(found: Comparison) -> None:
         _pictures(found.pictures)
 
 
-def _metric(label: str, before: float | None, after: float | None, help_text: str) -> None:
-    same, delta = False, None
-    if before is not None and after is not None:
+def _metric(label: str, found: Comparison, name: str, help_text: str) -> None:
+    """One figure and how it changed; grey where nothing changed or the change may be chance."""
+    before = None if found.before is None else getattr(found.before, name)
+    after = getattr(found.after, name)
+    grey, delta = not found.learnt, None
+    if found.learnt and before is not None and after is not None:
         same = abs(after - before) < 0.0005
+        grey = same or found.may_be_chance(name)
         delta = f"as before ({before:.3f})" if same else f"{after - before:+.3f} from {before:.3f}"
+        if grey and not same:
+            delta += ", within chance"
+    interval = found.intervals.get(name)
     st.metric(
         label,
         "–" if after is None else f"{after:.3f}",
         delta,
-        help=help_text,
+        help=help_text if interval is None else f"{help_text} Change with 95 % confidence: {interval}.",
         border=True,
-        delta_color="off" if same else "normal",
-        delta_arrow="off" if same else "auto",
+        delta_color="off" if grey else "normal",
+        delta_arrow="off" if grey else "auto",
     )
 
 

@@ -56,7 +56,7 @@ def compare_runs(runs: Sequence[Run], chosen: Run) -> None:
 
 
 def _row(run: Run, epochs: Sequence[tuple[int, dict[str, float]]], figure: str) -> dict[str, object]:
-    values = [figures[figure] for epoch, figures in epochs if epoch and figure in figures]
+    values = [figures[figure] for _, figures in epochs if figure in figures]
     best = (min if "loss" in figure else max)(values) if values else None
     optimizer, training = run.config.get("optimizer", {}), run.config.get("training", {})
     return {

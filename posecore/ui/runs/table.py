@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
-from posecore.runs import Registry, Run
+from posecore.runs import Registry, Run, best_epoch
 from posecore.ui.shared.runs.run_list import CHOSEN
 from posecore.ui.shared.runs.run_words import duration, state_word
 
@@ -38,23 +38,21 @@ def runs_table(runs: Sequence[Run]) -> None:
         alt="All training runs",
     )
     st.caption(
-        "Tick a line to look at that run. OKS: mean similarity on its validation pictures, measured during training."
+        "Tick a line to look at that run. OKS: mean similarity on its validation pictures, measured during training; "
+        "the best may be the model before."
     )
 
 
 def _row(run: Run) -> dict[str, object]:
-    scores = {
-        epoch: figures["validation/oks"]
-        for epoch, figures in Registry().epochs(run.name)
-        if "validation/oks" in figures
-    }
+    epochs = Registry().epochs(run.name)
+    best = best_epoch(epochs)
     model = run.config.get("model", {})
     return {
         "Run": run.name,
         "State": state_word(run.state),
         "Done": round(run.progress, 2),
-        "OKS before": scores.get(0),
-        "OKS best": max((value for epoch, value in scores.items() if epoch), default=None),
+        "OKS before": dict(epochs).get(0, {}).get("validation/oks"),
+        "OKS best": None if best is None else best[1],
         "Model": model.get("architecture", ""),
         "Start": model.get("start", ""),
         "Time": duration(run.seconds) if run.seconds else "",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from posecore.runs import Run
-from posecore.training.card import Measured, archive
+from posecore.training.card import archive
 from posecore.ui.runs.before_after import measured
 from posecore.ui.shared.navigation import Page, open_page
 from posecore.ui.shared.runs.run_actions import ask, use_model
@@ -67,7 +67,6 @@ def toolbar(run: Run) -> None:
 
 def _made(run: Run) -> Callable[[], bytes]:
     def make() -> bytes:
-        figures: Measured | None = measured(run)
-        return archive(run, figures)
+        return archive(run, measured(run))
 
     return make

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from posecore.runs import best_epoch
 from posecore.training.card import config_text
 from posecore.training.config import RunConfig, make_config
 from posecore.training.jobs import JobView
@@ -25,11 +26,13 @@ def headline(view: JobView) -> str:
         parts.append(f":gray-badge[epoch {done} of {planned}]")
     if view.state == "running" and view.eta_seconds is not None:
         parts.append(f":gray-badge[{duration(view.eta_seconds)} left]")
-    line = line_of("", "validation/oks", "", view.epochs)
-    if line.points and line.points[-1][0] > 0:
-        best = max(value for epoch, value in line.points if epoch)
-        before = "" if line.before is None else f", before {line.before:.3f}"
-        parts.append(f":violet-badge[best OKS {best:.3f}{before}]")
+    best = best_epoch(view.epochs)
+    if best is not None and done:
+        before = dict(view.epochs).get(0, {}).get("validation/oks")
+        if best[0] == 0:
+            parts.append(f":orange-badge[no epoch better than before: OKS {best[1]:.3f}]")
+        else:
+            parts.append(f":violet-badge[best OKS {best[1]:.3f}{'' if before is None else f', before {before:.3f}'}]")
     return " ".join(parts)
 
 

@@ -1,0 +1,153 @@
+"""How far a difference between two models may be chance: a paired bootstrap over pictures.
+
+Both models were measured on the same pictures. These are drawn again and again with replacement, and both are measured
+on every draw; where the middle 95 % of the differences hold 0, other pictures might as well have said the opposite
+(Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Intervals are widened for few pictures as Hesterberg
+proposes (What Teachers Should Know About the Bootstrap, 2015: expanded percentile interval).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from posecore.evaluation.evaluate import Evaluation, cases
+from posecore.evaluation.oks import coco_matches
+from posecore.evaluation.pck import all_correct_joints, limb_joints
+
+#: Part of differences that an interval holds.
+CONFIDENCE = 0.95
+#: Pictures below which even a change for the better on every one of them could be luck (1 in 2⁵ is more than 5 %, on
+#: both sides).
+FEWEST_PICTURES = 6
+_DRAWS = 1000
+#: Places on the axis of recall at which COCO reads precision.
+_RECALLS = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a difference lies with 95 % confidence; from minus to plus infinity when nothing can be said."""
+
+    low: float
+    high: float
+
+    @property
+    def holds_zero(self) -> bool:
+        """True when the difference may be chance."""
+        return self.low <= 0 <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low:+.3f} … {self.high:+.3f}" if np.isfinite(self.low) else "cannot be told"
+
+
+#: Nothing can be said.
+ANYTHING = Interval(-np.inf, np.inf)
+
+
+def difference_intervals(before: Evaluation, after: Evaluation, seed: int = 0) -> dict[str, Interval]:
+    """Intervals of ``after`` minus ``before`` for ``ap``, ``ar``, ``pck`` and ``oks`` (mean similarity of people).
+
+    Args:
+        before, after: *crops* evaluations over the same pictures and keypoints.
+        seed: Of the drawing of pictures.
+
+    Returns:
+        A figure that neither has is left out.
+    """
+    ids = sorted(_ids(before) & _ids(after))
+    figures = [_draws(evaluation, ids, seed) for evaluation in (before, after)]
+    found = {}
+    for name in figures[0].keys() & figures[1].keys():
+        differences = figures[1][name] - figures[0][name]
+        found[name] = _interval(differences[np.isfinite(differences)], len(ids))
+    return found
+
+
+def _ids(evaluation: Evaluation) -> set[int]:
+    return {item.image.image_id for item in evaluation.predictions}
+
+
+def _interval(differences: NDArray[np.float64], pictures: int) -> Interval:
+    if pictures < FEWEST_PICTURES or not len(differences):
+        return ANYTHING
+    reach = np.sqrt(pictures / (pictures - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, pictures - 1)
+    tail = float(stats.norm.cdf(-reach))
+    low, high = np.quantile(differences, (tail, 1 - tail))
+    return Interval(float(low), float(high))
+
+
+def _draws(evaluation: Evaluation, ids: list[int], seed: int) -> dict[str, NDArray[np.float64]]:
+    """``(draws,)`` of every figure; the same seed and pictures give the same draws for any model."""
+    generator = np.random.default_rng(seed)
+    times = generator.multinomial(len(ids), np.full(len(ids), 1 / max(len(ids), 1)), _DRAWS).astype(np.float64)
+    place = {image_id: index for index, image_id in enumerate(ids)}
+    found = _precision(evaluation, place, times)
+    for name, sums in (("pck", _joints(evaluation, place)), ("oks", _similarities(evaluation, place))):
+        if sums[:, 1].any():
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found[name] = (times @ sums[:, 0]) / (times @ sums[:, 1])
+    return found
+
+
+def _joints(evaluation: Evaluation, place: Mapping[int, int]) -> NDArray[np.float64]:
+    """``(pictures, 2)``: correct limb joints, and how many were measured."""
+    sums = np.zeros((len(place), 2))
+    limbs = limb_joints(evaluation.skeleton)
+    for item in evaluation.predictions:
+        if item.image.image_id in place:
+            rows = all_correct_joints([item], evaluation.skeleton, evaluation.common)[:, limbs]
+            sums[place[item.image.image_id]] = np.nansum(rows), np.isfinite(rows).sum()
+    return sums
+
+
+def _similarities(evaluation: Evaluation, place: Mapping[int, int]) -> NDArray[np.float64]:
+    """``(pictures, 2)``: sum of similarities, and people."""
+    sums = np.zeros((len(place), 2))
+    for case in cases(evaluation):
+        if case.picture.image.image_id in place:
+            sums[place[case.picture.image.image_id]] += case.oks, 1
+    return sums
+
+
+def _precision(
+    evaluation: Evaluation, place: Mapping[int, int], times: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """AP and AR of every draw, as pycocotools accumulates them; ``times`` is ``(draws, pictures)``."""
+    matches = coco_matches(evaluation.predictions, evaluation.skeleton, evaluation.common)
+    chosen = [match for match in matches if match.picture in place]
+    people = np.zeros(len(place))
+    for match in chosen:
+        people[place[match.picture]] = match.people
+    total = times @ people
+    if not people.any():
+        return {}
+    scores = np.concatenate([match.scores for match in chosen])
+    order = np.argsort(-scores, kind="mergesort")
+    owner = np.concatenate([np.full(len(match.scores), place[match.picture]) for match in chosen])[order]
+    right = np.concatenate([match.right for match in chosen], 1)[:, order]
+    wrong = np.concatenate([match.wrong for match in chosen], 1)[:, order]
+    weight = times[:, owner]
+    curves = [_curve(weight * yes, weight * no, total) for yes, no in zip(right, wrong, strict=True)]
+    ap, ar = np.mean([ap for ap, _ in curves], 0), np.mean([ar for _, ar in curves], 0)
+    return {"ap": np.where(total > 0, ap, np.nan), "ar": np.where(total > 0, ar, np.nan)}
+
+
+def _curve(
+    right: NDArray[np.float64], wrong: NDArray[np.float64], total: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean precision over recalls, and highest recall, of ``(draws, poses)`` in order of falling score."""
+    if right.shape[1] == 0:
+        return np.zeros(len(right)), np.zeros(len(right))
+    hits, misses = right.cumsum(1), wrong.cumsum(1)
+    recall = hits / np.maximum(total, 1)[:, None]
+    precision = hits / np.maximum(hits + misses, np.spacing(1))
+    precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
+    padded = np.concatenate([precision, np.zeros((len(precision), 1))], 1)
+    # Recall is a count divided by a count: without slack, rounding would miss a place it just reaches.
+    places = np.stack([np.searchsorted(row, _RECALLS - 1e-9) for row in recall])
+    return np.take_along_axis(padded, places, 1).mean(1), recall[:, -1]

@@ -1,0 +1,82 @@
+"""Whether a difference between two models is more than chance: against known differences and exact figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from posecore.data.annotations import AnnotatedImage, Label, Person
+from posecore.evaluation import Evaluation, Interval, PicturePoses, difference_intervals, measure
+from posecore.evaluation.chance import _precision
+from posecore.poses import Poses
+from posecore.skeleton import COCO_17
+
+SIZE = (200, 200)
+
+
+def evaluation(noise: list[float], people: int = 2, seed: int = 0, missing: float = 0.0) -> Evaluation:
+    """A picture per entry, whose people are found with errors of so many pixels; the same people for any noise."""
+    rng = np.random.default_rng(7)
+    mistakes = np.random.default_rng(seed)
+    items = []
+    for number, size in enumerate(noise):
+        xy = rng.uniform(20, 180, (people, 17, 2)).astype(np.float32)
+        known = [Person(one, np.full(17, Label.VISIBLE, np.uint8), (20, 20, 180, 180), 9000.0) for one in xy]
+        found = np.flatnonzero(mistakes.random(people) >= missing)
+        moved = xy[found] + mistakes.normal(0, size, (len(found), 17, 2)).astype(np.float32)
+        scores = mistakes.random(len(found)).astype(np.float32)
+        poses = Poses(moved, np.ones(moved.shape[:2], np.float32), scores, COCO_17, SIZE)
+        items.append(PicturePoses(AnnotatedImage(Path(f"{number}.png"), SIZE, tuple(known), number), poses, found))
+    return measure(items, "crops", COCO_17, COCO_17)
+
+
+def test_every_picture_drawn_once_gives_the_figures_of_coco() -> None:
+    found = evaluation(np.linspace(1, 12, 15).tolist(), people=3, missing=0.2)
+    draws = _precision(found, {number: number for number in range(15)}, np.ones((2, 15)))
+    assert 0.1 < (found.precision["AP"] or 0) < 0.9
+    for name in ("ap", "ar"):
+        np.testing.assert_allclose(draws[name], found.precision[name.upper()], atol=1e-9)
+
+
+def test_pictures_drawn_twice_count_twice() -> None:
+    """Doubling every picture changes nothing, and drawing one alone gives its own figures."""
+    found = evaluation([4.0, 20.0], people=3)
+    alone = evaluation([4.0], people=3)
+    draws = _precision(found, {0: 0, 1: 1}, np.array([(1.0, 1.0), (2.0, 2.0), (1.0, 0.0)]))
+    assert draws["ap"][0] == pytest.approx(draws["ap"][1], abs=0.02)
+    assert draws["ap"][2] == pytest.approx(alone.precision["AP"], abs=1e-9)
+    assert draws["ar"][2] == pytest.approx(alone.precision["AR"], abs=1e-9)
+
+
+def test_a_model_beside_itself_has_changed_nothing() -> None:
+    found = evaluation([8.0] * 10)
+    assert difference_intervals(found, found) == {name: Interval(0.0, 0.0) for name in ("ap", "ar", "pck", "oks")}
+
+
+@pytest.mark.parametrize(("pictures", "told"), [(5, False), (6, True), (40, True)])
+def test_a_gain_everywhere_is_more_than_chance_unless_there_are_few_pictures(pictures: int, told: bool) -> None:
+    worse, better = evaluation([14.0] * pictures), evaluation([3.0] * pictures, seed=1)
+    intervals = difference_intervals(worse, better)
+    assert set(intervals) == {"ap", "ar", "pck", "oks"}
+    assert all(interval.holds_zero != told for interval in intervals.values())
+    turned = difference_intervals(better, worse)
+    for name, interval in intervals.items():
+        assert (-turned[name].high, -turned[name].low) == pytest.approx((interval.low, interval.high))
+
+
+def test_gains_on_some_pictures_and_losses_on_others_are_chance() -> None:
+    noise = [3.0, 14.0] * 8
+    intervals = difference_intervals(evaluation(noise), evaluation(noise[::-1]))
+    assert all(interval.low < 0 < interval.high for interval in intervals.values())
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    """Two models that are equally good: 0 lies outside in about one of twenty comparisons."""
+    outside = 0
+    for trial in range(60):
+        before = evaluation([9.0] * 12, people=1, seed=2 * trial)
+        after = evaluation([9.0] * 12, people=1, seed=2 * trial + 1)
+        outside += not difference_intervals(before, after)["oks"].holds_zero
+    assert outside <= 9
