@@ -23,19 +23,13 @@ from app_support import (
 from streamlit.testing.v1 import AppTest
 
 from posecore.drawing import field_values
-from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, Trace
-from posecore.fields import FieldKind, FieldMap, Fields, Provenance
-from posecore.imaging import letterbox
-from posecore.settings import Control
-from posecore.skeleton import COCO_17
-from posecore.ui.fields.evidence_panel import Case
-from posecore.ui.fields.joint_evidence import (
+from posecore.drawing.views import MapView, Style, channel_for, draw_view, tile_at
+from posecore.evidence import (
     candidates_of,
     is_chosen,
     is_taken,
     limb_table,
     limbs_of,
-    marks_of,
     nearest_candidate,
     nearest_joint,
     step_table,
@@ -43,7 +37,14 @@ from posecore.ui.fields.joint_evidence import (
     tell_thresholds,
     try_setting,
 )
-from posecore.ui.shared.maps.map_views import MapView, Style, channel_for, draw_view, readable, tile_at
+from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, Trace
+from posecore.fields import FieldKind, FieldMap, Fields, Provenance
+from posecore.imaging import letterbox
+from posecore.settings import Control
+from posecore.skeleton import COCO_17
+from posecore.ui.fields.evidence_panel import Case
+from posecore.ui.fields.marks import marks_of
+from posecore.ui.shared.maps.map_readings import readable
 
 FAMILIES = (MODEL, "movenet-lightning.google_int8", "openpose-mobilenet_v2_small.tfpose")
 WHY = "Why is this joint here?"

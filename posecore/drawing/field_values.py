@@ -116,11 +116,22 @@ def _start_keypoint(field: FieldMap, channel: int) -> int | None:
     return None if field.edges is None else field.edges[channel][0]
 
 
+def heatmap_of(fields: Fields, keypoint: int) -> tuple[FieldMap, int] | None:
+    """The map that says how likely a keypoint is at each place, of the deciding stage, and its channel there."""
+    heat = [field for field in fields.maps if field.kind == FieldKind.HEATMAP]
+    fitting = [field for field in heat if keypoint in (field.keypoints or ())]
+    if not fitting:
+        return None
+    best = max(fitting, key=lambda field: field.stage)
+    return best, (best.keypoints or ()).index(keypoint)
+
+
 def _natural_gate(fields: Fields, field: FieldMap, keypoint: int | None) -> FieldMap | None:
-    by_centre = field.kind in (FieldKind.REGRESSION, FieldKind.BOX)
-    kind = FieldKind.CENTRE if by_centre else FieldKind.HEATMAP
-    fitting = [m for m in fields.maps if m.kind == kind and (by_centre or keypoint in (m.keypoints or ()))]
-    return max(reversed(fitting), key=lambda m: m.stage) if fitting else None
+    if field.kind in (FieldKind.REGRESSION, FieldKind.BOX):
+        centres = [other for other in fields.maps if other.kind == FieldKind.CENTRE]
+        return max(centres, key=lambda other: other.stage) if centres else None
+    found = None if keypoint is None else heatmap_of(fields, keypoint)
+    return None if found is None else found[0]
 
 
 def vector_map(fields: Fields, name: str) -> FieldMap:

@@ -11,6 +11,9 @@ from posecore.drawing.shapes import OUTLINE
 from posecore.drawing.text import draw_text, text_masks, text_size
 from posecore.imaging import Picture
 
+#: Pixels between tiles.
+GAP = 2
+
 
 def draw_caption(tile: Picture, label: str, value: str) -> None:
     """Write a channel's name at the top left and its largest value at the top right, if they fit side by side."""
@@ -37,13 +40,18 @@ def fitting_columns(count: int, tile: tuple[int, int]) -> int:
     return min(range(1, count + 1), key=misfit)
 
 
+def squarish_columns(picture: Picture, count: int) -> int:
+    """Columns that make a sheet of ``count`` tiles about as high as it is wide, whatever the picture's shape."""
+    height, width = picture.shape[:2]
+    return min(max(round(4 * math.sqrt(1.2 * height / width)), 3), 7, count)
+
+
 def join_tiles(tiles: Sequence[Picture], columns: int) -> Picture:
     """Tiles of one size in rows, narrow gaps between them."""
-    gap = 2
     height, width = tiles[0].shape[:2]
     rows = -(-len(tiles) // columns)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), OUTLINE, np.uint8)
+    sheet = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), OUTLINE, np.uint8)
     for index, tile in enumerate(tiles):
-        y, x = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        y, x = (index // columns) * (height + GAP), (index % columns) * (width + GAP)
         sheet[y : y + height, x : x + width] = tile
     return sheet

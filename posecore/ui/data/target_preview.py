@@ -15,6 +15,7 @@ from posecore.data.batches import PackSettings
 from posecore.data.library import StoredSet
 from posecore.drawing import DrawingOptions, draw_poses
 from posecore.drawing.masks import hatch_cells
+from posecore.drawing.views import MapView, Style, draw_view
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
 from posecore.fields import FieldKind, Fields
@@ -23,8 +24,8 @@ from posecore.skeleton import COCO_17, Skeleton
 from posecore.training.preview import Preview, PreviewPlan, make_preview
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.maps.map_choice import CHANNEL_KEY, pick_view
+from posecore.ui.shared.maps.map_readings import legend_of, readable
 from posecore.ui.shared.maps.map_tabs import TILE, words
-from posecore.ui.shared.maps.map_views import MapView, Style, draw_view, legend_of, readable
 from posecore.ui.shared.pictures.open_picture import to_jpeg
 from posecore.ui.shared.widgets.components import field_view, filmstrip
 from posecore.ui.shared.widgets.setting_controls import SettingControls

@@ -8,12 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, Trace
-from posecore.fields import Fields
-from posecore.model import PoseModel
-from posecore.poses import Poses
-from posecore.settings import Control, controls
-from posecore.ui.fields.joint_evidence import (
+from posecore.evidence import (
     Trial,
     candidate_table,
     candidates_of,
@@ -23,7 +18,6 @@ from posecore.ui.fields.joint_evidence import (
     limb_labels,
     limb_table,
     limbs_of,
-    marks_of,
     nearest_candidate,
     nearest_joint,
     step_table,
@@ -33,6 +27,12 @@ from posecore.ui.fields.joint_evidence import (
     tell_thresholds,
     try_setting,
 )
+from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, Trace
+from posecore.fields import Fields
+from posecore.model import PoseModel
+from posecore.poses import Poses
+from posecore.settings import Control, controls
+from posecore.ui.fields.marks import marks_of
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.widgets.components import Mark
 

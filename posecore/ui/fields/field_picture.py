@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from posecore.drawing import DrawingOptions, draw_poses
+from posecore.drawing.field_values import heatmap_of
+from posecore.drawing.views import MapView, Style, draw_view, tile_at
 from posecore.imaging import Picture
 from posecore.poses import Poses
 from posecore.ui.fields.evidence_panel import Answer, Case, choose_joint, choose_spot
 from posecore.ui.shared.maps.map_choice import show_channel, show_keypoint
+from posecore.ui.shared.maps.map_readings import legend_of, readable
 from posecore.ui.shared.maps.map_tabs import TILE, words
-from posecore.ui.shared.maps.map_views import MapView, Style, draw_view, legend_of, natural_map, readable, tile_at
 from posecore.ui.shared.models.caches import drawings_cache
 from posecore.ui.shared.models.engine import Analysis
 from posecore.ui.shared.pictures.open_picture import to_jpeg
@@ -75,7 +77,7 @@ def _show_grid(analysis: Analysis, view: MapView) -> None:
 
 def show_answer(analysis: Analysis, case: Case, answer: Answer, *, people: bool) -> None:
     """The joint's own heatmap, and above it how the joint was found."""
-    found = natural_map(analysis.fields, answer.keypoint)
+    found = heatmap_of(analysis.fields, answer.keypoint)
     view = None if found is None else MapView(found[0].name, found[1], Style.HEAT, opacity=0.75)
     field_view(
         _jpeg(analysis, view, people),

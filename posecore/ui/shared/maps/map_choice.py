@@ -7,9 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from posecore.fields import FieldMap, Fields
-from posecore.ui.shared.maps.map_tabs import COLORMAPS, map_note, words
-from posecore.ui.shared.maps.map_views import (
+from posecore.drawing.views import (
     KIND_TITLES,
     SCALAR_STYLES,
     VECTOR_STYLES,
@@ -20,6 +18,8 @@ from posecore.ui.shared.maps.map_views import (
     kinds_of,
     title_of,
 )
+from posecore.fields import FieldMap, Fields
+from posecore.ui.shared.maps.map_tabs import COLORMAPS, map_note, words
 
 #: Session state of the choices, which clicks on the picture change as well.
 STYLE_KEY = {False: "map_style", True: "map_style_vectors"}

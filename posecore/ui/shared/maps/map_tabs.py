@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from posecore.drawing.fields import heatmap_grid, heatmap_over, vector_arrows, vector_hue
+from posecore.drawing.sheets import squarish_columns
 from posecore.fields import FieldMap
 from posecore.imaging import Picture
 from posecore.ui.shared.models.caches import CacheCounters, drawings_cache, fields_cache
@@ -67,7 +68,7 @@ def show_heatmaps(analysis: Analysis) -> None:
                 picture,
                 analysis.fields,
                 field.name,
-                columns=grid_columns(picture, field),
+                columns=squarish_columns(picture, len(field.channels)),
                 tile_width=TILE,
                 opacity=opacity,
                 colormap=colors,
@@ -109,7 +110,12 @@ def show_vectors(analysis: Analysis) -> None:
 
         def draw() -> Picture:
             return heatmap_grid(
-                picture, fields, name, columns=grid_columns(picture, field), tile_width=TILE, opacity=opacity
+                picture,
+                fields,
+                name,
+                columns=squarish_columns(picture, len(field.channels)),
+                tile_width=TILE,
+                opacity=opacity,
             )
     elif view == "Arrows":
         key, alt = ("arrows", name, channel, threshold), f"Arrows of {words(name)}, {field.channels[channel]}"
@@ -153,13 +159,6 @@ def _pick_channel(field: FieldMap, key: str, together: str = "") -> int | None:
 def words(name: str) -> str:
     """A name as people write it."""
     return name.replace("_", " ")
-
-
-def grid_columns(picture: Picture, field: FieldMap) -> int:
-    """Tiles beside each other, so that the sheet is about as high as it is wide whatever the picture's shape."""
-    height, width = picture.shape[:2]
-    squarish = min(max(round(4 * (1.2 * height / width) ** 0.5), 3), 7)
-    return int(min(squarish, len(field.channels)))
 
 
 def _map_image(analysis: Analysis, key: tuple[Any, ...], draw: Callable[[], Picture], alt: str) -> None:

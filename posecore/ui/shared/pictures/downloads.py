@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 
 from posecore.drawing import DrawingOptions, draw_poses
+from posecore.drawing.views import MapView, draw_view
 from posecore.errors import PosecoreError
 from posecore.poses import Poses
-from posecore.ui.shared.maps.map_views import MapView, draw_view
 from posecore.ui.shared.models.engine import Analysis
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, to_png
 

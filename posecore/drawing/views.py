@@ -9,12 +9,11 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.drawing.field_values import channel_values, scalar_values
 from posecore.drawing.fields import heatmap_grid, heatmap_over, vector_arrows, vector_hue
-from posecore.drawing.shapes import color_table
+from posecore.drawing.sheets import GAP, squarish_columns
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import Picture
-from posecore.ui.shared.maps.map_tabs import grid_columns, words
-from posecore.ui.shared.widgets.components import Legend, MapValues
 
 #: Words for kinds of maps, where one chooses among them.
 KIND_TITLES = {
@@ -27,7 +26,6 @@ KIND_TITLES = {
     FieldKind.BOX: "Boxes",
 }
 _STAGE = re.compile(r"_stage\d+$")
-_GAP = 2
 
 
 class Style(StrEnum):
@@ -74,17 +72,7 @@ def kinds_of(fields: Fields) -> list[FieldKind]:
 
 def title_of(field: FieldMap) -> str:
     """A map's name without its stage."""
-    return words(_STAGE.sub("", field.name))
-
-
-def natural_map(fields: Fields, keypoint: int) -> tuple[FieldMap, int] | None:
-    """The map that says how likely a keypoint is at each place, of the deciding stage, and its channel there."""
-    heat = [field for field in fields.maps if field.kind == FieldKind.HEATMAP]
-    fitting = [field for field in heat if keypoint in (field.keypoints or ())]
-    if not fitting:
-        return None
-    best = max(fitting, key=lambda field: field.stage)
-    return best, (best.keypoints or ()).index(keypoint)
+    return _STAGE.sub("", field.name).replace("_", " ")
 
 
 def channel_for(field: FieldMap, keypoint: int) -> int | None:
@@ -102,7 +90,7 @@ def draw_view(picture: Picture, fields: Fields, view: MapView, *, tile: int = 24
     limits = value_range(field, view)
     heat = {"opacity": view.opacity, "colormap": view.colormap, "value_range": limits}
     if view.style == Style.GRID:
-        columns = grid_columns(picture, field)
+        columns = squarish_columns(picture, len(field.channels))
         return heatmap_grid(picture, fields, view.name, columns=columns, tile_width=tile, **heat)  # type: ignore[arg-type]
     if view.style in (Style.HEAT, Style.LENGTH) or view.channel is None:
         return heatmap_over(picture, fields, view.name, view.channel, **heat)  # type: ignore[arg-type]
@@ -116,20 +104,17 @@ def draw_view(picture: Picture, fields: Fields, view: MapView, *, tile: int = 24
 
 def tile_at(picture: Picture, field: FieldMap, size: tuple[int, int], x: float, y: float) -> int | None:
     """The channel whose tile of a sheet of ``size`` (width, height) lies at a place; None where there is none."""
-    columns = grid_columns(picture, field)
+    columns = squarish_columns(picture, len(field.channels))
     rows = -(-len(field.channels) // columns)
-    column = int(x // ((size[0] + _GAP) / columns))
-    row = int(y // ((size[1] + _GAP) / rows))
+    column = int(x // ((size[0] + GAP) / columns))
+    row = int(y // ((size[1] + GAP) / rows))
     channel = row * columns + column
     return channel if 0 <= column < columns and 0 <= channel < len(field.channels) else None
 
 
 def cell_values(field: FieldMap, channel: int | None) -> NDArray[np.float32]:
     """Values of one channel, or ``(H, W)`` of the largest (the longest) over all."""
-    if channel is not None:
-        return np.asarray(field.values[channel], np.float32)
-    values = np.hypot(field.values[:, 0], field.values[:, 1]) if field.is_vector else field.values
-    return np.asarray(values.max(axis=0), np.float32)
+    return scalar_values(field, None) if channel is None else channel_values(field, channel)
 
 
 def value_range(field: FieldMap, view: MapView) -> tuple[float, float]:
@@ -145,41 +130,7 @@ def value_range(field: FieldMap, view: MapView) -> tuple[float, float]:
     return low, high if high > low else low + 1
 
 
-def legend_of(field: FieldMap, view: MapView) -> Legend | None:
-    """What the colours mean, where a bar can tell it. Directions have a wheel, tiles their largest value instead."""
-    if view.style not in (Style.HEAT, Style.LENGTH):
-        return None
-    low, high = value_range(field, view)
-    table = color_table(view.colormap)[np.linspace(0, 255, 12).round().astype(int)]
-    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in table.tolist())
-    units = _units(field)
-    return Legend(f"linear-gradient(90deg, {stops})", f"{low:.3g}", f"{high:.3g}{units}")
-
-
-def readable(fields: Fields, view: MapView) -> MapValues | None:
-    """What the pointer reads in a view; None for a sheet of tiles."""
-    if view.style == Style.GRID:
-        return None
-    field, transform = fields[view.name], fields.transform
-    cells = cell_values(field, view.channel)
-    if view.style == Style.LENGTH and cells.ndim == 3:
-        cells = np.hypot(cells[0], cells[1])
-    start = transform.to_source(np.array([field.origin, field.origin]))
-    # As far as the colours reach: see how fields are drawn.
-    first = transform.to_source(np.array([-0.5, -0.5])) + 0.5
-    last = transform.to_source(np.array(transform.input_size, np.float64)) + 0.5
-    label = "strongest" if view.channel is None else words(field.channels[view.channel])
-    return MapValues(
-        cells,
-        (float(start[0]), float(start[1])),
-        (transform.scale[0] * field.stride, transform.scale[1] * field.stride),
-        (float(first[0]), float(first[1]), float(last[0]), float(last[1])),
-        label,
-        _units(field),
-    )
-
-
-def _units(field: FieldMap) -> str:
+def units_after(field: FieldMap) -> str:
     """Units as they stand behind a number; none for what has none."""
     return "" if field.units in ("probability", "unit vector") else f" {field.units}"
 
@@ -194,4 +145,4 @@ def highest(fields: Fields, view: MapView) -> str:
     # Cells of a letterboxed input may lie beside the picture.
     x, y = fields.to_source(view.name, np.array([column, row])).clip(0, np.array(fields.transform.image_size) - 1.0)
     what = "Longest" if field.is_vector else "Highest"
-    return f"{what}: {values[row, column]:.3g}{_units(field)}, at x {x:.0f}, y {y:.0f}."
+    return f"{what}: {values[row, column]:.3g}{units_after(field)}, at x {x:.0f}, y {y:.0f}."
