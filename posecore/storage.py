@@ -238,7 +238,7 @@ class DraftFolder:
 def _new_folder(prefix: str, parent: Path) -> Path:
     """With the usual permissions: it may stay, under another name."""
     path = parent / f"{prefix}{uuid.uuid4().hex[:12]}"
-    path.mkdir(parents=True)
+    path.mkdir()
     return path
 
 

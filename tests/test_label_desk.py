@@ -184,7 +184,7 @@ def test_a_full_disk_is_said_and_the_change_can_be_sent_again(desk: LabelDesk, m
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("posecore.data.stored.write_json", full)
+        patch.setattr("os.fsync", full)
         assert "free some space" in save_edits(desk, message, inbox)
     assert inbox.revisions() == {}
     assert tops(sheet(desk, 1)) == []

@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from posecore.data.coco import read_coco, write_coco_json
 from posecore.data.detect import UnknownLabelsError, detect_format, inner_folder, open_dataset
 from posecore.data.folders import check_place, files_in, reading, split_of
 from posecore.data.pictures import PictureCarrier, picture_size
-from posecore.data.stored import LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note
+from posecore.data.stored import FOLDING, LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note
 from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, SettingsError
 from posecore.home import home
@@ -204,10 +204,12 @@ class Library:
             raise DataError(f"There is a set {name!r} already; choose another name, or remove it first.")
 
     def sweep(self) -> None:
-        """Remove what killed processes left."""
+        """Remove what killed processes left, and fold in the changes of labels that they did not."""
         sweep(self.folder, _DRAFT, _GONE)
         for stored in self.all():
-            sweep(stored.folder)
+            sweep(stored.folder, FOLDING)
+            with suppress(DataError):
+                stored.fold()
 
     def _check_room(self, needed: int) -> None:
         free = shutil.disk_usage(self.folder).free

@@ -1,20 +1,23 @@
 """One set of labelled pictures that posecore keeps: read quickly, changed safely.
 
 A set is a folder that any reader of COCO understands: ``annotations.json`` and ``images/``, and beside them
-``dataset.json`` with what COCO has no place for (title, where the set came from, what could not be used).
+``dataset.json`` with what COCO has no place for (title, where the set came from, what could not be used). Labels that
+were just saved stand in a journal beside ``annotations.json`` (:mod:`posecore.data.journal`) until they are folded in.
 """
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
+import logging
 import shutil
 import threading
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,17 +26,24 @@ from filelock import FileLock, Timeout
 
 from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
 from posecore.data.batches import PackSettings
-from posecore.data.checks import EntryError, a_dict, a_list, as_data_error, counted, load_json
-from posecore.data.coco import coco_dict, read_coco, replace_people
+from posecore.data.checks import EntryError, as_data_error, counted, load_json
+from posecore.data.coco import changed_image, coco_dict, load_coco, people_change, read_coco, with_change
 from posecore.data.detect import WRITERS, Format
+from posecore.data.journal import Journal, Place
 from posecore.data.operations import mapped, split_by_ratio
 from posecore.data.source import SetMark, Source, Sources
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
-from posecore.storage import DraftFolder, write_json, writing
+from posecore.storage import DraftFolder, Stamp, stamp, write_json, writing
+
+log = logging.getLogger(__name__)
 
 #: Files of a set.
 LABELS, PICTURES, NOTE = "annotations.json", "images", "dataset.json"
+#: What the name of a folder begins with in which changes are folded in.
+FOLDING = ".folding-"
+#: Seconds without a change after which changes are folded in.
+_QUIET = 20.0
 #: Folder beside the sets in which their locks lie.
 LOCKS = ".locks"
 #: Seconds to wait for another process that is writing the same set.
@@ -97,46 +107,104 @@ def _changed(folder: Path) -> float:
         return 0.0
 
 
+class Held:
+    """A set as it was read, kept up to date by what changed since.
+
+    Args:
+        labels: The COCO file.
+        pictures: Folder of the pictures.
+        name: The set's name.
+    """
+
+    def __init__(self, labels: Path, pictures: Path, name: str) -> None:
+        self._journal = Journal(labels)
+        self._pictures, self._name = pictures, name
+        self._lock = threading.RLock()
+        self._stamp: Stamp | None = None
+        self._place = Place(0, 0)
+        self._images: dict[int, AnnotatedImage] = {}
+        self._dataset: PoseDataset | None = None
+        self._base: PoseDataset
+
+    def dataset(self) -> PoseDataset:
+        """All pictures; raises ``DataError`` when they cannot be read."""
+        with self._lock:
+            self._refresh()
+            if self._dataset is None:
+                self._dataset = replace(self._base, images=tuple(self._images.values()))
+            return self._dataset
+
+    def image(self, image_id: int) -> AnnotatedImage | None:
+        """One picture; raises ``DataError`` when the set cannot be read."""
+        with self._lock:
+            self._refresh()
+            return self._images.get(image_id)
+
+    def skeleton(self) -> Skeleton:
+        """Meaning of the keypoints; raises ``DataError`` when the set cannot be read."""
+        with self._lock:
+            self._refresh()
+            return self._base.skeleton
+
+    def _refresh(self) -> None:
+        file, now = stamp(self._journal.file), self._journal.place()
+        if file is None:
+            raise DataError(f"{self._journal.file} is missing; put it back, or remove the set {self._name!r}.")
+        # A journal that begins anew counts as another one, whatever number the system gives it.
+        if file != self._stamp or now.end < self._place.end or (self._place.end and now.file != self._place.file):
+            base = replace(read_coco(self._journal.file, self._pictures), name=self._name)
+            self._base, self._dataset = base, base
+            self._images = {image.image_id: image for image in base}
+            # Putting in once more what was read with the file changes nothing.
+            self._stamp, self._place = file, Place(now.file, 0)
+        self._follow(now)
+
+    def folded(self, before: Stamp | None, end: int) -> None:
+        """The file is another by now, and says the same: changes up to byte ``end`` are in it."""
+        with self._lock:
+            if self._stamp == before and self._place.end >= end:
+                self._stamp = stamp(self._journal.file)
+                self._place = Place(self._journal.place().file, self._place.end - end)
+
+    def _follow(self, now: Place) -> None:
+        if now.end == self._place.end:
+            return
+        changes, end = self._journal.read(self._place.end)
+        with as_data_error(self._journal.path):
+            for change in changes:
+                image = self._images.get(changed_image(change))
+                if image is not None:
+                    self._images[image.image_id] = with_change(image, change, self._base.skeleton)
+                    self._dataset = None
+        self._place = Place(now.file, end)
+
+
 @dataclass
 class Memo:
-    """Sets that were read, until their file changes; shared by all :class:`StoredSet` of a library.
+    """Sets that were read, until their files change; shared by all :class:`StoredSet` of a library.
 
     Attributes:
         most: Sets that are remembered.
     """
 
     most: int = 8
-    _found: dict[Path, tuple[Any, PoseDataset]] = field(default_factory=dict)
+    _held: dict[Path, Held] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def get(self, path: Path) -> PoseDataset | None:
-        """The set read from ``path``, unless the file is another by now."""
+    def held(self, labels: Path, pictures: Path, name: str) -> Held:
+        """What is known of a set."""
         with self._lock:
-            stamp, dataset = self._found.get(path, (None, None))
-        return dataset if stamp is not None and stamp == _stamp(path) else None
-
-    def put(self, path: Path, stamp: Any, dataset: PoseDataset) -> None:
-        """Remember what a file of this :func:`_stamp` holds."""
-        with self._lock:
-            self._found.pop(path, None)
-            self._found[path] = (stamp, dataset)
-            while len(self._found) > self.most:
-                del self._found[next(iter(self._found))]
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes whenever a file is replaced."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+            held = self._held.pop(labels, None) or Held(labels, pictures, name)
+            self._held[labels] = held
+            while len(self._held) > self.most:
+                del self._held[next(iter(self._held))]
+        return held
 
 
 @functools.lru_cache(maxsize=16)
-def _content_hash(path: Path, stamp: tuple[int, int, int] | None) -> str:
-    """Hash of a file's bytes; ``stamp`` is its :func:`_stamp`, so that an unchanged file is read once."""
-    if stamp is None:
+def _content_hash(path: Path, now: Stamp | None) -> str:
+    """Hash of a file's bytes; ``now`` is its :func:`stamp`, so that an unchanged file is read once."""
+    if now is None:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
@@ -160,7 +228,8 @@ class StoredSet:
     def __init__(self, folder: Path, memo: Memo | None = None) -> None:
         self.folder = folder
         self.name = folder.name
-        self._memo = memo or Memo()
+        self._held = (memo or Memo()).held(self.labels, self.pictures, self.name)
+        self._journal = Journal(self.labels)
         self._note = Note.read(folder)
         self.title, self.origin, self.created = self._note.title, self._note.origin, self._note.created
 
@@ -193,7 +262,7 @@ class StoredSet:
     @property
     def skeleton(self) -> Skeleton:
         """Meaning of the keypoints."""
-        return self.dataset().skeleton
+        return self._held.skeleton()
 
     def dataset(self) -> PoseDataset:
         """All pictures with their people; ``split`` is ``train``, ``val``, ``test`` or None.
@@ -203,18 +272,11 @@ class StoredSet:
         Raises:
             DataError: When the set's files cannot be read.
         """
-        dataset = self._memo.get(self.labels)
-        if dataset is None:
-            stamp = _stamp(self.labels)
-            if stamp is None:
-                raise DataError(f"{self.labels} is missing; put it back, or remove the set {self.name!r}.")
-            dataset = replace(read_coco(self.labels, self.pictures), name=self.name)
-            self._memo.put(self.labels, stamp, dataset)
-        return dataset
+        return self._held.dataset()
 
     def image(self, image_id: int) -> AnnotatedImage:
         """One picture by its number; raises ``DataError`` when there is none."""
-        found = next((image for image in self.dataset() if image.image_id == image_id), None)
+        found = self._held.image(image_id)
         if found is None:
             raise DataError(f"The set {self.name!r} has no picture {image_id}.")
         return found
@@ -233,6 +295,9 @@ class StoredSet:
         Without a split everything is to train on and ``validation`` is empty; so it is when nobody is labelled in the
         part for validation. Training then holds some people back by itself.
         """
+        # So that the file itself says all, and the same labels have the same hash.
+        with suppress(DataError):
+            self.fold()
         keypoints = len(self.skeleton)
         few = {"min_keypoints": max(keypoints // _SHARE, 1)} if keypoints < _USUAL * _SHARE else {}
         base = Source(
@@ -240,7 +305,7 @@ class StoredSet:
             images=str(self.pictures),
             format="coco",
             pack=PackSettings(**few),
-            stored=SetMark(name=self.name, content=_content_hash(self.labels, _stamp(self.labels))),
+            stored=SetMark(name=self.name, content=_content_hash(self.labels, stamp(self.labels))),
         )
         if not self.parts():
             return Sources((base,))
@@ -259,12 +324,35 @@ class StoredSet:
             yield
 
     def _content(self) -> dict[str, Any]:
-        """The labels as they stand in their file."""
-        with as_data_error(self.labels):
-            data = a_dict(load_json(self.labels), "the file")
-            for key in ("images", "annotations", "categories"):
-                a_list(data.get(key), f'"{key}"')
+        """All labels, folded in; only while nobody else writes."""
+        end = self._journal.place().end
+        data = load_coco(self.labels)
+        if end:
+            write_json(self.labels, data)
+            self._journal.drop(end)
         return data
+
+    def fold(self) -> None:
+        """Put the changes that stand beside the labels' file into it; others may go on reading and saving meanwhile.
+
+        Raises:
+            DataError: When it cannot be written; the changes stay where they are.
+        """
+        if (waiting := _folding.pop(self.labels, None)) is not None:
+            waiting.cancel()
+        before, end = stamp(self.labels), self._journal.place().end
+        if not end:
+            return
+        with writing(self.folder, DataError, UNCHANGED), DraftFolder(FOLDING, self.folder) as draft:
+            folded = draft / LABELS
+            write_json(folded, load_coco(self.labels))
+            shutil.copymode(self.labels, folded)
+            with locked(self.folder):
+                # Somebody else may have folded, or written another file.
+                if stamp(self.labels) == before:
+                    folded.replace(self.labels)
+                    self._journal.drop(end)
+                    self._held.folded(before, end)
 
     def set_title(self, title: str) -> None:
         """Give the set other words for people; its name stays, for runs and files refer to it."""
@@ -319,6 +407,8 @@ class StoredSet:
             DataError: When no name is kept though the number changes.
         """
         with self._alone():
+            # Changes of the old skeleton must not stand beside labels of the new one.
+            self._content()
             dataset = self._readable()
             if len(skeleton) == len(dataset.skeleton):
                 changed = replace(dataset, skeleton=skeleton)
@@ -342,20 +432,35 @@ class StoredSet:
         Raises:
             DataError: When there is no such picture, or a person does not fit the set's skeleton.
         """
+        self.change_people(image_id, lambda image: (people, done))
+
+    def change_people(
+        self, image_id: int, change: Callable[[AnnotatedImage], tuple[Sequence[Person], bool]]
+    ) -> AnnotatedImage:
+        """Replace all people on one picture by what ``change`` makes of those that are there, while nobody else does.
+
+        Args:
+            image_id: The picture.
+            change: Given the picture; returns everybody on it and ``done``, see :meth:`set_people`.
+
+        Returns:
+            The picture as it is now.
+
+        Raises:
+            DataError: As :meth:`set_people`.
+        """
         with self._alone():
-            data, before, image = self._content(), self.dataset(), self.image(image_id)
+            image, skeleton = self.image(image_id), self.skeleton
+            people, done = change(image)
             ignore = tuple(region for region in image.ignore if region != whole(image.size))
             if not done:
                 ignore = (whole(image.size), *ignore)
             try:
-                kept = replace_people(data, image_id, people, before.skeleton, ignore)
+                self._journal.append(people_change(image_id, people, skeleton, ignore))
             except EntryError as error:
                 raise DataError(f"These labels of picture {image_id} cannot be saved: {error}.") from error
-            write_json(self.labels, data)
-            # Spares the next reader of a large set the reading.
-            after = replace(image, people=kept, ignore=ignore)
-            images = tuple(after if one.image_id == image_id else one for one in before)
-            self._memo.put(self.labels, _stamp(self.labels), replace(before, images=images))
+        fold_soon(self)
+        return self.image(image_id)
 
     # --- writing elsewhere -------------------------------------------------------------------------------------------
 
@@ -387,6 +492,35 @@ def _zip(folder: Path, target: Path) -> None:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             small = file.suffix.lower() in (".json", ".yaml", ".txt")
             out.write(file, file.relative_to(folder), zipfile.ZIP_DEFLATED if small else zipfile.ZIP_STORED)
+
+
+_folding: dict[Path, threading.Timer] = {}
+
+
+def fold_soon(stored: StoredSet) -> None:
+    """Fold a set's changes in when nothing was saved for a while, or when the process ends before."""
+    if (waiting := _folding.pop(stored.labels, None)) is not None:
+        waiting.cancel()
+    timer = threading.Timer(_QUIET, _fold, (stored,))
+    timer.daemon = True
+    _folding[stored.labels] = timer
+    timer.start()
+
+
+def _fold(stored: StoredSet) -> None:
+    _folding.pop(stored.labels, None)
+    try:
+        stored.fold()
+    except DataError as error:
+        # They are safe where they are; the next one who has time tries again.
+        log.info("The changes of %s wait: %s", stored.name, error)
+
+
+@atexit.register
+def _fold_all() -> None:
+    for timer in list(_folding.values()):
+        timer.cancel()
+        timer.function(*timer.args)
 
 
 @contextmanager

@@ -7,20 +7,24 @@ tell them from unlabelled ones, both have visibility 0) and ``categories[].posec
 indices from 0 and ``sigmas`` of a skeleton that its keypoints' names do not tell).
 """
 
-from posecore.data.coco.edit import replace_people
-from posecore.data.coco.read import read_coco
+from posecore.data.coco.changes import changed_image
+from posecore.data.coco.edit import people_change, with_change
+from posecore.data.coco.read import load_coco, read_coco
 from posecore.data.coco.roboflow import ROBOFLOW_FILE, read_roboflow, roboflow_files, write_roboflow
 from posecore.data.coco.several import read_alike
 from posecore.data.coco.write import coco_dict, write_coco, write_coco_json
 
 __all__ = [
     "ROBOFLOW_FILE",
+    "changed_image",
     "coco_dict",
+    "load_coco",
+    "people_change",
     "read_alike",
     "read_coco",
     "read_roboflow",
-    "replace_people",
     "roboflow_files",
+    "with_change",
     "write_coco",
     "write_coco_json",
     "write_roboflow",

@@ -1,67 +1,57 @@
-"""Changing the people of one picture in a COCO file's content."""
+"""Everybody on one picture as plain data, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from posecore.data.annotations import Person
-from posecore.data.checks import EntryError
+from posecore.data.annotations import AnnotatedImage, Person
+from posecore.data.checks import EntryError, box_xywh
+from posecore.data.coco.changes import category_of, ignored_by, people_of
 from posecore.data.coco.read import read_person
-from posecore.data.coco.write import category_entry, person_entry, xywh
+from posecore.data.coco.write import person_entry, xywh
 from posecore.imaging import Region
 from posecore.skeleton import Skeleton
 
+#: What an annotation gets from the file that it comes to stand in.
+_OWN = ("id", "image_id", "category_id")
 
-def replace_people(
-    data: dict[str, Any],
-    image_id: int,
-    people: Sequence[Person],
-    skeleton: Skeleton,
-    ignore: Sequence[Region] = (),
-) -> tuple[Person, ...]:
-    """Put other people on one picture of a file's content, which is changed in place; the rest stays as it is.
+
+def people_change(
+    image_id: int, people: Sequence[Person], skeleton: Skeleton, ignore: Sequence[Region] = ()
+) -> dict[str, Any]:
+    """Everybody on one picture as plain data.
 
     Args:
-        data: Content of a COCO file.
         image_id: The picture.
         people: Everybody on it.
-        skeleton: The file's skeleton.
+        skeleton: The set's skeleton.
         ignore: Regions of the picture, (x0, y0, x1, y1), in which unlabelled people may be.
 
-    Returns:
-        The people as they will be read again: rounded to a thousandth of a pixel.
+    Raises:
+        EntryError: When a person cannot be written so that it can be read again.
+    """
+    entries = []
+    for person in people:
+        if person.keypoints.shape != (len(skeleton), 2) or person.labels.shape != (len(skeleton),):
+            raise EntryError(f"a person has {len(person.labels)} keypoints, the set {len(skeleton)}")
+        if not np.isfinite(person.keypoints[person.labelled]).all():
+            raise EntryError("a labelled keypoint has no position")
+        entry = person_entry(person, 0, image_id, 0)
+        read_person(entry, skeleton, person.category)
+        values = {name: value for name, value in entry.items() if name not in _OWN}
+        entries.append({"category": person.category, **values})
+    return {"image": image_id, "ignore": [xywh(region) for region in ignore], "people": entries}
+
+
+def with_change(image: AnnotatedImage, change: Mapping[str, Any], skeleton: Skeleton) -> AnnotatedImage:
+    """A picture as a change of it says.
 
     Raises:
-        EntryError: When the picture is not there or a person cannot be written so that it can be read again; the
-            content is then as it was.
+        EntryError: When the change cannot be understood.
     """
-    image = next((entry for entry in data["images"] if entry.get("id") == image_id), None)
-    if image is None:
-        raise EntryError(f"there is no image {image_id}")
-    categories = {entry["name"]: entry["id"] for entry in data["categories"]}
-    added = sorted({person.category for person in people} - set(categories))
-    categories.update({name: number for number, name in enumerate(added, max(categories.values(), default=0) + 1)})
-    free = max((entry["id"] for entry in data["annotations"] if type(entry.get("id")) is int), default=0) + 1
-    entries, kept = [], []
-    for number, person in enumerate(people, free):
-        entry = _checked_entry(person, number, image_id, categories[person.category], len(skeleton))
-        kept.append(read_person(entry, skeleton, person.category))
-        entries.append(entry)
-    others = [entry for entry in data["annotations"] if entry.get("image_id") != image_id]
-    data["annotations"] = [*others, *entries]
-    data["categories"] += [category_entry(categories[name], name, skeleton) for name in added]
-    image.pop("ignore", None)
-    if ignore:
-        image["ignore"] = [xywh(region) for region in ignore]
-    return tuple(kept)
-
-
-def _checked_entry(person: Person, number: int, image_id: int, category: int, count: int) -> dict[str, Any]:
-    if person.keypoints.shape != (count, 2) or person.labels.shape != (count,):
-        raise EntryError(f"a person has {len(person.labels)} keypoints, the set {count}")
-    if not np.isfinite(person.keypoints[person.labelled]).all():
-        raise EntryError("a labelled keypoint has no position")
-    return person_entry(person, number, image_id, category)
+    people = tuple(read_person(entry, skeleton, category_of(entry)) for entry in people_of(change))
+    return replace(image, people=people, ignore=tuple(box_xywh(box) for box in ignored_by(change)))

@@ -22,12 +22,13 @@ from posecore.data.checks import (
     as_data_error,
     box_xywh,
     labels_from_flags,
-    load_json,
     make_person,
     numbers,
     shown,
 )
 from posecore.data.coco.categories import Categories
+from posecore.data.coco.changes import apply_changes
+from posecore.data.journal import Journal
 from posecore.data.pictures import picture_size
 from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
@@ -63,10 +64,8 @@ def read_coco(
         DataError: When the file cannot be read at all, naming the reason.
     """
     path = Path(annotations)
-    with as_data_error(path):
-        data = a_dict(load_json(path), "the file")
-        image_entries = a_list(data.get("images"), '"images"')
-        person_entries = a_list(data.get("annotations", []), '"annotations"')
+    data = load_coco(path)
+    image_entries, person_entries = data["images"], data["annotations"]
     problems = Problems(path)
     with as_data_error(path):
         categories = Categories.of(data.get("categories"), person_entries, category)
@@ -78,6 +77,23 @@ def read_coco(
     people = _read_people(person_entries, categories, found, problems)
     complete = tuple(replace(image, people=tuple(people[image.image_id])) for image in found.values() if image)
     return PoseDataset(path.stem, categories.skeleton, complete, tuple(problems.found))
+
+
+def load_coco(path: Path) -> dict[str, Any]:
+    """Content of a COCO file, with the changes that stand beside it (:mod:`posecore.data.journal`) in it.
+
+    Raises:
+        DataError: When it cannot be read at all.
+    """
+    with as_data_error(path):
+        content, changes, _ = Journal(path).load()
+        data = a_dict(content, "the file")
+        a_list(data.get("images"), '"images"')
+        a_list(data.setdefault("annotations", []), '"annotations"')
+        if changes:
+            a_list(data.get("categories"), '"categories"')
+            apply_changes(data, changes)
+    return data
 
 
 def _located(entries: Sequence[Any], resolver: PathResolver, pictures: bool) -> list[tuple[Path, bool] | EntryError]:
