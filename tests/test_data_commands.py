@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from posecore.cli.data import app
 from posecore.data.coco import read_coco
 from posecore.data.detect import detect_format, open_dataset
-from posecore.data.download import fetch_coco, fetch_file
+from posecore.data.download import COCO_URL, fetch_coco, fetch_file
 from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, PosecoreError
 
@@ -249,6 +249,16 @@ def test_fetch_some_of_coco(publisher: Server, tmp_path: Path) -> None:
     assert len(dataset) == 2
     assert not dataset.problems
     assert not any(path == "/zips/val2017.zip" for path, _ in publisher.requests)
+
+
+def test_what_coco_serves_is_compared_with_its_checksums(
+    publisher: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert COCO_URL.startswith("https://")
+    monkeypatch.setattr("posecore.data.download.COCO_URL", publisher.url)
+    with pytest.raises(DataError, match=r"annotations_trainval2017.zip is not the file that was published"):
+        fetch_coco(tmp_path, base_url=publisher.url)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", [b"<html>no such file</html>", b""])

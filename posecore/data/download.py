@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -18,8 +19,14 @@ from posecore.errors import DataError
 
 Subset = Literal["val", "train"]
 
-#: COCO's server; it has no certificate for this name, so that https does not work.
-COCO_URL = "http://images.cocodataset.org"
+#: COCO's server by the name that its certificate is for; ``images.cocodataset.org`` answers without encryption only.
+COCO_URL = "https://s3.amazonaws.com/images.cocodataset.org"
+#: MD5 of what it serves.
+_CHECKSUMS = {
+    "annotations_trainval2017.zip": "f4bbac642086de4f52a3fdda2de5fa2c",
+    "val2017.zip": "442b8da7639aecaf257c1dceb8ba8c80",
+    "train2017.zip": "cced6f7f71b7629ddf16f17bbcfab6b2",
+}
 _ANNOTATIONS = "annotations/annotations_trainval2017.zip"
 #: Seconds to connect, and between two pieces of data.
 _TIMEOUT = (15.0, 60.0)
@@ -49,7 +56,7 @@ def fetch_coco(
         subset: ``val`` (5,000 pictures, 0.8 GB) or ``train`` (118,287 pictures, 18 GB).
         limit: Only the first so many pictures on which a person has labelled keypoints, fetched one by one; their
             labels are written to a file of their own.
-        base_url: Server, or a copy of it.
+        base_url: COCO's server, or a copy of it; what COCO's sends is compared with its checksums.
         progress: Told how every file is going.
 
     Returns:
@@ -63,15 +70,26 @@ def fetch_coco(
     pictures = root / f"{subset}2017"
     if not labels.is_file():
         archive = root / Path(_ANNOTATIONS).name
-        fetch_file(f"{base_url}/{_ANNOTATIONS}", archive, progress)
+        _fetch_zip(f"{base_url}/{_ANNOTATIONS}", archive, progress)
         _extract(archive, f"annotations/{labels.name}", labels)
     if limit is not None:
         return _fetch_some(labels, pictures, limit, base_url, progress), pictures
     if not pictures.is_dir():
         archive = root / f"{subset}2017.zip"
-        fetch_file(f"{base_url}/zips/{archive.name}", archive, progress)
+        _fetch_zip(f"{base_url}/zips/{archive.name}", archive, progress)
         _extract_pictures(archive, pictures)
     return labels, pictures
+
+
+def _fetch_zip(url: str, archive: Path, progress: Progress) -> None:
+    """Fetch one of COCO's zips; a wrong one is removed."""
+    fetch_file(url, archive, progress)
+    if url.startswith(COCO_URL):
+        with archive.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if found != _CHECKSUMS[archive.name]:
+            archive.unlink()
+            raise DataError(f"{url} is not the file that was published: its checksum is another. Try again later.")
 
 
 def _fetch_some(labels: Path, pictures: Path, limit: int, base_url: str, progress: Progress) -> Path:
