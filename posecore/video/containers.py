@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -31,6 +35,16 @@ _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,asf,asf_o,ogg,gif,h264,hevc,m4v,mjpeg,"
     "ivf,obu,yuv4mpegpipe,wav,mp3,aac,flac,mxf,dv,nut,rm,swf,vc1,h263,h261"
 )
+#: Pixels that a picture of a video may have: those of 8K, as many of them are held at once.
+MAX_VIDEO_PIXELS = 36_000_000
+#: Pixels from which on a decoder works on few pictures at once.
+_LARGE = 9_000_000
+#: Packets that are looked at to tell a video from pictures that go along with it.
+_PROBED = 2000
+#: Tracks that go along with a video or a song.
+_BESIDES = (
+    av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails | av.stream.Disposition.still_image
+)
 #: Codecs whose "video" is text or a still picture.
 _NOT_MOVING = {"ansi", "bintext", "xbin", "idf"}
 
@@ -53,9 +67,11 @@ def open_container(path: Path) -> av.container.InputContainer:
         VideoError: When it is none of them or its beginning cannot be read.
     """
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    # Looking for the streams decodes some of their pictures already.
+    limits = {"max_pixels": str(MAX_VIDEO_PIXELS)}
     try:
         # The scheme keeps names such as "http:x" or "concat:x" from being taken for addresses.
-        return av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace")
+        return av.open(f"file:{path.absolute()}", options=limits, container_options=options, metadata_errors="replace")
     except (FFmpegError, ValueError) as error:
         raise VideoError(_why_closed(path)) from error
     except OSError as error:
@@ -73,20 +89,54 @@ def _why_closed(path: Path) -> str:
     return f"{path.name} is not a video that can be read; use MP4, MOV, WebM, MKV, AVI or MPEG."
 
 
-def video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    """The video track; a cover picture of a song does not count."""
+def video_track(container: av.container.InputContainer, path: Path) -> int:
+    """Number of the track that is the video, among all tracks; reads on in ``container`` where there are several.
+
+    A cover picture of a song does not count, nor do previews and slides, of which few come in the time of many of a video's
+    pictures. Of several videos it is the one with the most pixels, then the one to be played by default.
+
+    Raises:
+        VideoError: When there is none.
+    """
     moving = [
         stream
         for stream in container.streams.video
         if stream.codec_context is not None
-        and not (stream.disposition & av.stream.Disposition.attached_pic)
+        and not stream.disposition & _BESIDES
         and stream.codec_context.name not in _NOT_MOVING
     ]
+    if len(moving) == 1:
+        return moving[0].index
     if moving:
-        return moving[0]
+        counts = _packets(container, moving)
+        enough = max(2, max(counts.values()) // 4)
+        videos = [stream for stream in moving if counts[stream.index] >= enough] or moving
+        default = av.stream.Disposition.default
+        best = max(videos, key=lambda stream: (stream.width * stream.height, bool(stream.disposition & default)))
+        return best.index
     if container.streams.audio:
         raise VideoError(f"{path.name} holds sound but no pictures; choose a video.")
     raise VideoError(f"{path.name} has no video track that can be decoded here; convert it to MP4 with H.264.")
+
+
+def _packets(container: av.container.InputContainer, streams: Sequence[av.VideoStream]) -> Counter[int]:
+    """How many packets of each stream come among the next ones of the file."""
+    counts: Counter[int] = Counter()
+    with contextlib.suppress(FFmpegError):
+        for packet in islice(container.demux(list(streams)), _PROBED):
+            counts[packet.stream.index] += packet.size > 0
+    return counts
+
+
+def video_stream(container: av.container.InputContainer, track: int) -> av.VideoStream:
+    """The video, ready to be decoded."""
+    stream = container.streams[track]
+    assert isinstance(stream, av.VideoStream)
+    stream.codec_context.options = {"max_pixels": str(MAX_VIDEO_PIXELS)}
+    stream.thread_type = "AUTO"
+    if stream.width * stream.height > _LARGE:
+        stream.codec_context.thread_count = 2
+    return stream
 
 
 def origin(container: av.container.InputContainer, tick: Fraction) -> int:

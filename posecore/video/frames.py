@@ -14,6 +14,8 @@ from av.sidedata.sidedata import Type as SideDataType
 from posecore.errors import ImageError, VideoError
 from posecore.imaging import Picture
 from posecore.picture_files import check_size
+from posecore.video.containers import MAX_VIDEO_PIXELS
+from posecore.video.dynamic_range import needs_conversion, to_ordinary
 
 
 def pixel_shape(stream: av.VideoStream) -> Fraction:
@@ -23,14 +25,15 @@ def pixel_shape(stream: av.VideoStream) -> Fraction:
 
 
 def upright(frame: av.VideoFrame, pixel: Fraction, path: Path) -> Picture:
-    """RGB picture as a player shows it: square pixels, turned and mirrored as the file says."""
+    """RGB picture as a player shows it: ordinary range, square pixels, turned and mirrored as the file says."""
+    width = max(round(frame.width * pixel), 1)
     try:
-        check_size(frame.width, frame.height)
+        check_size(frame.width, frame.height, MAX_VIDEO_PIXELS)
+        check_size(width, frame.height, MAX_VIDEO_PIXELS)
     except ImageError as error:
         raise VideoError(f"{path.name}: {error}") from error
-    picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    if pixel != 1:
-        width = max(round(frame.width * pixel), 1)
+    picture = to_ordinary(frame) if needs_conversion(frame) else np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    if width != frame.width:
         picture = np.asarray(cv2.resize(picture, (width, frame.height), interpolation=cv2.INTER_LINEAR), np.uint8)
     return _turned(picture, frame)
 

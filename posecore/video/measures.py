@@ -228,7 +228,7 @@ def measure_table(sequence: PoseSequence, measures: Iterable[str | Measure]) -> 
     parts = [
         pd.DataFrame(
             {
-                "frame": track.frames,
+                "frame": sequence.numbers[track.frames],
                 "time": track.times,
                 "track_id": number,
                 "measure": measure.text,

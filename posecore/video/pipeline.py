@@ -39,6 +39,8 @@ from posecore.video.writing import ClipWriter, output_size
 _WAITING_BYTES = 64_000_000
 #: Frames that are held back at most to see whether somebody new stays.
 _LOOK_AHEAD = 4
+#: Frames after which the share of the file that was read says how many there are.
+_TELLING = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,9 +257,9 @@ class _Run:
                 if writer is not None:
                     with self.watch.time("encode"):
                         writer.write(picture, frame.ticks, frame.duration)
-                smoothed.add(frame.time, found.poses)
+                smoothed.add(frame.time, found.poses, frame.number)
                 if raw is not None:
-                    raw.add(frame.time, found.raw)
+                    raw.add(frame.time, found.raw, frame.number)
                 self._tell(step, found, picture, len(smoothed), reader.expected(), shares)
             if not len(smoothed) and not self.cancel.is_set():
                 raise VideoError(_nothing(self.source, self.options.clip, reader.info))
@@ -285,8 +287,8 @@ class _Run:
             return
         read = found.frame.read
         share = shares[0] + (shares[1] - shares[0]) * read
-        if expected is not None and read > 0.02:
-            # A header may claim far more frames than the file has room for.
+        if expected is not None and (frames >= _TELLING or read > 0.5):
+            # A header may claim far more frames than the file has room for; the first pieces read say little of it.
             expected = expected if expected * read < 2 * frames + 10 else math.ceil(frames / read)
         elapsed = time.perf_counter() - self.began
         # The first frames say little about the rest.

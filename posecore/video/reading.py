@@ -21,7 +21,7 @@ from pydantic import Field
 from posecore.errors import VideoError
 from posecore.imaging import Picture
 from posecore.settings import Settings
-from posecore.video.containers import check_file, open_container, origin, video_stream
+from posecore.video.containers import MAX_VIDEO_PIXELS, check_file, open_container, origin, video_stream, video_track
 from posecore.video.frames import pixel_shape, upright
 
 #: Frame rate of a stream that does not tell.
@@ -85,7 +85,7 @@ class VideoFrame:
     """One picture of a video.
 
     Attributes:
-        index: Number among the frames that were asked for, from 0.
+        number: Number among all frames of the video, from 0; None for a frame that was jumped to.
         ticks: Time stamp in units of the video's time base; the first picture or sound of the file is at about 0.
         duration: How long it is shown, in the same units; 0 when unknown.
         time: ``ticks`` in seconds.
@@ -93,7 +93,7 @@ class VideoFrame:
         read: Share of the file that has been read, 0 … 1, as far as that can be told.
     """
 
-    index: int
+    number: int | None
     ticks: int
     duration: int
     time: float
@@ -124,7 +124,8 @@ class VideoReader:
         self.warnings: list[str] = []
         self._container = open_container(self.path)
         try:
-            self._stream = video_stream(self._container, self.path)
+            self._track = video_track(self._container, self.path)
+            self._restart()
             self._tick = self._stream.time_base or Fraction(1, 90000)
             self._origin = origin(self._container, self._tick)
             first = self._peek()
@@ -148,10 +149,14 @@ class VideoReader:
 
     def _peek(self) -> av.VideoFrame:
         """The first picture, which alone tells size, rotation and pixel shape for certain."""
-        self._stream.thread_type = "AUTO"
         decoded = self._decoded(note=False)
         first = next(decoded, None)
         decoded.close()
+        if first is None and self._refused:
+            raise VideoError(
+                f"{self.path.name} has pictures of more than the {MAX_VIDEO_PIXELS / 1e6:g} megapixels allowed in a "
+                "video, or damaged ones; make it smaller."
+            )
         if first is None:
             raise VideoError(
                 f"{self.path.name} has a video track, but no picture in it can be read: it is damaged or was cut off."
@@ -162,8 +167,7 @@ class VideoReader:
         """Open the file again: some containers cannot jump back to their first picture."""
         self._container.close()
         self._container = open_container(self.path)
-        self._stream = video_stream(self._container, self.path)
-        self._stream.thread_type = "AUTO"
+        self._stream = video_stream(self._container, self._track)
 
     def _from(self, ticks: int, note: bool) -> Iterator[av.VideoFrame]:
         """Pictures from the last key frame at or before ``ticks`` on, or from the beginning where that is not found."""
@@ -220,10 +224,14 @@ class VideoReader:
         A damaged stream gives what can be decoded; :attr:`warnings` then says what is missing.
         """
         self.warnings.clear()
-        index = seen = 0
+        seen = 0
+        before = 0
         last: int | None = None
         resized = False
-        for frame in self._from(round(self.clip.start / self._tick), note=True):
+        begin = round(self.clip.start / self._tick)
+        for number, frame in enumerate(self._from(begin, note=True)):
+            if not number and begin and frame.pts is not None:
+                before = self._frames_before(frame.pts)
             ticks = self._ticks(frame, last)
             last, seen = ticks, seen + 1
             time = float(ticks * self._tick)
@@ -238,8 +246,7 @@ class VideoReader:
             if (picture.shape[1], picture.shape[0]) != self._size:
                 resized = True
                 picture = np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8)
-            yield VideoFrame(index, ticks, frame.duration or 0, time, picture, self._share(time))
-            index += 1
+            yield VideoFrame(before + number, ticks, frame.duration or 0, time, picture, self._share(time))
         if resized:
             self.warnings.append(
                 "The picture size changes within the video; all pictures were brought to the first one's."
@@ -259,7 +266,19 @@ class VideoReader:
         if shown is None:
             return next(self.frames())
         picture = upright(shown, self._pixel, self.path)
-        return VideoFrame(0, last, shown.duration or 0, float(last * self._tick), picture, 0.0)
+        return VideoFrame(None, last, shown.duration or 0, float(last * self._tick), picture, 0.0)
+
+    def _frames_before(self, stamp: int) -> int:
+        """How many frames of the video come before the one with this time stamp, told without decoding them."""
+        with open_container(self.path) as container, contextlib.suppress(FFmpegError):
+            stream = container.streams[self._track]
+            before = 0
+            for packet in container.demux(stream):
+                shown = packet.pts if packet.pts is not None else packet.dts
+                before += packet.size > 0 and not packet.is_discard and shown is not None and shown < stamp
+                if packet.dts is not None and packet.dts >= stamp:
+                    break
+        return before
 
     def _ticks(self, frame: av.VideoFrame, last: int | None) -> int:
         """Time stamp of a frame, always later than the ``last`` one; made from the frame rate where there is none."""
@@ -280,6 +299,7 @@ class VideoReader:
         """Whatever can be decoded from here on; damage is noted, not raised."""
         self._packets = 0
         self._position = 0
+        self._refused = False
         damaged = 0
         packets = self._container.demux(self._stream)
         while True:
@@ -293,7 +313,8 @@ class VideoReader:
             damaged += packet.is_corrupt
             try:
                 yield from packet.decode()
-            except FFmpegError:
+            except FFmpegError as error:
+                self._refused |= isinstance(error, av.error.ArgumentError)
                 damaged += not packet.is_corrupt
         if broken:
             # Pictures that the decoder still holds back to put them in order.

@@ -69,6 +69,7 @@ class PoseSequence:
         keypoint_scores: ``(N, K)`` float32.
         scores: ``(N,)`` float32.
         track_ids: ``(N,)`` int64, unique within a frame; ``UNTRACKED`` when people were not followed.
+        numbers: ``(F,)`` int64 number of each frame in the source, increasing; 0 … F - 1 unless a part was used.
     """
 
     skeleton: Skeleton
@@ -79,6 +80,7 @@ class PoseSequence:
     keypoint_scores: NDArray[np.float32]
     scores: NDArray[np.float32]
     track_ids: NDArray[np.int64]
+    numbers: NDArray[np.int64]
 
     @classmethod
     def collect(
@@ -129,7 +131,7 @@ class PoseSequence:
 
     def head(self, frames: int) -> PoseSequence:
         """The first ``frames`` frames."""
-        return replace(self.rows(self.frames < frames), times=self.times[:frames])
+        return replace(self.rows(self.frames < frames), times=self.times[:frames], numbers=self.numbers[:frames])
 
     def with_ids(self, track_ids: NDArray[np.int64]) -> PoseSequence:
         """The same rows under other identities ``(N,)``."""
@@ -192,7 +194,7 @@ class PoseSequence:
 class SequenceBuilder:
     """Takes the poses of frame after frame and packs them now and then, so that waiting ones stay few.
 
-    A frame takes 8 bytes and a person in it 20 bytes and 12 for each keypoint.
+    A frame takes 16 bytes and a person in it 20 bytes and 12 for each keypoint.
     """
 
     #: An object weighs ten times its numbers.
@@ -201,17 +203,19 @@ class SequenceBuilder:
     def __init__(self, skeleton: Skeleton) -> None:
         self.skeleton = skeleton
         self._times = array("d")
+        self._numbers = array("q")
         self._waiting: list[tuple[int, Poses]] = []
         self._packed: list[tuple[NDArray[np.generic], ...]] = []
 
     def __len__(self) -> int:
         return len(self._times)
 
-    def add(self, time: float, poses: Poses) -> None:
-        """Append a frame at ``time`` seconds."""
+    def add(self, time: float, poses: Poses, number: int | None = None) -> None:
+        """Append a frame at ``time`` seconds; ``number`` is its place in the source, the next one when None."""
         if len(poses):
             self._waiting.append((len(self._times), poses))
         self._times.append(time)
+        self._numbers.append(len(self._numbers) if number is None else number)
         if len(self._waiting) >= self._PACK:
             self._pack()
 
@@ -252,4 +256,5 @@ class SequenceBuilder:
             columns[2].astype(np.float32, copy=False),
             columns[3].astype(np.float32, copy=False),
             columns[4].astype(np.int64, copy=False),
+            np.array(self._numbers, np.int64),
         )

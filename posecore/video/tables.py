@@ -23,12 +23,15 @@ JSON_VERSION = 1
 
 
 def keypoint_table(sequence: PoseSequence) -> pd.DataFrame:
-    """Tidy table: frame, time, track_id, pose_score, keypoint, x, y, score; a row per person, frame and keypoint."""
+    """Tidy table: frame, time, track_id, pose_score, keypoint, x, y, score; a row per person, frame and keypoint.
+
+    ``frame`` counts the frames of the whole video from 0, whichever part of it was used.
+    """
     count = len(sequence.skeleton)
     rows = len(sequence.frames)
     return pd.DataFrame(
         {
-            "frame": sequence.frames.repeat(count),
+            "frame": sequence.numbers[sequence.frames].repeat(count),
             "time": sequence.times[sequence.frames].repeat(count),
             "track_id": sequence.track_ids.repeat(count),
             "pose_score": sequence.scores.repeat(count),
@@ -145,9 +148,11 @@ def _json_pieces(result: VideoResult, measured: pd.DataFrame, counted: pd.DataFr
         "repetitions": _records(counted),
     }
     yield json.dumps(head, allow_nan=False)[:-1] + ', "frames": ['
-    for index, (time, poses) in enumerate(zip(result.poses.times, result.poses, strict=True)):
+    separator = "\n"
+    for number, time, poses in zip(result.poses.numbers.tolist(), result.poses.times, result.poses, strict=True):
         people = poses.to_dict()["people"]
-        yield (",\n" if index else "\n") + json.dumps({"frame": index, "time": float(time), "people": people})
+        yield separator + json.dumps({"frame": number, "time": float(time), "people": people})
+        separator = ",\n"
     yield "\n]}\n"
 
 
@@ -160,19 +165,25 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _write_coco(result: VideoResult, results: Path, images: Path) -> None:
-    """COCO results with ``track_id``; ``image_id`` is the frame's number + 1, told in the list of pictures."""
+    """COCO results with ``track_id``; ``image_id`` is the frame's number in the video + 1, as the pictures say."""
     width, height = result.poses.image_size
     stem = result.source.stem
     pictures = [
-        {"id": index + 1, "file_name": f"{stem}_{index:06}.jpg", "width": width, "height": height, "time": float(time)}
-        for index, time in enumerate(result.poses.times)
+        {
+            "id": number + 1,
+            "file_name": f"{stem}_{number:06}.jpg",
+            "width": width,
+            "height": height,
+            "time": float(time),
+        }
+        for number, time in zip(result.poses.numbers.tolist(), result.poses.times, strict=True)
     ]
     images.write_text(json.dumps(pictures))
     with results.open("w") as file:
         file.write("[")
         separator = "\n"
-        for index, poses in enumerate(result.poses):
-            for person, entry in enumerate(poses.to_coco_results(index + 1)):
+        for number, poses in zip(result.poses.numbers.tolist(), result.poses, strict=True):
+            for person, entry in enumerate(poses.to_coco_results(number + 1)):
                 if poses.track_ids is not None and poses.track_ids[person] != UNTRACKED:
                     entry["track_id"] = int(poses.track_ids[person])
                 file.write(separator + json.dumps(entry))
