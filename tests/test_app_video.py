@@ -625,6 +625,7 @@ def test_files_hold_what_is_shown(squats: VideoRun) -> None:
             "json",
             "coco_results.json",
             "coco_images.json",
+            "run.json",
             "mp4",
         }
         assert archive.read("it.mp4") == squats.clip.read_bytes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -61,7 +62,56 @@ def test_a_clip_and_its_tables_lie_side_by_side(model: PoseModel, clip: Path, tm
     assert len(table)
     measured = pd.read_csv(out.with_name("out.measures.csv"))
     assert set(measured.unit) == {"deg", "px/s"}
-    assert len(json.loads(out.with_suffix(".json").read_text())["frames"]) == 9
+    everything = json.loads(out.with_suffix(".json").read_text())
+    assert len(everything["frames"]) == 9
+    beside = json.loads(out.with_suffix(".run.json").read_text())
+    assert beside.items() <= everything.items()
+    assert (beside["model"], beside["image_size"]) == ("posenet-mobilenet_v1-050.random", [96, 64])
+    assert beside["posecore"] == version("posecore")
+    assert beside["settings"]["smoothing"]["smooth"] == smooth
+    assert beside["settings"]["network"]["input_size"] == 97
+
+
+def test_nothing_that_is_there_is_lost(
+    model: PoseModel, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = write_video(tmp_path / "in.mkv", even_ticks(5), size=(96, 64))
+    Path("in-poses.csv").write_text("my notes")
+    for source, frames in ((clip, 9), (other, 5)):
+        assert run(source, *SMALL).exit_code == 0
+        taken = f"in-poses-{2 if source is clip else 3}"
+        with VideoReader(f"{taken}.mp4") as reader:
+            assert len(list(reader.frames())) == frames
+        assert json.loads(Path(f"{taken}.run.json").read_text())["source"] == source.name
+    assert Path("in-poses.csv").read_text() == "my notes"
+    assert not Path("in-poses.mp4").exists()
+
+
+@pytest.mark.parametrize("there", ["out.mp4", "out.csv", "out.run.json"])
+def test_a_name_that_is_taken_is_refused_unless_it_may_be_replaced(
+    model: PoseModel, clip: Path, tmp_path: Path, there: str
+) -> None:
+    (tmp_path / there).write_text("mine")
+    refused = run(clip, "-o", tmp_path / "out.mp4", *SMALL)
+    assert refused.exit_code != 0
+    assert f"{there} exists" in str(refused.exception)
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", there}
+    assert run(clip, "-o", tmp_path / "out.mp4", "--overwrite", *SMALL).exit_code == 0
+    assert (tmp_path / there).read_bytes() != b"mine"
+
+
+def test_names_with_points_keep_their_own_tables(model: PoseModel, clip: Path, tmp_path: Path) -> None:
+    for name in ("walk.1", "walk.2"):
+        assert run(clip, "-o", tmp_path / name, "--no-clip", *SMALL).exit_code == 0
+    assert (tmp_path / "walk.1.csv").is_file()
+    assert (tmp_path / "walk.2.csv").is_file()
+
+
+def test_results_can_go_into_a_folder(model: PoseModel, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    assert run(clip, "-o", tmp_path / "results", *SMALL).exit_code == 0
+    assert (tmp_path / "results" / "in-poses.mp4").is_file()
 
 
 def test_parts_strides_and_tables_alone(model: PoseModel, clip: Path, tmp_path: Path) -> None:

@@ -384,7 +384,7 @@ def test_other_containers(tmp_path: Path, name: str, codec: str, options: dict[s
 def test_tables_hold_the_same_people(plain: Path, tmp_path: Path) -> None:
     result: VideoResult = process_video(plain, StubModel(), None)
     written = save_tables(result, tmp_path / "t" / "out", {"csv", "json", "coco"}, ["length:nose-left_ear"], ["x:nose"])
-    endings = {"csv", "measures.csv", "repetitions.csv", "json", "coco_results.json", "coco_images.json"}
+    endings = {"csv", "measures.csv", "repetitions.csv", "json", "coco_results.json", "coco_images.json", "run.json"}
     assert {path.name for path in written} == {f"out.{ending}" for ending in endings}
     table = pd.read_csv(tmp_path / "t" / "out.csv")
     assert len(table) == 24 * 17

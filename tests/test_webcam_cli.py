@@ -175,7 +175,11 @@ def preview() -> Iterator[Preview]:
         yield running
 
 
-def ask(preview: Preview, path: str, **headers: str) -> tuple[int, bytes, http.client.HTTPMessage]:
+def ask(
+    preview: Preview, path: str, token: str | None = None, **headers: str
+) -> tuple[int, bytes, http.client.HTTPMessage]:
+    """What is answered; asked with the preview's own token unless another one is given."""
+    path = f"{path}?token={preview.token if token is None else token}"
     with closing(http.client.HTTPConnection("127.0.0.1", preview.port, timeout=20)) as connection:
         connection.putrequest("GET", path, skip_host="Host" in headers)
         for name, value in headers.items():
@@ -187,7 +191,7 @@ def ask(preview: Preview, path: str, **headers: str) -> tuple[int, bytes, http.c
 
 def test_the_page_and_its_status(preview: Preview) -> None:
     status, body, headers = ask(preview, "/")
-    assert (status, b'<img src="/stream"' in body) == (200, True)
+    assert (status, f'<img src="/stream?token={preview.token}"'.encode() in body) == (200, True)
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     status, body, _ = ask(preview, "/status")
     assert json.loads(body) == {"line": "all is well"}
@@ -196,7 +200,7 @@ def test_the_page_and_its_status(preview: Preview) -> None:
 
 def test_pictures_are_streamed(preview: Preview) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", preview.port, timeout=20)) as connection:
-        connection.request("GET", "/stream")
+        connection.request("GET", f"/stream?token={preview.token}")
         answer = connection.getresponse()
         assert answer.headers["Content-Type"].startswith("multipart/x-mixed-replace")
         for color in ((250, 10, 10), (10, 10, 250)):
@@ -225,6 +229,17 @@ def test_other_sites_may_not_look(preview: Preview, headers: dict[str, str], pat
     status, body, _ = ask(preview, path, **headers)
     assert status == 403
     assert b"stream" not in body
+
+
+@pytest.mark.parametrize("path", ["/", "/stream", "/status"])
+def test_who_does_not_know_the_address_may_not_look(preview: Preview, path: str) -> None:
+    for token in ("", "x", preview.token[:-1], preview.token.swapcase(), "%C3%A9"):
+        status, body, _ = ask(preview, path, token)
+        assert status == 403
+        assert preview.token.encode() not in body
+    assert preview.url == f"http://127.0.0.1:{preview.port}/?token={preview.token}"
+    with Preview(0, str) as other:
+        assert other.token != preview.token
 
 
 def test_localhost_is_this_machine(preview: Preview) -> None:

@@ -1,19 +1,22 @@
 """A page on this machine that shows live pictures, without a library for windows: a web server for one kind of visitor.
 
-It listens on the loopback address only. Pages of other sites must not look through the camera either, so requests that
-name another host, or that a browser says come from another site, are refused.
+It listens on the loopback address only. Neither other users of the machine nor pages of other sites must look through
+the camera, so the address holds a secret, and requests without it, that name another host, or that a browser says come
+from another site are refused.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import secrets
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import cv2
 
@@ -45,13 +48,13 @@ _PAGE = """<!doctype html>
 </style>
 </head>
 <body>
-<img src="/stream" alt="The camera's picture with the poses in it">
+<img src="/stream?token=TOKEN" alt="The camera's picture with the poses in it">
 <p id="status" role="status">Waiting for the first picture …</p>
 <script>
   const line = document.getElementById("status");
   const look = async () => {
     try {
-      line.textContent = (await (await fetch("/status")).json()).line;
+      line.textContent = (await (await fetch("/status?token=TOKEN")).json()).line;
       setTimeout(look, 1000);
     } catch (error) {
       line.textContent = "posecore has stopped.";
@@ -72,7 +75,7 @@ class Preview:
         status: Called for the line below the picture.
 
     Attributes:
-        url: Address of the page.
+        url: Address of the page, with the secret that it asks for.
 
     Raises:
         PosecoreError: When the port is taken.
@@ -80,6 +83,7 @@ class Preview:
 
     def __init__(self, port: int, status: Callable[[], str]) -> None:
         self.status = status
+        self.token = secrets.token_urlsafe(24)
         self._changed = threading.Condition()
         self._jpeg = b""
         self._number = 0
@@ -89,7 +93,7 @@ class Preview:
         except OSError as error:
             raise PosecoreError(_why_not(port, error)) from error
         self.port = int(self._server.server_address[1])
-        self.url = f"http://{ADDRESS}:{self.port}/"
+        self.url = f"http://{ADDRESS}:{self.port}/?token={self.token}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="posecore-preview", daemon=True)
         self._thread.start()
 
@@ -155,16 +159,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer one request."""
+        path = urlsplit(self.path).path
         if not self._welcome():
             self._send(
                 HTTPStatus.FORBIDDEN, "text/plain; charset=utf-8", b"Only pages of this machine may look here.\n"
             )
-        elif self.path == "/":
-            self._send(HTTPStatus.OK, "text/html; charset=utf-8", _PAGE.encode())
-        elif self.path == "/status":
+        elif not self._knows_token():
+            self._send(
+                HTTPStatus.FORBIDDEN, "text/plain; charset=utf-8", b"Open the whole address that posecore printed.\n"
+            )
+        elif path == "/":
+            page = _PAGE.replace("TOKEN", self.server.preview.token)
+            self._send(HTTPStatus.OK, "text/html; charset=utf-8", page.encode())
+        elif path == "/status":
             line = json.dumps({"line": self.server.preview.status()})
             self._send(HTTPStatus.OK, "application/json", line.encode())
-        elif self.path == "/stream":
+        elif path == "/stream":
             self._stream()
         else:
             self._send(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"There is nothing here.\n")
@@ -176,6 +186,11 @@ class _Handler(BaseHTTPRequestHandler):
         asked_by = self.headers.get("Sec-Fetch-Site", "none")
         return host in [f"{name}:{port}" for name in _HOSTS] and asked_by in ("none", "same-origin")
 
+    def _knows_token(self) -> bool:
+        """True for requests with the secret of the printed address; how long this takes tells nothing about it."""
+        given = parse_qs(urlsplit(self.path).query).get("token", [""])[0]
+        return secrets.compare_digest(given.encode(), self.server.preview.token.encode())
+
     def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self._head(status, {"Content-Type": kind, "Content-Length": str(len(body))})
         self.wfile.write(body)
@@ -186,6 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
             "Cache-Control": "no-store",
             "Content-Security-Policy": _POLICY,
             "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
         }

@@ -17,6 +17,7 @@ from rich.progress import TaskID
 
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
+from posecore.cli.result_names import free_stem, with_ending
 from posecore.cli.settings import options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
 from posecore.settings import build_settings
@@ -36,6 +37,7 @@ from posecore.video import (
     process_video,
     repetition_table,
     save_tables,
+    table_endings,
 )
 
 _MEASURES = (
@@ -59,8 +61,14 @@ def video(
     weights: WeightsFile = None,
     destination: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The clip to write; the video's name with “-poses.mp4” here if none."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="The clip to write, or a folder; by default the video's name with “-poses.mp4” here, numbered when "
+            "that is taken.",
+        ),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
     clip: Annotated[bool, typer.Option(help="Write the drawn clip, or the tables alone.")] = True,
     save: Annotated[
         str, typer.Option(help=f"Tables to write beside the clip, separated by commas: {', '.join(FORMATS)}.")
@@ -110,12 +118,14 @@ def video(
         network=loaded.network_settings(**network).model_dump(),
         decode=loaded.decode_settings(**decode).model_dump(),
     )
-    place = destination or Path(f"{path.stem}-poses.mp4")
+    wanted = list(dict.fromkeys([*measured, *counted]))
+    endings = [".mp4"] * clip + table_endings(formats, bool(wanted), bool(counted))
+    stem = free_stem(destination or Path(), f"{path.stem}-poses", endings, overwrite)
     with counting_progress() as bar, _stopped_by_ctrl_c() as cancel:
-        result = process_video(path, loaded, place if clip else None, options, _Reporter(bar), cancel)
-    written = save_tables(
-        result, place.with_suffix(""), formats, list(dict.fromkeys([*measured, *counted])), counted, repetitions
-    )
+        result = process_video(
+            path, loaded, with_ending(stem, ".mp4") if clip else None, options, _Reporter(bar), cancel
+        )
+    written = save_tables(result, stem, formats, wanted, counted, repetitions)
     _tell(result, written)
     _tell_repetitions(result, counted, repetitions)
     if result.cancelled:

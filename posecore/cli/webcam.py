@@ -15,6 +15,7 @@ from rich.markup import escape
 from posecore.cli.console import errors, output
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.preview import Preview
+from posecore.cli.result_names import free_stem, with_ending
 from posecore.cli.settings import options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import PosecoreError
@@ -29,11 +30,14 @@ from posecore.video import (
     VideoResult,
     ViewSettings,
     save_tables,
+    table_endings,
 )
 from posecore.video.camera import Camera
 
 #: Seconds that the first picture is waited for when no more come.
 _LAST = 60.0
+#: Tables that are written beside a recording.
+_TABLES = ("csv",)
 _LIVE_SMOOTHING = narrow(SmoothingSettings, "smooth", ("live", "none"))
 
 
@@ -55,6 +59,7 @@ def webcam(
     record: Annotated[
         Path | None, typer.Option(help="Record what is shown into this clip (MP4), with its keypoints (CSV) beside it.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
     device: Device = "auto",
     *,
@@ -67,13 +72,19 @@ def webcam(
 ) -> None:
     """Show poses in a camera's picture, live, on a page in the browser. Ctrl-C ends it.
 
-    The page is served to this machine only. Pictures that come faster than the network can look are left out.
+    The page is served to this machine only, and to those who know its whole address. Pictures that
+    come faster than the network can look are left out.
     """
     followed = build_settings(TrackingSettings, tracking)
     if not followed.track:
         smoothing = {"smooth": "none", **smoothing}
     if record is not None and record.exists() and Path(source).exists() and record.samefile(source):
         raise PosecoreError(f"{record} is the source itself; give the recording another name.")
+    stem = (
+        None
+        if record is None
+        else free_stem(record, "webcam", [".mp4", *table_endings(_TABLES, False, False)], overwrite)
+    )
     # The camera comes before the model: it is wrong more often, and quicker to find out.
     with Camera(source) as camera:
         loaded = open_model(model, device, weights)
@@ -90,14 +101,14 @@ def webcam(
         )
         live = LiveSession(loaded, options, source=camera.name, idle_seconds=None)
         with _closed_at_last(live), Preview(port, lambda: describe(live.status())) as preview:
-            if record is not None:
-                live.record(record)
+            if stem is not None:
+                live.record(with_ending(stem, ".mp4"))
             output.print(f"{escape(camera.name)} with {loaded.name}: {preview.url} – Ctrl-C ends.", soft_wrap=True)
             if browser:
                 threading.Thread(target=webbrowser.open, args=(preview.url,), daemon=True).start()
             _play(camera, live, preview)
-    if record is not None:
-        _tell(live.recordings, record)
+    if stem is not None:
+        _tell(live.recordings, stem)
 
 
 def _play(camera: Camera, live: LiveSession, preview: Preview) -> None:
@@ -139,12 +150,13 @@ def describe(status: LiveStatus) -> str:
     return f"{count} · {status.processed:.1f} pictures/s · delay {delay:.0f} ms · {status.dropped} skipped{recording}"
 
 
-def _tell(recordings: list[VideoResult], clip: Path) -> None:
+def _tell(recordings: list[VideoResult], stem: Path) -> None:
     """Write the tables and say where everything is."""
+    clip = with_ending(stem, ".mp4")
     if not recordings:
         raise PosecoreError(f"{clip} was not written: no picture came, or it could not be written.")
     for result in recordings:
-        written = save_tables(result, clip.with_suffix(""), ("csv",))
+        written = save_tables(result, stem, _TABLES)
         output.print(
             f"{result.frames} frames recorded: {escape(', '.join(map(str, [clip, *written])))}",
             highlight=False,

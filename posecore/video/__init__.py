@@ -19,7 +19,7 @@ from posecore.video.repetitions import Repetitions, RepetitionSettings, count_re
 from posecore.video.results import Progress, VideoResult
 from posecore.video.sequence import PoseSequence, SequenceBuilder, Track
 from posecore.video.smoothing import Change, LiveSmoother, OneEuro, SmoothingSettings, smooth_sequence, smooth_track
-from posecore.video.tables import FORMATS, keypoint_table, repetition_table, save_tables
+from posecore.video.tables import FORMATS, keypoint_table, repetition_table, save_tables, table_endings
 from posecore.video.tracking import Tracker, TrackingSettings
 from posecore.video.writing import ClipWriter, OutputSettings
 
@@ -68,4 +68,5 @@ __all__ = [
     "save_tables",
     "smooth_sequence",
     "smooth_track",
+    "table_endings",
 ]

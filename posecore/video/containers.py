@@ -92,8 +92,8 @@ def _why_closed(path: Path) -> str:
 def video_track(container: av.container.InputContainer, path: Path) -> int:
     """Number of the track that is the video, among all tracks; reads on in ``container`` where there are several.
 
-    A cover picture of a song does not count, nor do previews and slides, of which few come in the time of many of a video's
-    pictures. Of several videos it is the one with the most pixels, then the one to be played by default.
+    A cover picture of a song does not count, nor do previews and slides, of which few come in the time of many pictures
+    of a video. Of several videos it is the one with the most pixels, then the one to be played by default.
 
     Raises:
         VideoError: When there is none.

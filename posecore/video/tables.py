@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from posecore.errors import SettingsError
+from posecore.errors import SettingsError, VideoError
+from posecore.settings import Settings
+from posecore.storage import replacing, writing
 from posecore.video.measures import count_track, measure_table, parse_measure
 from posecore.video.repetitions import RepetitionSettings
 from posecore.video.results import VideoResult
@@ -20,6 +24,27 @@ from posecore.video.sequence import UNTRACKED, PoseSequence
 FORMATS = ("csv", "json", "coco")
 #: Version of the JSON layout.
 JSON_VERSION = 1
+
+
+def table_endings(formats: Collection[str], measures: bool, repetitions: bool) -> list[str]:
+    """What :func:`save_tables` puts after the stem, file by file.
+
+    Raises:
+        SettingsError: For an unknown format.
+    """
+    if unknown := set(formats) - set(FORMATS):
+        raise SettingsError(f"Unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
+    csv, coco = "csv" in formats, "coco" in formats
+    wanted = {
+        ".csv": csv,
+        ".measures.csv": csv and measures,
+        ".repetitions.csv": csv and repetitions,
+        ".json": "json" in formats,
+        ".coco_results.json": coco,
+        ".coco_images.json": coco,
+        ".run.json": csv or coco,
+    }
+    return [ending for ending, is_wanted in wanted.items() if is_wanted]
 
 
 def keypoint_table(sequence: PoseSequence) -> pd.DataFrame:
@@ -88,35 +113,52 @@ def save_tables(
 
     Returns:
         The files written: keypoints ``.csv``, measures ``.measures.csv``, repetitions ``.repetitions.csv``, everything
-        ``.json``, COCO results ``.coco_results.json`` with their pictures ``.coco_images.json``.
+        ``.json``, COCO results ``.coco_results.json`` with their pictures ``.coco_images.json``. What made them is said
+        in ``.json`` itself, and beside the others in ``.run.json``.
 
     Raises:
         SettingsError: For an unknown format or measure.
+        VideoError: When they cannot be written.
     """
-    if unknown := set(formats) - set(FORMATS):
-        raise SettingsError(f"Unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
-    stem.parent.mkdir(parents=True, exist_ok=True)
+    endings = table_endings(formats, bool(measures), bool(repetitions))
     measured = measure_table(result.poses, measures)
     counted = repetition_table(result.poses, repetitions, counting)
-    written: list[Path] = []
-
-    def place(ending: str) -> Path:
-        written.append(stem.with_name(stem.name + ending))
-        return written[-1]
-
-    if "csv" in formats:
-        _write_keypoints(result.poses, place(".csv"))
-        if measures:
-            measured.to_csv(place(".measures.csv"), index=False)
-        if repetitions:
-            counted.to_csv(place(".repetitions.csv"), index=False)
-    if "json" in formats:
-        with place(".json").open("w") as file:
-            for piece in _json_pieces(result, measured, counted):
-                file.write(piece)
-    if "coco" in formats:
-        _write_coco(result, place(".coco_results.json"), place(".coco_images.json"))
+    writers: dict[str, Callable[[Path], None]] = {
+        ".csv": lambda path: _write_keypoints(result.poses, path),
+        ".measures.csv": lambda path: measured.to_csv(path, index=False),
+        ".repetitions.csv": lambda path: counted.to_csv(path, index=False),
+        ".json": lambda path: _write_pieces(_json_pieces(result, measured, counted), path),
+        ".coco_results.json": lambda path: _write_pieces(_coco_pieces(result), path),
+        ".coco_images.json": lambda path: _write_pieces([json.dumps(_coco_images(result))], path),
+        ".run.json": lambda path: _write_pieces([json.dumps(run_facts(result), indent=1, allow_nan=False)], path),
+    }
+    written = [stem.with_name(stem.name + ending) for ending in endings]
+    for path, ending in zip(written, endings, strict=True):
+        with writing(path, VideoError), replacing(path) as part:
+            writers[ending](part)
     return written
+
+
+def run_facts(result: VideoResult) -> dict[str, Any]:
+    """What was found where, by which model, with which settings, for whoever opens the files later."""
+    options = result.options
+    parts = {one.name: getattr(options, one.name) for one in fields(options)}
+    return {
+        "posecore": version("posecore"),
+        "source": result.source.name,
+        "model": result.model,
+        "image_size": list(result.poses.image_size),
+        "fps": result.fps,
+        "settings": {
+            name: part.model_dump(mode="json") if isinstance(part, Settings) else dict(part)
+            for name, part in parts.items()
+        },
+    }
+
+
+def _write_pieces(pieces: Iterable[str], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(pieces)
 
 
 def _write_keypoints(sequence: PoseSequence, path: Path) -> None:
@@ -133,10 +175,7 @@ def _json_pieces(result: VideoResult, measured: pd.DataFrame, counted: pd.DataFr
     head = {
         "format": "posecore.video",
         "version": JSON_VERSION,
-        "source": result.source.name,
-        "model": result.model,
-        "image_size": list(result.poses.image_size),
-        "fps": result.fps,
+        **run_facts(result),
         "clip_start": result.start,
         "codec": info.codec,
         "skeleton": result.poses.skeleton.name,
@@ -164,28 +203,24 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _write_coco(result: VideoResult, results: Path, images: Path) -> None:
-    """COCO results with ``track_id``; ``image_id`` is the frame's number in the video + 1, as the pictures say."""
+def _coco_images(result: VideoResult) -> list[dict[str, Any]]:
+    """The pictures that COCO results speak of; the id is the frame's number in the video + 1."""
     width, height = result.poses.image_size
-    stem = result.source.stem
-    pictures = [
-        {
-            "id": number + 1,
-            "file_name": f"{stem}_{number:06}.jpg",
-            "width": width,
-            "height": height,
-            "time": float(time),
-        }
+    size = {"width": width, "height": height}
+    return [
+        {"id": number + 1, "file_name": f"{result.source.stem}_{number:06}.jpg", **size, "time": float(time)}
         for number, time in zip(result.poses.numbers.tolist(), result.poses.times, strict=True)
     ]
-    images.write_text(json.dumps(pictures))
-    with results.open("w") as file:
-        file.write("[")
-        separator = "\n"
-        for number, poses in zip(result.poses.numbers.tolist(), result.poses, strict=True):
-            for person, entry in enumerate(poses.to_coco_results(number + 1)):
-                if poses.track_ids is not None and poses.track_ids[person] != UNTRACKED:
-                    entry["track_id"] = int(poses.track_ids[person])
-                file.write(separator + json.dumps(entry))
-                separator = ",\n"
-        file.write("\n]\n")
+
+
+def _coco_pieces(result: VideoResult) -> Iterator[str]:
+    """COCO results with ``track_id``, one after another."""
+    yield "["
+    separator = "\n"
+    for number, poses in zip(result.poses.numbers.tolist(), result.poses, strict=True):
+        for person, entry in enumerate(poses.to_coco_results(number + 1)):
+            if poses.track_ids is not None and poses.track_ids[person] != UNTRACKED:
+                entry["track_id"] = int(poses.track_ids[person])
+            yield separator + json.dumps(entry)
+            separator = ",\n"
+    yield "\n]\n"
