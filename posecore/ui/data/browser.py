@@ -16,6 +16,7 @@ from posecore.drawing import DrawingOptions, draw_poses
 from posecore.errors import DataError, ImageError
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.pictures.open_picture import open_picture, to_jpeg
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.sets.set_library import poses_of, source_of
 from posecore.ui.shared.widgets.components import Mark, field_view, filmstrip
 
@@ -101,7 +102,7 @@ def _picture(image: AnnotatedImage, dataset: PoseDataset) -> None:
     try:
         opened = open_picture(source_of(image))
     except (ImageError, DataError) as error:
-        st.error(f"**{image.path.name}**: {error}", icon=":material/error:")
+        st.error(f"**{plain(image.path.name)}**: {plain(error)}", icon=":material/error:")
         return
     field_view(
         to_jpeg(draw_poses(opened.preview, poses, DrawingOptions(boxes=True, thickness=0.8))),

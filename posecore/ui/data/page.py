@@ -7,6 +7,7 @@ from posecore.ui.data.browser import browse
 from posecore.ui.data.figures import show_labels, show_split
 from posecore.ui.data.skeleton import edit_skeleton
 from posecore.ui.data.target_preview import show_targets
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.sets.add_set import ADDING, add_set
 from posecore.ui.shared.sets.set_picker import add_button, next_steps, pick_set, set_actions, set_facts
 
@@ -26,8 +27,8 @@ def main() -> None:
     if stored is None or st.session_state.get(ADDING):
         add_set(first=stored is None)
     elif broken:
-        st.error(f"**{stored.title}** cannot be read: {broken}", icon=":material/error:")
-        st.caption(f"Its files are in `{stored.folder}`. Mend them there, or delete the set on the left.")
+        st.error(f"**{plain(stored.title)}** cannot be read: {plain(broken)}", icon=":material/error:")
+        st.caption(f"Its files are in {plain(stored.folder)}. Mend them there, or delete the set on the left.")
     else:
         look_at(stored)
 

@@ -19,6 +19,7 @@ from posecore.drawing.diagram import skeleton_layout, skeleton_svg
 from posecore.errors import DataError, PosecoreError, SkeletonError
 from posecore.skeleton import COCO_17, Skeleton, map_skeleton
 from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.plain import plain
 
 _STATE = "skeleton_editing"
 _HEIGHT = 426
@@ -193,7 +194,7 @@ def _save(stored: StoredSet, editing: _Editing, dataset: PoseDataset) -> None:
         show_error(error)
     dropped = {} if made is None else _dropped(dataset, made)
     for name, count in dropped.items():
-        st.warning(f"{count} labels of **{name}** will be deleted.", icon=":material/warning:")
+        st.warning(f"{count} labels of **{plain(name)}** will be deleted.", icon=":material/warning:")
     label = "Save the skeleton" if not dropped else f"Save and delete {sum(dropped.values())} labels"
     unchanged = made == stored.skeleton
     if st.button(

@@ -34,6 +34,7 @@ from posecore.poses import Poses
 from posecore.settings import Control, controls
 from posecore.ui.fields.marks import marks_of
 from posecore.ui.shared.maps.map_tabs import words
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.components import Mark
 
 PERSON_KEY, JOINT_KEY, PEAK_KEY = "why_person", "why_joint", "why_peak"
@@ -151,11 +152,11 @@ def _fit(key: str, options: Sequence[str]) -> None:
 def _summary(case: Case, person: int | None, keypoint: int, joint: JointEvidence | None) -> None:
     name = case.names[keypoint]
     if joint is not None and person is not None:
-        st.markdown(tell_joint(joint, f"{name.capitalize()} of person {person + 1}", case.names))
+        st.markdown(tell_joint(joint, f"{plain(name.capitalize())} of person {person + 1}", plain_names(case)))
         score = float(case.poses.scores[person]) if person < len(case.poses) else None
         st.caption(" ".join(tell_thresholds(joint, score, case.settings)))
     elif person is not None:
-        st.markdown(f"**Person {person + 1} has no {name}.** *Peaks* tells what became of every one that was seen.")
+        st.markdown(f"**Person {person + 1} has no {plain(name)}.** *Peaks* lists every candidate that was seen.")
     else:
         st.markdown(
             "**Nobody was found, so no joint has a place.** *Peaks* tells which ones were seen and what they lacked."
@@ -226,7 +227,7 @@ def _show_partners(case: Case, keypoint: int, limbs: list[LimbEvidence]) -> None
         st.caption("Lines in the picture: green was chosen, dashed orange was not.")
         return
     limb = limbs[labels.index(label)]
-    st.markdown(tell_limb(limb, keypoint, case.names, case.labels))
+    st.markdown(tell_limb(limb, keypoint, plain_names(case), case.labels))
     _offer_trial(case, limb.setting, lambda trace: is_chosen(trace, limb), "chosen")
 
 
@@ -254,7 +255,7 @@ def _show_peaks(case: Case, keypoint: int, candidates: list[Candidate]) -> Candi
         st.caption("Rings in the picture: green was taken, orange was not.")
         return None
     picked = candidates[labels.index(label)]
-    st.markdown(tell_candidate(picked, case.names[keypoint], case.labels))
+    st.markdown(tell_candidate(picked, plain(case.names[keypoint]), case.labels))
     _offer_trial(case, picked.setting, lambda trace: is_taken(trace, picked), "taken")
     return picked
 
@@ -291,3 +292,8 @@ def _offer_trial(case: Case, setting: str | None, hoped: Callable[[Trace], bool]
     st.markdown("  \n".join(str(trial) for trial in trials))
     if trials[-1].value is None:
         st.caption("Nor did any other setting of the decoder alone, with the values that were tried.")
+
+
+def plain_names(case: Case) -> tuple[str, ...]:
+    """The keypoints' names as they may stand in Markdown."""
+    return tuple(plain(name) for name in case.names)

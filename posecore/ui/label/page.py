@@ -12,6 +12,7 @@ from posecore.ui.label.export import export_panel
 from posecore.ui.label.pictures import editor_picture, prepare
 from posecore.ui.label.proposals import proposal_panel, show_note, unconfirmed_panel
 from posecore.ui.label.sets import Place, neighbours, no_sets, pick_order, pick_set, sort_again, strip
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.sidebar import popover
 
 
@@ -43,7 +44,7 @@ def work(desk: LabelDesk, place: Place) -> None:
     try:
         shown = editor_picture(image)
     except ImageError as error:
-        st.error(f"{error} Choose another picture below; the others are not affected.", icon=":material/error:")
+        st.error(f"{plain(error)} Choose another picture below; the others are not affected.", icon=":material/error:")
     else:
         label_editor(
             desk.identity,

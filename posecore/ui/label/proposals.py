@@ -18,6 +18,7 @@ from posecore.ui.shared.models.engine import network_slots, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file, suggested
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.widgets.options import option_texts
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 
 #: Before the names of the model's settings in session state and address.
@@ -57,7 +58,7 @@ def proposal_panel(desk: LabelDesk, place: Place) -> None:
         label_visibility="collapsed",
     )
     try:
-        with st.spinner(f"Loading {here[name].title} …", show_time=False):
+        with st.spinner(f"Loading {plain(here[name].title)} …", show_time=False):
             model = shared_model(here[name], is_own_file(here[name]))
         check_shared_names(model, desk.stored.skeleton)
     except PosecoreError as error:
@@ -144,7 +145,7 @@ def show_note() -> None:
     """Say what the last request brought, once."""
     note = st.session_state.pop("label_note", "")
     if note:
-        st.toast(note, icon=":material/info:", duration="long")
+        st.toast(plain(note), icon=":material/info:", duration="long")
 
 
 def _progress(desk: LabelDesk, place: Place) -> None:

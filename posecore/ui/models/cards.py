@@ -13,6 +13,7 @@ from posecore.settings import controls
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import CHOICE, badges, fetch_with_progress, is_own_file, megabytes
 from posecore.ui.shared.navigation import open_page
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
 from posecore.zoo import ModelInfo, remove_model, verify_model
 
@@ -20,9 +21,9 @@ from posecore.zoo import ModelInfo, remove_model, verify_model
 def model_card(info: ModelInfo) -> None:
     """One model with its buttons."""
     with st.container(border=True, height="stretch", gap="xsmall", key=f"card_{info.name}"):
-        st.markdown(f"**{info.title}**")
+        st.markdown(f"**{plain(info.title)}**")
         st.markdown(" ".join(badges(info)))
-        st.caption(info.description)
+        st.caption(plain(info.description))
         st.space("stretch")
         with st.container(horizontal=True, gap="xsmall"):
             if info.available:
@@ -45,7 +46,7 @@ def model_card(info: ModelInfo) -> None:
 
 @st.dialog("Verify a model")
 def _verify(info: ModelInfo) -> None:
-    st.markdown(f"**{info.title}**")
+    st.markdown(f"**{plain(info.title)}**")
     try:
         with st.spinner("Reading the file and computing its checksum …"):
             found = verify_model(info.name)
@@ -65,7 +66,7 @@ def _verify(info: ModelInfo) -> None:
 def _remove(info: ModelInfo) -> None:
     own = is_own_file(info)
     again = "You can upload the file again." if own else "It can be fetched again whenever you like."
-    st.markdown(f"Remove **{info.title}** from this machine? This frees {megabytes(info.size_bytes)}. {again}")
+    st.markdown(f"Remove **{plain(info.title)}** from this machine? This frees {megabytes(info.size_bytes)}. {again}")
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep it"):
             st.rerun()
@@ -104,9 +105,9 @@ def _details(info: ModelInfo) -> None:
     family = FAMILIES[info.family]
     architecture = family.architectures[info.architecture]
     size = anatomy(info.architecture)
-    st.markdown(f"### {info.title}")
+    st.markdown(f"### {plain(info.title)}")
     st.markdown(" ".join(badges(info)))
-    st.markdown(info.description)
+    st.markdown(plain(info.description))
     rows = {
         "Name": f"`{info.name}`",
         "Family": family.title,
@@ -122,4 +123,4 @@ def _details(info: ModelInfo) -> None:
     st.caption("What can be set")
     names = [control.label for control in controls(family.network_settings(info.architecture))]
     names += [control.label for control in controls(family.decode_settings)]
-    st.markdown(" ".join(f":gray-badge[{name}]" for name in names))
+    st.markdown(" ".join(f":gray-badge[{word}]" for word in names))

@@ -11,6 +11,7 @@ from posecore.ui.models.cards import model_card
 from posecore.ui.models.uploaded_weights import ENDINGS, add_own_model
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import all_models, megabytes
+from posecore.ui.shared.plain import plain
 from posecore.zoo import ModelInfo
 
 
@@ -79,5 +80,5 @@ def own_file() -> None:
     except PosecoreError as error:
         show_error(error)
         return
-    st.toast(f"{info.title} can be chosen now.", icon=":material/check:")
+    st.toast(f"{plain(info.title)} can be chosen now.", icon=":material/check:")
     st.rerun()

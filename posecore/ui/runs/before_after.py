@@ -17,6 +17,7 @@ from posecore.runs import Run
 from posecore.training.comparison import NOTHING_LEARNT, Comparison, PictureChange, compare
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture, shrink, to_jpeg
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_curves import keypoint_bars
 from posecore.ui.shared.runs.run_words import ACTIVE, count
 from posecore.ui.shared.widgets.components import filmstrip
@@ -86,7 +87,7 @@ def _shown(run: Run, was_working: bool) -> None:
         st.progress(task.progress, text="Measuring the model before and after on the validation pictures …")
         return
     if task.error is not None:
-        st.error(task.error, icon=":material/error:")
+        st.error(plain(task.error), icon=":material/error:")
         if st.button("Try again", icon=":material/refresh:", key="compare_again"):
             _start(run)
             st.rerun()
@@ -109,8 +110,8 @@ def _comparison(found: Comparison) -> None:
     side = f" at an input of {found.side} pixels" if found.side else ""
     st.caption(
         f"On {count(len(found.pictures), 'validation picture')}{side}, {count(len(found.keypoints), 'keypoint')}"
-        + (f"; before: {found.base}. " if found.base else ". ")
-        + " ".join(sentence for sentence in found.sentences if sentence != NOTHING_LEARNT)
+        + (f"; before: {plain(found.base)}. " if found.base else ". ")
+        + " ".join(plain(sentence) for sentence in found.sentences if sentence != NOTHING_LEARNT)
     )
     left, right = st.columns([5, 6], gap="medium")
     with left:
@@ -192,7 +193,7 @@ def _pictures(pictures: Sequence[PictureChange]) -> None:
 
 def _pair(one: PictureChange, opened: OpenPicture | None, labels: bool) -> None:
     if opened is None:
-        st.warning(f"{one.path} cannot be read any more.", icon=":material/broken_image:")
+        st.warning(f"{plain(one.path)} cannot be read any more.", icon=":material/broken_image:")
         return
     views: list[tuple[str, Poses]] = []
     if one.poses_before is not None:

@@ -10,6 +10,8 @@ from posecore.ui.runs.compare import compare_runs
 from posecore.ui.runs.table import runs_table
 from posecore.ui.runs.toolbar import toolbar
 from posecore.ui.shared.navigation import open_page
+from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_actions import answer_asked
 from posecore.ui.shared.runs.run_list import CHOSEN, chosen_run, one_run
 from posecore.ui.shared.runs.run_words import ago
@@ -26,7 +28,7 @@ def main() -> None:
         run = choose(runs)
         toolbar(run)
     if run.note:
-        st.caption(f":material/sticky_note_2: {run.note}")
+        st.caption(f":material/sticky_note_2: {plain(run.note)}")
     names = ["Before and after", "Training", "Compare", f"All {len(runs)} runs" if len(runs) > 1 else "All runs"]
     views: tuple[Callable[[], None], ...] = (
         lambda: before_and_after(run),

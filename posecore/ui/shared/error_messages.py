@@ -11,13 +11,14 @@ import streamlit as st
 from posecore.errors import PosecoreError, StorageError
 from posecore.home import home
 from posecore.storage import sentence, trouble
+from posecore.ui.shared.plain import plain
 
 log = logging.getLogger(__name__)
 
 
 def show_error(error: PosecoreError, way_on: str = "") -> None:
     """Show what posecore refused; its text is a sentence already. ``way_on`` adds what can be done on this page."""
-    st.error(" ".join(part for part in (str(error), way_on) if part), icon=":material/error:")
+    st.error(" ".join(part for part in (plain(error), way_on) if part), icon=":material/error:")
 
 
 def show_trouble(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from posecore.errors import MissingExtraError
 from posecore.extras import require
+from posecore.ui.shared.plain import plain
 
 
 def extra_is_here(extra: str) -> bool:
@@ -13,6 +14,6 @@ def extra_is_here(extra: str) -> bool:
     try:
         require(extra)
     except MissingExtraError as error:
-        st.info(f"{error} Then start the app again.", icon=":material/extension:")
+        st.info(f"{plain(error)} Then start the app again.", icon=":material/extension:")
         return False
     return True

@@ -15,8 +15,9 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import shared_model
 from posecore.ui.shared.models.model_picker import fetch_panel, is_own_file, pick_model
 from posecore.ui.shared.pictures.open_picture import OpenPicture, open_picture
-from posecore.ui.shared.pictures.posed_picture import plain, show_picture, under_picture
+from posecore.ui.shared.pictures.posed_picture import nobody_in, show_picture, under_picture
 from posecore.ui.shared.pictures.source_picker import Selection, nothing_chosen, pick_source, show_refused, source_strip
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.zoo import ModelInfo
 
@@ -66,7 +67,8 @@ def chosen_picture(selection: Selection) -> OpenPicture | None:
         return open_picture(selection.chosen)
     except ImageError as error:
         st.error(
-            f"**{selection.chosen.label}**: {error} Choose or upload another picture; the others are not affected.",
+            f"**{plain(selection.chosen.label)}**: {plain(error)} Choose or upload another picture; the "
+            "others are not affected.",
             icon=":material/error:",
         )
         source_strip(selection)
@@ -78,7 +80,7 @@ def load(info: ModelInfo) -> PoseModel | None:
     if not info.available:
         return None
     try:
-        with st.spinner(f"Loading {info.title} …", show_time=False):
+        with st.spinner(f"Loading {plain(info.title)} …", show_time=False):
             return shared_model(info, is_own_file(info))
     except PosecoreError as error:
         show_error(error, "Choose another model on the left, or fetch this one again on the Models page.")
@@ -89,7 +91,7 @@ def without_model(opened: OpenPicture, selection: Selection, info: ModelInfo) ->
     """The picture as it is, and how to get a model."""
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        show_picture(opened, plain(opened), DrawingOptions(), None)
+        show_picture(opened, nobody_in(opened), DrawingOptions(), None)
         under_picture(opened, None)
         source_strip(selection)
     with right:

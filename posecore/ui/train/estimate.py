@@ -11,6 +11,7 @@ from posecore.runs import Registry
 from posecore.training.config import RunConfig
 from posecore.training.estimate import Estimate, estimate
 from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_words import ACTIVE, duration, memory
 
 #: Seconds between looks at an estimate that is being made.
@@ -51,7 +52,7 @@ def _shown(config: RunConfig, was_working: bool) -> None:
                 task.stop.set()
                 st.rerun()
         elif task.error is not None:
-            st.warning(f"No estimate: {task.error}", icon=":material/timer_off:", width="stretch")
+            st.warning(f"No estimate: {plain(task.error)}", icon=":material/timer_off:", width="stretch")
             if st.button("Try again", icon=":material/refresh:", key="estimate_now"):
                 _start(config)
                 st.rerun()
@@ -76,6 +77,6 @@ def _result(found: Estimate) -> None:
     other = " Another run is at work, so this one took its steps beside it." if busy else ""
     st.markdown(
         f"**About {duration(found.seconds)}**, {memory(found.memory_bytes)} of memory  \n"
-        f":small[:gray[{found.note}{other}]]",
+        f":small[:gray[{plain(found.note)}{other}]]",
         width="stretch",
     )

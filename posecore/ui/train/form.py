@@ -16,6 +16,7 @@ from posecore.training.card import config_text
 from posecore.training.config import RunConfig
 from posecore.training.recipe import Recipe, skeleton_of, to_config
 from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_list import CHOSEN
 from posecore.ui.shared.runs.train_plan import SetFacts, warnings, what_happens
 from posecore.ui.shared.runs.train_setup import choose_base, choose_keypoints, choose_recipe, choose_set
@@ -62,7 +63,7 @@ def _plan(stored: StoredSet, facts: SetFacts, base: ModelInfo, recipe: Recipe) -
     with st.container(border=True):
         show_estimate(config)
     for sentence in warnings(facts, known, recipe.input_side, recipe.batch_size):
-        st.markdown(f":orange[:material/warning:] :small[{sentence}]")
+        st.markdown(f":orange[:material/warning:] :small[{plain(sentence)}]")
     if start:
         _submit(config)
 

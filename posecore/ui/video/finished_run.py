@@ -7,6 +7,7 @@ import streamlit as st
 from posecore.model import PoseModel
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.pictures.posed_picture import download_buttons
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.components import player
 from posecore.ui.video.chosen_run import forget_run, start_run
 from posecore.ui.video.files import video_downloads
@@ -37,7 +38,7 @@ def result_facts(result: VideoResult) -> str:
     total = result.seconds.get("total", 0.0)
     parts.append(f":gray-badge[{result.frames} {'frame' if result.frames == 1 else 'frames'}]")
     parts.append(f":gray-badge[{clock(total)}, {result.frames / total:.1f} frames/s]" if total else "")
-    parts.append(f":gray-badge[{result.model}]")
+    parts.append(f":gray-badge[{plain(result.model)}]")
     return " ".join(parts)
 
 
@@ -55,7 +56,7 @@ def show_run(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
         show_progress(run)
     elif job.state == "failed":
         st.error(
-            f"{job.error} Your video and settings are still here: change what is wrong and run again.",
+            f"{plain(job.error)} Your video and settings are still here: change what is wrong and run again.",
             icon=":material/error:",
         )
     elif result is None:
@@ -99,7 +100,7 @@ def run_buttons(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
 def _head(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
     """Whose result this is, what came of it, and whether settings have changed since."""
     facts = "" if run.result is None else result_facts(run.result)
-    st.markdown(f"**{run.video.label}** {facts}")
+    st.markdown(f"**{plain(run.video.label)}** {facts}")
     changed = settings_changed(run, model.name, options)
     if changed and not run.job.active:
         st.caption(f"Changed on the left since this run: {', '.join(changed)}. *Run again* applies it.")
@@ -212,10 +213,10 @@ def _count(measuring: Measuring, chosen: list[Followed]) -> tuple[int, str, Repe
         for number, repetitions in found:
             open_end = repetitions.count - repetitions.completed
             st.metric(
-                f"Repetitions, {in_words(measure.text)}" if len(found) == 1 else f"Repetitions, person {number}",
+                f"Repetitions, {plain(in_words(measure.text))}" if len(found) == 1 else f"Repetitions, person {number}",
                 repetitions.count,
                 width="content",
-                help=f"Of the {in_words(measure.text)}. "
+                help=f"Of the {plain(in_words(measure.text))}. "
                 + ("The last one was not completed before the end." if open_end else "All were completed."),
             )
     number, repetitions = found[0]

@@ -7,6 +7,7 @@ import streamlit as st
 from posecore.errors import PosecoreError, VideoError
 from posecore.ui.shared.pictures.source_picker import choose_upload
 from posecore.ui.shared.pictures.uploads import take_over_to
+from posecore.ui.shared.plain import plain
 from posecore.ui.video.store import SAMPLES, Video, sample_path, sample_video, shelf
 
 KINDS = ("Samples", "Upload")
@@ -86,7 +87,7 @@ def _take_file(key: str) -> None:
 def show_refused_videos() -> None:
     """Say which files were not taken."""
     for sentence in shelf().refused:
-        st.error(f"{sentence} Other videos and your settings are not affected.", icon=":material/error:")
+        st.error(f"{plain(sentence)} Other videos and your settings are not affected.", icon=":material/error:")
 
 
 def no_video() -> None:

@@ -16,7 +16,8 @@ from posecore.imaging import Picture
 from posecore.model import PoseModel
 from posecore.ui.shared.models.engine import Analysis, analyse
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
-from posecore.ui.shared.pictures.posed_picture import facts, plain, show_picture
+from posecore.ui.shared.pictures.posed_picture import facts, nobody_in, show_picture
+from posecore.ui.shared.plain import plain
 from posecore.ui.video.chosen_run import start_run
 from posecore.ui.video.store import Video
 from posecore.video import ClipSettings, VideoInfo, VideoOptions, frame_at
@@ -92,9 +93,9 @@ def show_frame(
         opened = open_picture(source)
         analysis = None if model is None else analyse(model, opened, None, network, decode)
     except PosecoreError as error:
-        st.error(f"{error} Choose another moment, or another video.", icon=":material/error:")
+        st.error(f"{plain(error)} Choose another moment, or another video.", icon=":material/error:")
         return None
-    poses = plain(opened) if analysis is None else analysis.poses
+    poses = nobody_in(opened) if analysis is None else analysis.poses
     show_picture(opened, poses, drawing, room=PREVIEW_ROOM, parts=False)
     return analysis
 
@@ -117,7 +118,7 @@ def run_panel(video: Video, model: PoseModel, options: VideoOptions, analysis: A
     clip = options.clip
     wrong = bool(clip.end) and clip.end <= clip.start
     with st.container(border=True):
-        st.markdown(f"**{video.label}**  \n{video_facts(video)}")
+        st.markdown(f"**{plain(video.label)}**  \n{video_facts(video)}")
         if analysis is not None:
             st.markdown(facts(analysis))
             if not len(analysis.poses):
@@ -142,7 +143,7 @@ def run_panel(video: Video, model: PoseModel, options: VideoOptions, analysis: A
         )
         st.caption(_outlook(video, clip, analysis))
     if video.note:
-        st.caption(video.note)
+        st.caption(plain(video.note))
 
 
 def _outlook(video: Video, clip: ClipSettings, analysis: Analysis | None) -> str:

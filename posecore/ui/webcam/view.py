@@ -16,6 +16,7 @@ from posecore.settings import narrow
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.pictures.open_picture import to_png
 from posecore.ui.shared.pictures.posed_picture import people
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.ui.webcam.camera import Recording, Webcam
@@ -106,7 +107,7 @@ def show_figures(camera: Webcam, playing: bool, servers: Sequence[Mapping[str, A
         _rates(status)
         _latency(status)
         if status.error is not None:
-            st.error(f"{status.error} The picture is shown without people until that setting is changed.")
+            st.error(f"{plain(status.error)} The picture is shown without people until that setting is changed.")
 
 
 def _rates(status: LiveStatus) -> None:
@@ -203,7 +204,7 @@ def _recording(camera: Webcam, recording: Recording) -> None:
     frames = recording.result.frames
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
-            f"**{recording.name}** :small[:gray[{recording.seconds:.0f} s, {frames} pictures]]", width="stretch"
+            f"**{plain(recording.name)}** :small[:gray[{recording.seconds:.0f} s, {frames} pictures]]", width="stretch"
         )
         st.download_button(
             "Clip",

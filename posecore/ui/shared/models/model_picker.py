@@ -11,6 +11,8 @@ from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import open_page
+from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import say_in_address, session
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.zoo import ModelInfo, default_model, fetch_model, list_models
@@ -76,7 +78,7 @@ def pick_model() -> ModelInfo:
     info = models[name]
     licence = info.licence.partition(",")[0] or "licence not stated"
     here = ":green[:material/check: here]" if info.available else ":orange[not here yet]"
-    st.caption(f"{ORIGINS[info.origin][0]} · {here} · {megabytes(info.size_bytes)} · {licence}")
+    st.caption(f"{ORIGINS[info.origin][0]} · {here} · {megabytes(info.size_bytes)} · {plain(licence)}")
     say_in_address("model", None if name == first else name)
     return info
 
@@ -86,7 +88,12 @@ def badges(info: ModelInfo) -> list[str]:
     word, color = ORIGINS[info.origin]
     here = [":green-badge[:material/check: on this machine]"] if info.available else []
     licence = info.licence or "licence not stated"
-    return [f":{color}-badge[{word}]", *here, f":gray-badge[{megabytes(info.size_bytes)}]", f":gray-badge[{licence}]"]
+    return [
+        f":{color}-badge[{word}]",
+        *here,
+        f":gray-badge[{megabytes(info.size_bytes)}]",
+        f":gray-badge[{plain(licence)}]",
+    ]
 
 
 def megabytes(count: int) -> str:
@@ -99,7 +106,7 @@ class FetchBar:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._bar = st.progress(0.0, text=f"Fetching {title} …")
+        self._bar = st.progress(0.0, text=f"Fetching {plain(title)} …")
         self._last = 0.0
 
     def update(self, done_bytes: int, total_bytes: int | None) -> None:
@@ -128,7 +135,7 @@ def fetch_with_progress(info: ModelInfo) -> bool:
         _ways_without_network(info)
         return False
     bar.close()
-    st.toast(f"{info.title} is on this machine now.", icon=":material/check:")
+    st.toast(f"{plain(info.title)} is on this machine now.", icon=":material/check:")
     return True
 
 
@@ -137,20 +144,22 @@ def fetch_panel(info: ModelInfo) -> None:
     others = [other for other in all_models().values() if other.available]
     with st.container(border=True):
         if others:
-            st.markdown(f"**{info.title} is not on this machine yet.** Fetch it once; from then on it works offline.")
+            st.markdown(
+                f"**{plain(info.title)} is not on this machine yet.** Fetch it once; from then on it works offline."
+            )
         else:
             st.markdown(
                 "**No model is on this machine yet,** so nothing can be found in the picture. Fetch one once; from "
                 "then on everything works offline. Pictures never leave the machine that runs this app."
             )
-        st.markdown(f"{info.title}  \n:small[:gray[{info.description}]]")
+        st.markdown(f"{plain(info.title)}  \n:small[:gray[{plain(info.description)}]]")
         st.markdown(" ".join(badges(info)))
         with st.container(horizontal=True):
             wanted = st.button(
                 f"Fetch it ({megabytes(info.size_bytes)})", type="primary", icon=":material/download:", key="fetch"
             )
             if others:
-                st.button(f"Use {others[0].title} instead", on_click=_choose, args=(others[0].name,))
+                st.button(f"Use {plain(others[0].title)} instead", on_click=_choose, args=(others[0].name,))
             if st.button("Use a file of mine", icon=":material/upload_file:"):
                 open_page("models")
         if wanted and fetch_with_progress(info):

@@ -14,6 +14,7 @@ from posecore.ui.shared.models.engine import Analysis
 from posecore.ui.shared.pictures.downloads import Download
 from posecore.ui.shared.pictures.open_picture import OpenPicture, to_jpeg
 from posecore.ui.shared.pictures.region import set_region
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.components import picture_view
 
 #: Height that the picture may take: the window's, less what stands above and below it.
@@ -90,7 +91,7 @@ def under_picture(opened: OpenPicture, poses: Poses | None) -> None:
     """A line below the picture: what it is, or what to do when nobody was found in it."""
     width, height = opened.size
     note = f" · {opened.source.note}" if opened.source.note else ""
-    st.caption(f"{opened.source.label} · {width} × {height}{note}")
+    st.caption(f"{plain(opened.source.label)} · {width} × {height}{note}")
     if poses is not None and not len(poses):
         st.caption(
             ":material/lightbulb: Nobody was found. Lower the pose threshold, choose a larger input size, drag a box "
@@ -114,6 +115,6 @@ def download_buttons(downloads: tuple[Download, ...]) -> None:
         )
 
 
-def plain(opened: OpenPicture) -> Poses:
+def nobody_in(opened: OpenPicture) -> Poses:
     """Nobody, for showing a picture that was not analysed."""
     return Poses.empty(COCO_17, opened.size)

@@ -13,6 +13,7 @@ from posecore.picture_files import IMAGE_SUFFIXES, MAX_PIXELS
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.pictures.sources import Uploads, first_sample, samples
 from posecore.ui.shared.pictures.uploads import take_over
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
 from posecore.ui.shared.widgets.components import camera, filmstrip
 from posecore.ui.shared.widgets.options import option_texts
@@ -192,7 +193,7 @@ def _thumbnail(source: Source) -> bytes | None:
 def show_refused() -> None:
     """Say which files were not taken."""
     for sentence in session().refused:
-        st.error(sentence, icon=":material/error:")
+        st.error(plain(sentence), icon=":material/error:")
 
 
 def nothing_chosen(selection: Selection) -> None:

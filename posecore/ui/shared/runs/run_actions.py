@@ -11,6 +11,7 @@ from posecore.runs import Registry, Run
 from posecore.training import jobs
 from posecore.ui.shared.models.model_picker import CHOICE
 from posecore.ui.shared.navigation import Page, open_page
+from posecore.ui.shared.plain import plain
 
 #: Session state: (question, run) that the next run of the page opens. A part of a page that refreshes itself cannot
 #: hold a dialog open, so it only asks for one.
@@ -28,7 +29,7 @@ def ask(question: str, run: Run) -> None:
 def answer_asked() -> None:
     """Open the dialog that was asked for and say what went wrong; belongs into the page itself, not into a fragment."""
     if trouble := st.session_state.pop(_TROUBLE, None):
-        st.error(trouble, icon=":material/error:")
+        st.error(plain(trouble), icon=":material/error:")
     question, name = st.session_state.pop(_ASKED, (None, None))
     run = Registry().get(name) if name else None
     if question is not None and run is not None:
@@ -46,8 +47,8 @@ def attempt(action: Callable[..., object], *arguments: object) -> None:
 @st.dialog("Cancel this run?", icon=":material/cancel:")
 def _cancel(run: Run) -> None:
     st.markdown(
-        f"**{run.name}** stops for good. What it has learnt so far stays on the Runs page and can be used. To go on "
-        "later, pause it instead."
+        f"**{plain(run.name)}** stops for good. What it has learnt so far stays on the Runs page and can be "
+        "used. To go on later, pause it instead."
     )
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Let it run"):
@@ -61,8 +62,8 @@ def _cancel(run: Run) -> None:
 @st.dialog("Delete this run?", icon=":material/delete:")
 def _delete(run: Run) -> None:
     st.markdown(
-        f"**{run.name}** goes with its weights, curves and pictures, and can no longer be chosen as a model. The "
-        "labelled pictures that it learnt from stay."
+        f"**{plain(run.name)}** goes with its weights, curves and pictures, and can no longer be chosen as a model. "
+        "The labelled pictures that it learnt from stay."
     )
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep it"):
@@ -85,7 +86,7 @@ def _rename(run: Run) -> None:
         return
     if trouble := st.session_state.pop(_TROUBLE, None):
         # Here, where the name can be corrected.
-        st.error(trouble, icon=":material/error:")
+        st.error(plain(trouble), icon=":material/error:")
     else:
         st.rerun()
 

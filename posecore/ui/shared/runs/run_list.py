@@ -9,6 +9,7 @@ import streamlit as st
 from posecore.runs import Registry, Run
 from posecore.training import jobs
 from posecore.ui.shared.navigation import page_link
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_actions import ask, attempt
 from posecore.ui.shared.runs.run_view import LOG_LINES, headline, show_run
 from posecore.ui.shared.runs.run_words import ACTIVE, ago, duration, state_badge
@@ -71,7 +72,7 @@ def _one_refreshed(name: str, was_active: bool) -> None:
 
 def _view(name: str) -> None:
     view = jobs.view(name, LOG_LINES)
-    st.markdown(f"**{name}** {headline(view)}")
+    st.markdown(f"**{plain(name)}** {headline(view)}")
     show_run(view)
 
 
@@ -94,7 +95,7 @@ def _row(run: Run, place: int, chosen: bool) -> None:
         st.markdown(state_badge(state), width=105)
         st.progress(1.0 if state == "finished" else min(max(run.progress, 0.0), 1.0), width=120)
         st.button(
-            run.name,
+            plain(run.name),
             key=f"watch_{run.name}",
             type="secondary" if chosen else "tertiary",
             icon=":material/visibility:" if chosen else None,

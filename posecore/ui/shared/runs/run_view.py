@@ -8,6 +8,7 @@ from posecore.runs import best_epoch
 from posecore.training.card import config_text
 from posecore.training.config import RunConfig, make_config
 from posecore.training.jobs import JobView
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_curves import SECOND, TRAINING, VALIDATION, Line, curves, line_of, over_epochs
 from posecore.ui.shared.runs.run_words import ACTIVE, duration, state_badge
 
@@ -39,9 +40,9 @@ def headline(view: JobView) -> str:
 def show_run(view: JobView) -> None:
     """Everything about a run; called again and again while it is active."""
     if view.state in ("failed", "lost") and view.message:
-        st.error(view.message, icon=":material/error:")
+        st.error(plain(view.message), icon=":material/error:")
     elif view.message:
-        st.caption(view.message)
+        st.caption(plain(view.message))
     config = make_config(view.run.config)
     left, right = st.columns([6, 5], gap="medium")
     with left:

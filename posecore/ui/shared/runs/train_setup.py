@@ -22,6 +22,7 @@ from posecore.training.recipe import (
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import badges, fetch_with_progress, megabytes
 from posecore.ui.shared.navigation import open_page
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_words import count
 from posecore.ui.shared.runs.train_plan import SetFacts, facts_of, in_words, obstacle
 from posecore.ui.shared.sets.set_library import library, remember
@@ -120,7 +121,7 @@ def choose_base(labels: Skeleton) -> ModelInfo | None:
         help="What it knows is kept; training goes on from there. Your own runs can be continued as well.",
     )
     info = bases[name]
-    st.markdown(f"{' '.join(badges(info))}  \n:small[:gray[{info.description}]]")
+    st.markdown(f"{' '.join(badges(info))}  \n:small[:gray[{plain(info.description)}]]")
     if info.available:
         return info
     wanted = st.button(

@@ -18,6 +18,7 @@ from posecore.skeleton import SKELETONS, Skeleton
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.pictures.open_picture import safe_stem
 from posecore.ui.shared.pictures.uploads import take_over_to
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.sets.set_library import library, remember
 
 #: Environment variable that lets everybody who reaches the app name folders of the machine it runs on.
@@ -237,7 +238,7 @@ def _run(doing: str, add: Callable[[Library, Path, Progress], StoredSet]) -> Non
         st.session_state[f"{key}_number"] = st.session_state.get(f"{key}_number", 0) + 1
     st.session_state[ADDING] = False
     remember(stored.name)
-    st.toast(f"{stored.title} is here: {len(stored.dataset())} pictures.", icon=":material/check:")
+    st.toast(f"{plain(stored.title)} is here: {len(stored.dataset())} pictures.", icon=":material/check:")
     st.rerun()
 
 

@@ -10,6 +10,8 @@ from posecore.data.library import StoredSet
 from posecore.errors import DataError
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import page_link
+from posecore.ui.shared.frame import PAGES
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import say_in_address
 from posecore.ui.shared.sets.add_set import ADDING
 from posecore.ui.shared.sets.export_set import export_button, pick_format
@@ -29,7 +31,7 @@ def pick_set() -> StoredSet | None:
 def set_facts(stored: StoredSet) -> None:
     """Where the set came from and how large it is."""
     dataset = stored.dataset()
-    st.caption(f"{stored.origin} · kept in `{stored.folder}`")
+    st.caption(f"{plain(stored.origin)} · kept in {plain(stored.folder)}")
     figures = {
         "Pictures": len(dataset),
         "Labelled": stored.labelled(),
@@ -61,7 +63,7 @@ def set_actions(stored: StoredSet) -> None:
 def _title(stored: StoredSet) -> None:
     with st.form("dataset_title_form", border=False):
         title = st.text_input("Title", stored.title, max_chars=200, key=f"dataset_title_{stored.name}")
-        st.caption(f"The folder and the name in configurations stay *{stored.name}*.")
+        st.caption(f"The folder and the name in configurations stay *{plain(stored.name)}*.")
         if not st.form_submit_button("Save", type="primary"):
             return
     try:
@@ -80,13 +82,14 @@ def _export(stored: StoredSet) -> None:
         return
     format = pick_format("dataset_export_format")
     for sentence in lost_in(dataset, format):
-        st.caption(f":material/info: {sentence}")
+        st.caption(f":material/info: {plain(sentence)}")
     export_button(stored, format, "Download zip", "dataset_export_button")
 
 
 def _delete(stored: StoredSet) -> None:
     st.markdown(
-        f"Delete **{stored.title}** with its pictures and labels? This cannot be undone. Models trained on it stay."
+        f"Delete **{plain(stored.title)}** with its pictures and labels? This cannot be undone. Models trained on it "
+        "stay."
     )
     sure = st.checkbox("Yes, delete it", key=f"dataset_sure_{stored.name}")
     if st.button("Delete", disabled=not sure, type="primary", icon=":material/delete:", key="dataset_delete"):
@@ -95,7 +98,7 @@ def _delete(stored: StoredSet) -> None:
         except DataError as error:
             show_error(error)
             return
-        st.toast(f"{stored.title} was deleted.", icon=":material/delete:")
+        st.toast(f"{plain(stored.title)} was deleted.", icon=":material/delete:")
         st.rerun()
 
 
