@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from collections.abc import Mapping
 from functools import cache
@@ -71,7 +72,13 @@ def open_app(page: str = "explore", query: Mapping[str, str] | None = None, **st
 def words(app: AppTest) -> str:
     """All text on the page."""
     kinds = (app.markdown, app.caption, app.error, app.info, app.success, app.warning, app.subheader, app.header)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
+    text = "\n".join(str(element.value) for kind in kinds for element in kind)
+    return as_read(text)
+
+
+def as_read(text: object) -> str:
+    """Markdown as a reader sees it: without the marks that keep words of others from being read as Markdown."""
+    return re.sub(r"\\([^A-Za-z0-9\s])", r"\1", str(text))
 
 
 def forward_passes() -> int:

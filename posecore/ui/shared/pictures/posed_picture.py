@@ -90,8 +90,8 @@ def facts(analysis: Analysis) -> str:
 def under_picture(opened: OpenPicture, poses: Poses | None) -> None:
     """A line below the picture: what it is, or what to do when nobody was found in it."""
     width, height = opened.size
-    note = f" · {opened.source.note}" if opened.source.note else ""
-    st.caption(f"{plain(opened.source.label)} · {width} × {height}{note}")
+    note = f" · {plain(opened.source.note)}" if opened.source.note else ""
+    st.caption(f"{plain(opened.source.label)} · {width} × {height}" + note)
     if poses is not None and not len(poses):
         st.caption(
             ":material/lightbulb: Nobody was found. Lower the pose threshold, choose a larger input size, drag a box "
