@@ -17,8 +17,8 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import network_slots, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file, suggested
 from posecore.ui.shared.navigation import page_link
-from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 
 #: Before the names of the model's settings in session state and address.

@@ -10,7 +10,6 @@ from posecore.ui.runs.compare import compare_runs
 from posecore.ui.runs.table import runs_table
 from posecore.ui.runs.toolbar import toolbar
 from posecore.ui.shared.navigation import open_page
-from posecore.ui.shared.frame import PAGES
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_actions import answer_asked
 from posecore.ui.shared.runs.run_list import CHOSEN, chosen_run, one_run

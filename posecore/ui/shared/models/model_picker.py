@@ -11,7 +11,6 @@ from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import open_page
-from posecore.ui.shared.frame import PAGES
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import say_in_address, session
 from posecore.ui.shared.widgets.options import option_texts

@@ -10,7 +10,6 @@ from posecore.data.library import StoredSet
 from posecore.errors import DataError
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import page_link
-from posecore.ui.shared.frame import PAGES
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import say_in_address
 from posecore.ui.shared.sets.add_set import ADDING
