@@ -34,6 +34,8 @@ class Skeleton:
         edges: Pairs of keypoint indices that are joined by a line when drawn.
         flip_pairs: Pairs ``(left, right)`` of indices that swap when the picture is mirrored.
         sigmas: Per-keypoint constants of object keypoint similarity; ``DEFAULT_SIGMA`` for each when left empty.
+        sides_known: False where nobody has said which keypoints are each other's mirror image (``flip_pairs`` is then
+            no answer): pictures must not be mirrored until somebody does. Skeletons are compared without it.
 
     Raises:
         SkeletonError: When an index is out of range, a name occurs twice or a keypoint has two mirror images.
@@ -44,6 +46,7 @@ class Skeleton:
     edges: tuple[Edge, ...] = ()
     flip_pairs: tuple[Edge, ...] = ()
     sigmas: tuple[float, ...] = field(default=())
+    sides_known: bool = field(default=True, compare=False)
 
     def __post_init__(self) -> None:
         count = len(self.keypoints)

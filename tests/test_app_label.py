@@ -13,8 +13,8 @@ from app_support import forget_everything, install_model, jpeg, open_app, withou
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.annotations import Label
-from posecore.data.checks import make_person
 from posecore.data.library import Library
+from posecore.data.people import make_person
 from posecore.data.stored import StoredSet
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.edits import Drawn, Sheet

@@ -242,8 +242,8 @@ def test_coco_several_categories(tmp_path: Path) -> None:
         {"id": 3, "name": "cross", "keypoints": ["a", "b", "c"]},
     ]
     entries = [
-        {"image_id": 1, "category_id": number, "keypoints": [3, 4, 2] * (3 if number == 3 else 2), "bbox": [1, 2, 3, 4]}
-        for number in (1, 2, 2, 3, 0)
+        {"image_id": 1, "category_id": number, "keypoints": [3, 4, 2] * (3 if number == 3 else 2), "bbox": [1, 2, x, 4]}
+        for x, number in enumerate((1, 2, 2, 3, 0), 3)
     ]
     path = coco_file(tmp_path, categories=categories, annotations=entries)
     dataset = read_coco(path)
@@ -253,6 +253,177 @@ def test_coco_several_categories(tmp_path: Path) -> None:
     assert len(read_coco(path, category=3).skeleton) == 3
     with pytest.raises(DataError, match="no category 'ring'"):
         read_coco(path, category="ring")
+
+
+def one_person(folder: Path, **fields: Any) -> PoseDataset:
+    """A file with one person with two labelled keypoints, some of whose fields are others; None leaves one out."""
+    entry = {
+        "id": 1, "image_id": 1, "category_id": 1, "keypoints": [3, 4, 2, 8, 20, 1], "bbox": [1, 2, 10, 20],
+        "area": 90.0, "iscrowd": 0, "num_keypoints": 2, **fields,
+    }  # fmt: skip
+    return read_coco(coco_file(folder, annotations=[{k: v for k, v in entry.items() if v != "left out"}]))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("area", value) for value in (0, -3, float("nan"), float("inf"), 1e300, "large", [], True)),
+        *(("bbox", value) for value in ([1, 2, 0, 20], [1, 2, 10, 0], [0, 0, 0, 0], [5, 5, -4, -4], [1, 2, 3], "box")),
+        *(("bbox", value) for value in ([None] * 4, [float("nan")] * 4, {"x": 1}, 7, ["a", "b", "c", "d"])),
+        ("bbox", [50, 40, 1, 1]),
+        *(("iscrowd", value) for value in ("no", 2, [], float("nan"))),
+        ("absent", [0, 9, "x"]),
+    ],
+)
+def test_coco_an_odd_field_costs_nobody(tmp_path: Path, field: str, value: Any) -> None:
+    dataset = one_person(tmp_path, **{field: value})
+    person = dataset.images[0].people[0]
+    assert dataset.people == 1
+    assert person.labels.tolist() == [Label.VISIBLE, Label.HIDDEN]
+    assert person.area == pytest.approx(90.0 if field != "area" else 0.53 * 200)
+    assert person.box == ((3, 4, 8, 20) if field == "bbox" else (1, 2, 11, 22))
+    assert not dataset.problems
+    assert dataset.remarks
+    assert not dataset.images[0].ignore
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("area", value) for value in ("left out", None, "90.0")),
+        ("bbox", ["1", "2", "10", "20"]),
+        ("bbox", "1, 2, 10, 20"),
+        *(("iscrowd", value) for value in ("left out", None, "0", False, 0.0)),
+        *(("num_keypoints", value) for value in ("left out", 0, 17, "many", None)),
+        ("keypoints", ["3", "4", "2", "8.0", "20", "1.0"]),
+        ("keypoints", [3.0, 4.0, 2.0, 8.0, 20.0, 1.0]),
+        ("keypoints", [[3, 4, 2], [8, 20, 1]]),
+        ("keypoints", "3,4,2,8,20,1"),
+        *(("category_id", value) for value in ("left out", None, "1", 1.0)),
+        *(("image_id", value) for value in ("1", 1.0, "0001")),
+    ],
+)
+def test_coco_values_that_are_spelled_otherwise(tmp_path: Path, field: str, value: Any) -> None:
+    dataset = one_person(tmp_path, **{field: value})
+    person = dataset.images[0].people[0]
+    assert person.keypoints.tolist() == [[3, 4], [8, 20]]
+    assert person.labels.tolist() == [Label.VISIBLE, Label.HIDDEN]
+    assert (person.box, person.crowd) == ((1, 2, 11, 22), False)
+    assert not dataset.problems
+    assert not dataset.remarks
+
+
+V, H, U = Label.VISIBLE, Label.HIDDEN, Label.UNLABELLED
+
+
+@pytest.mark.parametrize(
+    ("keypoints", "labels", "odd"),
+    [
+        ([3, 4, 2, None, None, 0], [V, U], False),
+        ([3, 4, 2, float("nan"), float("nan"), 0], [V, U], False),
+        ([3, 4, 2, "x", 1e300, 0], [V, U], False),
+        ([3, 4, 2, None, 5, 2], [V, U], True),
+        ([3, 4, 2, float("nan"), 5, 1], [V, U], True),
+        ([3, 4, 2, 10**400, 5, 1], [V, U], True),
+        ([3, 4, 0.91, 8, 20, 0.2], [V, V], True),
+        ([3, 4, 0.91, 8, 20, 1], [V, V], True),
+        ([3, 4, 0.5, 0, 0, 0], [V, U], True),
+        ([3, 4, 7, 8, 20, -1], [V, U], True),
+        ([3, 4, 3, 8, 20, 1], [V, H], True),
+        ([3, 4, None, 0, 0, None], [V, U], True),
+        ([3, 4, True, 8, 20, False], [H, U], False),
+    ],
+)
+def test_coco_odd_keypoints_cost_no_others(tmp_path: Path, keypoints: Any, labels: Any, odd: bool) -> None:
+    dataset = one_person(tmp_path, keypoints=keypoints)
+    person = dataset.images[0].people[0]
+    assert person.labels.tolist() == labels
+    assert np.isfinite(person.keypoints).all(1).tolist() == [label != U for label in labels]
+    assert not dataset.problems
+    assert bool(dataset.remarks) == odd
+
+
+@pytest.mark.parametrize(
+    ("fields", "region"),
+    [
+        ({"keypoints": [3, 4, 2]}, (1, 2, 11, 22)),
+        ({"keypoints": [3, 4, 2] * 3}, (1, 2, 11, 22)),
+        ({"keypoints": {"top": [3, 4]}}, (1, 2, 11, 22)),
+        ({"keypoints": [None, None, 2, None, None, 2]}, (1, 2, 11, 22)),
+        ({"keypoints": [3, 4, 2], "bbox": [11, 22, -10, -20]}, (1, 2, 11, 22)),
+        ({"keypoints": [10, 20, 2, 20, 30, 2, 0, 0, 0], "bbox": None}, (4, 14, 26, 36)),
+        ({"keypoints": "unknown", "bbox": "unknown"}, (0, 0, 64, 48)),
+        ({"category_id": 9}, (1, 2, 11, 22)),
+    ],
+)
+def test_coco_people_who_cannot_be_read_are_ignored(tmp_path: Path, fields: Any, region: Any) -> None:
+    dataset = one_person(tmp_path, **fields)
+    assert dataset.people == 0
+    assert dataset.images[0].ignore == (region,)
+    assert dataset.ignored == 1
+    assert dataset.problems[0].place == "annotations[0]"
+    assert dataset.problems[0].reason.endswith("the place is ignored, not learnt as background")
+
+
+def test_coco_other_categories_are_ignored_but_not_within_people(tmp_path: Path) -> None:
+    categories = [
+        {"id": 1, "name": "stick", "keypoints": ["top", "end"]},
+        {"id": 2, "name": "boxed"},
+        {"id": 3, "name": "cross", "keypoints": ["a", "b", "c"]},
+    ]
+    stick = {"image_id": 1, "category_id": 1, "keypoints": [3, 4, 2, 9, 9, 2], "bbox": [1, 2, 20, 20]}
+    boxes = [(2, [40, 5, 9, 9]), (2, [3, 4, 5, 5]), (2, None), (3, [3, 4, 6, 6])]
+    entries = [stick, stick, *({"image_id": 1, "category_id": number, "bbox": box} for number, box in boxes)]
+    dataset = read_coco(coco_file(tmp_path, categories=categories, annotations=entries))
+    assert dataset.people == 1
+    assert dataset.images[0].ignore == ((40, 5, 49, 14), (3, 4, 9, 10))
+    assert {problem.place: problem.ignored for problem in dataset.problems} == {
+        "category 'boxed'": 1,
+        "category 'cross'": 1,
+    }
+    assert [str(remark) for remark in dataset.remarks] == ["a person who stands twice; read once (1 ×)"]
+
+
+def test_coco_ids_that_two_pictures_share(tmp_path: Path) -> None:
+    for name in ("b.png", "c.png"):
+        picture(tmp_path / name)
+    rows = [(1, "a.png"), ("1", "b.png"), ("c-7", "c.png"), ("c-7", "c.png")]
+    people = [
+        {"image_id": number, "category_id": 1, "keypoints": [3, 4, 2, x, 9, 2]}
+        for x, number in enumerate((1, 1.0, "c-7"), 8)
+    ]
+    images = [{"id": number, "file_name": name, "width": 64, "height": 48} for number, name in rows]
+    dataset = read_coco(coco_file(tmp_path, images=images, annotations=people))
+    assert [(image.path.name, len(image.people)) for image in dataset] == [("c.png", 1)]
+    assert dataset.images[0].image_id > 1
+    assert [problem.place for problem in dataset.problems] == ["images[0]", "images[1]"]
+    assert "cannot be told" in dataset.problems[0].reason
+    assert [remark.count for remark in dataset.remarks] == [1]
+
+
+@pytest.mark.parametrize(
+    ("category", "skeleton"),
+    [
+        ({"name": 5}, ("5", ("top", "end"), ((0, 1),))),
+        ({"name": None}, ("category 1", ("top", "end"), ((0, 1),))),
+        ({"id": "1"}, ("stick", ("top", "end"), ((0, 1),))),
+        ({"keypoints": ["leg", "leg"]}, ("stick", ("leg", "leg_2"), ((0, 1),))),
+        ({"keypoints": [1, None]}, ("stick", ("1", "keypoint_1"), ((0, 1),))),
+        ({"keypoints": "top, end"}, ("stick", ("top", "end"), ((0, 1),))),
+        ({"skeleton": [["top", "end"]]}, ("stick", ("top", "end"), ((0, 1),))),
+        ({"skeleton": [[0, 1]]}, ("stick", ("top", "end"), ((0, 1),))),
+        ({"skeleton": [["1", 2.0], [1, 9], [1], "x", [1, 1]]}, ("stick", ("top", "end"), ((0, 1),))),
+        ({"skeleton": None}, ("stick", ("top", "end"), ())),
+        ({"skeleton": "none"}, ("stick", ("top", "end"), ())),
+        ({"posecore": {"flip_pairs": [[0, 0]]}}, ("stick", ("top", "end"), ((0, 1),))),
+    ],
+)
+def test_coco_an_odd_category_costs_nobody(tmp_path: Path, category: Any, skeleton: Any) -> None:
+    entry = {"id": 1, "name": "stick", "keypoints": ["top", "end"], "skeleton": [[1, 2]], **category}
+    dataset = read_coco(coco_file(tmp_path, categories=[entry]))
+    assert dataset.people == 1
+    found = dataset.skeleton
+    assert (found.name, found.keypoints, found.edges) == skeleton
 
 
 def test_coco_is_found_with_pictures_elsewhere(tmp_path: Path) -> None:

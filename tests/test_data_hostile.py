@@ -177,15 +177,9 @@ def test_any_bytes(pictures: Path, content: bytes) -> None:
     ("change", "reason"),
     [
         ((("annotations", 0, "keypoints"), [1, 2, 2]), "must have 6 numbers, not 3"),
-        ((("annotations", 0, "keypoints", 0), float("nan")), "not a finite number"),
-        ((("annotations", 0, "keypoints", 0), 1e300), "can be right"),
-        ((("annotations", 0, "keypoints", 0), 10**400), "a number of very many digits"),
-        ((("annotations", 0, "keypoints", 2), 7), "visibility must be 0, 1 or 2"),
         ((("annotations", 0, "image_id"), -1), "whole number from 0"),
         ((("annotations", 0, "image_id"), 9), "there is no image 9"),
         ((("annotations", 0, "category_id"), 9), "there is no category 9"),
-        ((("annotations", 0, "bbox"), [1, 2, -3, 4]), "wider and higher than 0"),
-        ((("annotations", 0, "area"), -5), "more than 0"),
         ((("annotations", 0), "text"), "an object with named fields"),
         ((("images", 0, "file_name"), "../../etc/x"), "is missing"),
         ((("images", 0, "file_name"), "..\\..\\etc\\x"), "is missing"),
@@ -193,7 +187,6 @@ def test_any_bytes(pictures: Path, content: bytes) -> None:
         ((("images", 0, "file_name"), "C:/x.png"), "is missing"),
         ((("images", 0, "file_name"), "n" * 5000), "is missing"),
         ((("images", 0, "id"), -1), "whole number from 0"),
-        ((("images", 0, "width"), 0), "whole number of pixels"),
     ],
 )
 def test_broken_coco_entries_are_named(pictures: Path, change: tuple[Any, Any], reason: str) -> None:

@@ -280,9 +280,9 @@ def test_yolo_the_real_reason_is_told(tmp_path: Path, yaml: str, reason: str) ->
 @pytest.mark.parametrize(
     ("line", "count", "noted"),
     [
-        ("0 0 0 0 0 .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2", 4, False),
-        ("0 nan nan nan nan .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2", 4, False),
-        ("0 .5 .5 -1 .6 .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2", 4, False),
+        ("0 0 0 0 0 .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2", 4, True),
+        ("0 nan nan nan nan .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2", 4, True),
+        ("0 .5 .5 -1 .6 .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2", 4, True),
         ("0 .5 .5 .4 .6 .4 .3 2 .45 .4 2 .5 .5 2 nan nan 0", 3, False),
         ("0 .5 .5 .4 .6 .4 .3 2 .45 .4 2 .5 .5 2 None None 0", 3, False),
         ("0 .5 .5 .4 .6 .4 .3 2 .45 .4 2 .5 .5 2 -9 -9 0", 3, False),
@@ -300,7 +300,8 @@ def test_yolo_the_real_reason_is_told(tmp_path: Path, yaml: str, reason: str) ->
 def test_yolo_odd_values_cost_no_person(tmp_path: Path, line: str, count: int, noted: bool) -> None:
     dataset = read_yolo(yolo(tmp_path, labels={"labels/train/a.txt": line}))
     assert labelled(dataset) == [count]
-    assert bool(dataset.problems) == noted
+    assert not dataset.problems
+    assert bool(dataset.remarks) == noted
     person = dataset.images[0].people[0]
     assert np.isfinite(person.box).all()
 

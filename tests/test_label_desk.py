@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from posecore.data.annotations import Label, Person
-from posecore.data.checks import make_person
 from posecore.data.detect import open_dataset
 from posecore.data.library import Library
+from posecore.data.people import make_person
 from posecore.data.stored import StoredSet
 from posecore.errors import DataError
 from posecore.labelling.desk import LabelDesk

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posecore.data.annotations import Label, Person
-from posecore.data.checks import make_person
+from posecore.data.people import make_person
 from posecore.errors import DataError
 from posecore.labelling.edits import Drawn, Inbox, Message, read_sheet, to_entry
 from posecore.labelling.proposals import box_around

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from posecore.data.annotations import Label, Person, PoseDataset
-from posecore.data.checks import make_person
 from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
 from posecore.data.journal import Journal
 from posecore.data.library import Library
+from posecore.data.people import make_person
 from posecore.data.stored import StoredSet
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton

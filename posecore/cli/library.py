@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from posecore.cli.console import counting_progress, errors, output
-from posecore.data.checks import counted
 from posecore.data.library import Library
+from posecore.words import counted
 
 app = typer.Typer(help="The sets of labelled pictures that posecore keeps.", no_args_is_help=True)
 

@@ -72,14 +72,38 @@ class AnnotatedImage:
 
 @dataclass(frozen=True)
 class Problem:
-    """An entry that was skipped: in which file, where in it, and why."""
+    """An entry that was skipped.
+
+    Attributes:
+        file: The file it is in.
+        place: Where in the file.
+        reason: Why it was skipped.
+        ignored: People among what was skipped whose place in the picture became an ignore region.
+    """
 
     file: Path
     place: str
     reason: str
+    ignored: int = 0
 
     def __str__(self) -> str:
         return f"{self.file}: {self.place}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something odd in a file that cost nothing, as it was read another way.
+
+    Attributes:
+        what: What was odd, and what it was read as.
+        count: How often.
+    """
+
+    what: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.count} ×)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +115,14 @@ class PoseDataset:
         skeleton: Meaning of the keypoints.
         images: The pictures.
         problems: What was skipped while reading, and why.
+        remarks: What was odd and read all the same.
     """
 
     name: str
     skeleton: Skeleton
     images: tuple[AnnotatedImage, ...]
     problems: tuple[Problem, ...] = field(default=())
+    remarks: tuple[Remark, ...] = field(default=())
 
     def __len__(self) -> int:
         return len(self.images)
@@ -108,3 +134,8 @@ class PoseDataset:
     def people(self) -> int:
         """Number of labelled people, crowds not counted."""
         return sum(not person.crowd for image in self.images for person in image.people)
+
+    @property
+    def ignored(self) -> int:
+        """Number of people who were skipped while reading and whose place became an ignore region."""
+        return sum(problem.ignored for problem in self.problems)

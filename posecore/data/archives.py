@@ -9,9 +9,10 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from posecore.data.checks import EntryError, counted, inside
+from posecore.data.checks import EntryError, inside
 from posecore.data.pictures import new_folder
 from posecore.errors import DataError
+from posecore.words import counted
 
 _CHUNK = 1 << 20
 

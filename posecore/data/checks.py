@@ -6,26 +6,22 @@ raises ``DataError``.
 
 from __future__ import annotations
 
+import codecs
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from posecore.data.annotations import Label, Person, Problem
+from posecore.data.annotations import Problem, Remark
 from posecore.errors import DataError, SkeletonError
-from posecore.imaging import Region
 from posecore.parsing import MalformedError, parse_json
 from posecore.parsing import shown as shown
 
 #: Largest coordinate that is believed, in pixels: far beyond any picture, and exact in float32 to a tenth of a pixel.
 MAX_COORDINATE = 1e6
-#: Area of a person relative to their box where a file does not give it.
-AREA_OF_BOX = 0.53
 #: Most problems that are kept one by one; a file that is wrong throughout says the same thing again and again.
 MAX_PROBLEMS = 10_000
 
@@ -34,24 +30,39 @@ class EntryError(ValueError):
     """One entry of a file is wrong; the message says how, without file and place."""
 
 
+class IgnoredError(EntryError):
+    """One person in a file is wrong, and their place became an ignore region."""
+
+
 @dataclass
 class Problems:
-    """Collects what was skipped while one file is read.
+    """Collects what was skipped while one file is read, and what was odd and read all the same.
 
     Attributes:
         file: The file being read.
-        found: What was noted so far.
+        found: What was skipped so far.
+        odd: How often each thing was odd; see :class:`Remark`.
     """
 
     file: Path
     found: list[Problem] = field(default_factory=list)
+    odd: Counter[str] = field(default_factory=Counter)
 
-    def note(self, place: str, reason: str) -> None:
-        """Note an entry that is skipped."""
+    def note(self, place: str, reason: str, ignored: int = 0) -> None:
+        """Note an entry that is skipped, and how many people in it became ignore regions."""
         if len(self.found) < MAX_PROBLEMS:
-            self.found.append(Problem(self.file, place, reason))
+            self.found.append(Problem(self.file, place, reason, ignored))
         elif len(self.found) == MAX_PROBLEMS:
             self.found.append(Problem(self.file, "from here on", f"more than {MAX_PROBLEMS} problems, not listed"))
+
+    def remark(self, what: str) -> None:
+        """Count something that is odd but costs nothing."""
+        self.odd[what] += 1
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What was odd."""
+        return tuple(Remark(what, count) for what, count in self.odd.items())
 
     @contextmanager
     def skipping(self, place: str) -> Iterator[None]:
@@ -59,19 +70,34 @@ class Problems:
         try:
             yield
         except EntryError as error:
-            self.note(place, str(error))
+            self.note(place, str(error), ignored=int(isinstance(error, IgnoredError)))
 
 
 def load_text(path: Path) -> str:
     """Text of a file; raises ``DataError`` when it is missing, unreadable or not UTF-8."""
     try:
-        return path.read_text("utf-8-sig")
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist.") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file in UTF-8: {error.reason} at byte {error.start}.") from error
+        how = _encoding(content)
+        where = f"{how} (byte {error.start} cannot be UTF-8)"
+        raise DataError(f"{path} is not a text file in UTF-8 but {where}; save it anew as UTF-8.") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    if "\0" in text[:4]:  # every other byte of UTF-16 without its mark
+        raise DataError(f"{path} is not a text file in UTF-8 but {_encoding(content)}; save it anew as UTF-8.")
+    return text
+
+
+def _encoding(content: bytes) -> str:
+    """What a file that is not UTF-8 seems to be in."""
+    if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "in UTF-32"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:4]:
+        return "in UTF-16"
+    return "binary" if b"\0" in content[:1000] else "in another encoding, such as Latin-1 or Windows-1252"
 
 
 def load_json(path: Path) -> Any:
@@ -122,34 +148,32 @@ def an_id(value: Any, what: str) -> int:
     return value
 
 
+def number_of(value: Any) -> float | None:
+    """A finite number, also one that was written as text or stands for true and false; None for anything else."""
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def an_id_of(value: Any, what: str) -> int | str:
+    """What entries refer to each other by: a whole number from 0 however it is written (1, 1.0, "1"), else a text."""
+    if isinstance(value, str) and value.strip():
+        text = value.strip()
+        whole = text.removesuffix(".0")
+        return int(whole) if whole.isascii() and whole.isdigit() and len(whole) < 19 else text
+    if isinstance(value, float) and value.is_integer() and 0 <= value < 2**53:
+        return int(value)
+    return an_id(value, what)
+
+
 def a_side(value: Any, what: str) -> int:
     """Width or height of a picture in pixels."""
     number = a_number(value, what)
     if number < 1 or number != int(number):
         raise EntryError(f"{what} must be a whole number of pixels, not {shown(value)}")
     return int(number)
-
-
-def numbers(values: Any, count: int, what: str) -> NDArray[np.float64]:
-    """``(count,)`` finite numbers from a list of exactly that length."""
-    items = a_list(values, what)
-    if len(items) != count:
-        raise EntryError(f"{what} must have {count} numbers, not {len(items)}")
-    # Nearly always all is well, which is quickly seen; large sets have millions of numbers.
-    if set(map(type, items)) <= {int, float}:
-        with suppress(OverflowError):
-            values_at_once = np.array(items, np.float64)
-            if (np.abs(values_at_once) <= MAX_COORDINATE).all():
-                return values_at_once
-    return np.array([a_number(item, what) for item in items], np.float64)
-
-
-def box_xywh(values: Any) -> Region:
-    """(x0, y0, x1, y1) from x, y, width, height."""
-    x, y, width, height = (float(value) for value in numbers(values, 4, "the box"))
-    if width <= 0 or height <= 0:
-        raise EntryError(f"the box must be wider and higher than 0, not {width:g} × {height:g}")
-    return x, y, x + width, y + height
 
 
 def inside(name: Any, what: str = "the file name") -> PurePosixPath:
@@ -169,49 +193,6 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def labels_from_flags(flags: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """COCO's visibility flags as labels: 0 unlabelled, 1 hidden, 2 visible."""
-    wrong = ~np.isin(flags, (0, 1, 2))
-    if wrong.any():
-        raise EntryError(f"visibility must be 0, 1 or 2, not {flags[wrong][0]:g}")
-    return flags.astype(np.uint8)
-
-
-def make_person(
-    xy: NDArray[np.floating],
-    labels: NDArray[np.uint8],
-    box: Region | None = None,
-    area: float | None = None,
-    crowd: bool = False,
-    category: str = "person",
-) -> Person:
-    """A person, with what a file leaves out filled in: the box from the keypoints, the area from the box.
-
-    Args:
-        xy: ``(K, 2)`` picture pixels (x, y); ignored where not labelled.
-        labels: ``(K,)`` of :class:`Label`.
-        box: (x0, y0, x1, y1), or None for the tight box around the labelled keypoints (at least a pixel wide).
-        area: Square pixels, or None for ``AREA_OF_BOX`` of the box.
-        crowd: See :class:`Person`.
-        category: Class name.
-
-    Raises:
-        EntryError: When there is neither a box nor a labelled keypoint.
-    """
-    labelled = (labels == Label.HIDDEN) | (labels == Label.VISIBLE)
-    if box is None:
-        if not labelled.any():
-            raise EntryError("there is neither a box nor a labelled keypoint")
-        low, high = xy[labelled].min(0), xy[labelled].max(0)
-        pad = np.maximum(1 - (high - low), 0) / 2
-        low, high = low - pad, high + pad
-        box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-    if area is None:
-        area = AREA_OF_BOX * (box[2] - box[0]) * (box[3] - box[1])
-    keypoints = np.where(labelled[:, None], xy, np.nan).astype(np.float32)
-    return Person(keypoints, labels.astype(np.uint8), box, area, crowd, category)
-
-
 @contextmanager
 def as_data_error(path: Path) -> Iterator[None]:
     """Turn an entry without which the file is useless (its categories, say) into a ``DataError`` naming the file."""
@@ -219,11 +200,6 @@ def as_data_error(path: Path) -> Iterator[None]:
         yield
     except (EntryError, SkeletonError) as error:
         raise DataError(f"{path} cannot be used: {str(error).rstrip('.')}.") from error
-
-
-def counted(count: int, singular: str, plural: str | None = None) -> str:
-    """A number with its noun: 1 picture, 2 pictures."""
-    return f"{count} {singular if count == 1 else plural or singular + 's'}"
 
 
 def texts(values: Any, what: str) -> Sequence[str]:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.data.annotations import Label, PoseDataset
-from posecore.data.checks import counted
 from posecore.data.detect import Format
+from posecore.words import counted
 
 
 def label_counts(dataset: PoseDataset) -> NDArray[np.int64]:

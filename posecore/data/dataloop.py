@@ -27,18 +27,18 @@ from posecore.data.checks import (
     a_side,
     a_text,
     as_data_error,
-    counted,
     load_json,
-    make_person,
     shown,
 )
 from posecore.data.folders import files_in
 from posecore.data.naming import canonical, skeleton_of
+from posecore.data.people import make_person
 from posecore.data.pictures import PictureCarrier, PictureMode, new_folder, picture_size
 from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
 from posecore.imaging import Region
 from posecore.skeleton import SKELETONS, Skeleton
+from posecore.words import counted
 
 #: Folders of an export: labels and pictures.
 _LABELS, _PICTURES = "json", "items"

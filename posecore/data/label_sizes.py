@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
-from posecore.data.checks import EntryError, counted
+from posecore.data.checks import EntryError
 from posecore.data.pictures import stored_picture
 from posecore.imaging import Region
 from posecore.picture_files import upright_size
+from posecore.words import counted
 
 Size = tuple[int, int]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from posecore.data.annotations import PoseDataset, Problem
 from posecore.data.archives import ZipLimits, unpack_zip
 from posecore.data.bare import bare_pictures, waiting_set
-from posecore.data.checks import EntryError, counted
+from posecore.data.checks import EntryError
 from posecore.data.coco import read_coco, write_coco_json
 from posecore.data.detect import UnknownLabelsError, detect_format, inner_folder, open_dataset
 from posecore.data.folders import check_place, files_in, reading, split_of
@@ -28,6 +28,7 @@ from posecore.errors import DataError, SettingsError
 from posecore.home import home
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.storage import DraftFolder, sweep, writing
+from posecore.words import counted
 
 __all__ = ["Library", "StoredSet", "is_waiting"]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from posecore.data.annotations import PoseDataset
+from posecore.data.annotations import PoseDataset, Remark
 from posecore.errors import DataError
 
 
@@ -26,4 +27,7 @@ def merged(name: str, parts: Sequence[PoseDataset]) -> PoseDataset:
     if len({image.image_id for image in images}) < len(images):
         images = [replace(image, image_id=number) for number, image in enumerate(images)]
     problems = tuple(problem for part in parts for problem in part.problems)
-    return PoseDataset(name, first.skeleton, tuple(images), problems)
+    remarks: Counter[str] = Counter()
+    for remark in (remark for part in parts for remark in part.remarks):
+        remarks[remark.what] += remark.count
+    return PoseDataset(name, first.skeleton, tuple(images), problems, tuple(Remark(*item) for item in remarks.items()))

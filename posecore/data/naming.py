@@ -3,37 +3,129 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from posecore.skeleton import COCO_17, SKELETONS, Edge, Skeleton
+from posecore.words import unused_name
 
-#: How files mark sides, left beside right; tried in this order.
-_SIDES = (
-    (re.compile(r"left", re.IGNORECASE), {"left": "right", "Left": "Right", "LEFT": "RIGHT"}),
-    (re.compile(r"^l(?=.)", re.IGNORECASE), {"l": "r", "L": "R"}),
-    (re.compile(r"(?<=[_\-. ])l$", re.IGNORECASE), {"l": "r", "L": "R"}),
+#: Words for the sides, left beside right.
+_WORDS = (
+    ("left", "right"),
+    ("lft", "rgt"),
+    ("links", "rechts"),
+    ("linke", "rechte"),
+    ("linker", "rechter"),
+    ("linkes", "rechtes"),
+    ("gauche", "droite"),
+    ("gauche", "droit"),
+    ("izquierda", "derecha"),
+    ("izquierdo", "derecho"),
+    ("sinistra", "destra"),
+    ("sinistro", "destro"),
+    ("esquerda", "direita"),
+    ("esquerdo", "direito"),
+    ("左", "右"),
+)
+#: Letters for the sides.
+_LETTERS = ("l", "r")
+#: Parts of a name: capitals, capitalised and lower-case words, numbers, other letters.
+_PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
+#: Parts that tell a side: words, a letter on its own, and letters for side and end such as FL or RH.
+_MARK = re.compile(
+    rf"(?:{'|'.join(word for pair in _WORDS for word in pair)}|[lr]|[lr][fbh]|[fbh][lr])",
+    re.IGNORECASE,
+)
+#: What to do where the sides are not known.
+ASK_FOR_SIDES = (
+    "say which keypoints are each other's mirror image: flip_idx in data.yaml, “posecore data convert --mirror "
+    "LEFT=RIGHT” (--mirror none when there are none), or the skeleton on the app's Data page"
 )
 
 
 def mirror_pairs(names: Sequence[str]) -> tuple[Edge, ...]:
     """Pairs (left, right) of indices read off the names.
 
-    Understands ``left_hip``, ``Hip-Left``, ``LHip``, ``l_hip`` and ``hip_l``; a name without its counterpart in
-    the list has no side.
+    Two names are a pair when they differ in their side alone, written as a word or a letter, wherever it stands:
+    ``left_hip``, ``Hip-Left``, ``frontLeftPaw``, ``LHip``, ``l_hip``, ``hip_l``, ``earL``, ``elbowFL``. A name without
+    its counterpart in the list, or with several, has no side.
     """
     position = {name: index for index, name in enumerate(names)}
-    pairs: list[Edge] = []
-    taken: set[int] = set()
-    for pattern, other in _SIDES:
-        for index, name in enumerate(names):
-            side = pattern.search(name)
-            if side is None:
-                continue
-            twin = position.get(name[: side.start()] + other.get(side[0], side[0]) + name[side.end() :])
-            if twin is not None and twin != index and not taken & {index, twin}:
-                pairs.append((index, twin))
-                taken |= {index, twin}
+    pairs: set[Edge] = set()
+    for replacements in (_words_swapped, _letters_swapped):
+        taken = {index for pair in pairs for index in pair}
+        found = {
+            (index, position[twin])
+            for index, name in enumerate(names)
+            for twin in replacements(name)
+            if twin in position and not taken & {index, position[twin]}
+        }
+        often = Counter(index for pair in found for index in pair)
+        pairs |= {pair for pair in found if often[pair[0]] == often[pair[1]] == 1}
     return tuple(sorted(pairs))
+
+
+def _words_swapped(name: str) -> Iterator[str]:
+    """The name with a word for left made one for right, once for every place where one stands."""
+    for left, right in _WORDS:
+        for place in re.finditer(left, name, re.IGNORECASE):
+            yield name[: place.start()] + _like(place[0], right) + name[place.end() :]
+
+
+def _letters_swapped(name: str) -> Iterator[str]:
+    """The name with an l made an r, once for every l. A letter alone is no name with a side."""
+    left, right = _LETTERS
+    for place in re.finditer(left, name, re.IGNORECASE) if len(name) > 1 else ():
+        yield name[: place.start()] + _like(place[0], right) + name[place.end() :]
+
+
+def _like(pattern: str, word: str) -> str:
+    """A word with the capitals of another."""
+    if pattern.isupper():
+        return word.upper()
+    return word.capitalize() if pattern[0].isupper() else word
+
+
+def tells_sides(names: Sequence[str], pairs: Sequence[Edge]) -> bool:
+    """True when names, and the pairs read off them, leave no doubt about which keypoints swap in a mirror.
+
+    They do when a name that is not in a pair has a side, and, without any pair, when keypoints have no real names
+    (``3``, ``keypoint_3``, ``p3``) or several are of one kind (``ear_a``, ``ear_b``), for these may be sides.
+    """
+    if len(names) < 2:
+        return True
+    paired = {index for pair in pairs for index in pair}
+    single = [name for index, name in enumerate(names) if index not in paired]
+    if any(has_side(name) for name in single):
+        return False
+    if pairs:
+        return True
+    words = [frozenset(part.lower() for part in _PARTS.findall(name)) for name in names]
+    shared = Counter(word for parts in words for word in parts)
+    return not any(_nameless(name) for name in names) and max(shared.values(), default=1) == 1
+
+
+def has_side(name: str) -> bool:
+    """True for a name that says left or right."""
+    lower = name.lower()
+    return "left" in lower or "right" in lower or any(_MARK.fullmatch(part) for part in _PARTS.findall(name))
+
+
+def _nameless(name: str) -> bool:
+    """True for numbers and letters in place of names."""
+    return bool(re.search(r"\d", name)) or len(re.sub(r"[\W_]", "", name)) < 2
+
+
+def different_names(names: Sequence[str], remark: Callable[[str], object]) -> list[str]:
+    """Names that all differ: the second ``leg`` is ``leg_2``."""
+    given: list[str] = []
+    for name in names:
+        free = name if name not in given else unused_name(name, {*given, *names}, "_")
+        if free != name:
+            remark(f"two keypoints called {name!r}; the second is {free!r}")
+        given.append(free)
+    return given
 
 
 def canonical(name: str) -> str:
@@ -65,6 +157,7 @@ def _sided(name: str) -> str:
         for pattern in (
             rf"(?i)(?P<a>.*?)[_\-. ]*{side}[_\-. ]*(?P<b>.*)",
             rf"{short.upper()}(?P<a>)(?P<b>[A-Z].*)",
+            rf"(?P<a>.*[a-z]){short.upper()}(?P<b>)",
             rf"(?i){short}[_\-. ](?P<a>)(?P<b>.+)",
             rf"(?i)(?P<a>.+)[_\-. ]{short}(?P<b>)",
         ):
@@ -84,6 +177,12 @@ def skeleton_of(
 ) -> Skeleton:
     """A known skeleton where the names are its names, else a new one with mirror images read off the names.
 
+    Args:
+        name: Of the new one.
+        names: Of its keypoints.
+        edges: Lines between them.
+        flip_pairs: Mirror images where the file says them.
+
     Raises:
         SkeletonError: When names, edges or pairs contradict each other.
     """
@@ -91,11 +190,24 @@ def skeleton_of(
     if known is not None:
         return known
     pairs = mirror_pairs(names) if flip_pairs is None else tuple(flip_pairs)
-    return Skeleton(name, tuple(names), tuple(edges), pairs)
+    sure = flip_pairs is not None or tells_sides(names, pairs)
+    return Skeleton(name, tuple(names), tuple(edges), pairs, (), sure)
 
 
-def unnamed_skeleton(name: str, count: int, flip_pairs: Sequence[Edge] | None = None) -> Skeleton:
-    """A skeleton for keypoints without names: COCO's for 17 with COCO's mirror images, else numbered ones."""
+def unnamed_skeleton(
+    name: str,
+    count: int,
+    flip_pairs: Sequence[Edge] | None = None,
+    remark: Callable[[str], object] = lambda what: None,
+) -> Skeleton:
+    """A skeleton for keypoints without names: COCO's for 17 unless their mirror images are others, else numbered ones.
+
+    Without ``flip_pairs`` the sides are not known, not even of 17: their order may be another than COCO's.
+    """
     if count == len(COCO_17) and (flip_pairs is None or set(flip_pairs) == set(COCO_17.flip_pairs)):
-        return COCO_17
-    return Skeleton(name, tuple(f"keypoint_{index}" for index in range(count)), (), tuple(flip_pairs or ()))
+        if flip_pairs is not None:
+            return COCO_17
+        remark("17 keypoints without names; taken for COCO's, but not mirrored as long as nobody says their sides")
+        return replace(COCO_17, sides_known=False)
+    numbered = tuple(f"keypoint_{index}" for index in range(count))
+    return Skeleton(name, numbered, (), tuple(flip_pairs or ()), (), flip_pairs is not None or count < 2)

@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
 from posecore.data.batches import PackSettings
-from posecore.data.checks import EntryError, as_data_error, counted, load_json
+from posecore.data.checks import EntryError, as_data_error, load_json
 from posecore.data.coco import changed_image, coco_dict, load_coco, people_change, read_coco, with_change
 from posecore.data.detect import WRITERS, Format
 from posecore.data.journal import Journal, Place
@@ -35,6 +35,7 @@ from posecore.data.source import SetMark, Source, Sources
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
 from posecore.storage import DraftFolder, Stamp, stamp, write_json, writing
+from posecore.words import counted
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.data.annotations import Label, Person
-from posecore.data.checks import AREA_OF_BOX, EntryError, a_dict, a_list, a_number, a_text, an_id, make_person, numbers
+from posecore.data.checks import EntryError, a_dict, a_list, a_number, a_text, an_id
+from posecore.data.people import AREA_OF_BOX, make_person, numbers
 from posecore.errors import DataError
 from posecore.imaging import Region
 from posecore.labelling.proposals import box_around

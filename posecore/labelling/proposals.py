@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
-from posecore.data.checks import EntryError, make_person
+from posecore.data.checks import EntryError
+from posecore.data.people import make_person
 from posecore.data.pictures import picture_size, pictures_in
 from posecore.data.stored import whole
 from posecore.errors import DataError, ImageError

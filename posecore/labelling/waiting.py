@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from posecore.data.annotations import Label
-from posecore.data.checks import EntryError, a_dict, a_list, a_number, a_text, load_json, make_person, numbers
+from posecore.data.checks import EntryError, a_dict, a_list, a_number, a_text, load_json
+from posecore.data.people import make_person, numbers
 from posecore.data.stored import UNCHANGED, locked
 from posecore.errors import DataError
 from posecore.labelling.proposals import Proposal

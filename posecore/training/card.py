@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from posecore.data.checks import counted
 from posecore.data.source import Source
 from posecore.errors import WeightsError
 from posecore.runs import Registry, Run
 from posecore.training.comparison import NOTHING_LEARNT, SUMMARY, Comparison
 from posecore.training.config import RunConfig, make_config
 from posecore.training.recording import BEFORE, CURVES
+from posecore.words import counted
 from posecore.zoo import read_header
 
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.batches import stamp
-from posecore.data.checks import counted
 from posecore.data.operations import mapped
 from posecore.errors import DataError, PosecoreError, SettingsError
 from posecore.evaluation import (
@@ -36,6 +35,7 @@ from posecore.training.config import RunConfig, make_config
 from posecore.training.data import cache_folder, validation_pictures
 from posecore.training.recording import BEFORE
 from posecore.training.start import starting_model
+from posecore.words import counted
 from posecore.zoo import load_model, read_header
 
 #: Raised when the kept file's layout, or what its figures mean, changes.

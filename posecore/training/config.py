@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from posecore.data.augment import AugmentSettings
+from posecore.data.naming import tells_sides
 from posecore.data.source import SetMark, Source
 from posecore.errors import SettingsError, SkeletonError
 from posecore.families import FAMILIES, AnyFamily, family_of
@@ -31,6 +32,16 @@ class SkeletonConfig(Settings):
     edges: tuple[tuple[int, int], ...] = Field((), description="Pairs of keypoint indices to join.")
     flip_pairs: tuple[tuple[int, int], ...] = Field((), description="(left, right) indices that swap when mirrored.")
     sigmas: tuple[float, ...] = Field((), description="OKS sigmas; 0.05 each when left out.")
+    sides_known: bool | None = Field(
+        None,
+        description="false: nobody has said which keypoints are each other's mirror image. true: flip_pairs says it, "
+        "even where it is empty. When left out, it goes by the pairs and the keypoints' names.",
+    )
+
+    def skeleton(self) -> Skeleton:
+        """The skeleton; raises ``SkeletonError`` when its parts contradict each other."""
+        known = tells_sides(self.keypoints, self.flip_pairs) if self.sides_known is None else self.sides_known
+        return Skeleton(self.name, self.keypoints, self.edges, self.flip_pairs, self.sigmas, known)
 
 
 class ModelConfig(Settings):
@@ -179,7 +190,7 @@ class RunConfig(Settings):
                 raise SettingsError(f"There is no skeleton {wanted!r}; {_nearest(wanted, list(SKELETONS))}")
             return SKELETONS[wanted]
         try:
-            return Skeleton(**wanted.model_dump())
+            return wanted.skeleton()
         except SkeletonError as error:
             raise SettingsError(str(error)) from error
 

@@ -17,8 +17,8 @@ from running_app import Server
 from test_browser import settle
 
 from posecore.data.annotations import Label
-from posecore.data.checks import make_person
 from posecore.data.library import Library
+from posecore.data.people import make_person
 from posecore.data.stored import LOCKS, StoredSet
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.proposals import Proposal

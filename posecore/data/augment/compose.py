@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from posecore.data.annotations import Label
 from posecore.data.augment.settings import AugmentSettings
 from posecore.data.batches import Pack, corners_of
+from posecore.data.naming import ASK_FOR_SIDES
 from posecore.data.truth import Truth, inside
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
@@ -28,11 +29,16 @@ NEIGHBOURHOOD = 1.2
 
 
 def check_mirror(skeleton: Skeleton) -> None:
-    """Refuse a skeleton whose left and right joints are not all paired, before a single step is trained.
+    """Refuse a skeleton whose left and right joints are not known or not all paired, before a step is trained.
 
     Raises:
         DataError: Naming the keypoint and the pair that is missing or wrong.
     """
+    if not skeleton.sides_known:
+        raise DataError(
+            f"Nobody has said which keypoints of skeleton {skeleton.name!r} are left and right, so that its pictures "
+            f"cannot be mirrored; {ASK_FOR_SIDES}. Or train with flip: 0."
+        )
     partners = skeleton.flip_permutation
     for index, name in enumerate(skeleton.keypoints):
         mirrored = name.replace("left", "right") if "left" in name else name.replace("right", "left")

@@ -4,7 +4,7 @@ Positions are taken as they stand: COCO counts pixels from 0 as posecore does. F
 other readers pass over: ``images[].ignore`` (boxes x, y, width, height in which unlabelled people may be),
 ``images[].split``, ``annotations[].absent`` (indices of keypoints known not to be in the picture; COCO itself cannot
 tell them from unlabelled ones, both have visibility 0) and ``categories[].posecore`` (name, pairs ``flip_pairs`` of
-indices from 0 and ``sigmas`` of a skeleton that its keypoints' names do not tell).
+indices from 0, ``sigmas`` and ``sides_known`` of a skeleton that its keypoints' names do not tell).
 """
 
 from posecore.data.coco.changes import changed_image

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from posecore.data.annotations import AnnotatedImage, Person
-from posecore.data.checks import EntryError, box_xywh
+from posecore.data.checks import EntryError
 from posecore.data.coco.changes import category_of, ignored_by, people_of
-from posecore.data.coco.read import read_person
+from posecore.data.coco.people import read_person
 from posecore.data.coco.write import person_entry, xywh
+from posecore.data.people import box_xywh
 from posecore.imaging import Region
 from posecore.skeleton import Skeleton
 
@@ -41,10 +42,14 @@ def people_change(
         if not np.isfinite(person.keypoints[person.labelled]).all():
             raise EntryError("a labelled keypoint has no position")
         entry = person_entry(person, 0, image_id, 0)
-        read_person(entry, skeleton, person.category)
+        read_person(entry, skeleton, person.category, _refuse)
         values = {name: value for name, value in entry.items() if name not in _OWN}
         entries.append({"category": person.category, **values})
     return {"image": image_id, "ignore": [xywh(region) for region in ignore], "people": entries}
+
+
+def _refuse(what: str) -> None:
+    raise EntryError(f"a person has {what}")
 
 
 def with_change(image: AnnotatedImage, change: Mapping[str, Any], skeleton: Skeleton) -> AnnotatedImage:
@@ -53,5 +58,5 @@ def with_change(image: AnnotatedImage, change: Mapping[str, Any], skeleton: Skel
     Raises:
         EntryError: When the change cannot be understood.
     """
-    people = tuple(read_person(entry, skeleton, category_of(entry)) for entry in people_of(change))
+    people = tuple(read_person(entry, skeleton, category_of(entry), _refuse) for entry in people_of(change))
     return replace(image, people=people, ignore=tuple(box_xywh(box) for box in ignored_by(change)))

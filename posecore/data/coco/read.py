@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
+from posecore.data.annotations import AnnotatedImage, PoseDataset
 from posecore.data.checks import (
     EntryError,
     Problems,
     a_dict,
     a_list,
-    a_number,
     a_side,
     a_text,
-    an_id,
+    an_id_of,
     as_data_error,
-    box_xywh,
-    labels_from_flags,
-    make_person,
-    numbers,
     shown,
 )
-from posecore.data.coco.categories import Categories
+from posecore.data.coco.categories import Categories, Id
 from posecore.data.coco.changes import apply_changes
+from posecore.data.coco.people import with_people
 from posecore.data.journal import Journal
+from posecore.data.people import read_box
 from posecore.data.pictures import picture_size
 from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
-from posecore.skeleton import Skeleton
+from posecore.imaging import Region
 
 
 def read_coco(
@@ -43,11 +39,13 @@ def read_coco(
     pictures: bool = True,
     split: str | None = None,
     root: Path | None = None,
+    keypoints: Sequence[str] | None = None,
 ) -> PoseDataset:
     """Read COCO keypoint JSON with any skeleton.
 
     All categories that share the chosen skeleton are read; the chosen one is that of ``category``, else that with the
-    most annotations among those with keypoints.
+    most annotations among those with keypoints. Where people of other categories are, and people whose keypoints
+    cannot be read, an ignore region stands. Whatever else is odd costs nobody; see :mod:`posecore.data.people`.
 
     Args:
         annotations: The JSON file.
@@ -56,9 +54,10 @@ def read_coco(
         pictures: Leave out (and report) images whose file is missing. False keeps them and looks for no file.
         split: Split of images that do not name their own.
         root: Folder of the whole set; that of the JSON file, or the one above it, when None.
+        keypoints: Names of the keypoints to read where there are several skeletons, one of which has these.
 
     Returns:
-        The set; what was skipped is in its ``problems``.
+        The set; what was skipped is in its ``problems``, what was odd in its ``remarks``.
 
     Raises:
         DataError: When the file cannot be read at all, naming the reason.
@@ -68,15 +67,13 @@ def read_coco(
     image_entries, person_entries = data["images"], data["annotations"]
     problems = Problems(path)
     with as_data_error(path):
-        categories = Categories.of(data.get("categories"), person_entries, category)
-    categories.note_others(problems)
+        categories = Categories.of(data.get("categories"), person_entries, category, problems, keypoints)
     if pictures and images is not None and not Path(images).is_dir():
         raise DataError(f"There is no folder {images} with the pictures of {path}; name it.")
     resolver = PathResolver.beside(path, root) if images is None else PathResolver(Path(images))
     found = _read_images(image_entries, resolver, pictures, split, problems)
-    people = _read_people(person_entries, categories, found, problems)
-    complete = tuple(replace(image, people=tuple(people[image.image_id])) for image in found.values() if image)
-    return PoseDataset(path.stem, categories.skeleton, complete, tuple(problems.found))
+    complete = with_people(found, person_entries, categories, problems)
+    return PoseDataset(path.stem, categories.skeleton, complete, tuple(problems.found), problems.remarks)
 
 
 def load_coco(path: Path) -> dict[str, Any]:
@@ -127,79 +124,64 @@ def _file_names(entry: Mapping[str, Any]) -> list[str]:
 
 def _read_images(
     entries: Sequence[Any], resolver: PathResolver, pictures: bool, split: str | None, problems: Problems
-) -> dict[int, AnnotatedImage | None]:
+) -> dict[Id, AnnotatedImage | None]:
     """Images by id, without people yet; None for those that were skipped, so that their people are not reported too."""
-    found: dict[int, AnnotatedImage | None] = {}
-    for position, (entry, place) in enumerate(zip(entries, _located(entries, resolver, pictures), strict=True)):
+    rows: dict[Id, list[tuple[int, dict[str, Any]]]] = {}
+    for position, entry in enumerate(entries):
         with problems.skipping(f"images[{position}]"):
-            number = an_id(a_dict(entry, "an image").get("id"), "the id")
-            if found.get(number) is not None:
-                raise EntryError(f"another image has the id {number} already")
-            found[number] = None
+            number = an_id_of(a_dict(entry, "an image").get("id"), "the id")
+            rows.setdefault(number, []).append((position, entry))
+    places = _located(entries, resolver, pictures)
+    free = itertools.count(max((number for number in rows if isinstance(number, int)), default=0) + 1)
+    found: dict[Id, AnnotatedImage | None] = {}
+    for number, members in rows.items():
+        found[number] = None
+        if len({str(entry.get("file_name")) for _, entry in members}) > 1:
+            for position, entry in members:
+                reason = f"{len(members)} pictures have the id {number}, so that whose people are whose cannot be told"
+                problems.note(f"images[{position}]", f"{shown(entry.get('file_name'))} is left out: {reason}")
+            continue
+        for _ in members[1:]:
+            problems.remark("a picture that is listed twice; read once")
+        position, entry = members[0]
+        with problems.skipping(f"images[{position}]"):
+            place = places[position]
             if isinstance(place, EntryError):
                 raise place
-            found[number] = _read_image(number, entry, *place, split)
+            image_id = number if isinstance(number, int) else next(free)
+            found[number] = _read_image(image_id, entry, *place, split, problems)
     return found
 
 
-def _read_image(number: int, entry: Mapping[str, Any], path: Path, named: bool, split: str | None) -> AnnotatedImage:
-    if entry.get("width") is None and entry.get("height") is None:
-        size = picture_size(path)
-    else:
-        size = a_side(entry.get("width"), "the width"), a_side(entry.get("height"), "the height")
-        # Found under another name than its own, it may be another picture.
-        if not named and picture_size(path) != size:
-            raise EntryError(f"{path.name} is not {size[0]} × {size[1]} pixels, for which the labels were made")
-    ignore = tuple(box_xywh(box) for box in a_list(entry.get("ignore", []), "ignore"))
+def _read_image(
+    number: int, entry: Mapping[str, Any], path: Path, named: bool, split: str | None, problems: Problems
+) -> AnnotatedImage:
+    size = _size(entry, path, problems)
+    # Found under another name than its own, it may be another picture.
+    if not named and picture_size(path) != size:
+        raise EntryError(f"{path.name} is not {size[0]} × {size[1]} pixels, for which the labels were made")
     own = entry.get("split")
+    ignore = _ignore(entry.get("ignore"), problems)
     return AnnotatedImage(path, size, (), number, ignore, own if isinstance(own, str) and own else split)
 
 
-def _read_people(
-    entries: Sequence[Any], categories: Categories, images: Mapping[int, AnnotatedImage | None], problems: Problems
-) -> dict[int, list[Person]]:
-    people: dict[int, list[Person]] = {number: [] for number in images}
-    for position, entry in enumerate(entries):
-        with problems.skipping(f"annotations[{position}]"):
-            category = an_id(a_dict(entry, "an annotation").get("category_id"), "the category id")
-            if category not in categories.chosen:
-                if category in categories.others:
-                    continue
-                raise EntryError(f"there is no category {category}")
-            number = an_id(entry.get("image_id"), "the image id")
-            if number not in images:
-                raise EntryError(f"there is no image {number}")
-            if images[number] is not None:
-                people[number].append(read_person(entry, categories.skeleton, categories.chosen[category]))
-    return people
+def _size(entry: Mapping[str, Any], path: Path, problems: Problems) -> tuple[int, int]:
+    """(width, height) as the file says, else that of the picture itself."""
+    if entry.get("width") is None and entry.get("height") is None:
+        return picture_size(path)
+    try:
+        return a_side(entry.get("width"), "the width"), a_side(entry.get("height"), "the height")
+    except EntryError as error:
+        with suppress(EntryError):
+            size = picture_size(path)
+            problems.remark("a picture whose width or height cannot be right; that of the file is taken")
+            return size
+        raise error
 
 
-def read_person(entry: Mapping[str, Any], skeleton: Skeleton, category: str) -> Person:
-    count = len(skeleton)
-    if entry.get("keypoints"):
-        values = numbers(entry["keypoints"], 3 * count, "keypoints").reshape(count, 3)
-    else:
-        values = np.zeros((count, 3))
-    labels = labels_from_flags(values[:, 2])
-    for index in a_list(entry.get("absent", []), "absent"):
-        if an_id(index, "an absent keypoint") >= count or labels[index]:
-            raise EntryError(f"keypoint {index} cannot be absent: it is labelled or does not exist")
-        labels[index] = Label.ABSENT
-    box = box_xywh(entry["bbox"]) if entry.get("bbox") else None
-    area = entry.get("area")
-    if area is not None and (area := _area(area)) <= 0:
-        raise EntryError(f"the area must be more than 0, not {area:g}")
-    return make_person(values[:, :2], labels, box, area, _flag(entry.get("iscrowd", 0)), category)
-
-
-def _area(value: Any) -> float:
-    """An area may be as large as the square of the largest coordinate."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1e12:
-        return float(value)
-    return a_number(value, "the area")
-
-
-def _flag(value: Any) -> bool:
-    if value not in (0, 1):
-        raise EntryError(f"iscrowd must be 0 or 1, not {shown(value)}")
-    return bool(value)
+def _ignore(value: Any, problems: Problems) -> tuple[Region, ...]:
+    """Ignore regions of a picture; other programs have a field of this name that is none."""
+    boxes = [read_box(box, lambda what: None) for box in value] if isinstance(value, list) else []
+    if None in boxes or (value and not isinstance(value, list)):
+        problems.remark("an ignore region that is no box; passed over")
+    return tuple(box for box in boxes if box is not None)

@@ -101,9 +101,10 @@ def category_entry(number: int, name: str, skeleton: Skeleton) -> dict[str, Any]
         "keypoints": list(skeleton.keypoints),
         "skeleton": [[a + 1, b + 1] for a, b in skeleton.edges],
     }
-    if replace(category_skeleton(entry), name=skeleton.name) != skeleton:
+    read = category_skeleton(entry, name, lambda what: None)
+    if replace(read, name=skeleton.name) != skeleton or read.sides_known != skeleton.sides_known:
         own = {"name": skeleton.name, "flip_pairs": [list(pair) for pair in skeleton.flip_pairs]}
-        entry["posecore"] = {**own, "sigmas": list(skeleton.sigmas)}
+        entry["posecore"] = {**own, "sigmas": list(skeleton.sigmas), "sides_known": skeleton.sides_known}
     return entry
 
 

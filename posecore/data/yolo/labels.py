@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.data.annotations import Label, Person
-from posecore.data.checks import EntryError, Problems, is_file, labels_from_flags, load_text, make_person, shown
+from posecore.data.checks import EntryError, Problems, is_file, load_text, shown
+from posecore.data.people import IGNORED, NO_POSITION, ODD_BOX, fitting_box, labels_from_flags, make_person
 from posecore.data.resolving import folded_parts
 from posecore.data.yolo.layout import Layout
 from posecore.errors import DataError
@@ -115,9 +116,9 @@ def read_labels(
         seen.add(words)
         place = f"{path.name} line {number}"
         try:
-            people.append(_Line(words, layout, size).person(place, problems))
+            people.append(_Line(words, layout, size).person(problems))
         except EntryError as error:
-            problems.note(place, str(error))
+            problems.note(place, f"{error}; {IGNORED}", ignored=1)
             regions.append(_region(words, size))
     return people, regions
 
@@ -138,28 +139,30 @@ class _Line:
             self._xy = values[4:].reshape(count, dimensions)[:, :2]
             self._flags = values[4:].reshape(count, dimensions)[:, 2] if dimensions == 3 else None
 
-    def person(self, place: str, problems: Problems) -> Person:
-        """The person; keypoints that have no sound position are noted and unlabelled, a bad box comes from the others.
+    def person(self, problems: Problems) -> Person:
+        """The person; keypoints without a sound position are unlabelled, a bad box comes from the others.
 
         Raises:
             EntryError: When nothing of them can be used.
         """
-        labels = self._labels()
+        labels = self._labels(problems)
         labelled = labels != Label.UNLABELLED
         far = labelled & ((self._xy < -_MARGIN) | (self._xy > 1 + _MARGIN)).any(1)
         if 2 * far.sum() > labelled.sum():
             raise EntryError("positions must be parts of the picture's size, from 0 to 1; these look like pixels")
-        for index in np.flatnonzero(far | (labelled & ~np.isfinite(self._xy).all(1))):
-            problems.note(place, f"keypoint {index} has no position in the picture and counts as unlabelled")
+        for index in np.flatnonzero(far):
+            problems.remark(NO_POSITION)
             labels[index] = Label.UNLABELLED
-        box = _corners(self._box, self._size)
+        box = fitting_box(_corners(self._box, self._size), self._xy * self._size, labels, problems.remark)
         if box is None and not (labels != Label.UNLABELLED).any():
             raise EntryError("there is neither a box inside the picture nor a labelled keypoint")
+        if _corners(self._box, self._size) is None:
+            problems.remark(ODD_BOX)
         return make_person(self._xy * self._size, labels, box, category=self._category)
 
-    def _labels(self) -> NDArray[np.uint8]:
+    def _labels(self, problems: Problems) -> NDArray[np.uint8]:
         if self._flags is not None:
-            return labels_from_flags(np.where(np.isfinite(self._flags), self._flags, 0))
+            return labels_from_flags(self._flags, self._xy, problems.remark)
         given = (self._xy > 0).any(1) & (self._xy >= 0).all(1)
         return np.where(given, Label.VISIBLE, Label.UNLABELLED).astype(np.uint8)
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posecore.data.checks import EntryError, Problems, a_list, an_id, counted, load_text, shown, texts
+from posecore.data.checks import EntryError, Problems, a_list, an_id, load_text, shown, texts
 from posecore.data.folders import is_picture_name
 from posecore.data.naming import mirror_pairs, skeleton_of, unnamed_skeleton
 from posecore.data.pictures import pictures_in
 from posecore.data.resolving import PathResolver
 from posecore.errors import SkeletonError
 from posecore.skeleton import Edge, Skeleton
+from posecore.words import counted
 
 #: The names data.yaml has for its parts, the split each is, and the folder of each that is usual.
 SPLITS = {"train": ("train", "train"), "val": ("val", "valid"), "test": ("test", "test")}
@@ -80,7 +81,7 @@ def _skeleton(data: Mapping[str, Any], count: int, name: str, problems: Problems
     if names:
         with problems.skipping("kpt_names"):
             return _named(name, [str(one) if _is_number(one) else one for one in a_list(names, "it")], count, pairs)
-    return unnamed_skeleton(name, count, pairs)
+    return unnamed_skeleton(name, count, pairs, problems.remark)
 
 
 def _named(name: str, names: list[Any], count: int, pairs: tuple[Edge, ...] | None) -> Skeleton:

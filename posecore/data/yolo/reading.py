@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from posecore.data.annotations import AnnotatedImage, PoseDataset
-from posecore.data.checks import Problems, as_data_error, counted
+from posecore.data.checks import Problems, as_data_error
 from posecore.data.folders import files_in, set_root
 from posecore.data.pictures import picture_size
 from posecore.data.resolving import PathResolver
@@ -14,6 +14,7 @@ from posecore.data.yolo.labels import LabelFiles, expected_place, read_labels
 from posecore.data.yolo.layout import Layout, Part, bases_of, parts_of
 from posecore.data.yolo.yaml_files import find_yaml, load_yaml
 from posecore.errors import DataError
+from posecore.words import counted
 
 
 def read_yolo(path: str | Path) -> PoseDataset:
@@ -50,7 +51,7 @@ def read_yolo(path: str | Path) -> PoseDataset:
         problems.note(orphan.name, "there is no picture for these labels")
     if not images and not problems.found:
         raise DataError(f"{file} names no folder with pictures; there should be train, val or test.")
-    return PoseDataset(file.parent.name, layout.skeleton, tuple(images), tuple(problems.found))
+    return PoseDataset(file.parent.name, layout.skeleton, tuple(images), tuple(problems.found), problems.remarks)
 
 
 def _places(path: Path) -> tuple[Path, Path]:

@@ -10,7 +10,6 @@ import pandas as pd
 import streamlit as st
 
 from posecore.data.annotations import AnnotatedImage, Label, PoseDataset
-from posecore.data.checks import counted
 from posecore.data.library import StoredSet, is_waiting
 from posecore.drawing import DrawingOptions, draw_poses
 from posecore.errors import DataError, ImageError
@@ -19,6 +18,7 @@ from posecore.ui.shared.pictures.open_picture import open_picture, to_jpeg
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.sets.set_library import poses_of, source_of
 from posecore.ui.shared.widgets.components import Mark, field_view, filmstrip
+from posecore.words import counted
 
 #: Thumbnails at a time.
 PAGE = 14

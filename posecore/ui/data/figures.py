@@ -10,13 +10,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from posecore.data.annotations import Label, PoseDataset, Problem
-from posecore.data.checks import counted
 from posecore.data.counts import label_counts
 from posecore.data.library import StoredSet
 from posecore.data.verify import verify_pictures
 from posecore.errors import DataError
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.maps.map_tabs import words
+from posecore.words import counted
 
 _COLORS = {
     Label.VISIBLE: ("visible", "#0E7C86"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from posecore.data.checks import counted
 from posecore.labelling.desk import LabelDesk
 from posecore.ui.shared.sets.export_set import export_button, pick_format
+from posecore.words import counted
 
 
 def export_panel(desk: LabelDesk) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from posecore.data.checks import counted
 from posecore.data.counts import lost_in
 from posecore.data.library import StoredSet
 from posecore.errors import DataError
@@ -15,6 +14,7 @@ from posecore.ui.shared.session import say_in_address
 from posecore.ui.shared.sets.add_set import ADDING
 from posecore.ui.shared.sets.export_set import export_button, pick_format
 from posecore.ui.shared.sets.set_library import choose_set, library
+from posecore.words import counted
 
 
 def pick_set() -> StoredSet | None:

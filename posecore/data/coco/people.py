@@ -1,0 +1,127 @@
+"""The people of a COCO file, and the places of those who cannot be read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from posecore.data.annotations import AnnotatedImage, Label, Person
+from posecore.data.checks import EntryError, IgnoredError, Problems, a_dict, an_id_of, shown
+from posecore.data.coco.categories import Categories, Id
+from posecore.data.people import (
+    IGNORED,
+    Remark,
+    covers,
+    fitting_box,
+    make_person,
+    place_of,
+    read_area,
+    read_box,
+    read_crowd,
+    read_keypoints,
+    without_twins,
+)
+from posecore.imaging import Region
+from posecore.skeleton import Skeleton
+
+
+def with_people(
+    images: Mapping[Id, AnnotatedImage | None],
+    entries: Sequence[Any],
+    categories: Categories,
+    problems: Problems,
+) -> tuple[AnnotatedImage, ...]:
+    """Pictures with their people; an ignore region stands where somebody is who is left out.
+
+    Args:
+        images: By id; None for those that were left out, whose people are left out silently.
+        entries: The file's annotations.
+        categories: Which of them are read.
+        problems: Takes what is left out and what is odd.
+    """
+    people: dict[Id, list[tuple[Any, Person]]] = {number: [] for number, image in images.items() if image}
+    ignore: dict[Id, list[Region]] = {number: [] for number in people}
+    others: list[tuple[Id, Id, Mapping[str, Any]]] = []
+    for position, entry in enumerate(entries):
+        with problems.skipping(f"annotations[{position}]"):
+            number = an_id_of(a_dict(entry, "an annotation").get("image_id"), "the image id")
+            if number not in images:
+                raise EntryError(f"there is no image {number}")
+            image = images[number]
+            if image is None:
+                continue
+            try:
+                category = categories.find(entry)
+                if category in categories.others:
+                    others.append((category, number, entry))
+                    continue
+                name = categories.chosen[category]
+                person = read_person(entry, categories.skeleton, name, problems.remark)
+                people[number].append((entry.get("id"), person))
+            except EntryError as error:
+                if not entry.get("bbox") and not entry.get("keypoints"):
+                    raise
+                ignore[number].append(place_of(entry.get("bbox"), entry.get("keypoints"), image.size))
+                raise IgnoredError(f"{error}; {IGNORED}") from error
+    _ignore_others(images, people, ignore, others, categories, problems)
+    return tuple(
+        replace(
+            image,
+            people=without_twins(people[number], problems.remark),
+            ignore=tuple(dict.fromkeys((*image.ignore, *ignore[number]))),
+        )
+        for number, image in images.items()
+        if image is not None
+    )
+
+
+def _ignore_others(
+    images: Mapping[Id, AnnotatedImage | None],
+    people: Mapping[Id, Sequence[tuple[Any, Person]]],
+    ignore: Mapping[Id, list[Region]],
+    others: Sequence[tuple[Id, Id, Mapping[str, Any]]],
+    categories: Categories,
+    problems: Problems,
+) -> None:
+    """Ignore where something of a category is that is not read.
+
+    Something without keypoints inside a labelled person is a part of theirs, or they once more: ignoring that place
+    would cost the person's own keypoints.
+    """
+    skipped: Counter[Id] = Counter()
+    ignored: Counter[Id] = Counter()
+    for category, number, entry in others:
+        image = images[number]
+        assert image is not None
+        skipped[category] += 1
+        if not entry.get("bbox") and not entry.get("keypoints"):
+            continue
+        region = place_of(entry.get("bbox"), entry.get("keypoints"), image.size)
+        labelled = [person.box for _, person in people[number] if person.labelled.any()]
+        if categories.others[category].has_keypoints or not covers(labelled, region):
+            ignore[number].append(region)
+            ignored[category] += 1
+    categories.note_others({category: (count, ignored[category]) for category, count in skipped.items()}, problems)
+
+
+def read_person(entry: Mapping[str, Any], skeleton: Skeleton, category: str, remark: Remark) -> Person:
+    """A person from an annotation.
+
+    Raises:
+        EntryError: When the keypoints cannot be read, or there is neither a box nor a labelled keypoint.
+    """
+    xy, labels = read_keypoints(entry.get("keypoints"), len(skeleton), remark)
+    _mark_absent(labels, entry.get("absent"), remark)
+    box = fitting_box(read_box(entry.get("bbox") or None, remark), xy, labels, remark)
+    area = read_area(entry.get("area"), remark)
+    return make_person(xy, labels, box, area, read_crowd(entry.get("iscrowd"), remark), category)
+
+
+def _mark_absent(labels: Any, indices: Any, remark: Remark) -> None:
+    for index in indices if isinstance(indices, list) else ():
+        if type(index) is int and 0 <= index < len(labels) and labels[index] == Label.UNLABELLED:
+            labels[index] = Label.ABSENT
+        else:
+            remark(f"an absent keypoint {shown(index)} that is labelled or does not exist; passed over")
