@@ -215,6 +215,7 @@ def test_yolo_wherever_its_yaml_is(tmp_path: Path, file: str, path: str, train: 
         ("images/train/a.jpg", "annotations/a.txt"),
         (f"images/train/{unicodedata.normalize('NFD', 'ä')}.jpg", "labels/train/ä.txt"),
         ("train/a.b.jpg", "train/a.b.txt"),
+        ("images/train/a.jpg", "labels/train/a.jpg.txt"),
     ],
 )
 def test_yolo_labels_are_found(tmp_path: Path, picture_name: str, label_name: str) -> None:
@@ -266,12 +267,20 @@ def test_yolo_descriptions_of_networks_are_passed_over(tmp_path: Path) -> None:
     [
         ('train: "C:\\Users\\me"\nkpt_shape: [4, 3]\n', "not valid YAML.*escape.*line 1.*Windows paths"),
         ("train: [\nkpt_shape: [4, 3]\n", "not valid YAML"),
+        ("train: images\nnames: [x]\n", "has no kpt_shape; write"),
         ("kpt_shape: " + "[" * 5000, "not valid YAML: it is nested too deeply"),
     ],
 )
 def test_yolo_the_real_reason_is_told(tmp_path: Path, yaml: str, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         open_dataset(yolo(tmp_path, yaml))
+
+
+def test_yolo_several_sets_are_not_mixed_up(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        yolo(tmp_path / name)
+    with pytest.raises(DataError, match=r"several sets, one/data.yaml and two/data.yaml; name the folder of one"):
+        open_dataset(tmp_path)
 
 
 # --- YOLO: what lines and fields say ---------------------------------------------------------------------------------
@@ -491,6 +500,8 @@ def test_dataloop_items_do_not_share_a_picture(tmp_path: Path) -> None:
         ("a.txt", "a man on a bench"),
         ("camera.json", '{"iso": 100, "lens": "50 mm"}'),
         ("b.yaml", "place: here"),
+        ("c.yml", "- one\n- two"),
+        ("._a.jpg", "left by a Mac"),
     ],
 )
 def test_pictures_with_notes_wait_for_labels(tmp_path: Path, name: str, text: str) -> None:
@@ -516,6 +527,15 @@ def test_labels_of_unknown_formats_are_not_passed_over(tmp_path: Path, name: str
     (tmp_path / "set" / name).write_text(text)
     with pytest.raises(DataError, match=f"{name} looks like labels of a format that is not known; convert"):
         Library(tmp_path / "library").add("set", tmp_path / "set")
+
+
+def test_a_zip_among_pictures_is_told(tmp_path: Path) -> None:
+    picture(tmp_path / "set" / "a.jpg")
+    (tmp_path / "set" / "more.zip").write_bytes(b"PK")
+    stored = Library(tmp_path / "library").add("set", tmp_path / "set")
+    assert [(str(problem.file), problem.reason) for problem in stored.problems] == [
+        ("more.zip", "not opened; add it by itself")
+    ]
 
 
 def test_pipes_and_devices_do_not_block(tmp_path: Path) -> None:

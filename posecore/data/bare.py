@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from posecore.data.annotations import AnnotatedImage, PoseDataset, Problem
@@ -37,10 +38,12 @@ def bare_pictures(folder: Path, skeleton: Skeleton) -> PoseDataset | None:
         return None
     if (labels := _unknown_labels(files, pictures)) is not None:
         raise DataError(
-            f"{labels} looks like labels of a format that is not known; convert them to COCO JSON or YOLO, or take the "
-            "file away to label the pictures anew."
+            f"{labels} looks like labels of a format that is not known; convert them to COCO JSON or YOLO (with a "
+            "data.yaml that has kpt_shape), or take the file away to label the pictures anew."
         )
-    return waiting_set(pictures, skeleton)
+    dataset = waiting_set(pictures, skeleton)
+    zips = [Problem(path, "the zip", "not opened; add it by itself") for path in files if path.suffix.lower() == ".zip"]
+    return replace(dataset, problems=(*dataset.problems, *zips))
 
 
 def waiting_set(pictures: Sequence[Path], skeleton: Skeleton) -> PoseDataset:

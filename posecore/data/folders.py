@@ -15,8 +15,9 @@ from posecore.picture_files import IMAGE_SUFFIXES
 MAX_FILES = 1_000_000
 #: Folders inside folders that are looked into.
 _DEPTH = 24
-#: Folders that hold labels and have their pictures beside them.
-_LABEL_FOLDERS = ("annotations", "annotation", "labels", "label", "anno", "anns", "ann", "json", "cfg", "config")
+#: Words in the names of folders that hold labels and have their pictures beside them.
+_LABEL_WORDS = {"annotations", "annotation", "labels", "label", "anno", "annos", "anns", "ann", "json", "cfg", "config"}
+_PICTURE_FOLDER = "images"
 _SPLIT_WORDS = {
     "train": ("train", "training", "trn"),
     "val": ("val", "valid", "validation"),
@@ -73,23 +74,32 @@ def files_in(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def ending_of(name: str) -> str:
+    """The ending of a file's name in lower case, with its dot."""
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - called for every file of a set, where Path takes long
+
+
 def is_picture_name(name: str) -> bool:
     """True for names with the ending of a picture."""
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - called for every file of a set
+    return ending_of(name) in IMAGE_SUFFIXES
 
 
 def set_root(labels: Path) -> Path:
-    """The folder of the set that a file of labels belongs to: its own, or the one above where that holds the pictures.
+    """The folder of the set that a file of labels belongs to: its own, or the one above.
 
-    So it is for ``annotations/train.json`` beside ``images/``.
+    It is the one above where the file's own is called as folders of labels are, or holds no pictures and either its
+    name has such a word or a folder ``images`` is beside it.
     """
     folder = labels.absolute().parent
     above = folder.parent
     if above == Path(above.anchor) or above == Path.home():
         return folder
-    if folder.name.lower() in _LABEL_FOLDERS:
+    if folder.name.lower() in _LABEL_WORDS:
         return above
-    return folder if any(is_picture_name(path.name) for path in files_in(folder)) else above
+    with reading(above):
+        beside = any(entry.name.lower() == _PICTURE_FOLDER for entry in above.iterdir())
+    outside = beside or _words(folder.name) & _LABEL_WORDS
+    return above if outside and not any(is_picture_name(path.name) for path in files_in(folder)) else folder
 
 
 def split_of(name: str) -> str | None:
@@ -97,6 +107,10 @@ def split_of(name: str) -> str | None:
 
     ``person_keypoints_train2017`` is ``train``; a name with words of two splits says none.
     """
-    words = set(re.split(r"[^a-z]+", name.lower()))
+    words = _words(name)
     found = [split for split, spellings in _SPLIT_WORDS.items() if words & set(spellings)]
     return found[0] if len(found) == 1 else None
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", name.lower()))

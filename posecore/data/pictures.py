@@ -10,10 +10,11 @@ from typing import Literal
 from PIL import Image
 
 from posecore.data.annotations import AnnotatedImage
-from posecore.data.checks import EntryError, is_file
+from posecore.data.checks import EntryError
+from posecore.data.folders import files_in, is_picture_name
 from posecore.errors import DataError, ImageError
 from posecore.imaging import read_image
-from posecore.picture_files import IMAGE_SUFFIXES, Picture, stored_size, upright_size
+from posecore.picture_files import Picture, stored_size, upright_size
 
 #: What happens to pictures when labels are written: linked, copied as they are, or saved anew as JPEG.
 PictureMode = Literal["copy", "symlink", "reencode"]
@@ -42,8 +43,7 @@ def stored_picture(path: Path) -> tuple[tuple[int, int], int]:
 
 def pictures_in(folder: Path) -> list[Path]:
     """All picture files in a folder and the folders below, sorted."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    return sorted(path for path in found if is_file(path))
+    return [path for path in files_in(folder) if is_picture_name(path.name)]
 
 
 def read_labelled(image: AnnotatedImage) -> Picture:

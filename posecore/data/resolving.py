@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from posecore.data.checks import EntryError, is_file
-from posecore.data.folders import files_in, is_picture_name, set_root, split_of
+from posecore.data.folders import ending_of, files_in, is_picture_name, set_root, split_of
 
 #: Endings that are the same format.
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
@@ -45,6 +45,16 @@ class _Fit:
     folders: int = 0
     spelling: int = 2
     hints: int = 0
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A picture of the set, its folders below the root folded, and the splits that they say."""
+
+    path: Path
+    name: str
+    folders: Parts
+    splits: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -147,18 +157,17 @@ class PathResolver:
     def _nearest(self, parts: Parts) -> tuple[_Fit, list[Path]] | None:
         """The pictures that fit a name best, and how well."""
         fits = defaultdict(list)
-        for path in self._index.get(_stem_key(parts[-1]), ()):
-            fit = self._fit(parts, path)
+        for picture in self._index.get(_stem_key(parts[-1]), ()):
+            fit = self._fit(parts, picture)
             if fit is not None:
-                fits[fit].append(path)
+                fits[fit].append(picture.path)
         return (best := max(fits), fits[best]) if fits else None
 
-    def _fit(self, parts: Parts, path: Path) -> _Fit | None:
-        here = path.relative_to(self.root).parts
-        spelling = _spelling(parts[-1], here[-1])
+    def _fit(self, parts: Parts, picture: _Picture) -> _Fit | None:
+        spelling = _spelling(parts[-1], picture.name)
         if spelling is None:
             return None
-        wanted, folders = [_folded(part) for part in parts[:-1]], [_folded(part) for part in here[:-1]]
+        wanted, folders = folded_parts(parts[:-1]), picture.folders
         same = 0
         for one, other in zip(reversed(wanted), reversed(folders), strict=False):
             if one != other:
@@ -166,8 +175,7 @@ class PathResolver:
             same += 1
         # A picture of another split than the name says is another picture.
         said = next(filter(None, map(split_of, reversed(wanted[: len(wanted) - same]))), self._split)
-        has = {split for part in folders if (split := split_of(part))}
-        if said and has and said not in has:
+        if said and picture.splits and said not in picture.splits:
             return None
         return _Fit(False, same, spelling, sum(folder in self._hints for folder in folders))
 
@@ -214,12 +222,16 @@ class PathResolver:
         return {folded_parts(path.parts): path for path in sorted(folders)}
 
     @cached_property
-    def _index(self) -> dict[str, list[Path]]:
+    def _index(self) -> dict[str, list[_Picture]]:
         """Pictures by their name without ending."""
-        index: dict[str, list[Path]] = defaultdict(list)
+        index: dict[str, list[_Picture]] = defaultdict(list)
+        folders: dict[Path, tuple[Parts, frozenset[str]]] = {}
         for path in self._files:
             if is_picture_name(path.name):
-                index[_stem_key(path.name)].append(path)
+                if path.parent not in folders:
+                    parts = folded_parts(path.parent.relative_to(self.root).parts)
+                    folders[path.parent] = parts, frozenset(filter(None, map(split_of, parts)))
+                index[_stem_key(path.name)].append(_Picture(path, path.name, *folders[path.parent]))
         return dict(index)
 
 
@@ -254,16 +266,18 @@ def _readings(name: str, last_may_be_empty: bool = False) -> list[Parts]:
 def _parts(text: str) -> Parts:
     """Folders and name; drives, schemes and ways upwards are left off."""
     parts: list[str] = []
-    for part in PurePosixPath(_SCHEME.sub("", text).replace("\\", "/")).parts:
+    for part in (_SCHEME.sub("", text) if ":" in text else text).replace("\\", "/").split("/"):
         if part == "..":
             parts = parts[:-1]
-        elif part.strip("/"):
+        elif part not in ("", "."):
             parts.append(part)
     return tuple(parts)
 
 
 def _folded(text: str) -> str:
     """A name so that case and composition make no difference."""
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
@@ -283,8 +297,7 @@ def _is_list(path: Path) -> bool:
 
 
 def _stem_key(name: str) -> str:
-    path = PurePosixPath(name)
-    return _folded(path.stem if is_picture_name(name) else name)
+    return _folded(name[: -len(ending_of(name))] if is_picture_name(name) else name)
 
 
 def _spelling(wanted: str, here: str) -> int | None:
@@ -293,5 +306,4 @@ def _spelling(wanted: str, here: str) -> int | None:
         return 2
     if _folded(wanted) == _folded(here):
         return 1
-    ends = [PurePosixPath(name).suffix.lower() for name in (wanted, here)]
-    return 0 if not is_picture_name(wanted) or set(ends) <= set(_JPEG) else None
+    return 0 if not is_picture_name(wanted) or {ending_of(wanted), ending_of(here)} <= set(_JPEG) else None

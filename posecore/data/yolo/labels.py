@@ -72,7 +72,9 @@ class LabelFiles:
         key = self._key(picture)
         spots = [(*key[:at], _LABELS, *key[at + 1 :]) for at in reversed(range(len(key))) if key[at] == _IMAGES]
         spots += [(*key[:at], _LABELS, *key[at:]) for at in reversed(range(len(key)))]
-        return next((self._known[spot] for spot in (*spots, key) if spot in self._known), None)
+        whole = (*key[:-1], *folded_parts([picture.name]))  # a.jpg.txt
+        spots += [(*spot[:-1], whole[-1]) for spot in spots] + [key, whole]
+        return next((self._known[spot] for spot in spots if spot in self._known), None)
 
     def without_picture(self, used: set[Path]) -> list[Path]:
         """Label files that no picture has: those in the folders of others that some have, or in one called labels."""

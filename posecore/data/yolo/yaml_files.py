@@ -27,14 +27,17 @@ class PlainDumper(yaml.SafeDumper):
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """Content of a small YAML file with named fields; raises ``DataError``."""
-    text = load_text(path)
-    try:
-        data = parse_yaml(text)
-    except MalformedError as error:
-        raise DataError(f"{path} is not valid YAML: {error}.") from error
+    data = _parsed(path)
     if not isinstance(data, dict):
         raise DataError(f"{path} has no named fields; data.yaml should have kpt_shape, names and train.")
     return data
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return parse_yaml(load_text(path))
+    except MalformedError as error:
+        raise DataError(f"{path} is not valid YAML: {error}.") from error
 
 
 def find_yaml(folder: Path, files: Iterable[Path] | None = None) -> Path | None:
@@ -47,7 +50,7 @@ def find_yaml(folder: Path, files: Iterable[Path] | None = None) -> Path | None:
         files: The files in it, where they are known.
 
     Raises:
-        DataError: When there is none but a ``data.yaml`` cannot be read, saying why.
+        DataError: When there is none but a file that cannot be read or lacks ``kpt_shape``, or those of several sets.
     """
     found = [path for path in (files_in(folder) if files is None else files) if path.suffix.lower() in _SUFFIXES]
     found.sort(key=lambda path: (len(path.parts), path.stem.lower() != "data", path))
@@ -55,12 +58,34 @@ def find_yaml(folder: Path, files: Iterable[Path] | None = None) -> Path | None:
     broken: DataError | None = None
     for path in found:
         try:
-            data = load_yaml(path)
+            if (splits := _splits_named(path)) is not None:
+                fitting.append((splits, path))
         except DataError as error:
             broken = broken or error
-            continue
-        if "kpt_shape" in data and not any(field in data for field in _NETWORK):
-            fitting.append((any(data.get(key) for key in ("train", "val", "test")), path))
-    if not fitting and broken is not None:
-        raise broken
-    return max(fitting, key=lambda entry: entry[0])[1] if fitting else None
+    if not fitting:
+        if broken is not None:
+            raise broken
+        return None
+    best = max(splits for splits, _ in fitting)
+    paths = [path for splits, path in fitting if splits == best]
+    if other := next((p for p in paths if len(p.parts) == len(paths[0].parts) and p.parent != paths[0].parent), None):
+        names = " and ".join(str(path.relative_to(folder)) for path in (paths[0], other))
+        raise DataError(f"{folder} holds several sets, {names}; name the folder of one.")
+    return paths[0]
+
+
+def _splits_named(path: Path) -> bool | None:
+    """Whether a description of a set names splits; None for a file that describes no set.
+
+    Raises:
+        DataError: When it cannot be read, or describes a set without saying how many keypoints there are.
+    """
+    data = _parsed(path)
+    if not isinstance(data, dict) or any(field in data for field in _NETWORK):
+        return None
+    splits = any(data.get(key) for key in ("train", "val", "test"))
+    if "kpt_shape" in data:
+        return splits
+    if splits and "names" in data:
+        raise DataError(f"{path} has no kpt_shape; write “kpt_shape: [number of keypoints, 2 or 3]” into it.")
+    return None
