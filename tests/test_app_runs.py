@@ -16,6 +16,7 @@ from app_support import forget_everything, install_model, open_app, without_ship
 from run_support import ARCHITECTURE, drawn_set, write_weights, written_run
 from streamlit.testing.v1 import AppTest
 
+from posecore.data.library import Library
 from posecore.errors import DataError
 from posecore.evaluation import Interval
 from posecore.poses import Poses
@@ -288,6 +289,21 @@ def test_going_on_from_a_run_chooses_it_as_the_base(monkeypatch: pytest.MonkeyPa
     compared(monkeypatch, lambda run, progress, cancel: a_comparison(run))
     app = press(open_app("runs"), "Continue from it")
     assert app.selectbox(key="train_base").value == "run:mine"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_going_on_from_a_run_opens_the_set_it_learnt_from(monkeypatch: pytest.MonkeyPatch, known: bool) -> None:
+    """Whichever set was added or looked at last; without it, any other."""
+    first = drawn_set("first")
+    sources = first.sources()
+    written_run("mine", data={part: [one.model_dump() for one in sources._asdict()[part]] for part in sources._fields})
+    drawn_set("newest")
+    if not known:
+        Library().remove("first")
+    compared(monkeypatch, lambda run, progress, cancel: a_comparison(run))
+    app = press(open_app("runs"), "Continue from it")
+    assert app.selectbox(key="train_base").value == "run:mine"
+    assert app.selectbox(key="dataset").value == ("first" if known else "newest")
 
 
 def test_a_run_gets_another_name_and_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -290,6 +290,11 @@ class StoredSet:
         """Pictures that somebody has labelled, those known to have nobody on them included."""
         return sum(not is_waiting(image) for image in self.dataset())
 
+    @property
+    def mark(self) -> SetMark:
+        """Which set this is and what its labels are now, for runs to remember."""
+        return SetMark(name=self.name, content=_content_hash(self.labels, stamp(self.labels)))
+
     def sources(self) -> Sources:
         """What there is to train on and to validate with; all paths are absolute.
 
@@ -306,7 +311,7 @@ class StoredSet:
             images=str(self.pictures),
             format="coco",
             pack=PackSettings(**few),
-            stored=SetMark(name=self.name, content=_content_hash(self.labels, stamp(self.labels))),
+            stored=self.mark,
         )
         if not self.parts():
             return Sources((base,))

@@ -8,11 +8,13 @@ import streamlit as st
 
 from posecore.runs import Run
 from posecore.training.card import archive
+from posecore.training.config import make_config
 from posecore.ui.runs.before_after import measured
 from posecore.ui.shared.navigation import Page, open_page
 from posecore.ui.shared.runs.run_actions import ask, use_model
 from posecore.ui.shared.runs.run_words import ACTIVE, state_badge
 from posecore.ui.shared.runs.train_setup import BASE
+from posecore.ui.shared.sets.set_library import library, remember
 
 #: Pages that take a model, with their icons.
 _PAGES: dict[str, tuple[Page, str]] = {
@@ -56,13 +58,27 @@ def toolbar(run: Run) -> None:
         disabled=not usable,
         help="Set up another run that starts from what this one has learnt.",
     ):
-        st.session_state[BASE] = f"run:{run.name}"
-        open_page("train")
+        _go_on(run)
     waits = "It is at work; pause or cancel it first." if busy else None
     if st.button("Rename, note", icon=":material/edit:", disabled=busy, help=waits):
         ask("rename", run)
     if st.button("Delete", icon=":material/delete:", disabled=busy, help=waits):
         ask("delete", run)
+
+
+def _go_on(run: Run) -> None:
+    """The Train page with the run's model and, while it is there, the set that the run learnt from."""
+    st.session_state[BASE] = f"run:{run.name}"
+    kept = {stored.name: stored for stored in library().all()}
+    for mark in make_config(run.config).stored_sets:
+        if mark.name not in kept:
+            st.toast(f"The set {mark.name} that {run.name} learnt from is gone; choose another.")
+            continue
+        if mark != kept[mark.name].mark:
+            st.toast(f"The labels of {mark.name} have changed since {run.name} learnt from them.")
+        remember(mark.name)
+        open_page("train", {"set": mark.name})
+    open_page("train")
 
 
 def _made(run: Run) -> Callable[[], bytes]:
