@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from posecore.data.annotations import AnnotatedImage
+from posecore.data.annotations import AnnotatedImage, Person
 from posecore.data.stored import StoredSet, is_waiting
 from posecore.labelling.edits import Drawn, Sheet
+from posecore.labelling.merging import Merged, merge
 from posecore.labelling.proposals import Proposal
 from posecore.labelling.waiting import WaitingProposals
 
@@ -66,21 +67,41 @@ class LabelDesk:
         proposals = tuple(Drawn(one.person, True, one.sureness) for one in self._proposals().get(image.image_id, ()))
         return Sheet((*labels, *proposals), not proposals and not is_waiting(image))
 
-    def save(self, image_id: int, sheet: Sheet) -> None:
+    def save(self, image_id: int, sheet: Sheet, base: Sheet | None = None) -> Merged:
         """Keep what was drawn on a picture; crowds, which are not drawn, stay.
+
+        Args:
+            image_id: The picture.
+            sheet: What is drawn on it.
+            base: What was drawn on it when this change began: what others saved since then stays. None: all of it is
+                replaced.
+
+        Returns:
+            What is drawn on the picture now.
 
         Raises:
             DataError: When it cannot be saved; nothing is changed then.
         """
-        proposals = tuple(
-            Proposal(drawn.person, drawn.sureness or 0.0) for drawn in sheet.people if drawn.proposed and not sheet.done
-        )
-        labels = [drawn.person for drawn in sheet.people if sheet.done or not drawn.proposed]
-        crowds = [person for person in self.stored.image(image_id).people if person.crowd]
+        merged = Merged(sheet)
+
+        def change(image: AnnotatedImage) -> tuple[list[Person], bool]:
+            nonlocal merged
+            if base is not None:
+                merged = merge(base, sheet, self.sheet(image), self.stored.skeleton, image.size)
+            drawn = merged.sheet
+            labels = [one.person for one in drawn.people if drawn.done or not one.proposed]
+            return [*labels, *(person for person in image.people if person.crowd)], drawn.done
+
         # Labels first: should the second step fail, nobody is lost, somebody is merely proposed once more.
-        self.stored.set_people(image_id, [*labels, *crowds], done=sheet.done)
+        self.stored.change_people(image_id, change)
+        proposals = tuple(
+            Proposal(drawn.person, drawn.sureness or 0.0)
+            for drawn in merged.sheet.people
+            if drawn.proposed and not merged.sheet.done
+        )
         if proposals or image_id in self._proposals():
             self._waiting.change(len(self.stored.skeleton), lambda waiting: waiting.update({image_id: proposals}))
+        return merged
 
     def propose(self, image_id: int, proposals: Sequence[Proposal]) -> None:
         """Lay proposals on a picture, in place of older ones that nobody confirmed."""

@@ -127,7 +127,7 @@ def read_sheet(entry: Any, skeleton: Skeleton, size: tuple[int, int]) -> Sheet:
         people = a_list(fields.get("people"), "people")
         if len(people) > MAX_PEOPLE:
             raise EntryError(f"a picture may have {MAX_PEOPLE} people, not {len(people)}")
-        drawn = [_read_drawn(person, skeleton, size) for person in people]
+        drawn = [read_drawn(person, skeleton, size) for person in people]
         kept = tuple(one for one in drawn if one is not None)
         # Somebody without any joint is not the same as nobody at all.
         return Sheet(kept, fields.get("done") is True and (bool(kept) or not people))
@@ -135,7 +135,12 @@ def read_sheet(entry: Any, skeleton: Skeleton, size: tuple[int, int]) -> Sheet:
         raise DataError(f"This change cannot be read: {error}. Reload the page; what is saved stays.") from error
 
 
-def _read_drawn(entry: Any, skeleton: Skeleton, size: tuple[int, int]) -> Drawn | None:
+def read_drawn(entry: Any, skeleton: Skeleton, size: tuple[int, int]) -> Drawn | None:
+    """A person as :func:`to_entry` makes them; None for somebody of whom nothing is known.
+
+    Raises:
+        EntryError: When it is malformed.
+    """
     fields = a_dict(entry, "a person")
     xy, labels = _read_joints(fields.get("joints"), len(skeleton))
     labelled = (labels == Label.HIDDEN) | (labels == Label.VISIBLE)
@@ -200,17 +205,19 @@ def _holding(box: Region, joints: NDArray[np.float64]) -> Region:
 class Inbox:
     """Remembers which changes of which editor were saved, so that one that comes twice or late is not saved again.
 
-    Every tab of a browser numbers its changes of a picture upwards. Tabs do not know each other: whoever changed a
-    picture last wins, and other pictures are not concerned.
+    Every tab of a browser numbers its changes of a picture upwards. Tabs do not know each other: each says what its
+    change began with, and what others saved meanwhile is kept (:mod:`posecore.labelling.merging`).
 
     Attributes:
         tab: The editor that was heard last.
         attempt: Number of its last message.
+        notice: What to know about the last changes that were saved, as a sentence, or empty.
         visit: Tells this inbox from that of another session, so that an editor notices when the server began anew.
     """
 
     tab: str = ""
     attempt: int = 0
+    notice: str = ""
     visit: str = field(default_factory=lambda: secrets.token_hex(8))
     _saved: dict[tuple[str, int], int] = field(default_factory=dict)
 

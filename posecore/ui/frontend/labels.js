@@ -7,7 +7,8 @@
 //       where (words), seen ({visit, tab, attempt, revisions: {picture: revision}}), trouble (words, or null).
 // A person: {joints: [[x, y, label], …], box or null, category, area or null, proposed, score}; x and y null unless the
 // label is HIDDEN or VISIBLE. Positions count from the picture's top left edge, in its own pixels.
-// Trigger: event = {about, tab, attempt, has (tokens), edits: {picture: {revision, people, done}}, go: identity or null}.
+// Trigger: event = {about, tab, attempt, has (tokens), edits: {picture: {revision, people, done, base}}, go: identity or
+// null}; base ({people, done}) is what Python last had or showed, so that it can tell what changed.
 
 const views = new WeakMap();
 const [UNLABELLED, HIDDEN, VISIBLE, ABSENT] = [0, 1, 2, 3];
@@ -139,7 +140,9 @@ function receive(view, data) {
   if (mine && view.wanted && data.seen.attempt >= view.wanted.attempt) view.wanted = null;
   for (const [picture, revision] of Object.entries(mine ? data.seen.revisions : {})) {
     const doc = view.docs.get(picture);
-    if (doc && revision > doc.saved) [doc.saved, view.savedAt] = [revision, new Date()];
+    if (!doc || revision <= doc.saved) continue;
+    [doc.saved, view.savedAt] = [revision, new Date()];
+    if (doc.sent?.revision === revision) doc.base = { people: doc.sent.people, done: doc.sent.done };
   }
   adopt(view, data);
   if (data.image) remember(view, data.token, data.image);
@@ -175,12 +178,15 @@ function remember(view, token, url) {
 function adopt(view, data) {
   let doc = view.docs.get(data.picture);
   const theirs = { people: data.people.map((person, index) => ({ ...person, id: `s${index}` })), done: data.done };
+  const base = { people: data.people, done: data.done };
   if (!doc) {
-    doc = { ...theirs, undo: [], redo: [], revision: 0, saved: 0 };
+    doc = { ...theirs, base, undo: [], redo: [], revision: 0, saved: 0 };
     view.docs.set(data.picture, doc);
   }
   const seen = data.seen.tab === view.tab ? data.seen.revisions[data.picture] ?? 0 : 0;
-  if (seen < doc.revision || view.gesture?.doc === doc || same(doc, theirs)) return;
+  if (seen < doc.revision || view.gesture?.doc === doc) return;
+  doc.base = base;
+  if (same(doc, theirs)) return;
   doc.undo.push(copy(doc));
   doc.redo = [];
   // Who was chosen stays chosen, by place in the list.
@@ -242,7 +248,8 @@ function flush(view) {
   if (view.wanted) view.wanted.attempt ??= view.attempt;
   const edits = {};
   for (const [picture, doc] of pending(view)) {
-    edits[picture] = { revision: doc.revision, people: plain(doc), done: doc.done };
+    doc.sent = structuredClone({ revision: doc.revision, people: plain(doc), done: doc.done });
+    edits[picture] = { ...doc.sent, base: doc.base };
   }
   view.send("event", {
     about: view.about, tab: view.tab, attempt: view.attempt, has: [...view.images.keys()], edits, go: view.wanted?.picture ?? null,

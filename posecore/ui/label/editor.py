@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from posecore.data.annotations import AnnotatedImage
+from posecore.data.checks import counted
 from posecore.drawing.overlay import SIDE_COLORS
 from posecore.errors import DataError
 from posecore.labelling.desk import LabelDesk
@@ -123,18 +124,25 @@ def _skeleton(skeleton: Skeleton) -> dict[str, Any]:
 def save_edits(desk: LabelDesk, message: Message, inbox: Inbox) -> str:
     """Keep all new changes of a message; returns why some could not be saved, or nothing.
 
-    What could be saved is saved, whatever happens to the rest.
+    What could be saved is saved, whatever happens to the rest. What others changed meanwhile stays; the inbox's
+    ``notice`` says where both changed the same.
     """
     inbox.hear(message.tab, message.attempt)
-    trouble = ""
+    trouble, twice = "", 0
     for picture, (revision, edit) in message.edits.items():
         if not inbox.is_new(picture, revision):
             continue
         try:
-            image = desk.stored.image(picture)
-            desk.save(picture, read_sheet(edit, desk.stored.skeleton, image.size))
+            size, skeleton = desk.stored.image(picture).size, desk.stored.skeleton
+            base = None if edit.get("base") is None else read_sheet(edit["base"], skeleton, size)
+            twice += desk.save(picture, read_sheet(edit, skeleton, size), base).twice
         except DataError as error:
             trouble = str(error)
         else:
             inbox.saved(picture, revision)
+    if twice:
+        inbox.notice = (
+            f"Somebody else changed {counted(twice, 'person', 'people')} at the same time and place as you. Both "
+            "versions are on the picture: delete the one that is wrong."
+        )
     return trouble

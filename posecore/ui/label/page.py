@@ -94,5 +94,8 @@ def hear(desk: LabelDesk, place: Place, values: Any) -> None:
         return
     place.has = message.has
     place.trouble = save_edits(desk, message, place.inbox)
+    if place.inbox.notice:
+        st.toast(place.inbox.notice, icon=":material/group:", duration="long")
+        place.inbox.notice = ""
     if message.go is not None and message.go in place.order:
         place.picture = message.go
