@@ -10,7 +10,6 @@ from typing import Any
 import streamlit as st
 
 from posecore.data.annotations import AnnotatedImage
-from posecore.data.checks import counted
 from posecore.drawing.overlay import SIDE_COLORS
 from posecore.errors import DataError
 from posecore.labelling.desk import LabelDesk
@@ -19,6 +18,7 @@ from posecore.labelling.template import template
 from posecore.skeleton import Skeleton
 from posecore.ui.label.pictures import Shown
 from posecore.ui.shared.widgets.components import component
+from posecore.words import counted
 
 #: Height that the picture may take: the window's, less what stands above and below it.
 ROOM = "max(300px, 100vh - 330px)"
