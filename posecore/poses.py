@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from posecore.errors import DataError, SkeletonError
 from posecore.extras import require
-from posecore.skeleton import SKELETONS, Skeleton, map_skeleton
+from posecore.skeleton import Skeleton, data_of_skeleton, map_skeleton, skeleton_of_data
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,12 +170,11 @@ class Poses:
             if self.track_ids is not None:
                 person["track_id"] = int(self.track_ids[index])
             people.append(person)
-        known = SKELETONS.get(self.skeleton.name) == self.skeleton
         return {
             "format": "posecore.poses",
             "version": JSON_VERSION,
             "image_size": list(self.image_size),
-            "skeleton": self.skeleton.name if known else asdict(self.skeleton),
+            "skeleton": data_of_skeleton(self.skeleton),
             "keypoint_names": list(self.skeleton.keypoints),
             "people": people,
         }
@@ -198,7 +197,7 @@ class Poses:
                 f"Poses of version {data.get('version')!r} cannot be read; this posecore reads {JSON_VERSION}."
             )
         try:
-            skeleton = _skeleton_from(data["skeleton"])
+            skeleton = skeleton_of_data(data["skeleton"])
             width, height = data["image_size"]
             people = data["people"]
             missing = [np.nan, np.nan]
@@ -214,8 +213,10 @@ class Poses:
                 (int(width), int(height)),
                 np.array(tracks) if people and len(tracks) == len(people) else None,
             )
+        except SkeletonError as error:
+            raise DataError(f"Poses have no usable skeleton: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, (DataError, SkeletonError)):
+            if isinstance(error, DataError):
                 raise
             raise DataError(f"Poses are incomplete or malformed: {error!r}.") from error
 
@@ -238,18 +239,3 @@ class Poses:
         import supervision
 
         return supervision.KeyPoints(xy=np.nan_to_num(self.keypoints), confidence=self.keypoint_scores)
-
-
-def _skeleton_from(data: Any) -> Skeleton:
-    """A skeleton by name or spelled out, as :meth:`Poses.to_dict` writes it."""
-    if isinstance(data, str):
-        if data not in SKELETONS:
-            raise DataError(f"Unknown skeleton {data!r}; known ones are {', '.join(SKELETONS)}.")
-        return SKELETONS[data]
-    return Skeleton(
-        data["name"],
-        tuple(data["keypoints"]),
-        tuple((int(a), int(b)) for a, b in data["edges"]),
-        tuple((int(a), int(b)) for a, b in data["flip_pairs"]),
-        tuple(float(sigma) for sigma in data["sigmas"]),
-    )

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from posecore.families.maxima import local_maxima
 from posecore.families.movenet.network import STRIDE
 from posecore.settings import DecodeSettings, max_poses_field, nms_radius_field, threshold_field
 
@@ -123,7 +124,7 @@ def find_centres(maps: MoveNetMaps, settings: MoveNetDecodeSettings) -> Centres:
     """Cells of the centre map that reach ``root_threshold`` and that no cell within ``nms_radius`` exceeds."""
     centre = maps.centre
     reach = round(settings.nms_radius / STRIDE)
-    rows, columns = np.nonzero((centre >= settings.root_threshold) & (centre >= _highest_around(centre, reach)))
+    rows, columns = np.divmod(local_maxima(centre[None], settings.root_threshold, reach), centre.shape[1])
     heights = centre[rows, columns].astype(np.float64)
     order = np.argsort(-heights, kind="stable")
     return Centres(np.stack([columns, rows], axis=1)[order], heights[order])
@@ -185,11 +186,8 @@ def decode_multi(maps: MoveNetMaps, settings: MoveNetDecodeSettings) -> Decoded:
 
 def find_peaks(heatmaps: NDArray[np.float32], threshold: float) -> list[tuple[int, int, int]]:
     """(keypoint, column, row) of cells that reach ``threshold`` and that none of their neighbours exceeds."""
-    peaks: list[tuple[int, int, int]] = []
-    for keypoint, values in enumerate(heatmaps):
-        rows, columns = np.nonzero((values >= threshold) & (values >= _highest_around(values, 1)))
-        peaks.extend((keypoint, int(column), int(row)) for column, row in zip(columns, rows, strict=True))
-    return peaks
+    keypoints, rows, columns = np.unravel_index(local_maxima(heatmaps, threshold), heatmaps.shape)
+    return list(zip(keypoints.tolist(), columns.tolist(), rows.tolist(), strict=True))
 
 
 def _snapped(
@@ -229,14 +227,6 @@ def _boxes(size: NDArray[np.float32], offset: NDArray[np.float32], cells: Index)
 def _between(cells: Array, low: Array, high: Array) -> Array:
     """``(P, N)`` 1 for the cells whose index lies in [low, high), along one axis."""
     return ((cells >= low[:, None]) & (cells < high[:, None])).astype(np.float64)
-
-
-def _highest_around(values: Array, reach: int) -> Array:
-    """The largest value within ``reach`` cells along both axes."""
-    padded = np.pad(values, reach, constant_values=-np.inf)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1).max(-1)
-    highest: Array = np.lib.stride_tricks.sliding_window_view(windows, 2 * reach + 1, axis=0).max(-1)
-    return highest
 
 
 # --- encoding --------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from posecore.families.maxima import local_maxima
 from posecore.settings import DecodeSettings, max_poses_field, nms_radius_field, threshold_field
 from posecore.skeleton import COCO_17, Edge, Skeleton
 
@@ -175,10 +176,7 @@ class Peaks:
 def find_peaks(maps: PoseNetMaps, threshold: float) -> Peaks:
     """Cells that reach ``threshold`` and that none of their eight neighbours exceeds, moved by their offset."""
     scores = maps.scores
-    padded = np.pad(scores, ((0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
-    rows = np.maximum(np.maximum(padded[:, :-2], padded[:, 1:-1]), padded[:, 2:])
-    highest = np.maximum(np.maximum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
-    flat = np.flatnonzero((scores >= threshold) & (scores >= highest))
+    flat = local_maxima(scores, threshold)
     heights = scores.reshape(-1)[flat].astype(np.float64)
     order = np.argsort(-heights, kind="stable")
     keypoints, cells = np.divmod(flat[order], scores.shape[1] * scores.shape[2])

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.families.maxima import local_maxima
 from posecore.families.openpose.codec.maps import Array, Index, OpenPoseMaps
 from posecore.families.openpose.codec.settings import OpenPoseDecodeSettings
 
@@ -80,26 +81,11 @@ def _maxima(heat: NDArray[np.float32], base: int, threshold: float) -> tuple[Arr
     """Keypoint, column, row, height and offset ``(N · 2)`` (x, y) of the cells that no neighbour exceeds."""
     _, height, width = heat.shape
     flat = heat.reshape(-1)
-    # Few cells reach the threshold; their neighbours are cheaper to look up than all maxima are to compute.
-    cells = np.flatnonzero(flat >= max(threshold, float(np.finfo(np.float32).tiny)))
-    for down in (-1, 0, 1):
-        for across in (-1, 0, 1):
-            if down or across:
-                still = flat[cells] >= flat[_beside(cells, across, down, width, height)]
-                cells = cells[still]
+    cells = local_maxima(heat, max(threshold, float(np.finfo(np.float32).tiny)))
     keypoints, rest = np.divmod(cells, height * width)
     rows, columns = np.divmod(rest, width)
     offsets = np.stack([_offset(flat, cells, columns, 1, width), _offset(flat, cells, rows, width, height)], axis=1)
     return keypoints + base, columns, rows, flat[cells].astype(np.float64), offsets.reshape(-1)
-
-
-def _beside(cells: Index, across: int, down: int, width: int, height: int) -> Index:
-    """Flat indices of the neighbours of ``cells``; at the edge of the map, of the nearest cell inside."""
-    columns = cells % width
-    rows = cells // width % height
-    return (
-        cells + np.clip(columns + across, 0, width - 1) - columns + (np.clip(rows + down, 0, height - 1) - rows) * width
-    )
 
 
 def _offset(flat: NDArray[np.float32], cells: Index, places: Index, step: int, length: int) -> Array:
