@@ -159,3 +159,13 @@ def test_every_format_can_be_downloaded(stored: StoredSet, kind: str) -> None:
     names = zipfile.ZipFile(io.BytesIO(exported(desk.stored, kind))).namelist()  # type: ignore[arg-type]
     assert len([name for name in names if name.endswith(".jpg")]) == 3
     assert not [name for name in names if "proposals" in name]
+
+
+def test_the_address_keeps_set_and_picture(stored: StoredSet) -> None:
+    other = Library(stored.folder.parent).add_synthetic("newer", 2, 1)
+    asked = {"set": stored.name, "picture": "2"}
+    app = open_app("label", asked)
+    assert app.selectbox(key="dataset").value == stored.name
+    assert app.session_state["label_place"].picture == 2
+    assert app.query_params["set"] == stored.name
+    assert other.name != stored.name

@@ -16,6 +16,8 @@ from app_support import (
 )
 from streamlit.testing.v1 import AppTest
 
+from posecore.ui.models import uploaded_weights
+
 OTHER = "posenet-mobilenet_v1-075.google_quant2"
 
 
@@ -127,3 +129,40 @@ def test_about() -> None:
     assert "Libraries" in words(app)
     assert "torch" in app.dataframe[0].value["Library"].tolist()
     assert "SIL Open Font License" in words(app)
+
+
+def test_files_of_ones_own_never_take_each_others_place(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of two is removed before a third of the same name comes; the second stays what it was."""
+    first, second, third = (install_model(tmp_path / str(seed), MODEL, seed).read_bytes() for seed in (1, 2, 3))
+    app = give(open_app("models"), "a.safetensors", first)
+    app = give(app, "b.safetensors", second)
+    models = app.session_state["posecore"].own_models
+    a, b = (models[f"posenet-mobilenet_v1-050.{name}"] for name in "ab")
+    # A dialog's buttons do not answer without a browser.
+    with monkeypatch.context() as patched:
+        patched.setattr(uploaded_weights, "session", lambda: app.session_state["posecore"])
+        uploaded_weights.remove_own_model(a)
+    assert not a.path.exists()
+    app = give(app, "b.safetensors", third)
+    assert b.path.read_bytes() == second
+    assert sorted(info.path.read_bytes() == third for info in models.values()) == [False, True]
+
+
+def test_a_refused_file_leaves_nothing_behind(home: Path) -> None:
+    app = give(open_app("models"), "mine.safetensors", b"nonsense")
+    assert not list(app.session_state["posecore"].folder.path.iterdir())
+
+
+def test_a_file_that_names_its_architecture_is_not_asked_for_it(home: Path, tmp_path: Path) -> None:
+    data = install_model(tmp_path, OTHER).read_bytes()
+    app = give(open_app("models"), "mine.safetensors", data)
+    assert not app.error
+    assert app.session_state["model_choice"] == "posenet-mobilenet_v1-075.mine"
+
+
+def test_a_model_that_goes_is_missed(home: Path) -> None:
+    install_model(home, OTHER)
+    app = open_app(model_choice="run:gone")
+    assert "run:gone is not here any more" in words(app)

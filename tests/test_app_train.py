@@ -22,7 +22,7 @@ from posecore.runs import Registry, Run
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.training.config import make_config, read_config
 from posecore.training.recipe import Recipe, suggest
-from posecore.ui.app.server import keep_dispatching
+from posecore.ui.app.server import keep_doing
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.runs.train_plan import SetFacts, facts_of, obstacle, warnings, what_happens
 
@@ -448,9 +448,9 @@ def test_the_dispatcher_survives_what_goes_wrong(caplog: pytest.LogCaptureFixtur
         if len(calls) in (1, 2):
             raise OSError("the disk is full")
 
-    keep_dispatching(dispatch, ended, interval=0.001)
+    keep_doing(dispatch, ended, interval=0.001)
     assert len(calls) == 4
-    assert sum("could not be looked at" in record.message for record in caplog.records) == 1
+    assert sum("beside the pages failed" in record.message for record in caplog.records) == 1
 
 
 def test_tasks_run_one_after_the_other_and_failed_ones_again() -> None:

@@ -149,7 +149,7 @@ def run_through(app: AppTest) -> VideoRun:
     """Press the button and wait for the result."""
     app.button(key="video_start").click().run()
     assert not app.exception, app.exception
-    run = run_desk().get(app.query_params["run"])
+    run = run_desk().get(app.query_params["result"])
     assert run is not None
     finish(run)
     app.run()
@@ -160,7 +160,7 @@ def run_through(app: AppTest) -> VideoRun:
 def show(run: VideoRun, **state: object) -> AppTest:
     """The page of somebody who opens the address of a run."""
     app = open_app("explore")
-    app.query_params["run"] = run.token
+    app.query_params["result"] = run.token
     for name, value in state.items():
         app.session_state[name] = value
     app.switch_page("../../../pages/video.py").run()
@@ -376,7 +376,7 @@ def test_changed_settings_are_named(short: Path) -> None:
     assert "Changed on the left since this run: decoder" in words(app)
     app.button(key="video_again").click().run()
     assert not app.exception
-    run = run_desk().get(app.query_params["run"])
+    run = run_desk().get(app.query_params["result"])
     assert run is not None
     finish(run)
     app.run()

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.drawing.field_values import channel_values, scalar_values
+from posecore.drawing.field_values import channel_values, gate_values, scalar_values
 from posecore.drawing.fields import heatmap_grid, heatmap_over, vector_arrows, vector_hue
 from posecore.drawing.sheets import GAP, squarish_columns
 from posecore.fields import FieldKind, FieldMap, Fields
@@ -141,8 +141,15 @@ def highest(fields: Fields, view: MapView) -> str:
     values = cell_values(field, view.channel)
     if values.ndim == 3:
         values = np.hypot(values[0], values[1])
+    what = "Longest" if field.is_vector else "Highest"
+    if view.style == Style.ARROWS and view.channel is not None and view.threshold > 0:
+        # Of what is shown, as the arrows are.
+        values = np.where(gate_values(fields, view.name, view.channel) >= view.threshold, values, np.nan)
+        if not np.isfinite(values).any():
+            return "No arrow is shown: lower the threshold."
+    if not np.isfinite(values).any():
+        return f"{what}: nothing, for the map holds no numbers."
     row, column = np.unravel_index(int(np.nanargmax(values)), values.shape)
     # Cells of a letterboxed input may lie beside the picture.
     x, y = fields.to_source(view.name, np.array([column, row])).clip(0, np.array(fields.transform.image_size) - 1.0)
-    what = "Longest" if field.is_vector else "Highest"
     return f"{what}: {values[row, column]:.3g}{units_after(field)}, at x {x:.0f}, y {y:.0f}."

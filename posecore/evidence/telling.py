@@ -34,11 +34,14 @@ def tell_thresholds(joint: JointEvidence, person_score: float | None, settings: 
     if least is not None and joint.score < least:
         sentences.append(f"Hidden now: its score is below **Keypoint threshold** ({plain_value(least)}).")
     elif least is not None:
-        sentences.append(f"Hidden with **Keypoint threshold** above {_below(joint.score)} (now {plain_value(least)}).")
+        sentences.append(
+            f"Hidden with **Keypoint threshold** from {_hiding(joint.score)} on (now {plain_value(least)})."
+        )
     lowest = settings.get("pose_threshold")
     if lowest is not None and person_score is not None:
         sentences.append(
-            f"Its person disappears with **Pose threshold** above {_below(person_score)} (now {plain_value(lowest)})."
+            f"Its person disappears with **Pose threshold** from {_hiding(person_score)} on "
+            f"(now {plain_value(lowest)})."
         )
     return sentences
 
@@ -68,9 +71,9 @@ def _decided(setting: str | None, labels: Mapping[str, str]) -> str:
     return f" *{labels.get(setting, setting)}* decided." if setting else ""
 
 
-def _below(score: float) -> str:
-    """A score cut to two digits, so that the threshold said is one that the score still reaches."""
-    return f"{math.floor(100 * score) / 100:.2f}"
+def _hiding(score: float) -> str:
+    """The lowest threshold of two digits that a score does not reach."""
+    return f"{(math.floor(100 * score) + 1) / 100:.2f}"
 
 
 def plain_value(value: Any) -> str:

@@ -97,7 +97,7 @@ def test_from_upload_to_a_result_that_stays(server: Server, page: Any, clip: Pat
     run(page)
     assert player(page, "video.duration") == pytest.approx(2.0, abs=0.05)
     address = page.url
-    assert "run=" in address
+    assert "result=" in address
     page.get_by_role("link", name="Explore").first.click()
     page.get_by_text("Heatmaps").first.wait_for()
     page.get_by_test_id("stTopNavSection").filter(has_text="Motion").click()

@@ -7,6 +7,7 @@ import platform
 from importlib import metadata
 
 import pandas as pd
+import streamlit as st
 import torch
 
 from posecore.home import home
@@ -73,6 +74,12 @@ VARIABLES = {
     "POSECORE_HOME": "Folder for weights and everything else that is kept.",
     "POSECORE_CACHE_MB": "Memory, in megabytes, for maps and pictures of all visitors together.",
     "POSECORE_WEIGHTS_MIRROR": "Folder or server to fetch published weights from instead of the publisher.",
+    "POSECORE_VISITORS": "What visitors may do: all, use (nothing of others is changed) or view; see docs/serving.md.",
+    "POSECORE_ALLOW_FOLDERS": "1 lets every visitor name folders of this machine, 0 nobody; else those on it may.",
+    "POSECORE_WEBCAMS": "Live cameras at the same time.",
+    "POSECORE_ICE_SERVERS": "STUN and TURN servers for the webcam across networks, separated by commas.",
+    "POSECORE_ICE_USERNAME": "Login for the TURN servers.",
+    "POSECORE_ICE_CREDENTIAL": "Password for the TURN servers.",
     "STREAMLIT_SERVER_ADDRESS": "127.0.0.1 (this machine only) unless set; 0.0.0.0 lets others in.",
-    "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": "Largest upload in megabytes; 200 unless set.",
+    "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": f"Largest upload in megabytes; {st.get_option('server.maxUploadSize')} now.",
 }

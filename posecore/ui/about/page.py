@@ -27,7 +27,9 @@ def main() -> None:
         st.markdown(
             "- posecore: Apache-2.0.\n"
             "- The typeface Inter: SIL Open Font License 1.1, © The Inter Project Authors.\n"
-            "- The photograph of Grace Hopper: public domain.\n" + "\n".join(model_licences())
+            "- The photograph of Grace Hopper: public domain.\n"
+            "- Video: the PyAV package carries FFmpeg with x264 and x265, which stand under the GPL, version 2 or "
+            "later. Whoever passes them on, as in a container image, must follow it.\n" + "\n".join(model_licences())
         )
 
 

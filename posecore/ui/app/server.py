@@ -8,7 +8,10 @@ from contextlib import asynccontextmanager
 from threading import Event, Thread
 from typing import Any
 
+from streamlit.runtime import get_instance
+
 from posecore.errors import PosecoreError
+from posecore.ui.shared.visitor_files import TIDY_INTERVAL, sweep_left_files, visitor_folders
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +26,12 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     """Prepare in the background, so that the page can be shown meanwhile, and keep the queue of runs moving."""
     Thread(target=_warm_up, name="warm-up", daemon=True).start()
     ended = Event()
-    Thread(target=keep_dispatching, args=(_dispatch, ended), name="dispatcher", daemon=True).start()
+    sweep_left_files()
+    for name, work, interval in (("dispatcher", _dispatch, DISPATCH_INTERVAL), ("janitor", _tidy, TIDY_INTERVAL)):
+        Thread(target=keep_doing, args=(work, ended, interval), name=name, daemon=True).start()
     yield
     ended.set()
+    visitor_folders.close()
 
 
 def _warm_up() -> None:
@@ -46,16 +52,20 @@ def _dispatch() -> None:
     dispatch(limit=RUNS_AT_ONCE)
 
 
-def keep_dispatching(dispatch: Callable[[], None], ended: Event, interval: float = DISPATCH_INTERVAL) -> None:
-    """Call ``dispatch`` every ``interval`` seconds until ``ended`` is set, whatever it raises."""
+def _tidy() -> None:
+    visitor_folders.tidy(get_instance().is_active_session)
+
+
+def keep_doing(work: Callable[[], None], ended: Event, interval: float) -> None:
+    """Call ``work`` every ``interval`` seconds until ``ended`` is set, whatever it raises."""
     trouble = ""
     while not ended.is_set():
         try:
-            dispatch()
+            work()
             trouble = ""
         except Exception as error:
             # One bad look, for example at a full disk, must not keep all later runs waiting. Said once, not every time.
             if str(error) != trouble:
-                log.exception("The queue of training runs could not be looked at")
+                log.exception("Something that is done beside the pages failed")
             trouble = str(error)
         ended.wait(interval)

@@ -20,6 +20,7 @@ from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
 from posecore.fields import FieldKind, Fields
 from posecore.imaging import Picture
+from posecore.settings import build_settings
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.training.preview import Preview, PreviewPlan, make_preview
 from posecore.ui.shared.error_messages import show_error
@@ -47,9 +48,9 @@ def show_targets(stored: StoredSet) -> None:
         st.info("Nobody is labelled yet; label some people first.", icon=":material/draw:")
         return
     left, right = st.columns([6, 5], gap="medium")
-    with right:
-        plan, joints = _plan(stored)
     try:
+        with right:
+            plan, joints = _plan(stored)
         preview = _preview(stored, dataset, plan)
     except PosecoreError as error:
         with left:
@@ -95,7 +96,7 @@ def _plan(stored: StoredSet) -> tuple[PreviewPlan, bool]:
         skeleton,
         side,
         strides,
-        AugmentSettings(**augment.values),
+        build_settings(AugmentSettings, augment.values),
         loss.values,
         next((source.pack for source in sources.train), PackSettings()),
         seed=st.session_state.get(_SEED, 0),

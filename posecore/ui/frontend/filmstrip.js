@@ -2,13 +2,16 @@
 // marks ({key: "done" | "unconfirmed" | "unlabelled"}).
 // Trigger: pick = the key of the thumbnail that was chosen.
 
+const shown = new WeakMap(); // Strip → what its thumbnails were made from.
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const strip = parentElement.querySelector(".posecore-strip");
   strip.setAttribute("aria-label", data.title);
-  const wanted = data.items.map((item) => item.key).join("\n");
-  if (strip.dataset.keys !== wanted) {
-    strip.dataset.keys = wanted;
+  // Keys may be the same for other pictures: sets number theirs alike.
+  const wanted = data.items.map(({ key, image }) => `${key} ${image}`).join("\n");
+  if (shown.get(strip) !== wanted) {
+    shown.set(strip, wanted);
     strip.replaceChildren(...data.items.map(thumbnail));
   }
   data.items.forEach(({ key, label }, index) => {

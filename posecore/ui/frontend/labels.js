@@ -59,7 +59,12 @@ export default function (component) {
   }
   view.send = setTriggerValue;
   receive(view, data);
-  return () => leave(view);
+  const unload = (event) => warn(view, event);
+  window.addEventListener("beforeunload", unload);
+  return () => {
+    window.removeEventListener("beforeunload", unload);
+    leave(view);
+  };
 }
 
 // --- building ---
@@ -109,10 +114,12 @@ function build(root) {
     view.states.append(button);
   }
   new ResizeObserver(() => view.data && place(view)).observe(frame);
-  window.addEventListener("beforeunload", (event) => {
-    if (view.root.isConnected && pending(view).length) event.preventDefault();
-  });
   return view;
+}
+
+// The browser asks before it drops what was not sent yet.
+function warn(view, event) {
+  if (pending(view).length) event.preventDefault();
 }
 
 function element(name, text = "") {
@@ -581,7 +588,8 @@ function addInBox(view, box) {
     return note(view, "Drag a box around the person: press in one corner, let go in the other. Esc ends this.");
   }
   const before = copy(doc(view));
-  const person = newPerson(view);
+  // What stands in the box is a template until somebody has moved a joint or confirmed it.
+  const person = { ...newPerson(view), proposed: true };
   const [x0, y0, x1, y1] = box;
   person.joints = view.data.skeleton.template.map(([x, y]) => [...inside(view, [x0 + x * (x1 - x0), y0 + y * (y1 - y0)]), VISIBLE]);
   doc(view).people.push(person);
@@ -862,7 +870,7 @@ function panel(view) {
     const one = here.people[index];
     button.textContent = `Person ${index + 1}${one.proposed ? " ?" : ""}`;
     button.classList.toggle("proposed", one.proposed);
-    button.title = one.proposed ? `Proposed by a model, not confirmed${one.score === null ? "" : `, mean score ${one.score.toFixed(2)}`}` : "";
+    button.title = one.proposed ? (one.score ? `Proposed by a model, not confirmed, mean score ${one.score.toFixed(2)}` : "Not confirmed yet") : "";
     button.setAttribute("aria-pressed", String(one === person));
     button.onclick = () => (Object.assign(view, { person: one.id, joint: null }), draw(view));
   });

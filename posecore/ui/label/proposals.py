@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,8 @@ from posecore.ui.shared.widgets.setting_controls import SettingControls
 _PREFIX = "label_"
 #: Fewest joints of a proposed person, to begin with; no more than the set has.
 _FEWEST = 5
+#: Held while a run is started, so that a set never has two.
+_STARTING = threading.Lock()
 
 
 @st.cache_resource(show_spinner=False)
@@ -123,8 +126,13 @@ def _start(desk: LabelDesk, model: PoseModel, settings: dict[str, Any], fewest: 
     if not images:
         st.session_state["label_note"] = "Every picture has labels or proposals already."
         return
-    run = ProposalRun(desk, model, images, settings, fewest, network_slots())
-    _runs()[str(desk.stored.folder)] = run.start()
+    with _STARTING:
+        known = run_of(desk)
+        if known is not None and known.running:
+            # From another tab; this one shows how far it is.
+            return
+        run = ProposalRun(desk, model, images, settings, fewest, network_slots())
+        _runs()[str(desk.stored.folder)] = run.start()
 
 
 def _one(desk: LabelDesk, place: Place, model: PoseModel, settings: dict[str, Any], fewest: int) -> None:

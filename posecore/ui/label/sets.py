@@ -20,6 +20,7 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.pictures.open_picture import to_jpeg
 from posecore.ui.shared.pictures.sources import samples
+from posecore.ui.shared.session import say_in_address
 from posecore.ui.shared.sets.set_library import choose_set, library
 from posecore.ui.shared.widgets.components import filmstrip
 
@@ -27,6 +28,8 @@ from posecore.ui.shared.widgets.components import filmstrip
 _PLACE = "label_place"
 #: Name of the set that one click makes.
 PRACTICE = "practice"
+#: Name in the address of the picture that is shown.
+PICTURE = "picture"
 
 #: Thumbnails shown on each side of the chosen one.
 _STRIP_REACH = 9
@@ -73,6 +76,7 @@ def pick_set() -> LabelDesk | None:
     if not sets:
         return None
     stored = choose_set(sets)
+    say_in_address("set", stored.name)
     if stored.broken:
         show_error(DataError(stored.broken), "Choose another set, or mend or remove this one.")
         return None
@@ -97,7 +101,7 @@ def pick_order(desk: LabelDesk) -> Place:
     place: Place | None = st.session_state.get(_PLACE)
     if place is None or place.about != desk.identity:
         order = desk.order(kind)
-        place = st.session_state[_PLACE] = Place(desk.identity, order, kind, _first(desk, order))
+        place = st.session_state[_PLACE] = Place(desk.identity, order, kind, _asked(order) or _first(desk, order))
     elif place.kind != kind:
         sort_again(desk, place, kind)
     elif set(place.order) != {image.image_id for image in desk.images()}:
@@ -112,6 +116,11 @@ def sort_again(desk: LabelDesk, place: Place, kind: Order | None = None) -> None
     """Put the pictures in order as they are now."""
     place.kind = kind or place.kind
     place.order = desk.order(place.kind)
+
+
+def _asked(order: Sequence[int]) -> int | None:
+    """The picture that the address names, when the set has it."""
+    return next((picture for picture in order if str(picture) == st.query_params.get(PICTURE)), None)
 
 
 def _first(desk: LabelDesk, order: Sequence[int]) -> int:

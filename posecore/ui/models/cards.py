@@ -10,11 +10,11 @@ import torch
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES, family_of
 from posecore.settings import controls
+from posecore.ui.models.uploaded_weights import remove_own_model
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import CHOICE, badges, fetch_with_progress, is_own_file, megabytes
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.session import session
 from posecore.zoo import ModelInfo, remove_model, verify_model
 
 
@@ -73,7 +73,7 @@ def _remove(info: ModelInfo) -> None:
         if not st.button("Remove", type="primary", key="remove_surely"):
             return
     if own:
-        session().own_models.pop(info.name, None)
+        remove_own_model(info)
     else:
         try:
             remove_model(info.name)

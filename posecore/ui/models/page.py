@@ -10,15 +10,19 @@ from posecore.home import home
 from posecore.ui.models.cards import model_card
 from posecore.ui.models.uploaded_weights import ENDINGS, add_own_model
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.models.model_picker import all_models, megabytes
+from posecore.ui.shared.models.model_picker import CHOICE, all_models, megabytes
 from posecore.ui.shared.plain import plain
 from posecore.zoo import ModelInfo
+
+#: Session state: title of a model that was added by the last run of the page.
+_ADDED = "model_added"
 
 
 def main() -> None:
     """The page."""
     models = list(all_models().values())
     here = [info for info in models if info.available]
+    say_added()
     summary(models, here)
     shown = pick(models, here)
     if not shown:
@@ -80,5 +84,13 @@ def own_file() -> None:
     except PosecoreError as error:
         show_error(error)
         return
-    st.toast(f"{plain(info.title)} can be chosen now.", icon=":material/check:")
+    st.session_state[CHOICE] = info.name
+    st.session_state[_ADDED] = info.title
     st.rerun()
+
+
+def say_added() -> None:
+    """What became of a file: the card of its model is far above the form."""
+    title = st.session_state.pop(_ADDED, None)
+    if title is not None:
+        st.success(f"**{plain(title)}** is chosen on every page now. Its card is below.", icon=":material/check:")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from posecore.errors import WeightsError
 from posecore.families import family_of
 from posecore.ui.shared.session import session
-from posecore.zoo import ModelInfo, load_model
+from posecore.zoo import ModelInfo, load_model, read_header
+from posecore.zoo.weights import is_posecore_file
 
 #: File name endings that can be uploaded; ``.bin`` and files without ending belong to a TensorFlow.js model.
 ENDINGS = (".safetensors", ".json", ".bin", ".pt", ".pth")
@@ -19,7 +22,7 @@ def add_own_model(architecture: str, files: Mapping[str, bytes]) -> ModelInfo:
     """Keep the files for as long as the session lasts, check that they load, and list the model.
 
     Args:
-        architecture: What the weights are for.
+        architecture: What the weights are for, unless the file itself says.
         files: Name → content; one file, or a TensorFlow.js model with all files beside it.
 
     Raises:
@@ -28,13 +31,18 @@ def add_own_model(architecture: str, files: Mapping[str, bytes]) -> ModelInfo:
     mine = session()
     contents = {PurePath(name.replace("\\", "/")).name: data for name, data in files.items()}
     entry = _entry(contents)
-    folder = Path(mine.folder.name) / f"model_{len(mine.own_models) + 1}"
-    folder.mkdir(exist_ok=True)
-    for name, data in contents.items():
-        (folder / name).write_bytes(data)
+    # A folder for each: files of another model, or of one that was refused, must not lie beside these.
+    folder = Path(tempfile.mkdtemp(dir=mine.folder.path))
     path = folder / entry
-    name = _unused_name(f"{architecture}.{path.stem}")
-    load_model(name, weights=path)
+    try:
+        for part, data in contents.items():
+            (folder / part).write_bytes(data)
+        architecture = stated_architecture(path) or architecture
+        name = _unused_name(f"{architecture}.{path.stem}")
+        load_model(name, weights=path)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     info = ModelInfo(
         name=name,
         family=family_of(architecture).name,
@@ -42,7 +50,7 @@ def add_own_model(architecture: str, files: Mapping[str, bytes]) -> ModelInfo:
         tag=path.stem,
         title=f"{family_of(architecture).architectures[architecture].title} ({entry})",
         origin="yours",
-        licence="yours",
+        licence="your file",
         source="",
         description="From a file of yours. It is forgotten when you close the page.",
         size_bytes=sum(len(data) for data in contents.values()),
@@ -51,6 +59,17 @@ def add_own_model(architecture: str, files: Mapping[str, bytes]) -> ModelInfo:
     )
     mine.own_models[name] = info
     return info
+
+
+def stated_architecture(path: Path) -> str | None:
+    """The architecture that a file of posecore's own names; None for a file that does not say."""
+    return read_header(path).architecture if path.suffix == ".safetensors" and is_posecore_file(path) else None
+
+
+def remove_own_model(info: ModelInfo) -> None:
+    """Forget a model of the visitor's own, and delete its files."""
+    if session().own_models.pop(info.name, None) is not None and info.path is not None:
+        shutil.rmtree(info.path.parent, ignore_errors=True)
 
 
 def _entry(files: Mapping[str, bytes]) -> str:

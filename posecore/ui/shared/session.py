@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
 
 import streamlit as st
 
 from posecore.imaging import Region
+from posecore.storage import DraftFolder
 from posecore.ui.shared.pictures.sources import Uploads
+from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.zoo import ModelInfo
 
 _KEY = "posecore"
-
-
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="posecore-session-", ignore_cleanup_errors=True)
 
 
 @dataclass
@@ -38,7 +35,7 @@ class Session:
     uploader: int = 0
     refused: list[str] = field(default_factory=list)
     own_models: dict[str, ModelInfo] = field(default_factory=dict)
-    folder: tempfile.TemporaryDirectory[str] = field(default_factory=_temporary_folder)
+    folder: DraftFolder = field(default_factory=visitor_folders.new)
     region: tuple[str, Region] | None = None
     address_read: bool = False
 

@@ -14,7 +14,7 @@ PREVIEW, RESULT = "Preview", "Result"
 _VIEW = "video_view"
 _RUN = "video_run"
 #: Name in the address, so that a reloaded page finds its run.
-_ADDRESS = "run"
+_ADDRESS = "result"
 
 
 def my_runs() -> dict[str, VideoRun]:
@@ -23,9 +23,15 @@ def my_runs() -> dict[str, VideoRun]:
     if not mine.address_read:
         mine.address_read = True
         asked = st.query_params.get(_ADDRESS)
-        if asked and asked not in mine.runs and run_desk().get(asked) is not None:
-            mine.runs.append(asked)
-            st.session_state[_VIEW], st.session_state[_RUN] = RESULT, asked
+        if asked and asked not in mine.runs:
+            if run_desk().get(asked) is None:
+                mine.refused.append(
+                    "The result of this address is not here any more: the server was started anew, or nobody looked at "
+                    "it for long. Run the video again."
+                )
+            else:
+                mine.runs.append(asked)
+                st.session_state[_VIEW], st.session_state[_RUN] = RESULT, asked
     found = {token: run for token in reversed(mine.runs) if (run := run_desk().get(token)) is not None}
     mine.runs = list(reversed(found))
     return found

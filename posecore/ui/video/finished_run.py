@@ -92,9 +92,9 @@ def run_buttons(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
         help=f"Changed since this run: {', '.join(changed)}." if changed else "With the present settings.",
         key="video_again",
     )
-    st.button(
-        "", icon=":material/delete:", help="Remove this result", on_click=forget_run, args=(run,), key="video_remove"
-    )
+    with st.popover("", icon=":material/delete:", help="Remove this result", key="video_remove_menu"):
+        st.markdown("Remove this result with its clip? This cannot be undone; the video can be run again.")
+        st.button("Remove it", on_click=forget_run, args=(run,), key="video_remove", width="stretch")
 
 
 def _head(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:

@@ -14,7 +14,7 @@ from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError
 from posecore.imaging import Picture
 from posecore.model import PoseModel
-from posecore.ui.shared.models.engine import Analysis, analyse
+from posecore.ui.shared.models.engine import Analysis, analyse, pace
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.pictures.posed_picture import facts, nobody_in, show_picture
 from posecore.ui.shared.plain import plain
@@ -141,20 +141,21 @@ def run_panel(video: Video, model: PoseModel, options: VideoOptions, analysis: A
             width="stretch",
             key="video_start",
         )
-        st.caption(_outlook(video, clip, analysis))
+        st.caption(_outlook(video, model, options, analysis))
     if video.note:
         st.caption(plain(video.note))
 
 
-def _outlook(video: Video, clip: ClipSettings, analysis: Analysis | None) -> str:
+def _outlook(video: Video, model: PoseModel, options: VideoOptions, analysis: Analysis | None) -> str:
     """What a run gives, and about how long it takes."""
+    clip = options.clip
     seconds = max(min(clip.end or _LONGEST, length_of(video.info)) - clip.start, 0.0)
     frames = math.ceil(seconds * float(video.info.rate) / clip.stride)
     gives = "You get a clip with the people drawn in, their tracks, joint angles and other measures, and tables."
     if not frames:
         return gives
-    pace = ""
+    lasts = ""
     if analysis is not None:
-        network = sum(analysis.fields.timings.values())
-        pace = f", about {clock(frames * (network + analysis.decode_ms) / 1000)} at this frame's pace"
-    return f"About {frames} frames{pace}. It goes on in the background. {gives}"
+        spent = pace(model, analysis, options.network)
+        lasts = f", about {clock(frames * spent / 1000)} at this frame's pace"
+    return f"About {frames} frames{lasts}. It goes on in the background. {gives}"

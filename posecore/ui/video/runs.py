@@ -12,7 +12,6 @@ import os
 import queue
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +26,10 @@ from posecore.errors import PosecoreError
 from posecore.fields import Fields
 from posecore.imaging import Picture, Region
 from posecore.poses import Poses
+from posecore.storage import DraftFolder
 from posecore.ui.shared.models.engine import network_slots
 from posecore.ui.shared.pictures.open_picture import shrink, to_jpeg
+from posecore.ui.shared.visitor_files import PREFIX
 from posecore.ui.video.store import Video
 from posecore.video import (
     ClipSettings,
@@ -108,7 +109,7 @@ class VideoRun:
     model: VideoModel
     options: VideoOptions
     job: Job
-    folder: tempfile.TemporaryDirectory[str]
+    folder: DraftFolder
     result: VideoResult | None = None
     looked: float = field(default_factory=time.monotonic)
     _smoothed: tuple[SmoothingSettings, PoseSequence] | None = None
@@ -212,8 +213,8 @@ class RunDesk:
 
     def find(self, video: Video, model: VideoModel, options: VideoOptions) -> VideoRun:
         """Have people found in a video and drawn. The video's own file may go meanwhile."""
-        folder = tempfile.TemporaryDirectory(prefix="posecore-run-", ignore_cleanup_errors=True)
-        own = Path(folder.name) / "source" / video.path.name
+        folder = DraftFolder(PREFIX)
+        own = folder.path / "source" / video.path.name
         run = VideoRun(
             secrets.token_urlsafe(16),
             replace(video, path=own),
@@ -362,7 +363,7 @@ def _copy(path: Path, own: Path) -> None:
 
 def _new_clip(run: VideoRun) -> Path:
     """Where the next clip goes: a name of its own, so that no browser takes it for the one before."""
-    return Path(run.folder.name) / f"{secrets.token_hex(4)}.mp4"
+    return run.folder.path / f"{secrets.token_hex(4)}.mp4"
 
 
 def settings_changed(run: VideoRun, model: str, options: VideoOptions) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,12 +15,18 @@ import streamlit as st
 from posecore.data.synthetic import render_clip
 from posecore.errors import VideoError
 from posecore.home import home
+from posecore.storage import DraftFolder
 from posecore.ui.shared.pictures.open_picture import safe_stem
+from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.video import ClipWriter, OutputSettings, VideoInfo, VideoReader
 
 #: Bytes on disk that the uploads of one session may take.
 MAX_SESSION_BYTES = 4_000_000_000
 _KEY = "posecore_videos"
+#: Bytes of a name that every file system takes.
+_NAME_BYTES = 200
+#: One sample is rendered at a time, whoever asks for it.
+_RENDERING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -81,13 +87,14 @@ def sample_video(sample: SampleClip) -> Video:
         VideoError: When it cannot be written.
     """
     path = sample_path(sample)
-    if not path.is_file():
-        _render(sample, path)
+    with _RENDERING:
+        if not path.is_file():
+            _render(sample, path)
     return _described(f"sample:{sample.title}", sample.title, path, "Rendered by posecore; the people do not exist.")
 
 
 def _render(sample: SampleClip, path: Path) -> None:
-    """Render a sample under a name of its own first: two visitors may ask for it at once."""
+    """Render a sample under a name of its own first: another server may share this folder."""
     tick = Fraction(1, _SAMPLE_RATE)
     frames = round(sample.seconds * _SAMPLE_RATE)
     info = VideoInfo(*_SAMPLE_SIZE, Fraction(_SAMPLE_RATE), None, None, tick, "h264", None, 0)
@@ -125,10 +132,6 @@ def _info(path: str, stamp: int) -> VideoInfo:
         return reader.info
 
 
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="posecore-videos-", ignore_cleanup_errors=True)
-
-
 @dataclass
 class Shelf:
     """The videos of one visitor, and the runs over them.
@@ -146,7 +149,7 @@ class Shelf:
     runs: list[str] = field(default_factory=list)
     address_read: bool = False
     last: str | None = None
-    _folder: tempfile.TemporaryDirectory[str] = field(default_factory=_temporary_folder)
+    _folder: DraftFolder = field(default_factory=visitor_folders.new)
     _videos: dict[str, Video] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -159,10 +162,10 @@ class Shelf:
     def new_place(self, name: str) -> Path:
         """A path for a file that is called ``name``, in a folder of its own."""
         plain = PurePath(name.replace("\\", "/")).name.replace("\0", "").strip() or "video"
-        folder = Path(self._folder.name) / secrets.token_hex(6)
+        folder = self._folder.path / secrets.token_hex(6)
         folder.mkdir()
         # Names may be longer than file systems allow, with the ending mattering most to people.
-        return folder / plain[-120:]
+        return folder / plain.encode()[-_NAME_BYTES:].decode(errors="ignore")
 
     def add(self, path: Path) -> str:
         """Take over a file that lies at a :meth:`new_place`; returns its key. A file that is refused is deleted.

@@ -1,7 +1,6 @@
 """Webcam: poses in the picture of the visitor's camera, live."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -36,7 +35,7 @@ CONSTRAINTS: dict[str, Any] = {
 
 def main() -> None:
     """The page."""
-    camera = webcam(Path(session().folder.name))
+    camera = webcam(session().folder.path)
     with st.sidebar:
         info = pick_model()
         view, place = st.container(), st.container()

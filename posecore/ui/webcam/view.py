@@ -117,7 +117,7 @@ def _rates(status: LiveStatus) -> None:
         ("Shown", f"{status.shown:.1f} fps", "New pictures per second that you see."),
         (
             "Delay",
-            f"{sum(status.latency.values()):.0f} ms" if status.latency else "–",
+            _delay(sum(status.latency.values())) if status.latency else "–",
             "From a picture's arrival at the app to its drawing, without the way over the network.",
         ),
     )
@@ -127,6 +127,11 @@ def _rates(status: LiveStatus) -> None:
         f":green-badge[**{people(status.people)}**] :gray-badge[camera {width} × {height}, {status.received:.0f} fps] "
         f":gray-badge[{status.dropped} pictures skipped]"
     )
+
+
+def _delay(milliseconds: float) -> str:
+    """Short enough for its column."""
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
 def _latency(status: LiveStatus) -> None:

@@ -91,6 +91,7 @@ class ByteCache(Generic[Value]):
     def _compute(self, key: Hashable, compute: Callable[[], Value], promise: Future[Value]) -> Value:
         try:
             value = compute()
+            size = self._size_of(value)
         except BaseException as error:
             # Also for a stopped script thread: whoever waits must not wait for ever.
             with self._lock:
@@ -99,12 +100,11 @@ class ByteCache(Generic[Value]):
             raise
         with self._lock:
             del self._running[key]
-            self._keep(key, value)
+            self._keep(key, value, size)
         promise.set_result(value)
         return value
 
-    def _keep(self, key: Hashable, value: Value) -> None:
-        size = self._size_of(value)
+    def _keep(self, key: Hashable, value: Value, size: int) -> None:
         if size > self._limit:
             return
         self._values[key] = value

@@ -23,12 +23,14 @@ from posecore.fields import Fields
 from posecore.imaging import Region
 from posecore.model import PoseModel
 from posecore.poses import Poses
-from posecore.ui.shared.models.caches import fields_cache
+from posecore.ui.shared.models.caches import ByteCache, fields_cache
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
 from posecore.zoo import ModelInfo, default_model, load_model
 
 #: Models that stay loaded at the same time.
 MODELS_IN_MEMORY = 3
+#: Times of passes that are remembered.
+PACES = 500
 #: Threads of one forward pass. More make one pass little faster and several sessions much slower.
 THREADS = min(2, os.cpu_count() or 1)
 
@@ -73,10 +75,6 @@ def _loaded(name: str, weights: str | None, stamp: int) -> PoseModel:
     model = load_model(name, weights=None if weights is None else Path(weights))
     # The first pass of a network sets up much that later ones find ready; nobody's measured time should include it.
     model.fields(np.zeros((64, 64, 3), np.uint8))
-    # Streamlit collects garbage after every run. Frozen, the many objects of torch and of the network are not looked
-    # at each time, which otherwise costs more than everything else that a slider's move makes the server do.
-    gc.collect()
-    gc.freeze()
     return model
 
 
@@ -100,6 +98,28 @@ def find_fields(
             return model.fields(pixels, region, picture=opened.contents.identity, **settings)
 
     return cache.get(key, run_network), known
+
+
+@st.cache_resource(show_spinner=False)
+def _paces() -> ByteCache[float]:
+    """Milliseconds of a pass by model, settings and size of the input."""
+    return ByteCache(PACES, lambda _: 1)
+
+
+def pace(model: PoseModel, analysis: Analysis, network_settings: Mapping[str, Any]) -> float:
+    """Milliseconds that each of many pictures like this one takes.
+
+    The first pass at a new size of input sets up what later ones find ready, so another one is timed.
+    """
+    fields = analysis.fields
+    key = (fields.provenance.weights, repr(fields.provenance.settings), fields.transform.input_size)
+
+    def time_again() -> float:
+        pixels = analysis.opened.pixels()
+        with network_slots():
+            return sum(model.fields(pixels, fields.provenance.region, **network_settings).timings.values())
+
+    return _paces().get(key, time_again) + analysis.decode_ms
 
 
 def analyse(
@@ -126,3 +146,8 @@ def warm_up(source: Source) -> None:
     info = default_model()
     if info is not None:
         analyse(shared_model(info), open_picture(source), None, {}, {})
+    # Streamlit collects garbage after every run. Frozen, the many objects of torch and of the network are not looked
+    # at each time, which otherwise costs more than everything else that a slider's move makes the server do. Only
+    # here, as visitors begin to come: sessions that are frozen are never collected.
+    gc.collect()
+    gc.freeze()

@@ -152,10 +152,25 @@ def choose_upload(
             persist_state="session",
             label_visibility="collapsed",
         )
-        with st.popover("", icon=":material/delete:", help=f"Remove {noun}s"):
-            st.button(f"Remove this {noun}", on_click=remove, args=(key,), width="stretch")
+        # Another menu for each file: one that stayed open would have the next file removed by a second click.
+        with st.popover("", icon=":material/delete:", help=f"Remove {noun}s", key=f"{widget}_menu_{key}"):
+            neighbours = _without(tuple(by_key), key)
+            st.button(f"Remove this {noun}", on_click=_remove, args=(key, widget, neighbours, remove), width="stretch")
             st.button(f"Remove all {len(by_key)}", on_click=clear, width="stretch")
     return by_key[key]
+
+
+def _without(keys: Sequence[str], key: str) -> Sequence[str]:
+    """The other keys: first those behind it, then those before it, the nearest first."""
+    place = keys.index(key)
+    return *keys[place + 1 :], *reversed(keys[:place])
+
+
+def _remove(key: str, widget: str, others: Sequence[str], remove: Callable[[str], None]) -> None:
+    """Remove a file and look at its neighbour; a callback."""
+    remove(key)
+    if others:
+        st.session_state[widget] = others[0]
 
 
 def source_strip(selection: Selection) -> None:

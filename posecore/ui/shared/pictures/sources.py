@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from posecore.data.synthetic import SAMPLE_SEEDS, render_scene
 from posecore.errors import ImageError
 from posecore.imaging import Picture, read_image
 from posecore.ui.shared.pictures.open_picture import Source
+from posecore.ui.shared.visitor_files import visitor_folders
 
 FIRST_SAMPLE = "Three people in a street"
 #: Uploads that one session may hold, by number and by bytes on disk.
@@ -72,7 +72,7 @@ class Uploads:
     """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="posecore-uploads-", ignore_cleanup_errors=True)
+        self._folder = visitor_folders.new()
         self._files: dict[str, _Upload] = {}
 
     def __len__(self) -> int:
@@ -102,7 +102,7 @@ class Uploads:
                 f"{name} was not added: this session holds {len(self)} pictures ({self.nbytes / 1e6:.0f} MB) and that "
                 "is the limit. Remove some first."
             )
-        path = Path(self._folder.name) / key.partition(":")[2]
+        path = self._folder.path / key.partition(":")[2]
         path.write_bytes(data)
         self._files[key] = _Upload(name, path, len(data))
         return key

@@ -104,7 +104,11 @@ def _delete(stored: StoredSet) -> None:
 def next_steps(stored: StoredSet) -> None:
     """Ways to the pages where the set is worked with."""
     waiting = len(stored.dataset()) - stored.labelled()
-    label = f"Label the {counted(waiting, 'picture')} that wait" if waiting else "Look the labels over"
+    label = (
+        f"Label the {counted(waiting, 'picture')} that {'waits' if waiting == 1 else 'wait'}"
+        if waiting
+        else "Look the labels over"
+    )
     page_link("label", label, "draw", address={"set": stored.name})
     if any(person.labelled.any() for image in stored.dataset() for person in image.people):
         page_link("train", "Train on this set", "model_training", address={"set": stored.name})

@@ -1,0 +1,81 @@
+"""Folders for what visitors give and what is made from it: each has an owner, and goes when its owner does.
+
+An owner is a session of Streamlit's. Python's garbage collector is not asked: nobody can say when it comes. What a
+killed server leaves is swept by the next one.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from posecore.storage import DraftFolder, sweep
+
+#: What the names of such folders begin with.
+PREFIX = "posecore-visitor-"
+#: Seconds between two looks for sessions that have ended.
+TIDY_INTERVAL = 15.0
+#: Seconds that a session may be away, as while a laptop sleeps or a page is reloaded, before its files go. Streamlit
+#: itself forgets it after two minutes.
+PATIENCE = 150.0
+
+
+class VisitorFolders:
+    """The folders of all visitors of one server."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owned: dict[str, list[DraftFolder]] = {}
+        self._seen: dict[str, float] = {}
+
+    def new(self) -> DraftFolder:
+        """A folder of the session that asks; it also goes when whoever holds it cleans it up."""
+        context = get_script_run_ctx()
+        folder = DraftFolder(PREFIX)
+        if context is not None:
+            with self._lock:
+                self._owned.setdefault(context.session_id, []).append(folder)
+        return folder
+
+    def tidy(self, is_active: Callable[[str], bool], now: float | None = None) -> None:
+        """Remove the folders of sessions that have been away for too long.
+
+        Args:
+            is_active: Tells of a session whether somebody is connected to it.
+            now: Seconds of a clock that never goes back; by default ``time.monotonic``.
+        """
+        now = time.monotonic() if now is None else now
+        gone: list[DraftFolder] = []
+        with self._lock:
+            for owner in list(self._owned):
+                if is_active(owner) or now - self._seen.setdefault(owner, now) < PATIENCE:
+                    if is_active(owner):
+                        self._seen[owner] = now
+                    continue
+                gone += self._owned.pop(owner)
+                del self._seen[owner]
+        for folder in gone:
+            folder.cleanup()
+
+    def close(self) -> None:
+        """Remove all folders: the server ends."""
+        with self._lock:
+            everything = [folder for owned in self._owned.values() for folder in owned]
+            self._owned.clear()
+            self._seen.clear()
+        for folder in everything:
+            folder.cleanup()
+
+
+#: Those of this server.
+visitor_folders = VisitorFolders()
+
+
+def sweep_left_files() -> None:
+    """Remove what servers that were killed left behind."""
+    sweep(Path(tempfile.gettempdir()), PREFIX)
