@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
+from importlib.metadata import version
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -16,7 +18,7 @@ from posecore.families.contract import AnyFamily, Follower
 from posecore.families.trace import Trace
 from posecore.fields import Fields, Provenance
 from posecore.imaging import ImageSource, Region, check_region, picture_id, read_image
-from posecore.poses import Poses
+from posecore.poses import MadeBy, Poses
 from posecore.settings import DecodeSettings, NetworkSettings, build_settings, check_names
 from posecore.skeleton import COCO_17, Skeleton
 
@@ -99,7 +101,8 @@ class PoseModel:
     def provenance(self, picture: str, region: Region | None = None, **settings: Any) -> Provenance:
         """Provenance that the fields of picture ``picture`` would have: its ``key`` can be asked before computing."""
         resolved = self.network_settings(**settings).model_dump()
-        return Provenance(picture, self.name, self.weights_id, resolved, region)
+        looked_at = None if region is None else check_region(region)
+        return Provenance(picture, self.name, self.weights_id, resolved, looked_at)
 
     @overload
     def fields(
@@ -166,7 +169,7 @@ class PoseModel:
     def _prepare(self, source: Any, region: Any, name: str | None, settings: NetworkSettings) -> tuple[Any, ...]:
         picture = read_image(source)
         region = None if region is None else check_region(region)
-        provenance = Provenance(name or picture_id(picture), self.name, self.weights_id, settings.model_dump(), region)
+        provenance = self.provenance(name or picture_id(picture), region, **settings.model_dump())
         start = time.perf_counter()
         transform = self.family.place((picture.shape[1], picture.shape[0]), region, settings)
         pixels = self.family.prepare(picture, transform, settings)
@@ -198,7 +201,19 @@ class PoseModel:
         Raises:
             SettingsError: When a setting is unknown or out of range.
         """
-        poses, evidence = self.family.decode(fields, self.decode_settings(**settings), trace)
+        resolved = self.decode_settings(**settings)
+        poses, evidence = self.family.decode(fields, resolved, trace)
+        source = fields.provenance
+        made_by = MadeBy(
+            version("posecore"),
+            source.model,
+            source.weights,
+            source.picture,
+            source.region,
+            source.settings,
+            resolved.model_dump(),
+        )
+        poses = replace(poses, made_by=made_by)
         return (poses, evidence or Trace()) if trace else poses
 
     def follower(self, **settings: Any) -> Follower | None:

@@ -8,8 +8,8 @@ origin convert at their own edge, in the input transform, so that nothing else n
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from posecore.errors import DataError, SkeletonError
 from posecore.extras import require
+from posecore.imaging import Region, check_region
+from posecore.parsing import MalformedError, parse_json, shown
 from posecore.skeleton import Skeleton, data_of_skeleton, map_skeleton, skeleton_of_data
 
 if TYPE_CHECKING:
@@ -24,6 +26,28 @@ if TYPE_CHECKING:
 
 #: Version of the JSON layout; raised when a reader of the old layout would misunderstand the new one.
 JSON_VERSION = 1
+
+
+@dataclass(frozen=True)
+class MadeBy:
+    """How poses were made: enough to make them again.
+
+    Attributes:
+        posecore: Version of posecore.
+        model: Full model name.
+        weights: Hash of the weights.
+        picture: Identity of the picture, see :class:`posecore.fields.Provenance`.
+        region: The region that was looked at, or None for the whole picture.
+        network_settings, decode_settings: The settings that were in force.
+    """
+
+    posecore: str
+    model: str
+    weights: str
+    picture: str
+    region: Region | None = None
+    network_settings: Mapping[str, Any] = field(default_factory=dict)
+    decode_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +61,7 @@ class Poses:
         skeleton: Meaning of the K keypoints.
         image_size: ``(width, height)`` of the source picture in pixels.
         track_ids: ``(P,)`` int64 identities over the frames of a video, or None for a single picture.
+        made_by: How they were made, or None where nobody knows.
 
     Raises:
         ValueError: When the shapes do not fit together.
@@ -48,6 +73,7 @@ class Poses:
     skeleton: Skeleton
     image_size: tuple[int, int]
     track_ids: NDArray[np.int64] | None = None
+    made_by: MadeBy | None = None
 
     def __post_init__(self) -> None:
         count = len(self.skeleton)
@@ -170,7 +196,7 @@ class Poses:
             if self.track_ids is not None:
                 person["track_id"] = int(self.track_ids[index])
             people.append(person)
-        return {
+        data: dict[str, Any] = {
             "format": "posecore.poses",
             "version": JSON_VERSION,
             "image_size": list(self.image_size),
@@ -178,6 +204,7 @@ class Poses:
             "keypoint_names": list(self.skeleton.keypoints),
             "people": people,
         }
+        return data if self.made_by is None else {**data, "made_by": asdict(self.made_by)}
 
     def to_json(self, indent: int | None = None) -> str:
         """:meth:`to_dict` as text."""
@@ -194,11 +221,13 @@ class Poses:
             raise DataError('These are not posecore poses: the field "format" must be "posecore.poses".')
         if data.get("version") != JSON_VERSION:
             raise DataError(
-                f"Poses of version {data.get('version')!r} cannot be read; this posecore reads {JSON_VERSION}."
+                f"Poses of version {shown(data.get('version'))} cannot be read; this posecore reads {JSON_VERSION}."
             )
         try:
             skeleton = skeleton_of_data(data["skeleton"])
-            width, height = data["image_size"]
+            width, height = (int(side) for side in data["image_size"])
+            if min(width, height) < 1:
+                raise DataError(f"The picture of the poses cannot be {width} × {height} pixels.")
             people = data["people"]
             missing = [np.nan, np.nan]
             keypoints = [[missing if xy is None else xy for xy in person["keypoints"]] for person in people]
@@ -206,26 +235,29 @@ class Poses:
             if people and any(len(person) != len(skeleton) for person in keypoints):
                 raise DataError(f"A person must have {len(skeleton)} keypoints, as skeleton {skeleton.name!r} has.")
             return cls(
-                np.array(keypoints, np.float32),
-                np.array([person["keypoint_scores"] for person in people], np.float32),
-                np.array([person["score"] for person in people], np.float32),
+                _numbers(keypoints, missing=True),
+                _numbers([person["keypoint_scores"] for person in people]),
+                _numbers([person["score"] for person in people]),
                 skeleton,
-                (int(width), int(height)),
+                (width, height),
                 np.array(tracks) if people and len(tracks) == len(people) else None,
+                _made_by(data.get("made_by")),
             )
+        except KeyError as error:
+            raise DataError(f"Poses are incomplete: {shown(error.args[0])} is missing.") from error
+        except DataError:
+            raise
         except SkeletonError as error:
             raise DataError(f"Poses have no usable skeleton: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"Poses are incomplete or malformed: {error!r}.") from error
+        except (TypeError, ValueError, OverflowError, AttributeError) as error:
+            raise DataError(f"Poses are malformed: {error!s:.120}.") from error
 
     @classmethod
     def from_json(cls, text: str) -> Poses:
         """Read what :meth:`to_json` wrote; raises ``DataError`` for anything else."""
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
+            data = parse_json(text, finite=True)
+        except MalformedError as error:
             raise DataError(f"Poses are not valid JSON: {error}.") from error
         return cls.from_dict(data)
 
@@ -239,3 +271,25 @@ class Poses:
         import supervision
 
         return supervision.KeyPoints(xy=np.nan_to_num(self.keypoints), confidence=self.keypoint_scores)
+
+
+def _numbers(values: Any, missing: bool = False) -> NDArray[np.float32]:
+    """Finite float32 numbers; NaN, where something may be ``missing``, for None alone."""
+    wide = np.array(values, np.float64)
+    good = np.abs(wide) < np.finfo(np.float32).max
+    if not (good | np.isnan(wide) if missing else good).all():
+        raise ValueError("a number is not finite or far too large")
+    return wide.astype(np.float32)
+
+
+def _made_by(data: Any) -> MadeBy | None:
+    """How poses were made as :meth:`Poses.to_dict` writes it; a later posecore may say more."""
+    if data is None:
+        return None
+    texts = [data[name] for name in ("posecore", "model", "weights", "picture")]
+    settings = [data[name] for name in ("network_settings", "decode_settings")]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(values, dict) for values in settings):
+        raise ValueError("made_by must hold texts and settings")
+    version, model, weights, picture = texts
+    region = data["region"]
+    return MadeBy(version, model, weights, picture, None if region is None else check_region(region), *settings)

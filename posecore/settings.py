@@ -66,6 +66,9 @@ class DecodeSettings(Settings):
     keypoint_threshold: float = threshold_field(0.1, "Keypoint threshold", "Lowest score of a joint that is shown.")
 
 
+#: Step from an end of a range that is not itself allowed, for settings that name no step.
+_LEAST_STEP = 0.01
+
 SettingsClass = TypeVar("SettingsClass", bound=Settings)
 
 
@@ -122,11 +125,17 @@ def _control(name: str, info: FieldInfo) -> Control:
             f"Setting {name!r} of type {info.annotation} has no control; use a Literal, bool, int or float."
         )
     limits: dict[str, float] = {}
+    # Widgets know closed ranges only: an open end is left out by a step.
+    beside = 1 if kind == "int" else extra.get("step", _LEAST_STEP)
     for constraint in info.metadata:
         if isinstance(constraint, annotated_types.Ge):
             limits["minimum"] = constraint.ge  # type: ignore[assignment]
-        if isinstance(constraint, annotated_types.Le):
+        elif isinstance(constraint, annotated_types.Gt):
+            limits["minimum"] = constraint.gt + beside  # type: ignore[operator]
+        elif isinstance(constraint, annotated_types.Le):
             limits["maximum"] = constraint.le  # type: ignore[assignment]
+        elif isinstance(constraint, annotated_types.Lt):
+            limits["maximum"] = constraint.lt - beside  # type: ignore[operator]
     return Control(
         name=name,
         label=info.title or name.replace("_", " ").capitalize(),

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from posecore.cli import app, loading, main
 from posecore.cli.images import find_pictures
-from posecore.errors import PosecoreError
+from posecore.errors import ImageError, PosecoreError
 from posecore.families.posenet import POSENET
 from posecore.fields import Fields
 from posecore.model import PoseModel
@@ -62,7 +62,7 @@ def test_everything_is_written(model: PoseModel, folder: Path, tmp_path: Path) -
     assert "3 of 3 pictures" in result.output.replace("\n", " ")
     assert {p.name for p in out.iterdir()} == {
         "a.png", "a.json", "a.npz", "b.png", "b.json", "b.npz", "a-2.png", "a-2.json", "a-2.npz",
-        "keypoints.csv", "coco_results.json", "coco_images.json",
+        "keypoints.csv", "coco_results.json", "coco_images.json", "posecore_results.json",
     }  # fmt: skip
     poses = Poses.from_json((out / "b.json").read_text())
     assert 1 <= len(poses) <= 2
@@ -99,7 +99,9 @@ def test_pictures_of_like_names_stay_apart(
     assert tuple(image["file_name"] for image in json.loads((out / "coco_images.json").read_text("utf-8"))) == names
     with (out / "keypoints.csv").open(encoding="utf-8") as file:
         assert {row["picture"] for row in csv.DictReader(file)} == set(names)
-    assert {path.stem for path in out.glob("*.json")} == {"a", "a-3", "a-2", "文", "coco_images", "coco_results"}
+    assert {path.stem for path in out.glob("*.json")} == {
+        "a", "a-3", "a-2", "文", "coco_images", "coco_results", "posecore_results"
+    }  # fmt: skip
 
 
 def test_a_bad_picture_stops_nothing_and_shows_in_the_exit_code(model: PoseModel, folder: Path, tmp_path: Path) -> None:
@@ -109,6 +111,72 @@ def test_a_bad_picture_stops_nothing_and_shows_in_the_exit_code(model: PoseModel
     assert "2 of 3 pictures" in result.output.replace("\n", " ")
     assert "broken.jpg" in result.output
     assert (tmp_path / "out" / "b.png").exists()
+
+
+def test_a_picture_that_the_network_cannot_take_stops_nothing(
+    model: PoseModel, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = PoseModel.fields
+
+    def fields(self, pictures, *rest, **named):
+        if any(picture.shape[1] == 50 for picture in pictures):
+            raise ImageError("The network cannot take this.")
+        return whole(self, pictures, *rest, **named)
+
+    monkeypatch.setattr(PoseModel, "fields", fields)
+    Image.new("RGB", (50, 50)).save(folder / "aa.png")
+    result = run("image", folder, "-o", tmp_path / "out", *SMALL)
+    assert result.exit_code == 1
+    assert {path.stem for path in (tmp_path / "out").glob("*.png")} == {"a", "b"}
+
+
+def test_results_replace_only_results_of_the_same_picture(model: PoseModel, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "b.json").write_text("my notes")
+    (out / "keypoints.csv").write_text("my table")
+    formats = ("--save", "json,csv")
+    run("image", folder / "a.png", folder / "b.jpg", "-o", out, *formats, *SMALL)
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert set(first) == {
+        "a.json", "b.json", "b-2.json", "keypoints.csv", "keypoints-2.csv", "posecore_results.json"
+    }  # fmt: skip
+    assert first["b.json"] == b"my notes"
+    run("image", folder / "a.png", folder / "b.jpg", "-o", out, *formats, *SMALL)
+    assert {path.name for path in out.iterdir()} == set(first)
+    run("image", folder / "deeper" / "a.png", "-o", out, *formats, *SMALL)
+    assert (out / "a.json").read_bytes() == first["a.json"]
+    assert (out / "a-2.json").exists()
+    kept = json.loads((out / "posecore_results.json").read_text())["results"]
+    assert kept["a-2"]["of"].endswith("deeper/a.png")
+    assert kept["a"]["image_size"] == [120, 90]
+    assert kept["a"]["made_by"]["model"] == model.name
+    # Drawn pictures beside the pictures themselves do not replace them.
+    before = (folder / "a.png").read_bytes()
+    run("image", folder / "a.png", "-o", folder, "--save", "png", *SMALL)
+    assert (folder / "a.png").read_bytes() == before
+    assert (folder / "a-2.png").exists()
+
+
+def test_results_say_how_they_were_made(model: PoseModel, folder: Path, tmp_path: Path) -> None:
+    run("image", folder / "a.png", "-o", tmp_path, "--save", "json,csv,coco", "--max-poses", 3, *SMALL)
+    made = Poses.from_json((tmp_path / "a.json").read_text()).made_by
+    assert made is not None
+    assert (made.model, made.weights) == (model.name, model.weights_id)
+    assert made.network_settings["input_size"] == 97
+    assert made.decode_settings["max_poses"] == 3
+    (row, *_) = csv.DictReader((tmp_path / "keypoints.csv").open())
+    assert (row["width"], row["height"], row["model"]) == ("120", "90", model.name)
+    assert "max_poses=3" in row["settings"]
+    info = json.loads((tmp_path / "posecore_results.json").read_text())["info"]
+    assert info["decode_settings"]["max_poses"] == 3
+
+
+def test_provenance_asked_before_is_that_of_the_fields(model: PoseModel) -> None:
+    pixels = np.zeros((200, 200, 3), np.uint8)
+    fields = model.fields(pixels, (10, 10, 100, 100), picture="p", input_size=97)
+    assert model.provenance("p", (10, 10, 100, 100), input_size=97) == fields.provenance
+    assert model.provenance("p", (10, 10, 100, 100), input_size=97).key == fields.provenance.key
 
 
 def test_settings_and_drawing_are_flags(model: PoseModel, folder: Path, tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from posecore.errors import DataError
-from posecore.poses import Poses
+from posecore.poses import MadeBy, Poses
+from posecore.results import coco_file, keypoint_table, safe_table
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 
 FLOATS = st.floats(-1e4, 1e4, width=32)
@@ -111,6 +115,79 @@ def test_other_skeleton() -> None:
     other = one().to_skeleton(OPENPOSE_18)
     assert other.keypoints[0, 0].tolist() == [10, 20]
     assert not other.present[0, 1]
+
+
+MADE = MadeBy("1.0", "net.tag", "abc", "picture", (0.0, 0.0, 10.0, 10.0), {"stride": 16}, {"pose_threshold": 0.3})
+
+
+def test_json_says_how_poses_were_made() -> None:
+    made = one(made_by=MADE)
+    again = Poses.from_json(made.to_json())
+    assert again.made_by == MADE
+    assert again.image_size == (100, 50)
+    assert "made_by" not in one().to_dict()
+    assert Poses.from_json(one().to_json()).made_by is None
+    assert made.select([0]).filter(0.1, 0.1).to_skeleton(OPENPOSE_18).resized((50, 25)).made_by == MADE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"people": [{"score": float("nan"), "keypoints": [None] * 17, "keypoint_scores": [0] * 17}]},
+        {"people": [{"score": 1, "keypoints": [[1, float("inf")]] + [None] * 16, "keypoint_scores": [0] * 17}]},
+        {"people": [{"score": 1, "keypoints": [[1, 1e300]] + [None] * 16, "keypoint_scores": [0] * 17}]},
+        {"people": [{"score": 10**400, "keypoints": [None] * 17, "keypoint_scores": [0] * 17}]},
+        {"people": [{"score": 1, "keypoints": [None] * 17, "keypoint_scores": [0] * 17, "track_id": 2**70}]},
+        {"people": [[]]},
+        {"people": {"a": 1}},
+        {"image_size": [0, 10]},
+        {"image_size": [float("inf"), 10]},
+        {"skeleton": {"name": "a", "keypoints": [1], "edges": [], "flip_pairs": [], "sigmas": []}},
+        {"made_by": {"posecore": 1}},
+        {"made_by": []},
+    ],
+)
+def test_poses_with_impossible_numbers_are_refused(change: dict) -> None:
+    data = {**one().to_dict(), **change}
+    with pytest.raises(DataError):
+        Poses.from_dict(data)
+    with pytest.raises(DataError):
+        Poses.from_json(json.dumps(data))
+
+
+def test_deeply_nested_poses_are_refused() -> None:
+    with pytest.raises(DataError, match="nested too deeply"):
+        Poses.from_json("[" * 100_000)
+
+
+def test_tables_run_no_formulas() -> None:
+    skeleton = Skeleton("=A1", ("=HYPERLINK(1)", "ok"))
+    poses = Poses(np.full((1, 2, 2), -3.0), np.ones((1, 2)), np.ones(1), skeleton, (9, 9), made_by=MADE)
+    table = keypoint_table([("-evil.jpg", poses), ("+b.jpg", poses)], "file", first_person=1)
+    for column in ("file", "keypoint", "model", "settings"):
+        assert not any(str(value).startswith(("=", "+", "-", "@")) for value in table[column]), column
+    assert table["x"].tolist() == [-3.0] * 4
+    assert table["person"].tolist() == [1] * 4
+    assert (table["width"] == 9).all()
+    assert "pose_threshold=0.3" in table["settings"][0]
+    odd = safe_table(pd.DataFrame({"=cmd": ["@a", "b", None], "n": [-1.0, 2.0, 3.0]}))
+    assert list(odd.columns) == ["'=cmd", "n"]
+    assert odd["'=cmd"].tolist()[:2] == ["'@a", "b"]
+    assert odd["n"].tolist() == [-1.0, 2.0, 3.0]
+
+
+def test_coco_files_say_how_they_were_made() -> None:
+    content = coco_file([("a.jpg", one(made_by=MADE)), ("b.jpg", Poses.empty(COCO_17, (3, 4)))])
+    assert content["info"]["model"] == "net.tag"
+    assert content["info"]["decode_settings"] == {"pose_threshold": 0.3}
+    assert [(i["file_name"], i["width"], i["height"]) for i in content["images"]] == [
+        ("a.jpg", 100, 50),
+        ("b.jpg", 3, 4),
+    ]
+    (annotation,) = content["annotations"]
+    assert annotation["id"] == annotation["image_id"] == 1
+    assert annotation["keypoints"][2:6] == [2, 30.0, 15.0, 2]
+    assert annotation["num_keypoints"] == 2
 
 
 def test_shapes_are_checked() -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
+from posecore.data.augment import AugmentSettings
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import SettingsError
 from posecore.families import FAMILIES
@@ -76,3 +77,33 @@ def test_narrowing_leaves_what_is_possible() -> None:
 def test_mistakes_are_named(values, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         build_settings(Knobs, values)
+
+
+class OpenEnds(Settings):
+    whole: int = Field(2, gt=0, lt=5)
+    part: float = Field(0.5, gt=0, lt=1)
+    stepped: float = Field(0.5, gt=0, le=4, json_schema_extra={"step": 0.25})
+
+
+def test_ranges_with_open_ends_have_values_that_are_allowed() -> None:
+    found = {control.name: control for control in controls(OpenEnds)}
+    for name, (low, high) in {"whole": (1, 4), "part": (0.01, 0.99), "stepped": (0.25, 4)}.items():
+        assert (found[name].minimum, found[name].maximum) == (low, high)
+        OpenEnds(**{name: low})
+        OpenEnds(**{name: high})
+
+
+def test_every_number_has_ends_that_its_class_takes() -> None:
+    classes = [AugmentSettings, *(family.loss_settings for family in FAMILIES.values() if family.trainable)]
+    for settings_class in classes:
+        for control in controls(settings_class):
+            for end in (control.minimum, control.maximum):
+                if end is not None:
+                    field = settings_class.__pydantic_validator__
+                    field.validate_assignment(settings_class.model_construct(), control.name, end)
+
+
+def test_wrong_values_are_quoted_in_short() -> None:
+    with pytest.raises(SettingsError) as caught:
+        build_settings(Knobs, {"size": "x" * 100_000})
+    assert len(str(caught.value)) < 300

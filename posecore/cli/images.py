@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,10 +23,18 @@ from posecore.drawing.overlay import DrawingOptions, draw_poses
 from posecore.errors import PosecoreError
 from posecore.fields import Fields
 from posecore.imaging import read_image
+from posecore.model import PoseModel
+from posecore.parsing import MalformedError, parse_json
 from posecore.picture_files import IMAGE_SUFFIXES, Picture
 from posecore.poses import Poses
+from posecore.results import coco_images, coco_info, keypoint_table
+from posecore.storage import replacing, writing
 
 FORMATS = ("png", "json", "csv", "coco", "fields")
+#: Formats with a file for each picture → ending.
+_OF_PICTURES = {"png": ".png", "json": ".json", "fields": ".npz"}
+#: What results there are in a folder.
+_LIST, _LIST_FORMAT, _TABLE = "posecore_results.json", "posecore.results", "all pictures"
 
 
 def find_pictures(paths: Iterable[str], recursive: bool) -> list[Path]:
@@ -53,7 +61,10 @@ def find_pictures(paths: Iterable[str], recursive: bool) -> list[Path]:
 
 @dataclass
 class ResultWriter:
-    """Writes results of picture after picture; the tables of all pictures when closed.
+    """Writes results of picture after picture; the files of all pictures when closed.
+
+    What is in the folder already stays, except results of the same pictures: ``posecore_results.json`` says which
+    these are, how they were made and how large the pictures are.
 
     Attributes:
         folder: Where everything goes; made if missing.
@@ -68,24 +79,34 @@ class ResultWriter:
     files: Sequence[Path]
     _rows: list[tuple[str, Poses]] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
+    _known: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._shared = _shared_folder(self.files)
         self._own = {path.stem.casefold() for path in self.files}
+        try:
+            known = parse_json((self.folder / _LIST).read_bytes())
+        except (OSError, MalformedError):
+            return
+        if isinstance(known, dict) and known.get("format") == _LIST_FORMAT and isinstance(known.get("results"), dict):
+            self._known = known["results"]
 
     def add(self, path: Path, picture: Picture, fields: Fields, poses: Poses) -> None:
         """Write what belongs to one picture."""
-        stem = self._unique(path.stem)
+        endings = [ending for ending in _OF_PICTURES if ending in self.formats]
+        source = str(path.resolve())
+        stem = self._unused(path.stem, [_OF_PICTURES[ending] for ending in endings], source)
         if "png" in self.formats:
-            drawn = draw_poses(picture, poses, self.drawing)
-            # OpenCV itself writes to no name with letters that are not in the code page of Windows.
-            _, packed = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-            (self.folder / f"{stem}.png").write_bytes(packed.tobytes())
+            drawn = cv2.cvtColor(draw_poses(picture, poses, self.drawing), cv2.COLOR_RGB2BGR)
+            self._write(f"{stem}.png", cv2.imencode(".png", drawn)[1].tobytes())
         if "json" in self.formats:
-            (self.folder / f"{stem}.json").write_text(poses.to_json(indent=1), "utf-8")
+            self._write(f"{stem}.json", poses.to_json(indent=1).encode())
         if "fields" in self.formats:
-            fields.save(self.folder / f"{stem}.npz")
+            with writing(self.folder), replacing(self.folder / f"{stem}.npz") as file:
+                fields.save(file)
+        self._known[stem] = {"of": source, "image_size": poses.image_size, "made_by": poses.made_by}
         name = path.absolute()
         inside = name.relative_to(self._shared) if name.is_relative_to(self._shared) else name
         self._rows.append((inside.as_posix(), poses))
@@ -93,36 +114,46 @@ class ResultWriter:
     def close(self) -> None:
         """Write the files that cover all pictures."""
         if "csv" in self.formats:
-            with (self.folder / "keypoints.csv").open("w", encoding="utf-8", newline="") as file:
-                self._write_table(csv.writer(file))
+            table = keypoint_table(self._rows, "picture")
+            self._write(self._table("keypoints", ".csv"), table.to_csv(index=False).encode())
         if "coco" in self.formats:
-            images = [
-                {"id": index, "file_name": name, "width": poses.image_size[0], "height": poses.image_size[1]}
-                for index, (name, poses) in enumerate(self._rows, 1)
-            ]
             results = [
                 entry for index, (_, poses) in enumerate(self._rows, 1) for entry in poses.to_coco_results(index)
             ]
-            (self.folder / "coco_results.json").write_text(json.dumps(results), "utf-8")
-            (self.folder / "coco_images.json").write_text(json.dumps(images), "utf-8")
+            self._write(self._table("coco_results", ".json"), json.dumps(results).encode())
+            self._write(self._table("coco_images", ".json"), json.dumps(coco_images(self._rows)).encode())
+        content = {"format": _LIST_FORMAT, "version": 1, "info": coco_info(poses for _, poses in self._rows)}
+        self._write(_LIST, json.dumps({**content, "results": self._known}, indent=1, default=asdict).encode())
 
-    def _write_table(self, writer: Any) -> None:
-        header_written = False
-        for name, poses in self._rows:
-            table = poses.to_dataframe()
-            if not header_written:
-                writer.writerow(["picture", *table.columns])
-                header_written = True
-            writer.writerows([name, *row] for row in table.itertuples(index=False))
+    def _write(self, name: str, data: bytes) -> None:
+        with writing(self.folder), replacing(self.folder / name) as file:
+            file.write_bytes(data)
 
-    def _unique(self, stem: str) -> str:
-        """The stem, numbered when another picture already took it; never another picture's own."""
+    def _table(self, stem: str, ending: str) -> str:
+        name = self._unused(stem, [ending], _TABLE)
+        self._known[name] = {"of": _TABLE}
+        return f"{name}{ending}"
+
+    def _unused(self, stem: str, endings: Sequence[str], source: str) -> str:
+        """The stem, numbered when another picture, or a file that is not ours to replace, has its name.
+
+        It is never another picture's own.
+        """
         name, number = stem, 1
-        while name.casefold() in self._names or (number > 1 and name.casefold() in self._own):
+        while (number > 1 and name.casefold() in self._own) or not self._may_write(name, endings, source):
             number += 1
             name = f"{stem}-{number}"
+        # Some file systems do not tell case apart.
         self._names.add(name.casefold())
         return name
+
+    def _may_write(self, name: str, endings: Sequence[str], source: str) -> bool:
+        if name.casefold() in self._names:
+            return False
+        known = self._known.get(name)
+        if isinstance(known, dict) and known.get("of") == source:
+            return True
+        return not any((self.folder / f"{name}{ending}").exists() for ending in endings)
 
 
 def _shared_folder(files: Iterable[Path]) -> Path:
@@ -139,9 +170,28 @@ def _readable(paths: Iterable[Path], failures: list[Path]) -> Iterator[tuple[Pat
     for path in paths:
         try:
             yield path, read_image(path)
-        except (PosecoreError, OSError) as error:
-            failures.append(path)
-            errors.print(f"[red]{escape(str(path))}:[/red] {escape(str(error))}", soft_wrap=True, highlight=False)
+        except (PosecoreError, OSError):
+            _report(path, failures)
+
+
+def _analysed(
+    model: PoseModel, paths: Sequence[Path], pictures: Sequence[Picture], network: dict[str, Any], failures: list[Path]
+) -> Iterator[tuple[Path, Picture, Fields]]:
+    """Pictures with their fields; those that the network cannot take are reported and remembered."""
+    try:
+        yield from zip(paths, pictures, model.fields(list(pictures), **network), strict=True)
+    except PosecoreError:
+        if len(pictures) > 1:
+            for path, picture in zip(paths, pictures, strict=True):
+                yield from _analysed(model, [path], [picture], network, failures)
+        else:
+            _report(paths[0], failures)
+
+
+def _report(path: Path, failures: list[Path]) -> None:
+    """Say why a picture is left out."""
+    failures.append(path)
+    errors.print(f"[red]{escape(str(path))}:[/red] {escape(str(sys.exception()))}", soft_wrap=True, highlight=False)
 
 
 @options_of("drawing", DrawingOptions)
@@ -169,6 +219,9 @@ def image(
     files = find_pictures(paths, recursive)
     loaded = open_model(model, device, weights)
     network, decode = loaded.split_settings(settings)
+    # Said once, and not of every picture.
+    loaded.network_settings(**network)
+    loaded.decode_settings(**decode)
     writer = ResultWriter(destination, formats, DrawingOptions(**drawing), files)
     failures: list[Path] = []
     people = 0
@@ -177,7 +230,7 @@ def image(
         readable = _readable(files, failures)
         while group := list(islice(readable, batch)):
             names, pictures = zip(*group, strict=True)
-            for path, picture, fields in zip(names, pictures, loaded.fields(list(pictures), **network), strict=True):
+            for path, picture, fields in _analysed(loaded, names, pictures, network, failures):
                 poses = loaded.decode(fields, **decode)
                 people += len(poses)
                 writer.add(path, picture, fields, poses)

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from posecore.errors import SettingsError, VideoError
+from posecore.results import safe_table
 from posecore.settings import Settings
 from posecore.storage import replacing, writing
 from posecore.video.measures import count_track, measure_table, parse_measure
@@ -125,8 +126,8 @@ def save_tables(
     counted = repetition_table(result.poses, repetitions, counting)
     writers: dict[str, Callable[[Path], None]] = {
         ".csv": lambda path: _write_keypoints(result.poses, path),
-        ".measures.csv": lambda path: measured.to_csv(path, index=False),
-        ".repetitions.csv": lambda path: counted.to_csv(path, index=False),
+        ".measures.csv": lambda path: safe_table(measured).to_csv(path, index=False),
+        ".repetitions.csv": lambda path: safe_table(counted).to_csv(path, index=False),
         ".json": lambda path: _write_pieces(_json_pieces(result, measured, counted), path),
         ".coco_results.json": lambda path: _write_pieces(_coco_pieces(result), path),
         ".coco_images.json": lambda path: _write_pieces([json.dumps(_coco_images(result))], path),
@@ -164,9 +165,10 @@ def _write_pieces(pieces: Iterable[str], path: Path) -> None:
 def _write_keypoints(sequence: PoseSequence, path: Path) -> None:
     """The keypoint table, a few thousand people at a time: the whole of a long video would need gigabytes."""
     with path.open("w", newline="") as file:
-        keypoint_table(sequence.head(0)).to_csv(file, index=False)
+        safe_table(keypoint_table(sequence.head(0))).to_csv(file, index=False)
         for start in range(0, len(sequence.frames), 2000):
-            keypoint_table(sequence.rows(slice(start, start + 2000))).to_csv(file, index=False, header=False)
+            rows = keypoint_table(sequence.rows(slice(start, start + 2000)))
+            safe_table(rows).to_csv(file, index=False, header=False)
 
 
 def _json_pieces(result: VideoResult, measured: pd.DataFrame, counted: pd.DataFrame) -> Iterator[str]:

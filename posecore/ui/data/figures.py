@@ -14,6 +14,7 @@ from posecore.data.counts import label_counts
 from posecore.data.library import StoredSet
 from posecore.data.verify import verify_pictures
 from posecore.errors import DataError
+from posecore.results import safe_table
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.words import counted
@@ -78,7 +79,7 @@ def _problems(stored: StoredSet, dataset: PoseDataset) -> None:
         st.dataframe(table, hide_index=True, height=min(38 + 35 * len(table), 330), alt="Problems")
         st.download_button(
             "Download the list (CSV)",
-            lambda: table.to_csv(index=False).encode(),
+            lambda: safe_table(table).to_csv(index=False).encode(),
             f"{stored.name}-problems.csv",
             "text/csv",
             icon=":material/table:",

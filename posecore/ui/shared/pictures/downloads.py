@@ -9,14 +9,12 @@ import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from posecore.drawing import DrawingOptions, draw_poses
 from posecore.drawing.views import MapView, draw_view
 from posecore.errors import PosecoreError
 from posecore.poses import Poses
+from posecore.results import coco_file, keypoint_table
 from posecore.ui.shared.models.engine import Analysis
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, to_png
 
@@ -129,47 +127,17 @@ def drawn_png(opened: OpenPicture, poses: Poses, options: DrawingOptions) -> byt
 
 def keypoints_csv(analyses: Iterable[Analysis]) -> bytes:
     """One line per keypoint; people are counted from 1, as on the screen."""
-    tables = []
-    for analysis in analyses:
-        table = analysis.poses.to_dataframe()
-        table["person"] += 1
-        table.insert(0, "file", analysis.opened.source.name)
-        tables.append(table)
-    return pd.concat(tables).to_csv(index=False, float_format="%.4f").encode() if tables else b""
+    table = keypoint_table(_named(analyses), "file", first_person=1)
+    return table.to_csv(index=False, float_format="%.4f").encode() if len(table.columns) else b""
 
 
 def coco_json(analyses: Iterable[Analysis]) -> bytes:
-    """A COCO keypoints file whose annotations also carry scores, so that they can be read as results as well."""
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    category: dict[str, Any] = {"id": 1, "name": "person", "supercategory": "person"}
-    for image_id, analysis in enumerate(analyses, start=1):
-        poses = analysis.poses
-        width, height = poses.image_size
-        images.append({"id": image_id, "file_name": analysis.opened.source.name, "width": width, "height": height})
-        category |= {
-            "keypoints": list(poses.skeleton.keypoints),
-            "skeleton": [[a + 1, b + 1] for a, b in poses.skeleton.edges],
-        }
-        for result, seen in zip(poses.to_coco_results(image_id), poses.present, strict=True):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    **result,
-                    "keypoints": _visible(result["keypoints"]),
-                    "keypoint_scores": result["keypoints"][2::3],
-                    "num_keypoints": int(seen.sum()),
-                    "area": round(result["bbox"][2] * result["bbox"][3], 2),
-                    "iscrowd": 0,
-                }
-            )
-    content = {"images": images, "categories": [category], "annotations": annotations}
-    return json.dumps(content, indent=1).encode()
+    """A COCO keypoints file; see :func:`posecore.results.coco_file`."""
+    return json.dumps(coco_file(_named(analyses)), indent=1).encode()
 
 
-def _visible(triples: list[float]) -> list[float]:
-    """x, y, score triples with the score replaced by COCO's visibility: 2 where found, else 0."""
-    return [value if index % 3 != 2 else (2 if value > 0 else 0) for index, value in enumerate(triples)]
+def _named(analyses: Iterable[Analysis]) -> list[tuple[str, Poses]]:
+    return [(analysis.opened.source.name, analysis.poses) for analysis in analyses]
 
 
 def zip_all(sources: Sequence[Source], analyse: Callable[[Source], Analysis], options: DrawingOptions) -> bytes:
