@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from posecore.data.annotations import Label, Person
 from posecore.data.checks import EntryError, Problems, is_file, load_text, shown
-from posecore.data.people import IGNORED, NO_POSITION, ODD_BOX, fitting_box, labels_from_flags, make_person
+from posecore.data.people import IGNORED, NO_POSITION, ODD_BOX, TWINS, fitting_box, labels_from_flags, make_person
 from posecore.data.resolving import folded_parts
 from posecore.data.yolo.layout import Layout
 from posecore.errors import DataError
@@ -113,6 +113,8 @@ def read_labels(
     seen: set[tuple[str, ...]] = set()
     for number, line in enumerate(lines, 1):
         words = tuple(line.split())
+        if words in seen:
+            problems.remark(TWINS)
         if not words or words in seen:
             continue
         seen.add(words)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,15 +74,24 @@ def _shape(value: Any) -> tuple[int, int]:
 def _skeleton(data: Mapping[str, Any], count: int, name: str, problems: Problems) -> Skeleton:
     pairs: tuple[Edge, ...] | None = None
     if data.get("flip_idx"):
-        with problems.skipping("flip_idx"):
+        with _remarking(problems, "flip_idx"):
             pairs = _flip_pairs(data["flip_idx"], count)
     names = data.get("kpt_names")
     if isinstance(names, dict):  # Ultralytics: class id → names; all classes share the shape.
         names = next(iter(names.values()), None)
     if names:
-        with problems.skipping("kpt_names"):
+        with _remarking(problems, "kpt_names"):
             return _named(name, [str(one) if _is_number(one) else one for one in a_list(names, "it")], count, pairs)
     return unnamed_skeleton(name, count, pairs, problems.remark)
+
+
+@contextmanager
+def _remarking(problems: Problems, field: str) -> Iterator[None]:
+    """Remark on a field that is wrong and that the keypoints do without."""
+    try:
+        yield
+    except EntryError as error:
+        problems.remark(f"{field}: {error}")
 
 
 def _named(name: str, names: list[Any], count: int, pairs: tuple[Edge, ...] | None) -> Skeleton:
