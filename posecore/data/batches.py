@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
@@ -19,10 +17,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 from pydantic import Field
 
+from posecore.data import disk_cache
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.operations import mapped
 from posecore.data.pictures import read_labelled
@@ -30,6 +28,7 @@ from posecore.errors import DataError, ImageError
 from posecore.imaging import Picture, Region, sample, stretch
 from posecore.settings import Settings
 from posecore.skeleton import Skeleton
+from posecore.storage import DraftFolder
 
 log = logging.getLogger(__name__)
 
@@ -165,16 +164,15 @@ def pack(dataset: PoseDataset, skeleton: Skeleton, settings: PackSettings, folde
         return _make(cuts, settings, None)
     place = folder / _key(cuts, settings)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(place.with_suffix(".lock")):
+    with disk_cache.lock_of(place):
         if not place.exists():
             # Written beside and renamed when complete, so that an interrupted run leaves no half-packed folder.
-            draft = Path(tempfile.mkdtemp(dir=folder))
-            try:
+            with DraftFolder(disk_cache.DRAFT, folder) as draft:
                 _save(_make(cuts, settings, draft / "pixels.npy"), draft)
+                disk_cache.note(draft, (cut.image.path.parent for cut in cuts))
                 draft.rename(place)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
-    return _load(place)
+        disk_cache.used(place)
+        return _load(place)
 
 
 def nobody_left(dataset: PoseDataset, settings: PackSettings) -> str:

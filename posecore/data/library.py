@@ -20,6 +20,7 @@ from posecore.data.bare import bare_pictures, waiting_set
 from posecore.data.checks import EntryError
 from posecore.data.coco import read_coco, write_coco_json
 from posecore.data.detect import UnknownLabelsError, detect_format, inner_folder, open_dataset
+from posecore.data.disk_cache import forget
 from posecore.data.folders import check_place, files_in, reading, split_of
 from posecore.data.pictures import PictureCarrier, picture_size
 from posecore.data.stored import FOLDING, LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note
@@ -166,6 +167,8 @@ class Library:
         with writing(stored.folder, DataError, "The set is still there."), locked(stored.folder):
             stored.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
+        # Its pictures are not to live on in what was made from them.
+        forget(stored.folder)
 
     @contextmanager
     def workplace(self) -> Iterator[Path]:

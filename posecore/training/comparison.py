@@ -15,6 +15,7 @@ import numpy as np
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.batches import stamp
+from posecore.data.disk_cache import cache_folder
 from posecore.data.operations import mapped
 from posecore.errors import DataError, PosecoreError, SettingsError
 from posecore.evaluation import (
@@ -32,7 +33,7 @@ from posecore.poses import Poses
 from posecore.runs import Run
 from posecore.storage import replacing
 from posecore.training.config import RunConfig, make_config
-from posecore.training.data import cache_folder, validation_pictures
+from posecore.training.data import validation_pictures
 from posecore.training.recording import BEFORE
 from posecore.training.start import starting_model
 from posecore.words import counted

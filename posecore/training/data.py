@@ -17,10 +17,10 @@ from posecore.data.augment import AugmentSettings, Draw, draw_batch
 from posecore.data.batches import Pack, cuts_of, pack
 from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
+from posecore.data.disk_cache import prune, used
 from posecore.data.operations import mapped, merged, renamed, split_named
 from posecore.data.source import Source
 from posecore.errors import DataError
-from posecore.home import home
 from posecore.skeleton import Skeleton
 from posecore.training.config import RunConfig
 
@@ -28,11 +28,6 @@ log = logging.getLogger(__name__)
 
 #: Numbers that keep the random streams of different uses of one seed apart.
 _ORDER, _AUGMENT, _VALIDATION = range(3)
-
-
-def cache_folder() -> Path:
-    """Where packed pictures and drawn scenes are kept."""
-    return home() / "training"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +92,7 @@ def _synthetic(count: int, seed: int, cache: Path) -> PoseDataset:
     if not (folder / "annotations.json").is_file():
         log.info("drawing %d synthetic scenes", count)
         write_dataset(folder, count, seed)
+    used(folder)
     return read_coco(folder / "annotations.json", folder / "images")
 
 
@@ -107,6 +103,7 @@ def pack_sources(sources: Sequence[Source], skeleton: Skeleton, root: Path, cach
         dataset = read_source(source, root, cache)
         packs.append(pack(dataset, skeleton, source.pack, cache / "packs"))
         log.info("%s: %d pictures, %d cut-outs", dataset.name, len(dataset), len(packs[-1]))
+    prune(cache)
     return TrainingSet(tuple(packs), tuple(source.repeat for source in sources))
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from posecore.data.augment import AugmentSettings, check_mirror, compose
+from posecore.data.disk_cache import cache_folder
 from posecore.errors import PosecoreError, SettingsError, StorageError
 from posecore.runs import BEST, LastWords, Registry, RunLock, Status, best_epoch, run_folder
 from posecore.training.checkpoints import ResumePoint, WholeFiles
@@ -25,7 +26,6 @@ from posecore.training.data import (
     EpochBatches,
     Sample,
     TrainingSet,
-    cache_folder,
     hold_out,
     pack_sources,
     sample_sources,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from running_app import Server
 from test_browser import settle
 
 from posecore.data.annotations import Label
+from posecore.data.coco import load_coco
 from posecore.data.library import Library
 from posecore.data.people import make_person
 from posecore.data.stored import LOCKS, StoredSet
@@ -40,7 +40,7 @@ class Editor:
 
     def people(self, picture: int = 1) -> list[dict[str, Any]]:
         """Who is in the file, read anew."""
-        data = json.loads(self.stored.labels.read_text())
+        data = load_coco(self.stored.labels)
         return [entry for entry in data["annotations"] if entry["image_id"] == picture]
 
     def joint(self, person: int, joint: int, picture: int = 1) -> list[float]:

@@ -1,0 +1,136 @@
+"""What training keeps under ``POSECORE_HOME/training`` and can make again: cut-outs of pictures, and drawn scenes.
+
+It goes with the pictures that it was made from. Beyond ``POSECORE_DISK_CACHE_GB`` (50 unless set), what was not used
+for longest goes first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from posecore.data.checks import load_json
+from posecore.errors import DataError, SettingsError
+from posecore.home import home
+from posecore.storage import sweep, write_json
+
+#: In an entry: what it was made from. When it was last used is the time of its folder.
+_NOTE = "made-from.json"
+#: What the name of a draft of an entry begins with.
+DRAFT = ".making-"
+_DRAWN = "synthetic-"
+#: Seconds since its last use for which an entry counts as being used.
+_IN_USE = 3600.0
+_USUAL_LIMIT = 50.0
+
+
+def cache_folder() -> Path:
+    """Where it is kept."""
+    return home() / "training"
+
+
+def limit() -> float:
+    """Most bytes; raises ``SettingsError`` when ``POSECORE_DISK_CACHE_GB`` is no number."""
+    text = os.environ.get("POSECORE_DISK_CACHE_GB", "")
+    try:
+        size = float(text or _USUAL_LIMIT)
+    except ValueError:
+        size = -1.0
+    if not 0 <= size < float("inf"):
+        raise SettingsError(f"POSECORE_DISK_CACHE_GB is {text!r}; give a number of gigabytes from 0.")
+    return 1e9 * size
+
+
+def lock_of(entry: Path) -> FileLock:
+    """Held while an entry is made, opened or removed."""
+    return FileLock(entry.with_name(f"{entry.name}.lock"), timeout=-1)
+
+
+def note(entry: Path, folders: Iterable[Path]) -> None:
+    """Say which folders the pictures of an entry came from."""
+    write_json(entry / _NOTE, {"folders": sorted({str(folder.absolute()) for folder in folders})})
+
+
+def used(entry: Path) -> None:
+    """Say that an entry is used now."""
+    with suppress(OSError):
+        os.utime(entry)
+
+
+def forget(place: Path) -> None:
+    """Remove all that was made from pictures in ``place`` or below."""
+    for entry in _entries(cache_folder()):
+        if any(folder.is_relative_to(place.absolute()) for folder in _made_from(entry) or ()):
+            _remove(entry)
+
+
+def prune(folder: Path | None = None) -> None:
+    """Remove what killed processes left, what was made from pictures that are gone, and what is too much.
+
+    What was used within the last hour is never too much.
+
+    Args:
+        folder: Another place than :func:`cache_folder`.
+    """
+    place = folder or cache_folder()
+    sweep(place, DRAFT)
+    sweep(place / "packs", DRAFT)
+    left = []
+    for entry in _entries(place):
+        made_from = _made_from(entry)
+        if made_from is None or not all(folder.is_dir() for folder in made_from):
+            _remove(entry)
+        else:
+            left.append((_last_use(entry), _size(entry), entry))
+    room = limit() - sum(size for _, size, _ in left)
+    for last, size, entry in sorted(left):
+        if room >= 0:
+            return
+        if time.time() - last > _IN_USE and _remove(entry):
+            room += size
+
+
+def _entries(place: Path) -> list[Path]:
+    packs = [entry for entry in (place / "packs").glob("*") if entry.is_dir() and not entry.name.startswith(".")]
+    return [*packs, *(entry for entry in place.glob(f"{_DRAWN}*") if entry.is_dir())]
+
+
+def _made_from(entry: Path) -> list[Path] | None:
+    """Folders of pictures; None for cut-outs that do not say."""
+    if entry.name.startswith(_DRAWN):
+        return []
+    try:
+        return [Path(folder) for folder in load_json(entry / _NOTE)["folders"]]
+    except (DataError, LookupError, TypeError):
+        return None
+
+
+def _last_use(entry: Path) -> float:
+    try:
+        return entry.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _size(entry: Path) -> int:
+    total = 0
+    for path in entry.rglob("*"):
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def _remove(entry: Path) -> bool:
+    """Remove an entry that nobody is making or opening; True when it is gone."""
+    try:
+        with lock_of(entry).acquire(timeout=0):
+            shutil.rmtree(entry, ignore_errors=True)
+    except (Timeout, OSError):
+        return False
+    return not entry.exists()
