@@ -15,7 +15,7 @@ from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.coco import coco_dict, read_coco, read_roboflow
 from posecore.data.dataloop import read_dataloop
 from posecore.data.detect import WRITERS, Format, detect_format, open_dataset
-from posecore.data.naming import mirror_pairs, skeleton_of
+from posecore.data.naming import mirror_pairs, skeleton_of, unnamed_skeleton
 from posecore.data.pictures import picture_size
 from posecore.data.synthetic import write_dataset
 from posecore.data.yolo import read_yolo
@@ -491,6 +491,74 @@ def test_mirror_images_from_names() -> None:
     names = ["Left Hip", "Right Hip", "LKnee", "RKnee", "ankle_l", "ankle_r", "nose", "lip"]
     assert mirror_pairs(names) == ((0, 1), (2, 3), (4, 5))
     assert skeleton_of("x", [name.replace("_", "-").title() for name in LSP_14.keypoints]) == LSP_14
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("nose", "earL", "earR"),
+        ("nose", "elbowFL", "elbowFR", "kneeBL", "kneeBR"),
+        ("nose", "frontLeftPaw", "frontRightPaw", "hindLeftPaw", "hindRightPaw"),
+        ("L_F_paw", "R_F_paw", "L_H_paw", "R_H_paw", "tail"),
+        ("LF", "RF", "LR", "RR"),
+        ("front_l_paw", "front_r_paw"),
+        ("lhip", "rhip", "nose"),
+        ("Knie_links", "Knie_rechts"),
+        ("genou gauche", "genou droit", "main gauche", "main droite"),
+        ("LFT_EYE", "RGT_EYE"),
+        ("左肩", "右肩", "鼻"),
+        ("spine1", "spine2", "l_hand", "r_hand"),
+        ("wing.left.tip", "wing.right.tip"),
+    ],
+)
+def test_sides_in_many_spellings(names: tuple[str, ...]) -> None:
+    skeleton = skeleton_of("x", names)
+    single = [name for index, name in enumerate(names) if skeleton.side(index) == "middle"]
+    assert skeleton.sides_known
+    assert not set(single) - {"nose", "tail", "鼻", "spine1", "spine2"}
+    assert all(left < right for left, right in skeleton.flip_pairs)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        tuple(str(number) for number in range(1, 18)),
+        ("a", "b", "c", "d"),
+        ("l", "m", "q", "r"),
+        ("keypoint_0", "keypoint_1"),
+        ("p1", "p2", "p3"),
+        ("nose", "ear 1", "ear 2"),
+        ("nose", "ear_a", "ear_b"),
+        ("nose", "left_ear", "right_ear", "hornL"),
+        ("oikea_polvi", "vasen_polvi"),
+        ("LL", "LR", "RL", "RR"),
+    ],
+)
+def test_sides_that_names_do_not_tell(names: tuple[str, ...]) -> None:
+    assert not skeleton_of("x", names).sides_known
+    assert skeleton_of("x", names, (), ()).sides_known
+
+
+def test_names_that_have_no_sides_are_known() -> None:
+    for names in (("top", "end"), ("beak", "tail", "crown"), ("tip",)):
+        assert skeleton_of("x", names).sides_known
+    assert unnamed_skeleton("x", 17).keypoints == COCO_17.keypoints
+    assert not unnamed_skeleton("x", 17).sides_known
+    assert unnamed_skeleton("x", 17, COCO_17.flip_pairs).sides_known
+
+
+@pytest.mark.parametrize("target", ["coco", "roboflow", "yolo"])
+@pytest.mark.parametrize("count", [4, 17])
+@pytest.mark.parametrize("answered", [True, False])
+def test_whether_sides_are_known_is_kept(tmp_path: Path, target: Format, count: int, answered: bool) -> None:
+    pairs = (COCO_17.flip_pairs if count == 17 else ((0, 1),)) if answered else None
+    skeleton = unnamed_skeleton("dots", count, pairs)
+    person = Person(np.ones((count, 2), np.float32), np.full(count, 2, np.uint8), (0, 0, 9, 9), 40.0)
+    image = AnnotatedImage(picture(tmp_path / "a.png"), (64, 48), (person,), 1)
+    read = open_dataset(WRITERS[target](PoseDataset("dots", skeleton, (image,)), tmp_path / "out"))
+    assert read.skeleton.sides_known == answered
+    assert read.skeleton.keypoints == skeleton.keypoints
+    assert read.skeleton.flip_pairs == skeleton.flip_pairs
 
 
 def test_pictures_turned_by_exif(tmp_path: Path) -> None:

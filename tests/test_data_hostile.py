@@ -129,6 +129,23 @@ def test_any_value_anywhere_in_coco(pictures: Path, data: st.DataObject) -> None
 
 
 @FEW
+@given(
+    st.dictionaries(st.sampled_from(["bbox", "area", "iscrowd", "num_keypoints", "keypoints", "absent"]), odd_values)
+)
+def test_any_odd_field_of_a_person_keeps_them_or_ignores_their_place(pictures: Path, fields: dict[str, Any]) -> None:
+    content = coco()
+    content["annotations"][0].update(fields)
+    (pictures / "odd.json").write_text(json.dumps(content))
+    dataset = read_or_refuse(lambda: read_coco(pictures / "odd.json", pictures))
+    assert dataset is not None
+    (image,) = dataset
+    if fields.get("keypoints", True):
+        assert len(image.people) == 1 or (len(image.ignore) == dataset.ignored == 1)
+    if "keypoints" not in fields:
+        assert image.people[0].keypoints.tolist() == [[3, 4], [8, 9]]
+
+
+@FEW
 @given(st.data())
 def test_any_value_anywhere_in_dataloop(pictures: Path, data: st.DataObject) -> None:
     content = item()

@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
+from posecore.data.augment import check_mirror
 from posecore.data.crops import crop_people
 from posecore.data.merging import merged
-from posecore.data.operations import Filters, filtered, mapped, renamed, split_by_ratio, split_named
+from posecore.data.naming import unnamed_skeleton
+from posecore.data.operations import Filters, filtered, mapped, paired, renamed, split_by_ratio, split_named
 from posecore.data.pictures import picture_size
+from posecore.data.skeleton_draft import SkeletonDraft
 from posecore.data.verify import verify_pictures
 from posecore.errors import DataError
 from posecore.imaging import read_image
@@ -139,6 +142,40 @@ def test_renaming_makes_strangers_map() -> None:
         renamed(dataset, {"tip": "nose"})
     with pytest.raises(DataError, match="more than once"):
         renamed(dataset, {"top": "end"})
+
+
+def test_pairs_and_names_tell_sides() -> None:
+    skeleton = unnamed_skeleton("dots", 4)
+    dataset = PoseDataset("dots", skeleton, ())
+    assert not skeleton.sides_known
+    with pytest.raises(DataError, match="flip_idx"):
+        check_mirror(skeleton)
+    some = paired(dataset, [("keypoint_1", "keypoint_3")]).skeleton
+    assert (some.flip_pairs, some.sides_known) == (((1, 3),), True)
+    none = paired(dataset, []).skeleton
+    assert (none.flip_pairs, none.sides_known) == ((), True)
+    check_mirror(none)
+    with pytest.raises(DataError, match="did you mean 'keypoint_1'"):
+        paired(dataset, [("keypoint1", "keypoint_3")])
+    with pytest.raises(DataError, match="two flip pairs"):
+        paired(dataset, [("keypoint_1", "keypoint_3"), ("keypoint_2", "keypoint_3")])
+    names = dict(zip(skeleton.keypoints, ("head", "tail", "wingL", "wingR"), strict=True))
+    told = renamed(dataset, names).skeleton
+    assert (told.flip_pairs, told.sides_known) == (((2, 3),), True)
+    assert not renamed(dataset, {"keypoint_0": "head"}).skeleton.sides_known
+
+
+def test_a_draft_asks_for_sides_until_somebody_answers() -> None:
+    draft = SkeletonDraft.of(unnamed_skeleton("dots", 4))
+    assert not draft.tells_sides
+    assert not draft.skeleton().sides_known
+    assert draft.with_sides_known().skeleton().sides_known
+    assert replace(draft, pairs=(("keypoint_0", "keypoint_1"),)).skeleton().sides_known
+    named = draft.with_names(("head", "tail", "wingL", "wingR"), draft.places)
+    assert not named.tells_sides
+    assert named.paired_by_names().skeleton().flip_pairs == ((2, 3),)
+    assert draft.with_names(("head", "tail", "chin", "toe"), draft.places).skeleton().sides_known
+    assert not SkeletonDraft.of(unnamed_skeleton("body", 17)).skeleton().sides_known
 
 
 def test_merging_gives_ids_anew_and_refuses_strangers() -> None:

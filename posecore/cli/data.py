@@ -18,6 +18,7 @@ from posecore.cli import library
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import open_model
 from posecore.cli.settings import settings_options
+from posecore.cli.skipped import LISTED, report_sides, report_skipped
 from posecore.data.annotations import Label, PoseDataset
 from posecore.data.coco import write_coco_json
 from posecore.data.counts import label_counts, lost_in
@@ -25,7 +26,7 @@ from posecore.data.crops import crop_people
 from posecore.data.detect import WRITERS, Format, UnknownLabelsError, detect_format, open_dataset
 from posecore.data.download import COCO_URL
 from posecore.data.download import fetch_coco as fetch
-from posecore.data.operations import Filters, filtered, mapped, renamed, split_by_ratio
+from posecore.data.operations import Filters, filtered, mapped, paired, renamed, split_by_ratio
 from posecore.data.pictures import PictureMode, new_folder
 from posecore.data.synthetic import write_dataset
 from posecore.data.verify import verify_pictures
@@ -51,17 +52,10 @@ Pictures = Annotated[
 ]
 Quality = Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of pictures that are saved anew.")]
 
-#: Problems that are listed one by one; the rest is counted.
-_LISTED = 20
-
 
 def _report(dataset: PoseDataset) -> None:
-    """Say what was skipped."""
-    for problem in dataset.problems[:_LISTED]:
-        errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
-    more = len(dataset.problems) - _LISTED
-    if more > 0:
-        errors.print(f"[yellow]skipped:[/yellow] {more} more; “posecore data inspect --problems N” lists them.")
+    """Say what was skipped and what was odd."""
+    report_skipped(dataset.problems, dataset.remarks)
 
 
 @contextmanager
@@ -77,7 +71,7 @@ def inspect(
     path: Source,
     images: Images = None,
     source_format: InputFormat = None,
-    problems: Annotated[int, typer.Option(min=0, help="How many problems to list.")] = _LISTED,
+    problems: Annotated[int, typer.Option(min=0, help="How many problems to list.")] = LISTED,
     check: Annotated[
         bool, typer.Option("--check", help="Open every picture: is it whole, and of the size the labels say?")
     ] = False,
@@ -85,7 +79,10 @@ def inspect(
         bool, typer.Option("--without-pictures", help="Look at the labels alone; pictures need not be there.")
     ] = False,
 ) -> None:
-    """Show what a set of labelled pictures holds, and what in it cannot be used. Exit code 1 if there is such."""
+    """Show what a set of labelled pictures holds, and what in it cannot be used. Exit code 1 if there is such.
+
+    What is odd but costs nothing is said too, and is no failure.
+    """
     dataset = open_dataset(path, source_format, images, pictures=not without_pictures)
     found = list(dataset.problems)
     if check and not without_pictures:
@@ -93,10 +90,8 @@ def inspect(
             found.extend(verify_pictures(dataset, advance))
     output.print(_overview(dataset))
     output.print(_keypoints(dataset))
-    for problem in found[:problems]:
-        errors.print(f"[yellow]problem:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
-    if len(found) > problems:
-        errors.print(f"{len(found) - problems} more problems; --problems {len(found)} lists them all.")
+    report_skipped(found, dataset.remarks, problems)
+    report_sides(dataset.skeleton)
     if found:
         raise typer.Exit(1)
 
@@ -112,12 +107,13 @@ def _overview(dataset: PoseDataset) -> Table:
         "Pictures": f"{len(dataset)} ({sum(not image.people for image in dataset)} with nobody on them)",
         "People": f"{dataset.people}, and {sum(person.crowd for person in people)} crowds",
         "Without labelled keypoints": str(sum(not person.labelled.any() for person in people)),
-        "Ignore regions": str(sum(len(image.ignore) for image in dataset)),
+        "Ignore regions": f"{sum(len(image.ignore) for image in dataset)}, "
+        f"of which {dataset.ignored} in place of people who are left out",
         "Splits": ", ".join(f"{name} {count}" for name, count in sorted(splits.items())),
         "Classes": ", ".join(f"{name} {count}" for name, count in classes.most_common(10)),
         "Skeleton": f"{skeleton.name}: {len(skeleton)} keypoints, {len(skeleton.edges)} lines, "
-        f"{len(skeleton.flip_pairs)} left/right pairs",
-        "Problems": str(len(dataset.problems)),
+        f"{len(skeleton.flip_pairs)} left/right pairs" + ("" if skeleton.sides_known else " (sides not known)"),
+        "Problems": f"{len(dataset.problems)}, and {sum(remark.count for remark in dataset.remarks)} odd but read",
     }
     for name, value in rows.items():
         table.add_row(name, value)
@@ -151,6 +147,13 @@ def convert(
     rename: Annotated[
         list[str] | None, typer.Option(help="Rename a keypoint first: OLD=NEW. May be given many times.")
     ] = None,
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Say which keypoints are mirror images: LEFT=RIGHT, by their new names. May be given many times. "
+            "“none” when no keypoint has one."
+        ),
+    ] = None,
     category: Annotated[list[str] | None, typer.Option(help="Keep this class only. May be given many times.")] = None,
     min_keypoints: Annotated[int, typer.Option(min=0, help="Fewest labelled keypoints of a person.")] = 0,
     min_visible: Annotated[int, typer.Option(min=0, help="Fewest visible keypoints of a person.")] = 0,
@@ -170,7 +173,10 @@ def convert(
         drop_empty=drop_empty,
     )
     dataset = filtered(dataset, filters)
-    dataset = renamed(dataset, dict(_renaming(text) for text in rename or ()))
+    dataset = renamed(dataset, dict(_two_names(text, "--rename", "OLD=NEW") for text in rename or ()))
+    if mirror:
+        pairs = [] if mirror == ["none"] else [_two_names(text, "--mirror", "LEFT=RIGHT") for text in mirror]
+        dataset = paired(dataset, pairs)
     if skeleton is not None:
         if skeleton not in SKELETONS:
             raise typer.BadParameter(f"{skeleton!r} is none of {', '.join(SKELETONS)}.", param_hint="--skeleton")
@@ -178,18 +184,19 @@ def convert(
     _write(dataset, target, target_format, pictures, quality)
 
 
-def _renaming(text: str) -> tuple[str, str]:
-    old, equals, new = text.partition("=")
-    if not (old and equals and new):
-        raise typer.BadParameter(f"{text!r} is not OLD=NEW.", param_hint="--rename")
-    return old, new
+def _two_names(text: str, option: str, form: str) -> tuple[str, str]:
+    first, equals, second = text.partition("=")
+    if not (first and equals and second):
+        raise typer.BadParameter(f"{text!r} is not {form}.", param_hint=option)
+    return first, second
 
 
 def _write(dataset: PoseDataset, target: Path, target_format: Format, pictures: PictureMode, quality: int) -> None:
     with _counting("Pictures", len(dataset)) as advance:
         WRITERS[target_format](dataset, target, pictures, quality, advance)
     for loss in lost_in(dataset, target_format):
-        errors.print(f"[yellow]note:[/yellow] {loss}")
+        errors.print(f"[yellow]note:[/yellow] {escape(loss)}", soft_wrap=True, highlight=False)
+    report_sides(dataset.skeleton)
     output.print(f"{target}: {len(dataset)} pictures, {dataset.people} people ({target_format}).", soft_wrap=True)
 
 

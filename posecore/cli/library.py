@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from posecore.cli.console import counting_progress, errors, output
+from posecore.cli.skipped import report_sides, report_skipped
 from posecore.data.library import Library
 from posecore.words import counted
 
@@ -54,10 +55,8 @@ def add(
         stored = Library().add(
             name, source, images=images, progress=lambda done, total: progress.update(task, completed=done, total=total)
         )
-    for problem in stored.problems[:20]:
-        errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
-    if len(stored.problems) > 20:
-        errors.print(f"{len(stored.problems) - 20} more; “posecore data inspect {stored.folder}” tells what is there.")
+    report_skipped(stored.problems, stored.remarks)
+    report_sides(stored.skeleton)
     output.print(f"{stored.folder}: {counted(len(stored.dataset()), 'picture')} ({stored.origin}).", soft_wrap=True)
 
 

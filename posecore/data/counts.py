@@ -26,7 +26,10 @@ def lost_in(dataset: PoseDataset, format: Format) -> Iterator[str]:
     people = [person for image in dataset for person in image.people]
     if crowds := sum(person.crowd for person in people):
         yield f"{counted(crowds, 'crowd')} will be left out: {format} has none."
-    if any(image.ignore for image in dataset):
-        yield f"Ignore regions will be left out: {format} has none."
+    if regions := sum(len(image.ignore) for image in dataset):
+        many = counted(regions, "ignore region")
+        yield f"{many} will be left out: {format} has none, and who is there will be taken for background."
+    if format == "dataloop" and not dataset.skeleton.sides_known:
+        yield "That left and right are not known will be left out: dataloop has the keypoints' names alone."
     if any((person.labels == Label.ABSENT).any() for person in people):
         yield f"Absent keypoints will become unlabelled: {format} cannot tell them apart."

@@ -116,7 +116,7 @@ class Library:
                 replace(problem, reason=_without(problem.reason, draft / "unpacked", source))
                 for problem in checked.problems
             ]
-            new_note(name, origin, problems).write(draft)
+            new_note(name, origin, problems, checked.remarks).write(draft)
         return self.get(name)
 
     def create(

@@ -34,7 +34,7 @@ _LETTERS = ("l", "r")
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 #: Parts that tell a side: words, a letter on its own, and letters for side and end such as FL or RH.
 _MARK = re.compile(
-    rf"(?:{'|'.join(word for pair in _WORDS for word in pair)}|[lr]|[lr][fbh]|[fbh][lr])",
+    rf"(?:{'|'.join(word for pair in _WORDS for word in pair)}|[lr]|[lr][fbhlr]|[fbh][lr])",
     re.IGNORECASE,
 )
 #: What to do where the sides are not known.

@@ -5,17 +5,20 @@ Every operation returns a new set; pictures are not touched.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.merging import merged
+from posecore.data.naming import mirror_pairs, tells_sides
 from posecore.errors import DataError, SkeletonError
 from posecore.skeleton import Skeleton, map_skeleton
+from posecore.words import meant
 
-__all__ = ["Filters", "filtered", "mapped", "merged", "renamed", "split_by_ratio", "split_named"]
+__all__ = ["Filters", "filtered", "mapped", "merged", "paired", "renamed", "split_by_ratio", "split_named"]
 
 
 def split_by_ratio(
@@ -109,7 +112,7 @@ def filtered(dataset: PoseDataset, filters: Filters) -> PoseDataset:
     known = {person.category for image in dataset for person in image.people}
     missing = sorted(set(filters.categories or ()) - known)
     if missing:
-        raise DataError(f"Nobody in {dataset.name} is a {missing[0]!r}; there are {', '.join(sorted(known))}.")
+        raise DataError(f"Nobody in {dataset.name} is a {missing[0]!r}; {meant(missing[0], sorted(known))}")
 
     def of(image: AnnotatedImage) -> AnnotatedImage:
         kept = tuple(person for person in image.people if filters.keep(person))
@@ -130,18 +133,45 @@ def filtered(dataset: PoseDataset, filters: Filters) -> PoseDataset:
 def renamed(dataset: PoseDataset, names: Mapping[str, str]) -> PoseDataset:
     """Give keypoints other names (old → new), so that they can be mapped onto a skeleton that uses those.
 
+    Where nobody has said which keypoints are left and right, new names of all of them may.
+
     Raises:
         DataError: When an old name does not exist or a new one would occur twice.
     """
     old = dataset.skeleton
     unknown = sorted(set(names) - set(old.keypoints))
     if unknown:
-        raise DataError(f"There is no keypoint {unknown[0]!r} to rename; there are {', '.join(old.keypoints)}.")
+        raise DataError(f"There is no keypoint {unknown[0]!r} to rename; {meant(unknown[0], old.keypoints)}")
     try:
-        skeleton = replace(old, keypoints=tuple(names.get(name, name) for name in old.keypoints))
+        given = tuple(names.get(name, name) for name in old.keypoints)
+        skeleton = replace(old, keypoints=given)
+        if not old.sides_known and set(names) == set(old.keypoints):
+            pairs = mirror_pairs(given)
+            skeleton = replace(skeleton, flip_pairs=pairs, sides_known=tells_sides(given, pairs))
     except SkeletonError as error:
         raise DataError(f"Renaming does not work: {error}") from error
     return replace(dataset, skeleton=skeleton)
+
+
+def paired(dataset: PoseDataset, pairs: Sequence[tuple[str, str]]) -> PoseDataset:
+    """Say which keypoints are each other's mirror image; every other one is its own.
+
+    Args:
+        dataset: The set.
+        pairs: Names (left, right).
+
+    Raises:
+        DataError: When a name does not exist or stands in two pairs.
+    """
+    old = dataset.skeleton
+    for name in itertools.chain.from_iterable(pairs):
+        if name not in old.keypoints:
+            raise DataError(f"There is no keypoint {name!r} to pair; {meant(name, old.keypoints)}")
+    flips = tuple((old.index(left), old.index(right)) for left, right in pairs)
+    try:
+        return replace(dataset, skeleton=replace(old, flip_pairs=flips, sides_known=True))
+    except SkeletonError as error:
+        raise DataError(f"These mirror images do not work: {error}") from error
 
 
 def mapped(dataset: PoseDataset, target: Skeleton) -> PoseDataset:

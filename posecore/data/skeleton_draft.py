@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from posecore.data.augment import check_mirror
-from posecore.data.naming import mirror_pairs, suggested_names
+from posecore.data.augment import check_pairs
+from posecore.data.naming import mirror_pairs, suggested_names, tells_sides
 from posecore.errors import SkeletonError
 from posecore.skeleton import DEFAULT_SIGMA, Skeleton
 
@@ -25,6 +25,7 @@ class SkeletonDraft:
         places: Index in ``origin`` of each keypoint, or None for a new one.
         lines: Keypoints (from, to) to join.
         pairs: Mirror images (left, right).
+        sides_known: True once somebody has said that the pairs are all there are, even where there are none.
     """
 
     origin: Skeleton
@@ -32,13 +33,14 @@ class SkeletonDraft:
     places: tuple[int | None, ...]
     lines: Rows = field(default=())
     pairs: Rows = field(default=())
+    sides_known: bool = True
 
     @classmethod
     def of(cls, skeleton: Skeleton) -> SkeletonDraft:
         """A skeleton as it is."""
         names = skeleton.keypoints
         lines, pairs = (tuple((names[a], names[b]) for a, b in some) for some in (skeleton.edges, skeleton.flip_pairs))
-        return cls(skeleton, names, tuple(range(len(names))), lines, pairs)
+        return cls(skeleton, names, tuple(range(len(names))), lines, pairs, skeleton.sides_known)
 
     def with_names(self, names: Sequence[str], places: Sequence[int | None]) -> SkeletonDraft:
         """Other keypoints; lines and pairs follow those that were renamed and lose those that are gone."""
@@ -68,8 +70,22 @@ class SkeletonDraft:
         new = suggested_names(self.names)
         return self.with_names([new.get(name, name) for name in self.names], self.places)
 
+    def with_sides_known(self) -> SkeletonDraft:
+        """With the answer that the pairs are all the mirror images there are."""
+        return replace(self, sides_known=True)
+
+    @property
+    def tells_sides(self) -> bool:
+        """False while nobody has said which keypoints are each other's mirror image: neither pairs nor names tell."""
+        before = self.origin.keypoints
+        renamed = not any(
+            place is not None and name == before[place] for name, place in zip(self.names, self.places, strict=True)
+        )
+        paired = bool(self.pairs) and self.pairs != SkeletonDraft.of(self.origin).pairs
+        return self.sides_known or paired or (renamed and tells_sides(self.names, ()))
+
     def skeleton(self) -> Skeleton:
-        """The skeleton that the tables describe.
+        """The skeleton that the tables describe; its sides stay unknown as long as nothing tells them.
 
         Raises:
             SkeletonError: Saying what is missing or contradicts itself.
@@ -87,8 +103,8 @@ class SkeletonDraft:
         if again := [index for index in used if used.count(index) > 1]:
             name = self.names[again[0]]
             raise SkeletonError(f"{name!r} stands in two left/right pairs; a keypoint has one mirror image only.")
-        made = Skeleton(self.origin.name, self.names, edges, flips, sigmas)
-        check_mirror(made)
+        made = Skeleton(self.origin.name, self.names, edges, flips, sigmas, self.tells_sides)
+        check_pairs(made)
         return made
 
     def _words(self, pair: tuple[int, int]) -> str:

@@ -18,13 +18,13 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
+from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem, Remark
 from posecore.data.batches import PackSettings
 from posecore.data.checks import EntryError, as_data_error, load_json
 from posecore.data.coco import changed_image, coco_dict, load_coco, people_change, read_coco, with_change
@@ -77,27 +77,33 @@ class Note:
         origin: Format the set came in, in words.
         created: Seconds since 1970.
         problems: Entries that were left out when the set was added; files relative to what was added.
+        remarks: What was odd in it and read all the same.
     """
 
     title: str
     origin: str
     created: float
     problems: tuple[Problem, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     def write(self, folder: Path) -> None:
         """Write the file."""
-        problems = [{"file": p.file.as_posix(), "place": p.place, "reason": p.reason} for p in self.problems]
+        problems = [{**asdict(problem), "file": problem.file.as_posix()} for problem in self.problems]
         values = {"title": self.title, "origin": self.origin, "created": self.created, "problems": problems}
-        write_json(folder / NOTE, values)
+        write_json(folder / NOTE, {**values, "remarks": [asdict(remark) for remark in self.remarks]})
 
     @classmethod
     def read(cls, folder: Path) -> Note:
         """Read the file; a set without a usable one is still a set, for its labels are elsewhere."""
         try:
             values = load_json(folder / NOTE)
-            problems = tuple(Problem(Path(p["file"]), str(p["place"]), str(p["reason"])) for p in values["problems"])
-            return cls(str(values["title"]), str(values["origin"]), float(values["created"]), problems)
-        except (DataError, KeyError, TypeError, ValueError):
+            problems = tuple(
+                Problem(Path(p["file"]), str(p["place"]), str(p["reason"]), int(p.get("ignored", 0)))
+                for p in values["problems"]
+            )
+            remarks = tuple(Remark(str(r["what"]), int(r["count"])) for r in values.get("remarks", ()))
+            return cls(str(values["title"]), str(values["origin"]), float(values["created"]), problems, remarks)
+        except (DataError, AttributeError, KeyError, TypeError, ValueError):
             return cls(folder.name, "put there by hand", _changed(folder))
 
 
@@ -259,6 +265,11 @@ class StoredSet:
         if reason := self.broken:
             return (*self._note.problems, Problem(self.labels, "the set", reason))
         return (*self._note.problems, *self.dataset().problems)
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What was odd when the set was added and read all the same."""
+        return self._note.remarks
 
     @property
     def skeleton(self) -> Skeleton:
@@ -541,6 +552,6 @@ def locked(folder: Path) -> Iterator[None]:
         raise DataError(f"Another process is writing the set {folder.name!r}; try again when it is done.") from error
 
 
-def new_note(title: str, origin: str, problems: Sequence[Problem] = ()) -> Note:
+def new_note(title: str, origin: str, problems: Sequence[Problem] = (), remarks: Sequence[Remark] = ()) -> Note:
     """A note for a set that is made now."""
-    return Note(title, origin, time.time(), tuple(problems))
+    return Note(title, origin, time.time(), tuple(problems), tuple(remarks))

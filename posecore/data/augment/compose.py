@@ -39,6 +39,15 @@ def check_mirror(skeleton: Skeleton) -> None:
             f"Nobody has said which keypoints of skeleton {skeleton.name!r} are left and right, so that its pictures "
             f"cannot be mirrored; {ASK_FOR_SIDES}. Or train with flip: 0."
         )
+    check_pairs(skeleton)
+
+
+def check_pairs(skeleton: Skeleton) -> None:
+    """Refuse a skeleton whose pairs contradict its keypoints' names or leave one of them out.
+
+    Raises:
+        DataError: Naming the keypoint and the pair that is missing or wrong.
+    """
     partners = skeleton.flip_permutation
     for index, name in enumerate(skeleton.keypoints):
         mirrored = name.replace("left", "right") if "left" in name else name.replace("right", "left")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from posecore.data.annotations import AnnotatedImage, Person, PoseDataset
+from posecore.data.naming import known_skeleton
 from posecore.data.pictures import PictureCarrier, PictureMode, new_folder
 from posecore.data.yolo.layout import SPLITS
 from posecore.data.yolo.yaml_files import PlainDumper
@@ -47,14 +49,16 @@ def write_yolo(
         advance()
     used = {_folder_of(image) for image in dataset}
     skeleton = dataset.skeleton
-    content = {
+    content: dict[str, Any] = {
         **{key: f"{usual}/images" for key, (_, usual) in SPLITS.items() if usual in used},
         "kpt_shape": [len(skeleton), 3],
-        "flip_idx": [int(index) for index in skeleton.flip_permutation],
+        **({"flip_idx": [int(index) for index in skeleton.flip_permutation]} if skeleton.sides_known else {}),
         "nc": len(classes),
         "names": {number: name for name, number in classes.items()},
-        "kpt_names": {number: list(skeleton.keypoints) for number in classes.values()},
     }
+    # Names that were a guess would be taken for what the file says.
+    if skeleton.sides_known or known_skeleton(skeleton.keypoints) is None:
+        content["kpt_names"] = {number: list(skeleton.keypoints) for number in classes.values()}
     (root / "data.yaml").write_text(
         yaml.dump(content, Dumper=PlainDumper, sort_keys=False, allow_unicode=True), "utf-8"
     )
