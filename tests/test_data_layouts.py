@@ -9,6 +9,7 @@ import shutil
 import time
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,17 @@ def test_yolo_labels_are_found(tmp_path: Path, picture_name: str, label_name: st
     yaml = YAML.replace("images/train", str(Path(picture_name).parent))
     dataset = read_yolo(yolo(tmp_path, yaml, pictures=(picture_name,), labels={label_name: LINE}))
     assert labelled(dataset) == [4]
+    assert not dataset.problems
+
+
+def test_yolo_labels_elsewhere_go_by_the_folders_they_share(tmp_path: Path) -> None:
+    yaml = "train: images/train\nval: images/val\nkpt_shape: [4, 3]\n"
+    labels = {"txt/train/a.txt": LINE, "txt/val/a.txt": LINE.replace("0.55 0.60 2", "0 0 0")}
+    dataset = read_yolo(yolo(tmp_path, yaml, pictures=("images/train/a.jpg", "images/val/a.jpg"), labels=labels))
+    assert [(image.split, labelled(replace(dataset, images=(image,)))) for image in dataset] == [
+        ("train", [4]),
+        ("val", [3]),
+    ]
     assert not dataset.problems
 
 
@@ -455,6 +467,14 @@ def test_files_of_one_set_agree_on_a_category(tmp_path: Path, layout: str) -> No
     assert dataset.skeleton.keypoints == ("head", "seat")
     assert dataset.people == 6
     assert sorted(str(image.split) for image in dataset) == ["test", "train", "val"]
+
+
+def test_a_picture_in_several_files_is_one_picture(tmp_path: Path) -> None:
+    coco(tmp_path, "a.json", {"a.jpg": "a.jpg"}, labels=[1])
+    coco(tmp_path, "a (1).json", {"a.jpg": "a.jpg", "b.jpg": "b.jpg"}, labels=[1])
+    dataset = open_dataset(tmp_path)
+    assert sorted((image.path.name, len(image.people)) for image in dataset) == [("a.jpg", 1), ("b.jpg", 1)]
+    assert "a picture that several files label" in " ".join(map(str, dataset.remarks))
 
 
 def test_unreadable_labels_are_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from posecore.data.coco import (
     read_coco,
     read_roboflow,
     roboflow_files,
+    together,
     write_coco,
     write_roboflow,
 )
@@ -178,7 +179,8 @@ def _open_coco(place: Path, images: str | Path | None, *, pictures: bool) -> Pos
             problems.append(Problem(file, "the file", str(error)))
     if not parts:
         raise DataError(problems[0].reason if problems else f"{place} holds no COCO JSON.")
-    whole = merged(place.name, read_alike(parts, read))
+    alike = read_alike(parts, read)
+    whole = merged(place.name, together(alike) if pictures else alike)
     return replace(whole, problems=(*whole.problems, *problems))
 
 

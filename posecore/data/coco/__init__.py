@@ -11,7 +11,7 @@ from posecore.data.coco.changes import changed_image
 from posecore.data.coco.edit import people_change, with_change
 from posecore.data.coco.read import load_coco, read_coco
 from posecore.data.coco.roboflow import ROBOFLOW_FILE, read_roboflow, roboflow_files, write_roboflow
-from posecore.data.coco.several import read_alike
+from posecore.data.coco.several import read_alike, together
 from posecore.data.coco.write import coco_dict, write_coco, write_coco_json
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "read_coco",
     "read_roboflow",
     "roboflow_files",
+    "together",
     "with_change",
     "write_coco",
     "write_coco_json",

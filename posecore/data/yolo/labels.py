@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -54,14 +54,22 @@ class LabelFiles:
     def of(self, pictures: Sequence[Path]) -> dict[Path, Path | None]:
         """Picture → its label file, or None where there is none."""
         found = {picture: self._usual(picture) for picture in pictures}
-        stems = Counter(self._key(picture)[-1] for picture in pictures)
         used = {path for path in found.values() if path is not None}
-        for picture, path in found.items():
-            stem = self._key(picture)[-1]
-            if path is None and stems[stem] == 1:
-                free = [path for path in self._by_stem.get(stem, ()) if path not in used]
-                found[picture] = free[0] if len(free) == 1 else None
-        return found
+        claims: dict[Path, list[Path]] = defaultdict(list)
+        for picture in (picture for picture, path in found.items() if path is None):
+            if (path := self._likeliest(picture, used)) is not None:
+                claims[path].append(picture)
+        return found | {claimants[0]: path for path, claimants in claims.items() if len(claimants) == 1}
+
+    def _likeliest(self, picture: Path, used: set[Path]) -> Path | None:
+        """The label file of a picture's name that nobody uses, the one in folders of the same names of several."""
+        key = self._key(picture)
+        ranks: dict[int, list[Path]] = defaultdict(list)
+        for path in self._by_stem.get(key[-1], ()):
+            if path not in used:
+                ranks[_same_ends(key, self._key(path))].append(path)
+        best = ranks[max(ranks)] if ranks else []
+        return best[0] if len(best) == 1 else None
 
     def _usual(self, picture: Path) -> Path | None:
         parts = list(picture.parts[:-1])
@@ -86,6 +94,12 @@ class LabelFiles:
             and path.stem.lower() not in _NO_LABELS
             and (path.parent in folders or _LABELS in self._key(path)[:-1])
         )
+
+
+def _same_ends(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many parts two paths share from their end."""
+    pairs = enumerate(zip(reversed(one), reversed(other), strict=False))
+    return next((count for count, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def expected_place(picture: Path) -> str:

@@ -231,7 +231,8 @@ def _usual_folder(split: str, usual: str, resolver: PathResolver) -> Path | None
 
 def _listed(listing: Path, resolver: PathResolver, problems: Problems) -> list[Path]:
     """The pictures that a text file lists."""
-    lines = [(number, line.strip()) for number, line in enumerate(load_text(listing).split("\n"), 1) if line.strip()]
+    numbered = enumerate(map(str.strip, load_text(listing).split("\n")), 1)
+    lines = [(number, line) for number, line in numbered if line and not line.startswith("#")]
     pictures = []
     for (number, _), found in zip(lines, resolver.resolve_all([[line] for _, line in lines]), strict=True):
         if isinstance(found, Path):
