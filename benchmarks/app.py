@@ -122,10 +122,11 @@ def forward_passes(home: Path) -> dict[str, Any]:
     app.run()
     before, moves = fields_cache().counters.computed, 0
     for prefix, settings in (("", load_model(MODEL).decode_settings_class), ("draw_", DrawingOptions)):
-        for control in controls(settings):  # type: ignore[arg-type]
+        for control in controls(settings):
             for value in _values(control):
-                if not app.get_by_key(prefix + control.name).disabled:
-                    app.get_by_key(prefix + control.name).set_value(value)
+                widget: Any = app.get_by_key(prefix + control.name)
+                if not widget.disabled:
+                    widget.set_value(value)
                     app.run()
                     moves += 1
     return {"moves": moves, "forward_passes": fields_cache().counters.computed - before}
@@ -211,7 +212,7 @@ class Visitor:
         self._socket.send(back.SerializeToString())
         while True:
             message = ForwardMsg()
-            message.ParseFromString(self._socket.recv(timeout=60))  # type: ignore[arg-type]
+            message.ParseFromString(self._socket.recv(timeout=60))
             slider = message.delta.new_element.slider
             if slider.label == "Pose threshold":
                 self._slider, self._fragment = slider.id, message.delta.fragment_id

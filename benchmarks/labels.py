@@ -18,8 +18,8 @@ from PIL import Image
 
 from benchmarks.timing import medians
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
-from posecore.data.checks import make_person
 from posecore.data.coco import write_coco_json
+from posecore.data.people import make_person
 from posecore.data.stored import LABELS, PICTURES, StoredSet, new_note
 from posecore.skeleton import COCO_17
 

@@ -86,7 +86,7 @@ def measure(
     from posecore.zoo.own_files import read_own_file
 
     torch.set_num_threads(threads)
-    network = MOVENET.build("movenet-lightning").eval().to(memory_format=torch.channels_last)
+    network = MOVENET.build("movenet-lightning").eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if file is not None:
         network.load_state_dict(read_own_file(file, "movenet-lightning").state)
     batch = (torch.rand(BATCH, 3, SIDE, SIDE) * 255).contiguous(memory_format=torch.channels_last)

@@ -29,7 +29,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     plain = POSENET.build(ARCHITECTURE, fused=False).eval()
     folded = POSENET.build(ARCHITECTURE).eval()
-    last = POSENET.build(ARCHITECTURE).eval().to(memory_format=torch.channels_last)
+    last = POSENET.build(ARCHITECTURE).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pixels = torch.rand(1, 3, *SIZE) * 255
     nhwc = pixels.contiguous(memory_format=torch.channels_last)
 

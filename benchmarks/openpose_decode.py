@@ -9,6 +9,7 @@ import argparse
 import json
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +69,16 @@ def compare_speed(rounds: int) -> list[dict[str, Any]]:
             optimal = openpose_settings(matching="optimal")
             ours = medians(
                 {
-                    "ours": lambda m=maps, s=plain: decode(m, s),  # type: ignore[misc]
-                    "optimal": lambda m=maps, s=optimal: decode(m, s),  # type: ignore[misc]
-                    "upsampled ×2": lambda m=maps, s=doubled: decode(m, s),  # type: ignore[misc]
-                    "upsampled ×8, smoothed": lambda m=maps, s=enlarged: decode(m, s),  # type: ignore[misc]
+                    "ours": partial(decode, maps, plain),
+                    "optimal": partial(decode, maps, optimal),
+                    "upsampled ×2": partial(decode, maps, doubled),
+                    "upsampled ×8, smoothed": partial(decode, maps, enlarged),
                 },
                 rounds,
                 time.process_time,
             )
-            literal = medians(
-                {"literal": lambda m=maps: decode_literally(m, peak_threshold=PEAK_THRESHOLD)}, 3, time.process_time
-            )  # type: ignore[misc]
+            literally = partial(decode_literally, maps, peak_threshold=PEAK_THRESHOLD)
+            literal = medians({"literal": literally}, 3, time.process_time)
             found = len(decode(maps, plain).scores)
             lines.append({"people": people, "noise": noise, "found": found, **ours, **literal})
     return lines

@@ -37,8 +37,8 @@ def walking(times: Array, x: Array, y: float, height: float, phase: float) -> Ar
     }  # fmt: skip
     keypoints = np.zeros((len(times), 17, 2))
     for name, share in up.items():
-        side = 0.03 * (name.startswith("left") - name.startswith("right"))
-        keypoints[:, index(name)] = np.stack([x + side * height, np.full_like(x, y - share * height)], 1)
+        aside = 0.03 * (name.startswith("left") - name.startswith("right"))
+        keypoints[:, index(name)] = np.stack([x + aside * height, np.full_like(x, y - share * height)], 1)
     turn = 2 * np.pi * (0.9 * times + phase)
     for side, sign in (("left", 1.0), ("right", -1.0)):
         for start, first, second, length, swing, bend in (
@@ -111,8 +111,9 @@ def follow(scene: Scene, settings: TrackingSettings) -> tuple[int, float]:
     tracker = Tracker(COCO_17, settings)
     pairs: list[tuple[int, int]] = []
     for frame, (people, keypoints) in enumerate(scene.found):
-        scores = np.full(len(people), 0.9)
-        poses = Poses(keypoints, np.ones(keypoints.shape[:2]), scores, COCO_17, (1280, 720))
+        scores = np.full(len(people), 0.9, np.float32)
+        sure = np.ones(keypoints.shape[:2], np.float32)
+        poses = Poses(keypoints.astype(np.float32), sure, scores, COCO_17, (1280, 720))
         ids = tracker.update(poses, frame / FPS).track_ids
         pairs += [] if ids is None else [(int(a), int(b)) for a, b in zip(people, ids, strict=True)]
     named = [(person, tracker.names.get(number, number)) for person, number in pairs]

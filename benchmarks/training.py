@@ -34,13 +34,14 @@ def step(architecture: str, side: int) -> Callable[[], object]:
     """Forward and backward pass in bfloat16, channels last."""
     family = family_of(architecture)
     settings = build_settings(family.network_settings(architecture), {})
-    network: Any = family.build(architecture, fused=False).to(memory_format=torch.channels_last).train()
+    network: Any = family.build(architecture, fused=False).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     pixels = (torch.rand(BATCH, 3, side, side) * 255).contiguous(memory_format=torch.channels_last)
 
     def run() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             outputs = family.run(network, pixels, settings)
-        torch.stack([values.float().square().mean() for values in outputs.values()]).sum().backward()
+        loss = torch.stack([values.float().square().mean() for values in outputs.values()]).sum()
+        torch.autograd.backward(loss)
 
     return run
 

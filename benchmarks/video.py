@@ -160,7 +160,7 @@ def peak_memory(source: Path, model: str, smooth: str) -> tuple[int, float]:
 
 def only_run(source: Path, model: str, smooth: str) -> None:
     """One run; prints frames and peak megabytes."""
-    options = VideoOptions(smoothing=SmoothingSettings(smooth=smooth))  # type: ignore[arg-type]
+    options = VideoOptions(smoothing=SmoothingSettings(smooth=smooth))
     with tempfile.TemporaryDirectory() as folder:
         frames = process_video(source, load_model(model), Path(folder) / "clip.mp4", options).frames
     print(frames, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)  # noqa: T201

@@ -38,7 +38,7 @@ def scene(people: int, seed: int) -> np.ndarray:
     places = [(index % columns, index // columns) for index in range(people)]
     centres = (np.array(places) + 0.5) * cell
     jitter = rng.normal(0, 0.01 * size, (people, 17, 2))
-    return centres[:, None] + (STANDING - [0, 0.5]) * size + jitter
+    return np.asarray(centres[:, None] + (STANDING - [0, 0.5]) * size + jitter)
 
 
 def posenet_maps(people: np.ndarray, soft: bool) -> PoseNetMaps:
