@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 import posecore.ui.app
+from posecore.ui.app.guard import Guard
 from posecore.ui.app.server import lifespan
 from posecore.ui.shared.error_messages import show_trouble
 from posecore.ui.video.serving import clip_routes
 
 router = Path(posecore.ui.app.__file__).with_name("router.py")
-app = st.App(router, lifespan=lifespan, routes=clip_routes(), on_script_error=show_trouble)
+app = st.App(
+    router, lifespan=lifespan, routes=clip_routes(), middleware=[Middleware(Guard)], on_script_error=show_trouble
+)

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
+import streamlit as st
+from app_support import open_app
+from streamlit.testing.v1 import AppTest
 
+from posecore.data.library import Library
+from posecore.errors import StorageError
+from posecore.labelling.edits import Message, to_entry
 from posecore.storage import sweep
+from posecore.ui.app.guard import Guard
+from posecore.ui.label.editor import save_edits
+from posecore.ui.label.sets import desk_of
 from posecore.ui.shared import visitor_files
 from posecore.ui.shared.models.caches import ByteCache
+from posecore.ui.shared.quota import check_files
+from posecore.ui.shared.runs import run_actions
+from posecore.ui.shared.sets.add_set import folders_allowed
 from posecore.ui.shared.visitor_files import PATIENCE, PREFIX, VisitorFolders
+from posecore.ui.shared.visitors import VARIABLE, NotAllowedError, is_local, require
 from posecore.ui.shared.widgets.options import option_texts
 
 
@@ -78,3 +94,150 @@ def test_options_of_equal_titles_are_told_apart() -> None:
     assert len({text(key) for key in "abcd"}) == 4
     assert text("a") == "Mine"
     assert text("unknown") == "unknown"
+
+
+async def _nothing() -> dict[str, object]:
+    return {"type": "http.request"}
+
+
+def answer(host: str | None, kind: str = "http") -> list[dict[str, object]]:
+    """What the guarded app says to a request for a host."""
+
+    async def app(scope: object, receive: object, send: Any) -> None:
+        await send(
+            {"type": "http.response.start" if kind == "http" else "websocket.accept", "status": 200, "headers": []}
+        )
+
+    said: list[dict[str, object]] = []
+
+    async def send(message: dict[str, object]) -> None:
+        said.append(message)
+
+    headers = [] if host is None else [(b"host", host.encode())]
+    scope = {"type": kind, "method": "GET", "path": "/", "headers": headers}
+    asyncio.run(Guard(app)(scope, _nothing, send))  # type: ignore[arg-type]
+    return said
+
+
+def with_options(monkeypatch: pytest.MonkeyPatch, **options: object) -> None:
+    """The server's options by the part of their names behind the dot."""
+    monkeypatch.setattr(st, "get_option", lambda name: options.get(name.partition(".")[2]))
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize(
+    ("host", "fine"),
+    [
+        ("127.0.0.1:8501", True),
+        ("localhost", True),
+        ("[::1]:8501", True),
+        ("evil.example:8501", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost@evil.example", False),
+        (None, False),
+    ],
+)
+def test_a_local_server_answers_to_its_machine_alone(
+    monkeypatch: pytest.MonkeyPatch, host: str | None, fine: bool, kind: str
+) -> None:
+    with_options(monkeypatch, address="127.0.0.1")
+    first = answer(host, kind)[0]
+    refused = first.get("status") == 403 or first["type"] == "websocket.close"
+    assert refused is not fine
+
+
+def test_hosts_that_are_listed_are_answered_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_options(monkeypatch, address="0.0.0.0", allowedHosts=["poses.example.org", "*.lab.example"])
+    hosts = ("poses.example.org", "POSES.example.org:80", "a.lab.example", "lab.example", "evil.example", "127.0.0.1")
+    assert [answer(host)[0]["status"] for host in hosts] == [200, 200, 200, 403, 403, 403]
+
+
+def test_pages_cannot_be_framed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_options(monkeypatch, address="127.0.0.1")
+    headers = dict(answer("localhost")[0]["headers"])  # type: ignore[call-overload]
+    assert headers[b"x-frame-options"] == b"SAMEORIGIN"
+    assert headers[b"content-security-policy"] == b"frame-ancestors 'self'"
+
+
+@pytest.mark.parametrize(
+    ("options", "headers", "local"),
+    [
+        ({"address": "127.0.0.1"}, {"Host": "localhost:8501"}, True),
+        ({"address": "127.0.0.1"}, {"Host": "poses.example.org"}, False),
+        ({"address": "0.0.0.0"}, {"Host": "localhost:8501"}, False),
+        ({}, {"Host": "localhost:8501"}, False),
+        ({"address": "127.0.0.1", "baseUrlPath": "poses"}, {"Host": "localhost:8501"}, False),
+        *(
+            ({"address": "127.0.0.1"}, {"Host": "localhost", name: "x"}, False)
+            for name in ("Forwarded", "X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+        ),
+    ],
+)
+def test_who_sits_at_the_machine(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, object], headers: dict[str, str], local: bool
+) -> None:
+    with_options(monkeypatch, **options)
+    assert is_local(headers) is local
+
+
+@pytest.mark.parametrize(("said", "allowed"), [("1", True), ("0", False), ("no", False), (None, True)])
+def test_folders_can_be_forced(monkeypatch: pytest.MonkeyPatch, said: str | None, allowed: bool) -> None:
+    with_options(monkeypatch, address="127.0.0.1")
+    if said is not None:
+        monkeypatch.setenv("POSECORE_ALLOW_FOLDERS", said)
+    assert folders_allowed() is allowed
+
+
+@pytest.mark.parametrize(
+    ("said", "may"),
+    [(None, "view use all"), ("all", "view use all"), ("use", "view use"), ("view", "view"), ("everything", "view")],
+)
+def test_what_visitors_may_do(monkeypatch: pytest.MonkeyPatch, said: str | None, may: str) -> None:
+    if said is not None:
+        monkeypatch.setenv(VARIABLE, said)
+    for level in ("view", "use", "all"):
+        if level in may.split():
+            require(level, "Training")
+        else:
+            with pytest.raises(NotAllowedError, match=f"Training is not allowed.*{VARIABLE}={level}"):
+                require(level, "Training")
+
+
+def test_visitors_fill_only_so_much(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "picture").write_bytes(bytes(2000))
+    monkeypatch.setenv("POSECORE_UPLOADS_GB", "0.000003")
+    check_files([tmp_path])
+    monkeypatch.setenv("POSECORE_UPLOADS_GB", "0.000001")
+    with pytest.raises(StorageError, match="limit"):
+        check_files([tmp_path])
+
+
+def test_tracebacks_are_for_those_at_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def page() -> None:
+        from posecore.ui.shared.error_messages import show_trouble
+
+        show_trouble(RuntimeError("in /srv/secret"))
+
+    monkeypatch.setattr("posecore.ui.shared.error_messages.is_local", lambda: False)
+    app = AppTest.from_function(page).run()
+    assert not app.code
+    monkeypatch.setattr("posecore.ui.shared.error_messages.is_local", lambda: True)
+    assert "/srv/secret" in AppTest.from_function(page).run().code[0].value
+
+
+def test_nothing_is_changed_where_visitors_may_only_use(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each deed is asked for as its button asks for it."""
+    stored = Library(home / "datasets").add_synthetic("people", 2, 1)
+    before = {path: path.read_bytes() for path in stored.folder.rglob("*") if path.is_file()}
+    monkeypatch.setenv(VARIABLE, "use")
+    app = open_app("label", {"set": "people"})
+    desk, place = desk_of(stored), app.session_state["label_place"]
+    image = desk.images()[0]
+    sheet = desk.sheet(image)
+    entry = {"people": [to_entry(drawn, image.size) for drawn in sheet.people][:0], "done": True}
+    edits = {str(image.image_id): {"revision": 1, **entry}}
+    message = Message.read({"about": desk.identity, "tab": "t", "attempt": 1, "edits": edits, "has": [], "go": None})
+    assert "not allowed" in save_edits(desk, message, place.inbox)
+    monkeypatch.setattr(run_actions.st, "session_state", {})
+    run_actions.attempt(lambda: pytest.fail("it was done"))
+    assert before == {path: path.read_bytes() for path in before}

@@ -14,6 +14,7 @@ from posecore.home import home
 from posecore.picture_files import MAX_PIXELS
 from posecore.ui.shared.models.caches import DEFAULT_MEGABYTES
 from posecore.ui.shared.models.engine import THREADS
+from posecore.ui.shared.visitors import shown_path
 
 #: Packages worth naming, with what they do here.
 _PACKAGES = {
@@ -65,7 +66,7 @@ def environment() -> dict[str, str]:
         "Networks run on": cuda or f"the processor, {THREADS} threads",
         "Largest picture": f"{MAX_PIXELS / 1e6:g} megapixels",
         "Memory for maps and pictures": f"{os.environ.get('POSECORE_CACHE_MB') or DEFAULT_MEGABYTES} MB",
-        "Folder": str(home()),
+        "Folder": shown_path(home()),
     }
 
 
@@ -75,6 +76,8 @@ VARIABLES = {
     "POSECORE_CACHE_MB": "Memory, in megabytes, for maps and pictures of all visitors together.",
     "POSECORE_WEIGHTS_MIRROR": "Folder or server to fetch published weights from instead of the publisher.",
     "POSECORE_VISITORS": "What visitors may do: all, use (nothing of others is changed) or view; see docs/serving.md.",
+    "POSECORE_SETS_GB": "Gigabytes that all sets may take together; 50 for visitors from elsewhere.",
+    "POSECORE_UPLOADS_GB": "Gigabytes that the files of all visitors may take together; 20 unless set.",
     "POSECORE_ALLOW_FOLDERS": "1 lets every visitor name folders of this machine, 0 nobody; else those on it may.",
     "POSECORE_WEBCAMS": "Live cameras at the same time.",
     "POSECORE_ICE_SERVERS": "STUN and TURN servers for the webcam across networks, separated by commas.",

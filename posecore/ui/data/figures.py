@@ -13,10 +13,11 @@ from posecore.data.annotations import Label, PoseDataset, Problem
 from posecore.data.counts import label_counts
 from posecore.data.library import StoredSet
 from posecore.data.verify import verify_pictures
-from posecore.errors import DataError
+from posecore.errors import PosecoreError
 from posecore.results import safe_table
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.maps.map_tabs import words
+from posecore.ui.shared.visitors import require
 from posecore.words import counted
 
 _COLORS = {
@@ -184,8 +185,9 @@ def _split_form(stored: StoredSet, has_split: bool) -> None:
     if not pressed:
         return
     try:
+        require("all", "Changing sets")
         stored.set_split(val / 100, int(seed), test / 100)
-    except DataError as error:
+    except PosecoreError as error:
         show_error(error)
         return
     st.rerun()

@@ -20,6 +20,7 @@ from posecore.errors import DataError, PosecoreError, SkeletonError
 from posecore.skeleton import COCO_17, Skeleton, map_skeleton
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.visitors import require
 
 _STATE = "skeleton_editing"
 _HEIGHT = 426
@@ -202,6 +203,7 @@ def _save(stored: StoredSet, editing: _Editing, dataset: PoseDataset) -> None:
     ):
         assert made is not None
         try:
+            require("all", "Changing sets")
             stored.set_skeleton(made)
         except PosecoreError as error:
             show_error(error)

@@ -11,12 +11,13 @@ import streamlit as st
 
 from posecore.data.annotations import AnnotatedImage
 from posecore.drawing.overlay import SIDE_COLORS
-from posecore.errors import DataError
+from posecore.errors import PosecoreError
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.edits import Inbox, Message, Sheet, read_sheet, to_entry
 from posecore.labelling.template import template
 from posecore.skeleton import Skeleton
 from posecore.ui.label.pictures import Shown
+from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.components import component
 from posecore.words import counted
 
@@ -133,10 +134,11 @@ def save_edits(desk: LabelDesk, message: Message, inbox: Inbox) -> str:
         if not inbox.is_new(picture, revision):
             continue
         try:
+            require("all", "Changing labels")
             size, skeleton = desk.stored.image(picture).size, desk.stored.skeleton
             base = None if edit.get("base") is None else read_sheet(edit["base"], skeleton, size)
             twice += desk.save(picture, read_sheet(edit, skeleton, size), base).twice
-        except DataError as error:
+        except PosecoreError as error:
             trouble = str(error)
         else:
             inbox.saved(picture, revision)

@@ -19,6 +19,7 @@ from posecore.ui.shared.models.engine import network_slots, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file, suggested
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 
@@ -121,6 +122,8 @@ def _fewest_slider(count: int) -> None:
 
 
 def _start(desk: LabelDesk, model: PoseModel, settings: dict[str, Any], fewest: int) -> None:
+    if not _may_propose():
+        return
     statuses = desk.statuses()
     images = [image for image in desk.images() if statuses[image.image_id] == "unlabelled"]
     if not images:
@@ -135,7 +138,19 @@ def _start(desk: LabelDesk, model: PoseModel, settings: dict[str, Any], fewest: 
         _runs()[str(desk.stored.folder)] = run.start()
 
 
+def _may_propose() -> bool:
+    """Whether labels may be changed here; says why not."""
+    try:
+        require("all", "Changing labels")
+    except PosecoreError as error:
+        st.session_state["label_note"] = str(error)
+        return False
+    return True
+
+
 def _one(desk: LabelDesk, place: Place, model: PoseModel, settings: dict[str, Any], fewest: int) -> None:
+    if not _may_propose():
+        return
     image = desk.stored.image(place.picture)
     try:
         found = propose_for(desk, model, image, settings, fewest, network_slots())
@@ -213,6 +228,7 @@ def unconfirmed_panel(desk: LabelDesk) -> None:
 
 def _do(act: Callable[[], int]) -> None:
     try:
+        require("all", "Changing labels")
         act()
     except PosecoreError as error:
         st.session_state["label_note"] = str(error)

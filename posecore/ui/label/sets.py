@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from posecore.data.stored import StoredSet
-from posecore.errors import DataError
+from posecore.errors import DataError, PosecoreError
 from posecore.labelling.desk import ORDERS, LabelDesk, Order
 from posecore.labelling.edits import Inbox
 from posecore.skeleton import COCO_17
@@ -22,6 +22,7 @@ from posecore.ui.shared.pictures.open_picture import to_jpeg
 from posecore.ui.shared.pictures.sources import samples
 from posecore.ui.shared.session import say_in_address
 from posecore.ui.shared.sets.set_library import choose_set, library
+from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.components import filmstrip
 
 #: Session state: where the visitor is in which set.
@@ -157,8 +158,13 @@ def no_sets() -> None:
         if st.button("Add pictures", icon=":material/photo_library:"):
             open_page("datasets")
         if st.button("Practise with the samples", icon=":material/imagesmode:", type="primary"):
-            _make_practice()
-            st.rerun()
+            try:
+                require("all", "Adding sets")
+                _make_practice()
+            except PosecoreError as error:
+                show_error(error)
+            else:
+                st.rerun()
 
 
 def _make_practice() -> None:

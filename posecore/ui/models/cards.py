@@ -15,6 +15,7 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import CHOICE, badges, fetch_with_progress, is_own_file, megabytes
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.visitors import require, shown_path
 from posecore.zoo import ModelInfo, remove_model, verify_model
 
 
@@ -76,6 +77,7 @@ def _remove(info: ModelInfo) -> None:
         remove_own_model(info)
     else:
         try:
+            require("all", "Removing models")
             remove_model(info.name)
         except PosecoreError as error:
             show_error(error)
@@ -117,7 +119,7 @@ def _details(info: ModelInfo) -> None:
         "Output strides": ", ".join(str(stride) for stride in architecture.output_strides) or "fixed",
         "Licence": info.licence or "not stated",
         "Source": f"[{info.source}]({info.source})" if info.source else "–",
-        "File": f"`{info.path}`" if info.path is not None else "not on this machine",
+        "File": f"`{shown_path(info.path)}`" if info.path is not None else "not on this machine",
     }
     st.table({"": list(rows), " ": list(rows.values())}, hide_index=True, hide_header=True, border="horizontal")
     st.caption("What can be set")

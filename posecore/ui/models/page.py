@@ -12,6 +12,7 @@ from posecore.ui.models.uploaded_weights import ENDINGS, add_own_model
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import CHOICE, all_models, megabytes
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.visitors import shown_path
 from posecore.zoo import ModelInfo
 
 #: Session state: title of a model that was added by the last run of the page.
@@ -39,7 +40,7 @@ def summary(models: list[ModelInfo], here: list[ModelInfo]) -> None:
     """How much there is, and where it lies."""
     disk = megabytes(sum(info.size_bytes for info in here))
     st.markdown(
-        f"**{len(here)} of {len(models)} models are on this machine** and take {disk} in `{home()}`.  \n"
+        f"**{len(here)} of {len(models)} models are on this machine** and take {disk} in `{shown_path(home())}`.  \n"
         ":small[:gray[The others are fetched once from those who published them, checked, and work offline from then "
         "on.]]"
     )

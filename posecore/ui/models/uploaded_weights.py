@@ -10,6 +10,8 @@ from pathlib import Path, PurePath
 from posecore.errors import WeightsError
 from posecore.families import family_of
 from posecore.ui.shared.session import session
+from posecore.ui.shared.visitor_files import visitor_folders
+from posecore.ui.shared.visitors import require
 from posecore.zoo import ModelInfo, load_model, read_header
 from posecore.zoo.weights import is_posecore_file
 
@@ -28,6 +30,8 @@ def add_own_model(architecture: str, files: Mapping[str, bytes]) -> ModelInfo:
     Raises:
         WeightsError: When they cannot be read or do not fit the architecture.
     """
+    require("use", "Giving files")
+    visitor_folders.check_room()
     mine = session()
     contents = {PurePath(name.replace("\\", "/")).name: data for name, data in files.items()}
     entry = _entry(contents)

@@ -12,6 +12,7 @@ from posecore.errors import PosecoreError, StorageError
 from posecore.home import home
 from posecore.storage import sentence, trouble
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.visitors import is_local
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,10 @@ def show_trouble(error: BaseException) -> bool:
         "- Reload the page. The address keeps the model and the settings.\n"
         "- When it happens again, report it with the details below."
     )
+    if not is_local():
+        # It names folders and files of the server.
+        st.caption("Details are in the log of the server.")
+        return True
     with st.expander("Details", icon=":material/bug_report:"):
         st.code("".join(traceback.format_exception(error)), language=None, wrap_lines=True)
     return True

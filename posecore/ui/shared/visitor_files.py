@@ -15,6 +15,7 @@ from pathlib import Path
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from posecore.storage import DraftFolder, sweep
+from posecore.ui.shared.quota import check_files
 
 #: What the names of such folders begin with.
 PREFIX = "posecore-visitor-"
@@ -41,6 +42,12 @@ class VisitorFolders:
             with self._lock:
                 self._owned.setdefault(context.session_id, []).append(folder)
         return folder
+
+    def check_room(self) -> None:
+        """Go on while visitors may give more files; raises ``StorageError`` when they may not."""
+        with self._lock:
+            paths = [folder.path for owned in self._owned.values() for folder in owned]
+        check_files(paths)
 
     def tidy(self, is_active: Callable[[str], bool], now: float | None = None) -> None:
         """Remove the folders of sessions that have been away for too long.

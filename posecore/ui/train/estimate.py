@@ -13,6 +13,7 @@ from posecore.training.estimate import Estimate, estimate
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_words import ACTIVE, duration, memory
+from posecore.ui.shared.visitors import require
 
 #: Seconds between looks at an estimate that is being made.
 _POLL = 1.0
@@ -69,6 +70,7 @@ def _start(config: RunConfig) -> None:
 
 
 def _estimate(config: RunConfig, task: Task[Estimate]) -> Estimate:
+    require("all", "Training")
     return estimate(config, cancel=task.stop)
 
 

@@ -20,6 +20,7 @@ from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_list import CHOSEN
 from posecore.ui.shared.runs.train_plan import SetFacts, warnings, what_happens
 from posecore.ui.shared.runs.train_setup import choose_base, choose_keypoints, choose_recipe, choose_set
+from posecore.ui.shared.visitors import require
 from posecore.ui.train.estimate import show_estimate
 from posecore.zoo import ModelInfo
 
@@ -109,6 +110,7 @@ def _configuration(config: RunConfig) -> None:
 
 def _submit(config: RunConfig) -> None:
     try:
+        require("all", "Training")
         run = jobs.submit(config)
     except PosecoreError as error:
         show_error(error, "Nothing was started.")

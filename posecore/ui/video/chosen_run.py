@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.shared.session import say_in_address
+from posecore.ui.shared.visitors import require
 from posecore.ui.video.runs import VideoRun, run_desk
 from posecore.ui.video.store import Video, shelf
 from posecore.video import VideoOptions
@@ -88,6 +90,11 @@ def _pick_run(runs: dict[str, VideoRun]) -> VideoRun:
 
 def start_run(video: Video, model: PoseModel, options: VideoOptions) -> None:
     """Have a video worked on and show how far that is; a callback."""
+    try:
+        require("use", "Working on videos")
+    except PosecoreError as error:
+        shelf().refused.append(str(error))
+        return
     run = run_desk().find(video, model, options)
     shelf().runs.append(run.token)
     st.session_state[_VIEW], st.session_state[_RUN] = RESULT, run.token

@@ -8,6 +8,8 @@ from posecore.errors import PosecoreError, VideoError
 from posecore.ui.shared.pictures.source_picker import choose_upload
 from posecore.ui.shared.pictures.uploads import take_over_to
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.visitor_files import visitor_folders
+from posecore.ui.shared.visitors import require
 from posecore.ui.video.store import SAMPLES, Video, sample_path, sample_video, shelf
 
 KINDS = ("Samples", "Upload")
@@ -70,6 +72,12 @@ def _take_file(key: str) -> None:
     mine.refused.clear()
     file = st.session_state[key]
     if file is None:
+        return
+    try:
+        require("use", "Giving files")
+        visitor_folders.check_room()
+    except PosecoreError as error:
+        mine.refused.append(str(error))
         return
     path = mine.new_place(file.name)
     try:

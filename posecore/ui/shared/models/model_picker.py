@@ -13,6 +13,7 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import say_in_address, session
+from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.zoo import ModelInfo, default_model, fetch_model, list_models
 
@@ -127,6 +128,7 @@ def fetch_with_progress(info: ModelInfo) -> bool:
     """Fetch a model while a bar shows how far it is; False, with the reason shown, when that fails."""
     bar = FetchBar(info.title)
     try:
+        require("use", "Fetching models")
         fetch_model(info.name, bar)
     except PosecoreError as error:
         bar.close()

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import streamlit as st
 
-from posecore.errors import ImageError
+from posecore.errors import ImageError, PosecoreError
 from posecore.picture_files import IMAGE_SUFFIXES, MAX_PIXELS
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.pictures.sources import Uploads, first_sample, samples
@@ -87,7 +87,7 @@ def _take_files(key: str) -> None:
 def _keep(store: Uploads, name: str, data: bytes) -> str | None:
     try:
         return store.add(name, data)
-    except ImageError as error:
+    except PosecoreError as error:
         session().refused.append(str(error))
         return None
 

@@ -15,6 +15,7 @@ from posecore.errors import ImageError
 from posecore.imaging import Picture, read_image
 from posecore.ui.shared.pictures.open_picture import Source
 from posecore.ui.shared.visitor_files import visitor_folders
+from posecore.ui.shared.visitors import require
 
 FIRST_SAMPLE = "Three people in a street"
 #: Uploads that one session may hold, by number and by bytes on disk.
@@ -93,7 +94,11 @@ class Uploads:
 
         Raises:
             ImageError: When the session holds too much already.
+            StorageError: When all visitors together hold too much.
+            NotAllowedError: When visitors may not give files.
         """
+        require("use", "Giving files")
+        visitor_folders.check_room()
         key = f"upload:{hashlib.blake2b(data, digest_size=16).hexdigest()}"
         if key in self._files:
             return key

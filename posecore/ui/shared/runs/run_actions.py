@@ -12,6 +12,7 @@ from posecore.training import jobs
 from posecore.ui.shared.models.model_picker import CHOICE
 from posecore.ui.shared.navigation import Page, open_page
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.visitors import require
 
 #: Session state: (question, run) that the next run of the page opens. A part of a page that refreshes itself cannot
 #: hold a dialog open, so it only asks for one.
@@ -39,6 +40,7 @@ def answer_asked() -> None:
 def attempt(action: Callable[..., object], *arguments: object) -> None:
     """Do something to a run; a callback. What goes wrong is said above the page."""
     try:
+        require("all", "Changing runs")
         action(*arguments)
     except PosecoreError as error:
         st.session_state[_TROUBLE] = str(error)

@@ -27,6 +27,7 @@ from posecore.ui.shared.runs.run_words import count
 from posecore.ui.shared.runs.train_plan import SetFacts, facts_of, in_words, obstacle
 from posecore.ui.shared.sets.set_library import library, remember
 from posecore.ui.shared.sets.set_picker import pick_set
+from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.zoo import ModelInfo, list_models
@@ -96,6 +97,7 @@ def _draw_set() -> bool:
         bar.progress(done / total, text=f"Drawing: {done} of {total} pictures")
 
     try:
+        require("all", "Adding sets")
         stored = library().add_synthetic("synthetic", SYNTHETIC_PICTURES, SYNTHETIC_SEED, progress=show)
         stored.set_split(0.2, SYNTHETIC_SEED)
     except PosecoreError as error:

@@ -12,14 +12,16 @@ from streamlit.typing import UploadedFile
 
 from posecore.data.archives import ZipLimits
 from posecore.data.library import Library, Progress, StoredSet
-from posecore.errors import DataError
+from posecore.errors import PosecoreError
 from posecore.picture_files import IMAGE_SUFFIXES
 from posecore.skeleton import SKELETONS, Skeleton
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.pictures.open_picture import safe_stem
 from posecore.ui.shared.pictures.uploads import take_over_to
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.quota import check_room
 from posecore.ui.shared.sets.set_library import library, remember
+from posecore.ui.shared.visitors import is_local, require
 
 #: Environment variable that lets everybody who reaches the app name folders of the machine it runs on.
 FOLDERS_VARIABLE = "POSECORE_ALLOW_FOLDERS"
@@ -33,7 +35,6 @@ _WIDTH = 720
 _MOST_ZIP, _MOST_PICTURE = 500, 50
 #: What a zip that somebody uploads may hold.
 _LIMITS = ZipLimits(files=100_000, bytes=10 * 1024**3)
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ZIP, _FOLDER, _PICTURES, _DRAWN = "Zip file", "Folder", "Pictures without labels", "Drawn people"
 _HELP = {
     _ZIP: "**COCO keypoints**, **YOLO-pose**, **Roboflow** (COCO export) or **Dataloop**: labels and pictures in one "
@@ -50,13 +51,11 @@ _HELP = {
 def folders_allowed() -> bool:
     """Whether this visitor may name folders of the server's machine.
 
-    Only when the app listens to its own machine alone and nothing stands between it and the visitor, or when
-    ``POSECORE_ALLOW_FOLDERS`` is 1.
+    Those who sit at it may, unless ``POSECORE_ALLOW_FOLDERS`` says otherwise: 1 for everybody, anything else for
+    nobody.
     """
-    if os.environ.get(FOLDERS_VARIABLE) == "1":
-        return True
-    forwarded = any(name.lower() in ("x-forwarded-for", "forwarded") for name in st.context.headers)
-    return st.get_option("server.address") in _LOOPBACK and not forwarded
+    said = os.environ.get(FOLDERS_VARIABLE, "").strip()
+    return said == "1" if said else is_local()
 
 
 def add_set(first: bool) -> None:
@@ -125,6 +124,9 @@ def _from_folder() -> None:
         return
     if not text.strip():
         st.error("Write the path of a folder first.", icon=":material/error:")
+        return
+    if not folders_allowed():
+        st.error("Folders of the server's machine cannot be named here.", icon=":material/error:")
         return
     source = Path(text.strip()).expanduser()
     pictures = Path(images.strip()).expanduser() if images.strip() else None
@@ -227,9 +229,11 @@ def _run(doing: str, add: Callable[[Library, Path, Progress], StoredSet]) -> Non
             bar.progress(done / count, text=f"{doing} {done} of {count} pictures")
 
     try:
+        require("all", "Adding sets")
+        check_room(sets.folder)
         with sets.workplace() as folder:
             stored = add(sets, folder, progress)
-    except DataError as error:
+    except PosecoreError as error:
         show_error(error)
         return
     finally:

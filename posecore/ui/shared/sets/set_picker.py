@@ -6,7 +6,7 @@ import streamlit as st
 
 from posecore.data.counts import lost_in
 from posecore.data.library import StoredSet
-from posecore.errors import DataError
+from posecore.errors import DataError, PosecoreError
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.plain import plain
@@ -14,6 +14,7 @@ from posecore.ui.shared.session import say_in_address
 from posecore.ui.shared.sets.add_set import ADDING
 from posecore.ui.shared.sets.export_set import export_button, pick_format
 from posecore.ui.shared.sets.set_library import choose_set, library
+from posecore.ui.shared.visitors import require, shown_path
 from posecore.words import counted
 
 
@@ -30,7 +31,7 @@ def pick_set() -> StoredSet | None:
 def set_facts(stored: StoredSet) -> None:
     """Where the set came from and how large it is."""
     dataset = stored.dataset()
-    st.caption(f"{plain(stored.origin)} · kept in {plain(stored.folder)}")
+    st.caption(f"{plain(stored.origin)} · kept in {plain(shown_path(stored.folder))}")
     figures = {
         "Pictures": len(dataset),
         "Labelled": stored.labelled(),
@@ -66,8 +67,9 @@ def _title(stored: StoredSet) -> None:
         if not st.form_submit_button("Save", type="primary"):
             return
     try:
+        require("all", "Renaming sets")
         stored.set_title(title)
-    except DataError as error:
+    except PosecoreError as error:
         show_error(error)
         return
     st.rerun()
@@ -93,8 +95,9 @@ def _delete(stored: StoredSet) -> None:
     sure = st.checkbox("Yes, delete it", key=f"dataset_sure_{stored.name}")
     if st.button("Delete", disabled=not sure, type="primary", icon=":material/delete:", key="dataset_delete"):
         try:
+            require("all", "Deleting sets")
             library().remove(stored.name)
-        except DataError as error:
+        except PosecoreError as error:
             show_error(error)
             return
         st.toast(f"{plain(stored.title)} was deleted.", icon=":material/delete:")
