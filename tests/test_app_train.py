@@ -20,11 +20,11 @@ from posecore.data.library import Library
 from posecore.errors import SettingsError
 from posecore.runs import Registry, Run
 from posecore.skeleton import COCO_17, Skeleton
+from posecore.training.advice import SetFacts, facts_of, obstacle, warnings, what_happens
 from posecore.training.config import make_config, read_config
 from posecore.training.recipe import Recipe, suggest
 from posecore.ui.app.server import keep_doing
 from posecore.ui.shared.background import Task, Tasks, tasks
-from posecore.ui.shared.runs.train_plan import SetFacts, facts_of, obstacle, warnings, what_happens
 
 BASE = "posenet-mobilenet_v1-050.google_quant2"
 

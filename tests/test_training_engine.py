@@ -378,6 +378,40 @@ def test_weights_that_run_away_in_the_last_step_are_not_kept(
     assert not (posecore_home / "runs" / "trial" / "last.safetensors").exists()
 
 
+@pytest.mark.parametrize(("kind", "made"), [("tensorboard", "TensorBoardLogger"), ("wandb", "WandbLogger")])
+def test_curves_go_to_the_loggers_asked_for(
+    posecore_home: Path, monkeypatch: pytest.MonkeyPatch, kind: str, made: str
+) -> None:
+    """Each is told the figures of every epoch with the steps so far; one that is not installed is named."""
+    from lightning.pytorch import loggers
+
+    from posecore.training.run import train
+
+    told: list[tuple[int, dict[str, float]]] = []
+
+    class Noting(loggers.logger.DummyLogger):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__()
+
+        def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+            told.append((step or 0, dict(metrics)))
+
+    class Missing:
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            raise ModuleNotFoundError(f"No module named {kind!r}")
+
+    config = make_config(config_values(training={**config_values()["training"], "loggers": [kind]}))
+    monkeypatch.setattr(loggers, made, Noting)
+    train(config, posecore_home)
+    figures = dict(Registry().epochs("trial"))
+    assert [(step, metrics["train/loss"]) for step, metrics in told] == [
+        (int(one["steps"]), one["train/loss"]) for one in (figures[1], figures[2])
+    ]
+    monkeypatch.setattr(loggers, made, Missing)
+    with pytest.raises(SettingsError, match=f"pip install {kind}"):
+        train(config, posecore_home, "other")
+
+
 def test_a_run_that_nobody_is_left_for_says_so_without_a_traceback(
     posecore_home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

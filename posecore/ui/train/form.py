@@ -12,13 +12,13 @@ from posecore.data.library import StoredSet
 from posecore.errors import PosecoreError
 from posecore.runs import Registry
 from posecore.training import jobs
+from posecore.training.advice import SetFacts, warnings, what_happens
 from posecore.training.card import config_text
 from posecore.training.config import RunConfig
 from posecore.training.recipe import Recipe, skeleton_of, to_config
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_list import CHOSEN
-from posecore.ui.shared.runs.train_plan import SetFacts, warnings, what_happens
 from posecore.ui.shared.runs.train_setup import choose_base, choose_keypoints, choose_recipe, choose_set
 from posecore.ui.shared.visitors import require
 from posecore.ui.train.estimate import show_estimate

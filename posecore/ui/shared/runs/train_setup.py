@@ -11,6 +11,7 @@ from posecore.data.library import StoredSet
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
 from posecore.skeleton import Skeleton, map_skeleton
+from posecore.training.advice import SetFacts, facts_of, in_words, obstacle
 from posecore.training.recipe import (
     Recipe,
     recipe_class,
@@ -24,7 +25,6 @@ from posecore.ui.shared.models.model_picker import badges, fetch_with_progress, 
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_words import count
-from posecore.ui.shared.runs.train_plan import SetFacts, facts_of, in_words, obstacle
 from posecore.ui.shared.sets.set_library import library, remember
 from posecore.ui.shared.sets.set_picker import pick_set
 from posecore.ui.shared.visitors import require

@@ -8,7 +8,7 @@ import numpy as np
 
 from posecore.data.library import StoredSet, is_waiting
 from posecore.skeleton import Skeleton
-from posecore.ui.shared.runs.run_words import count
+from posecore.words import counted
 
 #: Labelled people below which a network rather learns the pictures by heart.
 FEW_PEOPLE = 20
@@ -70,7 +70,7 @@ def facts_of(stored: StoredSet) -> SetFacts:
 
 def in_words(facts: SetFacts) -> str:
     """A line about a set."""
-    parts = [count(facts.pictures, "labelled picture"), count(facts.people, "person", "people")]
+    parts = [counted(facts.pictures, "labelled picture"), counted(facts.people, "person", "people")]
     if facts.split:
         parts.append(f"{facts.training} for training, {facts.validation} for validation")
     parts.append(f"{len(facts.skeleton)} keypoints ({facts.skeleton.name})")
@@ -79,13 +79,13 @@ def in_words(facts: SetFacts) -> str:
 
 def what_happens(facts: SetFacts, epochs: int, patience: int) -> str:
     """What a run on a set will do, in a sentence or two."""
-    pictures = count(facts.training, "picture")
+    pictures = counted(facts.training, "picture")
     if facts.split and facts.validation:
         measured = f"Learns from {pictures} and is measured on {facts.validation} others"
     else:
         measured = f"Learns from {pictures}, of which some people are kept apart to measure on,"
     early = f"; ends early when {patience} of them in a row bring nothing better" if patience < epochs else ""
-    return f"{measured} after each of {count(epochs, 'epoch')}{early}. The best epoch is kept."
+    return f"{measured} after each of {counted(epochs, 'epoch')}{early}. The best epoch is kept."
 
 
 def obstacle(facts: SetFacts) -> str:
@@ -109,7 +109,7 @@ def warnings(facts: SetFacts, base: Skeleton, input_side: int, batch_size: int) 
     found = []
     if facts.people < FEW_PEOPLE:
         found.append(
-            f"Only {count(facts.people, 'person is', 'people are')} labelled. The network may learn them by heart; "
+            f"Only {counted(facts.people, 'person is', 'people are')} labelled. The network may learn them by heart; "
             "from about 50 people in different pictures on, it learns something about others."
         )
     elif facts.training < batch_size:
@@ -121,7 +121,7 @@ def warnings(facts: SetFacts, base: Skeleton, input_side: int, batch_size: int) 
         )
     elif facts.validation < FEW_VALIDATION:
         found.append(
-            f"Only {count(facts.validation, 'picture is', 'pictures are')} for validation: figures will jump about, "
+            f"Only {counted(facts.validation, 'picture is', 'pictures are')} for validation: figures will jump about, "
             "and the best epoch is partly luck."
         )
     if new := [name for name in facts.skeleton.keypoints if name not in base.keypoints]:
@@ -132,7 +132,7 @@ def warnings(facts: SetFacts, base: Skeleton, input_side: int, batch_size: int) 
         )
     if facts.waiting:
         found.append(
-            f"{count(facts.waiting, 'picture waits', 'pictures wait')} for labels; nothing is learnt from "
+            f"{counted(facts.waiting, 'picture waits', 'pictures wait')} for labels; nothing is learnt from "
             f"{'it' if facts.waiting == 1 else 'them'}."
         )
     if 0 < facts.person_side < 0.6 * input_side:
@@ -142,7 +142,8 @@ def warnings(facts: SetFacts, base: Skeleton, input_side: int, batch_size: int) 
         )
     if facts.left_out:
         found.append(
-            f"{count(facts.left_out, 'entry', 'entries')} of the set cannot be used; the Data page says which and why."
+            f"{counted(facts.left_out, 'entry', 'entries')} of the set cannot be used; the Data page says which and "
+            "why."
         )
     return found
 
