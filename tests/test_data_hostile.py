@@ -17,9 +17,11 @@ from PIL import Image
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.archives import ZipLimits, unpack_zip
+from posecore.data.checks import EntryError
 from posecore.data.coco import read_coco
 from posecore.data.dataloop import read_dataloop
 from posecore.data.detect import open_dataset
+from posecore.data.resolving import PathResolver
 from posecore.data.yolo import read_yolo
 from posecore.errors import DataError
 
@@ -255,6 +257,47 @@ def test_data_yaml_does_not_lead_out(tmp_path: Path) -> None:
         dataset = read_yolo(tmp_path / "set")
         assert len(dataset) == 0
         assert "there is no folder" in dataset.problems[0].reason
+
+
+odd_parts = [
+    "..",
+    ".",
+    "/",
+    "\\",
+    "C:",
+    "%2e%2e",
+    "%2F",
+    "file://",
+    "?d=",
+    "secret",
+    "set",
+    "a.png",
+    "b.PNG",
+    "\0",
+    "~",
+]
+odd_names = st.one_of(
+    st.text(max_size=30),
+    st.lists(st.sampled_from(odd_parts), max_size=8).map("".join),
+    st.lists(st.sampled_from(["..", "secret", "set", "a.png", "x"]), max_size=6).map("/".join),
+)
+
+
+@FEW
+@given(st.lists(odd_names, max_size=4))
+def test_any_names_stay_in_the_set(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("names")
+    for place in (folder / "secret", folder / "set" / "x"):
+        place.mkdir(parents=True)
+        (place / "a.png").touch()
+    resolver = PathResolver(folder / "set")
+    for found in resolver.resolve_all([[name] for name in names]):
+        assert isinstance(found, EntryError) or found == folder / "set" / "x" / "a.png"
+    for name in names:
+        assert resolver.nominal(name).is_relative_to(folder / "set")
+        place = resolver.folder(name)
+        assert place is None or place in (folder / "set", folder / "set" / "x")
+        assert resolver.listing(name) is None
 
 
 # --- zips ------------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def benchmark(
         "milliseconds": figures,
     }
     if json_file:
-        json_file.write_text(json.dumps(report, indent=2, ensure_ascii=False))
+        json_file.write_text(json.dumps(report, indent=2, ensure_ascii=False), "utf-8")
     table = Table("Milliseconds", "5 %", "median", "95 %", box=None, pad_edge=False)
     for stage, levels in figures.items():
         table.add_row(stage, *(f"{value:.2f}" for value in levels.values()))

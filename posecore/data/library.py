@@ -25,6 +25,7 @@ from posecore.data.folders import check_place, files_in, reading, split_of
 from posecore.data.pictures import PictureCarrier, picture_size
 from posecore.data.stored import FOLDING, LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note
 from posecore.data.synthetic import write_dataset
+from posecore.data.unpacked import sweep_unpacked
 from posecore.errors import DataError, SettingsError
 from posecore.home import home
 from posecore.skeleton import COCO_17, Skeleton
@@ -208,8 +209,9 @@ class Library:
             raise DataError(f"There is a set {name!r} already; choose another name, or remove it first.")
 
     def sweep(self) -> None:
-        """Remove what killed processes left, and fold in the changes of labels that they did not."""
+        """Remove what killed processes left and zips that are gone, and fold in changes of labels that lie beside."""
         sweep(self.folder, _DRAFT, _GONE)
+        sweep_unpacked()
         for stored in self.all():
             sweep(stored.folder, FOLDING)
             with suppress(DataError):

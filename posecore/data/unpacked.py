@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -16,11 +15,12 @@ from filelock import FileLock
 from posecore.data.archives import unpack_zip
 from posecore.errors import DataError
 from posecore.home import home
+from posecore.storage import DraftFolder, sweep, writing
 
 #: Zips that stay unpacked, and seconds for which one more stays because somebody may be reading it.
 _KEPT, _IN_USE = 4, 3600.0
 _FOLDER = re.compile(r".+-[0-9a-f]{12}")
-_DRAFT = ".unpacking-"
+_DRAFT, _LOCK = ".unpacking-", ".lock"
 
 
 def unpacked(archive: Path) -> Path:
@@ -33,31 +33,33 @@ def unpacked(archive: Path) -> Path:
         DataError: When the zip cannot be unpacked or the folder not be written.
     """
     place = home() / "data"
-    try:
+    with writing(place, DataError):
         place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / ".lock"):
+        with FileLock(place / _LOCK):
             return _unpacked(archive, place)
-    except OSError as error:
-        raise DataError(
-            f"{place} cannot be written: {error.strerror or error}; set POSECORE_HOME to a folder of your own."
-        ) from error
+
+
+def sweep_unpacked() -> None:
+    """Remove what is unpacked of zips that are gone or changed, and what was used long ago."""
+    place = home() / "data"
+    if place.is_dir():
+        with writing(place, DataError), FileLock(place / _LOCK):
+            _sweep(place)
 
 
 def _unpacked(archive: Path, place: Path) -> Path:
     stamp = _stamp(archive)
     target = place / f"{archive.stem}-{hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:12]}"
     note = _note(target)
-    _sweep(place, keep=target)
-    if not target.is_dir() or not note.is_file():
+    if target.is_dir() and note.is_file():
+        os.utime(note)
+    else:
         shutil.rmtree(target, ignore_errors=True)
-        draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=place))
-        try:
+        with DraftFolder(_DRAFT, place) as draft:
             unpack_zip(archive, draft)
             note.write_text(json.dumps(stamp), "utf-8")
             draft.rename(target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-    os.utime(note)
+    _sweep(place)
     return target
 
 
@@ -71,14 +73,12 @@ def _note(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.json")
 
 
-def _sweep(place: Path, keep: Path) -> None:
-    """Remove what zips left that are gone or changed, what was never finished, and what was used long ago."""
+def _sweep(place: Path) -> None:
+    sweep(place, _DRAFT)
     folders = [entry for entry in place.iterdir() if entry.is_dir() and _FOLDER.fullmatch(entry.name)]
-    current = [folder for folder in folders if folder != keep and _is_current(folder)]
-    current.sort(key=_last_use, reverse=True)
-    old = [folder for folder in current[_KEPT - 1 :] if time.time() - _last_use(folder) > _IN_USE]
-    stale = [folder for folder in folders if folder != keep and folder not in current]
-    for folder in (*old, *stale, *place.glob(f"{_DRAFT}*")):
+    current = sorted(filter(_is_current, folders), key=_last_use, reverse=True)
+    old = [folder for folder in current[_KEPT:] if time.time() - _last_use(folder) > _IN_USE]
+    for folder in (*old, *(folder for folder in folders if folder not in current)):
         shutil.rmtree(folder, ignore_errors=True)
         _note(folder).unlink(missing_ok=True)
 

@@ -126,7 +126,7 @@ class Recorder:
     def _write_curves(self, epochs: list[tuple[int, dict[str, float]]]) -> None:
         """All epochs as CSV, from the registry: a resumed run's file is as complete as an unbroken one's."""
         names = sorted({name for _, figures in epochs for name in figures})
-        with replacing(self.folder / CURVES) as temporary, temporary.open("w", newline="") as file:
+        with replacing(self.folder / CURVES) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, ["epoch", *names])
             writer.writeheader()
             writer.writerows({"epoch": number, **figures} for number, figures in epochs)

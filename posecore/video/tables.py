@@ -164,7 +164,7 @@ def _write_pieces(pieces: Iterable[str], path: Path) -> None:
 
 def _write_keypoints(sequence: PoseSequence, path: Path) -> None:
     """The keypoint table, a few thousand people at a time: the whole of a long video would need gigabytes."""
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         safe_table(keypoint_table(sequence.head(0))).to_csv(file, index=False)
         for start in range(0, len(sequence.frames), 2000):
             rows = keypoint_table(sequence.rows(slice(start, start + 2000)))
