@@ -33,7 +33,7 @@ from posecore.drawing import DrawingOptions
 from posecore.errors import SettingsError
 from posecore.poses import Poses
 from posecore.settings import controls
-from posecore.skeleton import COCO_17
+from posecore.skeleton import COCO_17, Skeleton
 from posecore.ui.video.measures import in_words, usual_measures
 from posecore.ui.video.plots import MOST_POINTS, thin
 from posecore.ui.video.runs import RunDesk, VideoRun, run_desk
@@ -521,7 +521,7 @@ def test_measures_of_ones_own(squats: VideoRun, kind: str) -> None:
     assert not app.exception, app.exception
     added = app.multiselect(key="video_measures").value[-1]
     assert added.startswith(f"{kind}:")
-    assert in_words(added) in app.get("plotly_chart")[0].proto.spec
+    assert in_words(parse_measure(added, COCO_17)) in app.get("plotly_chart")[0].proto.spec
 
 
 def test_every_tab_can_be_opened(squats: VideoRun) -> None:
@@ -690,8 +690,14 @@ def test_lines_are_thinned_without_losing_their_peaks() -> None:
 
 
 def test_measures_have_words() -> None:
+    def said(text: str, skeleton: Skeleton = COCO_17) -> str:
+        return in_words(parse_measure(text, skeleton))
+
     usual = usual_measures(COCO_17)
-    assert len({in_words(text) for text in usual}) == len(usual)
-    assert in_words("angle:left_hip-left_knee-left_ankle") == "left knee angle"
-    assert in_words("angle:nose-left_knee-left_ankle") == "left knee from nose to left ankle angle"
-    assert in_words("length:nose-left_ankle") == "distance nose to left ankle"
+    assert len({said(text) for text in usual}) == len(usual)
+    assert said("angle:left_hip-left_knee-left_ankle") == "left knee angle"
+    assert said("angle:nose-left_knee-left_ankle") == "left knee from nose to left ankle angle"
+    assert said("length:nose-left_ankle") == "distance nose to left ankle"
+    hyphens = Skeleton("mine", ("left-hip", "left-knee", "left-ankle"))
+    assert usual_measures(hyphens)[0] == "angle:left-hip-left-knee-left-ankle"
+    assert said("left-knee", hyphens) == "left-knee angle"

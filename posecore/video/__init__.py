@@ -5,10 +5,10 @@ from posecore.video.finding import CropSettings, can_crop
 from posecore.video.live import LiveSession
 from posecore.video.live_options import LiveFrame, LiveOptions, LiveStatus, ViewSettings
 from posecore.video.measures import (
-    JOINT_ANGLES,
     KINDS,
     Measure,
     count_track,
+    joint_angles,
     measure_table,
     parse_measure,
 )
@@ -25,7 +25,6 @@ from posecore.video.writing import ClipWriter, OutputSettings
 
 __all__ = [
     "FORMATS",
-    "JOINT_ANGLES",
     "KINDS",
     "VIDEO_SUFFIXES",
     "BatchSettings",
@@ -60,6 +59,7 @@ __all__ = [
     "count_repetitions",
     "count_track",
     "frame_at",
+    "joint_angles",
     "keypoint_table",
     "measure_table",
     "parse_measure",

@@ -78,6 +78,12 @@ class Measure:
     keypoints: tuple[tuple[int, ...], ...]
     unit: str
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is about a joint's angle between its usual neighbours."""
+        names = tuple(_plain(name) for name in self.names)
+        return len(names) == 3 and JOINT_ANGLES.get(names[1]) == names
+
     def values(self, track: Track) -> Array:
         """``(T,)`` values over the frames of a track; NaN where a keypoint is missing."""
         places = [track.keypoints[:, list(group)].mean(1) for group in self.keypoints]
@@ -112,6 +118,12 @@ def _joint_angle(name: str, skeleton: Skeleton) -> tuple[str, ...] | None:
 def _plain(name: str) -> str:
     """A name in small letters with underscores alone: ``Left-Knee`` and ``left knee`` are ``left_knee``."""
     return name.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def joint_angles(skeleton: Skeleton) -> list[Measure]:
+    """The usual angles of all joints that ``skeleton`` has with their neighbours."""
+    found = [(joint, _joint_angle(joint, skeleton)) for joint in JOINT_ANGLES]
+    return [parse_measure(joint, skeleton) for joint, names in found if names and set(names) <= set(skeleton.keypoints)]
 
 
 def _split(text: str, names: str, kind: str, skeleton: Skeleton) -> tuple[str, ...]:

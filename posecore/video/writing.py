@@ -33,6 +33,8 @@ _COPIED_SOUND = {"aac", "mp3", "opus", "flac"}
 _AAC_RATES = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}
 #: Frames from one key frame to the next: players jump to key frames.
 _KEY_FRAMES = 30
+#: Pixels from which on an encoder holds few pictures at once.
+_LARGE = 9_000_000
 
 
 class OutputSettings(Settings):
@@ -117,6 +119,9 @@ class ClipWriter:
 
     def _add_video(self, info: VideoInfo, settings: OutputSettings) -> av.VideoStream:
         options = {"preset": "veryfast", "crf": str(settings.crf)}
+        if self._even[0] * self._even[1] > _LARGE:
+            # Otherwise some fifty pictures wait in the encoder.
+            options["tune"] = "zerolatency"
         stream = self._container.add_stream("libx264", rate=info.rate, options=options)
         stream.width, stream.height = self._even
         stream.pix_fmt = "yuv420p"

@@ -194,7 +194,7 @@ def _measures(sequence: PoseSequence, people: list[Followed]) -> None:
         return
     figure = measures_figure(
         {one.number: one.track for one in chosen},
-        [(measure, in_words(measure.text)) for measure in measuring.measures],
+        [(measure, in_words(measure)) for measure in measuring.measures],
         counted,
         _span(sequence),
     )
@@ -213,10 +213,10 @@ def _count(measuring: Measuring, chosen: list[Followed]) -> tuple[int, str, Repe
         for number, repetitions in found:
             open_end = repetitions.count - repetitions.completed
             st.metric(
-                f"Repetitions, {plain(in_words(measure.text))}" if len(found) == 1 else f"Repetitions, person {number}",
+                f"Repetitions, {plain(in_words(measure))}" if len(found) == 1 else f"Repetitions, person {number}",
                 repetitions.count,
                 width="content",
-                help=f"Of the {plain(in_words(measure.text))}. "
+                help=f"Of the {plain(in_words(measure))}. "
                 + ("The last one was not completed before the end." if open_end else "All were completed."),
             )
     number, repetitions = found[0]

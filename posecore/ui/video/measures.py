@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
+from posecore.errors import SettingsError
 from posecore.skeleton import Skeleton
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.ui.video.settings import COUNT_PREFIX
-from posecore.video import JOINT_ANGLES, KINDS, Measure, RepetitionSettings, Track, count_track, parse_measure
+from posecore.video import KINDS, Measure, RepetitionSettings, Track, count_track, joint_angles, parse_measure
 
 _CHOSEN = "video_measures"
 _ADDED = "video_measures_added"
@@ -50,17 +52,14 @@ class Measuring:
 
 def usual_measures(skeleton: Skeleton) -> list[str]:
     """Measures that most people ask for, as far as the skeleton allows: joint angles, then speeds."""
-    angles = [f"angle:{'-'.join(names)}" for names in JOINT_ANGLES.values() if set(names) <= set(skeleton.keypoints)]
-    return angles + [f"speed:{name}" for name in skeleton.keypoints]
+    return [measure.text for measure in joint_angles(skeleton)] + [f"speed:{name}" for name in skeleton.keypoints]
 
 
-def in_words(measure: str) -> str:
+def in_words(measure: Measure) -> str:
     """A measure as people would call it."""
-    kind, _, rest = measure.partition(":")
-    names = [words(name) for name in rest.split("-")]
-    if kind in ("angle", "rate") and len(names) == 3:
-        usual = "-".join(JOINT_ANGLES.get(names[1].replace(" ", "_"), ())) == rest
-        where = names[1] if usual else f"{names[1]} from {names[0]} to {names[2]}"
+    kind, names = measure.kind, [words(name) for name in measure.names]
+    if kind in ("angle", "rate"):
+        where = names[1] if measure.is_usual else f"{names[1]} from {names[0]} to {names[2]}"
         return f"{where} angle" if kind == "angle" else f"change of {where} angle"
     return {
         "length": f"distance {names[0]} to {names[-1]}",
@@ -77,7 +76,7 @@ def choose_measures(skeleton: Skeleton, example: Track | None) -> Measuring:
         example: Somebody whose movement decides what is measured before anything is chosen.
     """
     added: list[str] = st.session_state.setdefault(_ADDED, [])
-    known = {text: in_words(text) for text in [*usual_measures(skeleton), *added]}
+    known = _named([*usual_measures(skeleton), *added], skeleton)
     chosen = st.session_state.get(_CHOSEN)
     if chosen is None or chosen == st.session_state.get(_SUGGESTED):
         # Until somebody chooses, every result is measured by what moves most in it.
@@ -96,6 +95,15 @@ def choose_measures(skeleton: Skeleton, example: Track | None) -> Measuring:
         with st.popover("", icon=":material/add:", help="Measure something that is not in the list"):
             _own_measure(skeleton)
     return _counting(skeleton, texts, example)
+
+
+def _named(texts: Iterable[str], skeleton: Skeleton) -> dict[str, str]:
+    """Those measures that this skeleton has the keypoints for, in words."""
+    known: dict[str, str] = {}
+    for text in texts:
+        with suppress(SettingsError):
+            known[text] = in_words(parse_measure(text, skeleton))
+    return known
 
 
 def _most_moving(known: Iterable[str], skeleton: Skeleton, example: Track | None) -> list[str]:
@@ -129,7 +137,7 @@ def _counting(skeleton: Skeleton, texts: list[str], example: Track | None) -> Me
             "Count repetitions of",
             [*texts, _NOTHING],
             index=0 if texts and _repeats(texts[0], skeleton, example) else len(texts),
-            format_func=lambda text: in_words(text) if text else "nothing",
+            format_func=lambda text: in_words(parse_measure(text, skeleton)) if text else "nothing",
             key=_COUNTED,
             persist_state="session",
         )
