@@ -51,7 +51,8 @@ class Problems:
     def note(self, place: str, reason: str, ignored: int = 0) -> None:
         """Note an entry that is skipped, and how many people in it became ignore regions."""
         if len(self.found) < MAX_PROBLEMS:
-            self.found.append(Problem(self.file, place, reason, ignored))
+            # What is quoted from a file may be long without limit.
+            self.found.append(Problem(self.file, f"{place:.200}", f"{reason:.600}", ignored))
         elif len(self.found) == MAX_PROBLEMS:
             self.found.append(Problem(self.file, "from here on", f"more than {MAX_PROBLEMS} problems, not listed"))
 

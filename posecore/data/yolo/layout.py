@@ -202,7 +202,7 @@ def parts_of(layout: Layout, resolver: PathResolver, problems: Problems) -> list
             found = [(folder, pictures_in(folder))]
         if not found:
             if names:
-                problems.note(split, f"there is no folder {names[0]!r} in {resolver.root}")
+                problems.note(split, f"there is no folder {shown(names[0])} in {resolver.root}")
             continue
         pictures = list(dict.fromkeys(picture for _, some in found for picture in some))
         depth = max(len(place.parts) if place.is_dir() else 1_000_000 for place, _ in found)
