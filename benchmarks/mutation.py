@@ -221,6 +221,7 @@ def videos(folder: Path) -> tuple[tuple[str, bytes], ...]:
     for name, codec in (("a.mp4", "mpeg4"), ("a.mkv", "mjpeg"), ("a.avi", "mpeg4"), ("a.gif", "gif")):
         with av.open(str(folder / name), "w") as container:
             stream = container.add_stream(codec, 12)
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height = 64, 48
             stream.pix_fmt = {"mjpeg": "yuvj420p", "gif": "rgb8"}.get(codec, "yuv420p")
             for index in range(12):

@@ -67,7 +67,7 @@ def unpack_zip(archive: str | Path, folder: str | Path, limits: ZipLimits | None
         raise DataError(f"{source} holds two entries of one name: {Path(error.filename).name}.") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
         _empty(root)
-        raise DataError(f"{source} cannot be unpacked: {error}.") from error
+        raise DataError(f"{source} cannot be unpacked: {error!s:.200}.") from error
     return root
 
 

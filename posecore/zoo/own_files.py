@@ -92,7 +92,7 @@ def _torch_state(path: Path) -> State:
             "torch.save(network.state_dict(), …) or as safetensors."
         ) from error
     except _DAMAGE as error:
-        raise WeightsError(f"{path} is damaged or not a PyTorch file ({error}).") from error
+        raise WeightsError(f"{path} is damaged or not a PyTorch file ({error!s:.200}).") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):

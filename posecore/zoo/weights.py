@@ -210,7 +210,7 @@ def _opened(path: Path | str) -> Iterator[Any]:
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}.") from error
     except safetensors.SafetensorError as error:
-        raise WeightsError(f"{path} is damaged or not a safetensors file ({error}).") from error
+        raise WeightsError(f"{path} is damaged or not a safetensors file ({error!s:.200}).") from error
 
 
 def _tensors(file: Any) -> State:
