@@ -477,8 +477,17 @@ class Registry:
         kept = rows[::-1][::every][::-1]
         return [(int(row["step"]), float(row["loss"]), float(row["learning_rate"])) for row in kept]
 
+    def check_new(self, name: str) -> None:
+        """Raise ``SettingsError`` when there is a run of this name, or files of one that is not in the list."""
+        if self.get(name) is not None:
+            raise SettingsError(f"There is a run {name!r} already; give --resume to go on, or another name.")
+        folder = self.file.parent / name
+        # A checkpoint that lies there must not be taken for this run's. A lock alone is of one that did not begin.
+        if folder.exists() and [path.name for path in folder.iterdir()] != ["lock"]:
+            raise SettingsError(f"There are files in {folder} already; choose another name.")
+
     def rename(self, name: str, new: str) -> None:
-        """Give a run and its folder another name; raises ``SettingsError`` when that is taken."""
+        """Give a run and its folder another name, and so its model; raises ``SettingsError`` when that is taken."""
         try:
             with self._changing() as connection:
                 connection.execute("BEGIN")
@@ -486,6 +495,13 @@ class Registry:
                 connection.execute("UPDATE runs SET name = ?, updated = ? WHERE name = ?", (new, time.time(), name))
                 for table in ("epochs", "steps"):
                     connection.execute(f"UPDATE {table} SET run = ? WHERE run = ?", (new, name))
+                # Runs that start from this one's weights, or learn from its model.
+                for row in connection.execute("SELECT name, config FROM runs").fetchall():
+                    before = json.loads(row["config"])
+                    after = _renamed(before, f"run:{name}", f"run:{new}")
+                    if after != before:
+                        values = (json.dumps(after), row["name"])
+                        connection.execute("UPDATE runs SET config = ? WHERE name = ?", values)
                 folder = self.file.parent / name
                 if folder.is_dir():
                     # Within the transaction: when it fails, the list stays as it is.
@@ -511,6 +527,15 @@ class Registry:
         if run.state == "lost" and (reason := LastWords(run.folder).heard()):
             return replace(run, status="failed", process=None, message=reason)
         return run
+
+
+def _renamed(value: Any, old: str, new: str) -> Any:
+    """JSON values in which the text ``old`` is ``new``."""
+    if isinstance(value, dict):
+        return {key: _renamed(item, old, new) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, old, new) for item in value]
+    return new if value == old else value
 
 
 def _request(stop: int) -> Request:

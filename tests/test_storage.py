@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from posecore.data.library import Library
-from posecore.errors import DataError, PosecoreError, StorageError
+from posecore.errors import DataError, PosecoreError, SettingsError, StorageError
 from posecore.home import home as posecore_home
 from posecore.runs import BEST, LastWords, Registry, RunLock, run_folder
 from posecore.storage import DraftFolder, replacing, sentence, sweep, trouble, write_json, writing
@@ -352,3 +352,55 @@ def test_two_changes_in_one_tick_of_the_clock_differ() -> None:
         registry.change("mine", progress=number % 2)
         seen.add(registry.stamp())
     assert len(seen) == 50
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def test_runs_that_start_from_a_renamed_one_follow() -> None:
+    written_run("mine", epochs=0)
+    config = tiny("other").model_dump(mode="json")
+    config["model"]["start"] = "run:mine"
+    Registry().add("other", config, "paused")
+    jobs.rename("mine", "better")
+    other = Registry().get("other")
+    assert other is not None
+    assert other.config["model"]["start"] == "run:better"
+    assert load_model("run:better").name == "run:better"
+
+
+def test_files_of_a_run_that_is_not_listed_are_not_taken_for_a_new_ones(tmp_path: Path) -> None:
+    from posecore.training.run import train
+
+    folder = run_folder("trial")
+    folder.mkdir(parents=True)
+    (folder / "lock").touch()
+    Registry().check_new("trial")
+    (folder / "resume.ckpt").write_bytes(b"of another")
+    for begin in (lambda: train(tiny(), tmp_path), lambda: jobs.submit(tiny())):
+        with pytest.raises(SettingsError, match=r"There are files in .* choose another name"):
+            begin()
+    assert Registry().all() == []
+
+
+# --- upkeep ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_starts_tidies_up() -> None:
+    from posecore.training.upkeep import tidy_home
+
+    tidy_home()
+    stored = Library().add_synthetic("people", 2, 1)
+    left = [
+        stored.folder / ".annotations.json.abc.part",
+        posecore_home() / "weights" / ".a.safetensors.1.part",
+        run_folder("mine") / ".resume.ckpt.1.part",
+        posecore_home() / "training" / "packs" / ".making-1",
+        posecore_home() / "datasets" / ".adding-1",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch() if path.suffix == ".part" else path.mkdir()
+    tidy_home()
+    assert not [path for path in left if path.exists()]
+    assert len(Library().get("people").dataset()) == 2

@@ -304,6 +304,9 @@ class StoredSet:
     @property
     def mark(self) -> SetMark:
         """Which set this is and what its labels are now, for runs to remember."""
+        # So that the file itself says all, and the same labels have the same hash.
+        with suppress(DataError):
+            self.fold()
         return SetMark(name=self.name, content=_content_hash(self.labels, stamp(self.labels)))
 
     def sources(self) -> Sources:
@@ -312,9 +315,6 @@ class StoredSet:
         Without a split everything is to train on and ``validation`` is empty; so it is when nobody is labelled in the
         part for validation. Training then holds some people back by itself.
         """
-        # So that the file itself says all, and the same labels have the same hash.
-        with suppress(DataError):
-            self.fold()
         keypoints = len(self.skeleton)
         few = {"min_keypoints": max(keypoints // _SHARE, 1)} if keypoints < _USUAL * _SHARE else {}
         base = Source(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import posecore
 from posecore.errors import SettingsError
 from posecore.extras import require
-from posecore.runs import NAME_PATTERN, Registry, Run, RunLock, State, run_folder
+from posecore.runs import NAME_PATTERN, LastWords, Registry, Run, RunLock, State
 
 if TYPE_CHECKING:
     from posecore.training.config import RunConfig
@@ -96,12 +96,11 @@ def submit(config: RunConfig, name: str | None = None, note: str = "", config_fo
         check_mirror(config.skeleton)
     check_parts(config)
     registry = Registry()
-    if registry.get(name) is None and run_folder(name).exists():
-        # Files of a run that is not in the list: its checkpoint must not be taken for this one's.
-        raise SettingsError(f"There are files in {run_folder(name)} already; choose another name.")
+    registry.check_new(name)
     registry.add(name, config.model_dump(mode="json"), note=note)
     run = _known(registry, name)
     write_config(config, run.folder)
+    LastWords(run.folder).reserve()
     return run
 
 

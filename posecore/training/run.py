@@ -74,8 +74,8 @@ def train(config: RunConfig, config_folder: Path, name: str | None = None, resum
         return run_folder(name)
     registry = Registry()
     lock = RunLock(run_folder(name) / "lock")
-    if not resume and registry.get(name) is not None:
-        raise SettingsError(f"There is a run {name!r} already; give --resume to go on, or another name.")
+    if not resume:
+        registry.check_new(name)
     if resume and not (run_folder(name) / RESUME).is_file():
         raise SettingsError(f"There is no run {name!r} to resume; leave --resume out to start it.")
     if not lock.acquire(patience=1.0):

@@ -27,6 +27,7 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     Thread(target=_warm_up, name="warm-up", daemon=True).start()
     ended = Event()
     sweep_left_files()
+    Thread(target=_tidy_home, name="upkeep", daemon=True).start()
     for name, work, interval in (("dispatcher", _dispatch, DISPATCH_INTERVAL), ("janitor", _tidy, TIDY_INTERVAL)):
         Thread(target=keep_doing, args=(work, ended, interval), name=name, daemon=True).start()
     yield
@@ -44,6 +45,12 @@ def _warm_up() -> None:
     except PosecoreError as error:
         # The page says the same to whoever wants to use that model.
         log.warning("The default model was not loaded: %s", error)
+
+
+def _tidy_home() -> None:
+    from posecore.training.upkeep import tidy_home
+
+    tidy_home()
 
 
 def _dispatch() -> None:

@@ -12,6 +12,7 @@ from posecore.training import jobs
 from posecore.ui.shared.models.model_picker import CHOICE
 from posecore.ui.shared.navigation import Page, open_page
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.runs.train_setup import BASE
 from posecore.ui.shared.visitors import require
 
 #: Session state: (question, run) that the next run of the page opens. A part of a page that refreshes itself cannot
@@ -98,8 +99,9 @@ def _save(name: str) -> None:
     new = st.session_state["new_name"].strip()
     jobs.rename(name, new)
     jobs.set_note(new, st.session_state["new_note"])
-    if st.session_state.get(CHOICE) == f"run:{name}":
-        st.session_state[CHOICE] = f"run:{new}"
+    for choice in (CHOICE, BASE):
+        if st.session_state.get(choice) == f"run:{name}":
+            st.session_state[choice] = f"run:{new}"
     st.query_params["run"] = new
 
 
