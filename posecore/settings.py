@@ -7,7 +7,6 @@ Two kinds matter everywhere. :class:`NetworkSettings` change what the network se
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -18,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from posecore.errors import SettingsError
 from posecore.parsing import shown
+from posecore.words import meant
 
 
 class Settings(BaseModel):
@@ -167,9 +167,7 @@ def check_names(names: Iterable[str], known: Collection[str]) -> None:
     """Raise ``SettingsError`` for the first of ``names`` that is not ``known``, naming the nearest one that is."""
     for name in names:
         if name not in known:
-            nearest = difflib.get_close_matches(str(name), known, 1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}."
-            raise SettingsError(f"There is no setting {shown(name)} here; {hint}")
+            raise SettingsError(f"There is no setting {shown(name)} here; {meant(str(name), known)}")
 
 
 def build_settings(settings_class: type[SettingsClass], values: Mapping[str, Any]) -> SettingsClass:

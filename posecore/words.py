@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-#: Names that a sentence lists before it says how many more there are.
-_LISTED = 12
-
 
 def counted(count: int, singular: str, plural: str | None = None) -> str:
     """A number with its noun: 1 picture, 2 pictures."""
     return f"{count} {singular if count == 1 else plural or singular + 's'}"
-
-
-def listed(names: Iterable[object], most: int = _LISTED) -> str:
-    """Names with commas: a, b and 3 more; ``none`` when there are none."""
-    all_names = [str(name) for name in names]
-    if len(all_names) <= most:
-        return ", ".join(all_names) or "none"
-    return f"{', '.join(all_names[:most])} and {len(all_names) - most} more"
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
@@ -33,7 +22,7 @@ def meant(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """What to say after an unknown name: which one was probably meant, else which there are."""
     candidates = list(known)
     found = closest(name, candidates, cutoff)
-    return f"did you mean {found!r}?" if found else f"there are: {listed(candidates)}."
+    return f"did you mean {found!r}?" if found else f"there are {', '.join(candidates) or 'none'}."
 
 
 def unused_name(wanted: str, taken: Collection[str], between: str = "-") -> str:

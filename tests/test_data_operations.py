@@ -178,6 +178,14 @@ def test_a_draft_asks_for_sides_until_somebody_answers() -> None:
     assert not SkeletonDraft.of(unnamed_skeleton("body", 17)).skeleton().sides_known
 
 
+def test_names_that_are_a_guess_stay_one() -> None:
+    guess = PoseDataset("body", unnamed_skeleton("body", 17), ())
+    sure = PoseDataset("coco", COCO_17, ())
+    assert not mapped(guess, OPENPOSE_18).skeleton.sides_known
+    assert mapped(sure, OPENPOSE_18).skeleton.sides_known
+    assert not merged("both", [sure, guess]).skeleton.sides_known
+
+
 def test_merging_gives_ids_anew_and_refuses_strangers() -> None:
     one = sticks([(), ()])
     assert [image.image_id for image in merged("both", [one, one])] == [0, 1, 2, 3]
@@ -269,7 +277,7 @@ def test_proposed_labels(tmp_path: Path) -> None:
     assert [person.labels.tolist() for person in found.images[0].people] == [[2, 2], [2, 2], [2, 0]]
     half = propose_labels(model, sticks([(stick((15, 20), (25, 30)),)], tmp_path), fewest=2)
     assert [person.keypoints[0].tolist() for person in half.images[0].people] == [[15, 20], [60, 10]]
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="No such file"):
         unlabelled(tmp_path / "none", model)
     with pytest.raises(DataError, match="no name is shared"):
         propose_labels(model, replace(half, skeleton=COCO_17))

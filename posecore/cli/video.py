@@ -39,6 +39,7 @@ from posecore.video import (
     save_tables,
     table_endings,
 )
+from posecore.words import counted
 
 _MEASURES = (
     "such as left_knee, angle:left_hip-left_knee-left_ankle, rate:right_elbow, length:nose-left_ankle, speed:nose"
@@ -177,7 +178,7 @@ def _tell(result: VideoResult, written: list[Path]) -> None:
         )
     total = result.seconds["total"]
     people = len(result.poses.tracks()) if result.options.tracking.track else None
-    who = f", {people} {'person' if people == 1 else 'people'}" if people is not None else ""
+    who = f", {counted(people, 'person', 'people')}" if people is not None else ""
     until = " until stopped" if result.cancelled else ""
     pace = f"{result.frames / total:.1f} frames/s" if total > 0 else ""
     output.print(

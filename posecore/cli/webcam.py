@@ -33,6 +33,7 @@ from posecore.video import (
     table_endings,
 )
 from posecore.video.camera import Camera
+from posecore.words import counted
 
 #: Seconds that the first picture is waited for when no more come.
 _LAST = 60.0
@@ -144,7 +145,7 @@ def describe(status: LiveStatus) -> str:
         return status.error
     if not status.frames:
         return "Waiting for the first picture …"
-    count = "1 person" if status.people == 1 else f"{status.people} people"
+    count = counted(status.people, "person", "people")
     recording = "" if status.recorded is None else f" · recording {status.recorded:.0f} s"
     delay = sum(status.latency.values())
     return f"{count} · {status.processed:.1f} pictures/s · delay {delay:.0f} ms · {status.dropped} skipped{recording}"

@@ -32,7 +32,7 @@ from posecore.data.checks import (
 )
 from posecore.data.folders import files_in
 from posecore.data.naming import canonical, skeleton_of
-from posecore.data.people import make_person
+from posecore.data.people import IGNORED, covers, make_person
 from posecore.data.pictures import PictureCarrier, PictureMode, new_folder, picture_size
 from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
@@ -231,11 +231,18 @@ def _with_people(item: _Item, skeleton: Skeleton, category: str, everything: Pro
             xy, labels = _joints(groups.get(owner, []), skeleton, problems)
             label = item.poses.get(owner, category)
             people.append(make_person(xy, labels, boxes.get(owner), category=label))
-    for name, count in Counter(label for label, _, parent in item.boxes if label != category and not parent).items():
-        problems.note(f"label {name!r}", f"{counted(count, 'box', 'boxes')} skipped: not a {category}")
+    labelled = [person.box for person in people if person.labelled.any()]
+    others = [(label, box) for label, box, parent in item.boxes if label != category and not parent]
+    ignore = [(label, box) for label, box in others if not covers(labelled, box)]
+    for name, count in Counter(label for label, _ in others).items():
+        ignored = sum(label == name for label, _ in ignore)
+        reason = f"{counted(count, 'box', 'boxes')} skipped: not a {category}"
+        problems.note(f"label {name!r}", f"{reason}; {IGNORED}" if ignored else reason, ignored)
     everything.found.extend(problems.found)
     image = item.image
-    return AnnotatedImage(image.path, image.size, tuple(people), image.image_id, (), image.split)
+    return AnnotatedImage(
+        image.path, image.size, tuple(people), image.image_id, tuple(box for _, box in ignore), image.split
+    )
 
 
 def _box_around(point: _Point, boxes: Mapping[str, Region]) -> str | None:

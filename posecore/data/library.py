@@ -30,7 +30,7 @@ from posecore.errors import DataError, SettingsError
 from posecore.home import home
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.storage import DraftFolder, sweep, writing
-from posecore.words import counted
+from posecore.words import counted, unused_name
 
 __all__ = ["Library", "StoredSet", "is_waiting"]
 
@@ -158,8 +158,7 @@ class Library:
         """A name for a new set made from a file's name or a title: safe, and no other set's."""
         words = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:56] or "pictures"
         taken = {stored.name.lower() for stored in self.all()}
-        names = (words if number == 1 else f"{words}-{number}" for number in range(1, len(taken) + 3))
-        return next(name for name in names if name.lower() not in taken)
+        return unused_name(words, taken)
 
     def remove(self, name: str) -> None:
         """Delete a set and its pictures; raises ``DataError`` when there is none of this name."""

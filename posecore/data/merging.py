@@ -30,4 +30,5 @@ def merged(name: str, parts: Sequence[PoseDataset]) -> PoseDataset:
     remarks: Counter[str] = Counter()
     for remark in (remark for part in parts for remark in part.remarks):
         remarks[remark.what] += remark.count
-    return PoseDataset(name, first.skeleton, tuple(images), problems, tuple(Remark(*item) for item in remarks.items()))
+    skeleton = replace(first.skeleton, sides_known=all(part.skeleton.sides_known for part in parts))
+    return PoseDataset(name, skeleton, tuple(images), problems, tuple(Remark(*item) for item in remarks.items()))

@@ -15,7 +15,7 @@ from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.merging import merged
 from posecore.data.naming import mirror_pairs, tells_sides
 from posecore.errors import DataError, SkeletonError
-from posecore.skeleton import Skeleton, map_skeleton
+from posecore.skeleton import COCO_17, Skeleton, map_skeleton
 from posecore.words import meant
 
 __all__ = ["Filters", "filtered", "mapped", "merged", "paired", "renamed", "split_by_ratio", "split_named"]
@@ -195,7 +195,9 @@ def mapped(dataset: PoseDataset, target: Skeleton) -> PoseDataset:
         return replace(person, keypoints=xy, labels=labels)
 
     images = tuple(replace(image, people=tuple(map(person_of, image.people))) for image in dataset)
-    return replace(dataset, skeleton=target, images=images)
+    # COCO's names for keypoints without names are a guess, and stay one under another skeleton.
+    guessed = dataset.skeleton == COCO_17 and not dataset.skeleton.sides_known
+    return replace(dataset, skeleton=replace(target, sides_known=target.sides_known and not guessed), images=images)
 
 
 def _joined(labels: np.ndarray) -> Label:

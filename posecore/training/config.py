@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from posecore.parsing import MalformedError, parse_json, parse_yaml, shown
 from posecore.runs import NAME_PATTERN
 from posecore.settings import NetworkSettings, Settings, build_settings
 from posecore.skeleton import SKELETONS, Skeleton
+from posecore.words import meant
 
 #: Environment variable: the folder that data paths are relative to.
 DATA_VARIABLE = "POSECORE_DATA"
@@ -178,7 +178,7 @@ class RunConfig(Settings):
         except KeyError:
             known = [name for family in FAMILIES.values() for name in family.architectures]
             raise SettingsError(
-                f"There is no architecture {self.model.architecture!r}; {_nearest(self.model.architecture, known)}"
+                f"There is no architecture {self.model.architecture!r}; {meant(self.model.architecture, known)}"
             ) from None
 
     @property
@@ -187,7 +187,7 @@ class RunConfig(Settings):
         wanted = self.model.skeleton
         if isinstance(wanted, str):
             if wanted not in SKELETONS:
-                raise SettingsError(f"There is no skeleton {wanted!r}; {_nearest(wanted, list(SKELETONS))}")
+                raise SettingsError(f"There is no skeleton {wanted!r}; {meant(wanted, list(SKELETONS))}")
             return SKELETONS[wanted]
         try:
             return wanted.skeleton()
@@ -254,7 +254,7 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     path = [str(part) for part in problem["loc"] if part not in ("str", "SkeletonConfig")]
     place = ".".join(path)
     if problem["type"] == "extra_forbidden":
-        return f"{place:.100} is unknown; {_nearest(path[-1], _known_keys(problem['loc'][:-1]))}"
+        return f"{place:.100} is unknown; {meant(path[-1], _known_keys(problem['loc'][:-1]))}"
     if problem["type"] == "missing":
         return f"{place} is missing."
     message = str(problem["msg"])
@@ -278,11 +278,6 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
         return annotation
     found = (_model_in(part) for part in get_args(annotation))
     return next((model for model in found if model is not None), None)
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}."
 
 
 def placed(config: RunConfig, config_folder: Path) -> RunConfig:

@@ -71,8 +71,8 @@ def read_source(source: Source, root: Path, cache: Path) -> PoseDataset:
         dataset = renamed(found, source.names)
         if source.split is not None:
             dataset = _part(dataset, source.split)
-    for problem in dataset.problems[:20]:
-        log.warning("%s", problem)
+    for said in (*dataset.problems[:20], *dataset.remarks):
+        log.warning("%s", said)
     if len(dataset.problems) > 20:
         log.warning("… and %d more problems in %s", len(dataset.problems) - 20, dataset.name)
     return dataset

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 import torch
@@ -11,6 +10,7 @@ from torch import nn
 from posecore.errors import SettingsError
 from posecore.training.config import RunConfig
 from posecore.training.start import insert_norm
+from posecore.words import closest
 
 
 def check_prefixes(network: nn.Module, starts: Iterable[str], where: str) -> None:
@@ -38,9 +38,8 @@ def _nearest(start: str, names: Iterable[str]) -> str:
         for pieces in [name.split(".")]
         for depth in range(1, len(pieces))
     }
-    close = difflib.get_close_matches(start if start.endswith(".") else f"{start}.", sorted(parts), 1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
+    if close := closest(start if start.endswith(".") else f"{start}.", sorted(parts)):
+        return f"did you mean {close!r}?"
     return f"there are {', '.join(sorted(part for part in parts if part.count('.') == 1))}."
 
 

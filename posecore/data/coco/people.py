@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from posecore.data.annotations import AnnotatedImage, Label, Person
@@ -44,11 +45,13 @@ def with_people(
     people: dict[Id, list[tuple[Any, Person]]] = {number: [] for number, image in images.items() if image}
     ignore: dict[Id, list[Region]] = {number: [] for number in people}
     others: list[tuple[Id, Id, Mapping[str, Any]]] = []
+    firsts = _firsts(images, problems.remark)
     for position, entry in enumerate(entries):
         with problems.skipping(f"annotations[{position}]"):
             number = an_id_of(a_dict(entry, "an annotation").get("image_id"), "the image id")
             if number not in images:
                 raise EntryError(f"there is no image {number}")
+            number = firsts.get(number, number)
             image = images[number]
             if image is None:
                 continue
@@ -73,8 +76,18 @@ def with_people(
             ignore=tuple(dict.fromkeys((*image.ignore, *ignore[number]))),
         )
         for number, image in images.items()
-        if image is not None
+        if image is not None and firsts[number] == number
     )
+
+
+def _firsts(images: Mapping[Id, AnnotatedImage | None], remark: Remark) -> dict[Id, Id]:
+    """The id under which each picture is listed first: one that is listed twice has the people of both."""
+    by_file: dict[tuple[Path, tuple[int, int]], Id] = {}
+    firsts = {n: by_file.setdefault((image.path, image.size), n) for n, image in images.items() if image}
+    for number, first in firsts.items():
+        if number != first:
+            remark("a picture that is listed under two ids; its people are put together")
+    return firsts
 
 
 def _ignore_others(

@@ -6,7 +6,6 @@ The trainer (``movenet.pytorch`` and what grew from it) is driven by one flat ta
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from posecore.training.config import RunConfig, make_config
 from posecore.training.foreign.file import read_foreign
 from posecore.training.foreign.rules import KNOWN_KEYS, RULES
 from posecore.training.foreign.table import Finding, Given
+from posecore.words import closest
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def _unused(key: str, value: Any) -> Finding:
     """A key that no rule took up."""
     if value is None:
         return Finding((key,), "no use", {}, "is not set")
-    near = difflib.get_close_matches(key, KNOWN_KEYS, 1)
-    return Finding((key,), "unknown", {}, f"did you mean {near[0]}?" if near else "no such key is known")
+    near = closest(key, KNOWN_KEYS)
+    return Finding((key,), "unknown", {}, f"did you mean {near}?" if near else "no such key is known")
 
 
 __all__ = ["Conversion", "Finding", "convert_movenet_config", "convert_movenet_values"]
