@@ -21,8 +21,8 @@ def bare(tmp_path: Path) -> Iterator[Server]:
     from posecore.data.library import Library
 
     install_model(tmp_path)
-    for name in ("people", "strangers"):
-        Library(tmp_path / "datasets").add_synthetic(name, 4, 1)
+    for seed, name in ((1, "people"), (1000, "strangers")):
+        Library(tmp_path / "datasets").add_synthetic(name, 4, seed)
     running = Server(tmp_path)
     yield running
     running.stop()
@@ -106,3 +106,21 @@ def test_the_camera_gives_its_own_resolution(server: Server, page: Any) -> None:
     )
     assert (width, height) == tuple(shown[:2])
     assert width > shown[2]
+
+
+def test_thumbnails_are_those_of_the_set(bare: Server, page: Any) -> None:
+    """Sets number their pictures alike."""
+    page.goto(f"{bare.url}datasets?set=people")
+    thumbnails = page.locator(".posecore-strip img")
+    thumbnails.first.wait_for()
+    before = thumbnails.evaluate_all("(images) => images.map(({ src }) => src)")
+    choose(page, "Set of pictures", "strangers")
+    page.wait_for_function(
+        """(before) => [...document.querySelectorAll('*')].some((e) => {
+          const image = e.shadowRoot?.querySelector('.posecore-strip img');
+          return image && image.src !== before; })""",
+        arg=before[0],
+    )
+    after = thumbnails.evaluate_all("(images) => images.map(({ src }) => src)")
+    assert len(after) == len(before)
+    assert not set(after) & set(before)

@@ -185,7 +185,8 @@ function remember(view, token, url) {
 function adopt(view, data) {
   let doc = view.docs.get(data.picture);
   const theirs = { people: data.people.map((person, index) => ({ ...person, id: `s${index}` })), done: data.done };
-  const base = { people: data.people, done: data.done };
+  // A copy: what is dragged here must not change what it is compared with.
+  const base = structuredClone({ people: data.people, done: data.done });
   if (!doc) {
     doc = { ...theirs, base, undo: [], redo: [], revision: 0, saved: 0 };
     view.docs.set(data.picture, doc);

@@ -61,7 +61,7 @@ def pick_model() -> ModelInfo:
     if gone not in models:
         st.session_state[CHOICE] = first
         st.session_state[_GONE] = (
-            f"{gone} is not here any more: it was renamed or removed. {models[first].title} is used."
+            f"{plain(gone)} is not here any more: it was renamed or removed. {plain(models[first].title)} is used."
         )
     order = sorted(models.values(), key=lambda info: (not info.available, list(FAMILIES).index(info.family)))
     name = st.selectbox(
