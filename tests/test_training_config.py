@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from posecore.data.operations import mapped
+from posecore.data.source import Source
+from posecore.data.synthetic import write_dataset
 from posecore.errors import SettingsError
 from posecore.skeleton import COCO_17
 from posecore.training.config import RunConfig, data_root, make_config, read_config
+from posecore.training.data import read_source
 from posecore.training.schedule import factor, phase
 
 ROOT = Path(__file__).parent.parent
@@ -129,3 +135,21 @@ def test_other_shapes() -> None:
 
 def test_phases_share_a_run_evenly() -> None:
     assert [phase(3, part) for part in (0, 0.33, 0.34, 0.99, 1.0)] == [0, 0, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "spell", [str, lambda name: name.replace("_", "-"), lambda name: name.replace("_", " ").title()]
+)
+def test_keypoints_may_be_spelled_with_hyphens(tmp_path: Path, spell: Callable[[str], str]) -> None:
+    """In the labels, under ``names`` and in a skeleton of one's own, against any other spelling."""
+    file = write_dataset(tmp_path / "set", 2, seed=3, size=(120, 100), people=1)
+    data = json.loads(file.read_text())
+    named = ["top" if name == "nose" else spell(name) for name in data["categories"][0]["keypoints"]]
+    data["categories"][0]["keypoints"] = ["head-top" if name == "top" else name for name in named]
+    file.write_text(json.dumps(data))
+    source = Source(annotations=str(file), images=str(file.parent / "images"), names={"head_top": "nose"})
+    hyphens = tuple(name.replace("_", "-") for name in COCO_17.keypoints)
+    for skeleton in (COCO_17, replace(COCO_17, name="own", keypoints=hyphens)):
+        found = read_source(source, tmp_path, tmp_path, skeleton)
+        assert found.skeleton.keypoints == skeleton.keypoints
+        assert all(person.labelled.any() for image in mapped(found, skeleton) for person in image.people)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from posecore.data.batches import Pack, cuts_of, pack
 from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
 from posecore.data.disk_cache import prune, used
+from posecore.data.naming import canonical
 from posecore.data.operations import mapped, merged, renamed, split_named
 from posecore.data.source import Source
 from posecore.errors import DataError
@@ -55,8 +56,15 @@ class TrainingSet:
         )
 
 
-def read_source(source: Source, root: Path, cache: Path) -> PoseDataset:
-    """The annotated pictures of one source; what was skipped while reading is logged."""
+def read_source(source: Source, root: Path, cache: Path, skeleton: Skeleton | None = None) -> PoseDataset:
+    """The annotated pictures of one source; what was skipped while reading is logged.
+
+    Args:
+        source: Where they are.
+        root: Folder that relative paths start from.
+        cache: Where drawn scenes are kept.
+        skeleton: What will be learnt: keypoints that it only spells otherwise (``left-hip``) get its names.
+    """
     if source.synthetic is not None:
         dataset = _synthetic(source.synthetic, source.seed, cache)
     else:
@@ -68,7 +76,9 @@ def read_source(source: Source, root: Path, cache: Path) -> PoseDataset:
             )
         images = None if source.images is None else root / source.images
         found = open_dataset(root / source.annotations, source.format, images)
-        dataset = renamed(found, source.names)
+        dataset = renamed(found, _spelled(source.names, found.skeleton.keypoints))
+        if skeleton is not None:
+            dataset = renamed(dataset, _only_spelled_otherwise(dataset.skeleton, skeleton))
         if source.split is not None:
             dataset = _part(dataset, source.split)
     for said in (*dataset.problems[:20], *dataset.remarks):
@@ -76,6 +86,21 @@ def read_source(source: Source, root: Path, cache: Path) -> PoseDataset:
     if len(dataset.problems) > 20:
         log.warning("… and %d more problems in %s", len(dataset.problems) - 20, dataset.name)
     return dataset
+
+
+def _spelled(names: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
+    """``names`` with old names as ``known`` spells them, where there is no doubt."""
+    by_spelling = {canonical(name): name for name in known}
+    return {old if old in known else by_spelling.get(canonical(old), old): new for old, new in names.items()}
+
+
+def _only_spelled_otherwise(labels: Skeleton, wanted: Skeleton) -> dict[str, str]:
+    """Old name → new name of keypoints that ``wanted`` has in another spelling only."""
+    free = {canonical(name): name for name in wanted.keypoints if name not in labels.keypoints}
+    found = {name: free[canonical(name)] for name in labels.keypoints if canonical(name) in free}
+    return (
+        {} if len(set(found.values())) < len(found) else {a: b for a, b in found.items() if a not in wanted.keypoints}
+    )
 
 
 def _part(dataset: PoseDataset, split: str) -> PoseDataset:
@@ -100,7 +125,7 @@ def pack_sources(sources: Sequence[Source], skeleton: Skeleton, root: Path, cach
     """Read and pack sources, or find them packed in ``cache``."""
     packs = []
     for source in sources:
-        dataset = read_source(source, root, cache)
+        dataset = read_source(source, root, cache, skeleton)
         packs.append(pack(dataset, skeleton, source.pack, cache / "packs"))
         log.info("%s: %d pictures, %d cut-outs", dataset.name, len(dataset), len(packs[-1]))
     prune(cache)
@@ -130,7 +155,7 @@ def sample_sources(
     for source in sources:
         drawn = source.synthetic or 0
         few = min(drawn, most)
-        dataset = read_source(source.model_copy(update={"synthetic": few}) if drawn else source, root, cache)
+        dataset = read_source(source.model_copy(update={"synthetic": few}) if drawn else source, root, cache, skeleton)
         counts = np.array(
             [sum(1 for _ in cuts_of(replace(dataset, images=(image,)), source.pack)) for image in dataset]
         )
@@ -165,10 +190,13 @@ def validation_pictures(config: RunConfig, cache: Path) -> PoseDataset:
     """
     root, parts = Path(config.data.root or "."), []
     if config.data.validation:
-        parts = [mapped(read_source(source, root, cache), config.skeleton) for source in config.data.validation]
+        parts = [
+            mapped(read_source(source, root, cache, config.skeleton), config.skeleton)
+            for source in config.data.validation
+        ]
         return merged("validation", parts)
     for source in config.data.train:
-        dataset = mapped(read_source(source, root, cache), config.skeleton)
+        dataset = mapped(read_source(source, root, cache, config.skeleton), config.skeleton)
         cuts = [cut.image for cut in cuts_of(dataset, source.pack)]
         trained = len(cuts) - round(len(cuts) * config.data.holdout)
         seen = {image.image_id for image in cuts[:trained]}
