@@ -458,6 +458,17 @@ def test_folders_of_pictures_say_splits(tmp_path: Path) -> None:
     assert {image.split for image in open_dataset(stray)} == {None}
 
 
+@pytest.mark.parametrize("line", ["{}.jpg", "{}", "/data/images/{}.jpg\r"])
+def test_lists_say_splits(tmp_path: Path, line: str) -> None:
+    """Those of pictures that are in one list; a list by itself tells nothing apart."""
+    coco(tmp_path, "annotations/all.json", {f"images/{n}.jpg": f"{n}.jpg" for n in "abcd"})
+    (tmp_path / "ImageSets").mkdir()
+    (tmp_path / "ImageSets" / "train.txt").write_text("".join(f"{line.format(n)}\n" for n in "acd"))
+    assert {image.split for image in open_dataset(tmp_path)} == {None}
+    (tmp_path / "ImageSets" / "val.txt").write_text("".join(f"{line.format(n)}\n" for n in "bd"))
+    assert [image.split for image in open_dataset(tmp_path)] == ["train", "val", "train", None]
+
+
 @pytest.mark.parametrize("layout", ["roboflow", "coco"])
 def test_files_of_one_set_agree_on_a_category(tmp_path: Path, layout: str) -> None:
     for split, labels in (("train", [1, 1, 1, 1, 2]), ("valid", [1, 2, 2]), ("test", [1, 2])):

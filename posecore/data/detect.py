@@ -24,6 +24,7 @@ from posecore.data.dataloop import read_dataloop, write_dataloop
 from posecore.data.folders import check_place, files_in, reading, set_root, split_of
 from posecore.data.label_sizes import fit_labels
 from posecore.data.merging import merged
+from posecore.data.splits import with_own_splits
 from posecore.data.unpacked import unpacked
 from posecore.data.yolo import find_yaml, read_yolo, write_yolo
 from posecore.errors import DataError
@@ -66,8 +67,8 @@ def open_dataset(
             Dataloop; YOLO labels mean nothing without their pictures).
 
     Returns:
-        The set, its labels in pixels of its pictures as they are seen (:mod:`posecore.data.label_sizes`). Where the
-        labels name no splits, its pictures have those that all of their folders name.
+        The set, its labels in pixels of its pictures as they are seen (:mod:`posecore.data.label_sizes`). It has
+        the splits that it brings: in its labels, in lists, or in folders of its pictures.
 
     Raises:
         DataError: When nothing that is known is found, or the labels cannot be read.
@@ -85,7 +86,9 @@ def open_dataset(
         dataset = read_roboflow(place if place.is_dir() else place.parent, pictures=pictures)
     else:
         read = read_dataloop if found == "dataloop" else _open_coco
-        dataset = _with_splits(read(place, images, pictures=pictures), place if images is None else Path(images))
+        inside = place if images is None else Path(images)
+        root = inside.absolute() if inside.is_dir() else set_root(inside)
+        dataset = with_own_splits(read(place, images, pictures=pictures), root)
     return fit_labels(dataset) if pictures else dataset
 
 
@@ -182,19 +185,3 @@ def _open_coco(place: Path, images: str | Path | None, *, pictures: bool) -> Pos
     alike = read_alike(parts, read)
     whole = merged(place.name, together(alike) if pictures else alike)
     return replace(whole, problems=(*whole.problems, *problems))
-
-
-def _with_splits(dataset: PoseDataset, place: Path) -> PoseDataset:
-    """The splits that the pictures' folders say, where the labels say none and every picture is in one of several."""
-    if any(image.split for image in dataset):
-        return dataset
-    root = place.absolute() if place.is_dir() else set_root(place)
-    splits = []
-    for image in dataset:
-        path = image.path.absolute()
-        folders = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else ()
-        splits.append(next(filter(None, map(split_of, folders)), None))
-    if None in splits or len(set(splits)) < 2:
-        return dataset
-    images = tuple(replace(image, split=split) for image, split in zip(dataset, splits, strict=True))
-    return replace(dataset, images=images)
