@@ -52,6 +52,11 @@ FORMATS = tuple(
 )
 #: File name endings of these formats.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+#: Endings of pictures that are not read; a folder that holds some is not passed over without a word.
+FOREIGN_SUFFIXES = (
+    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
+    ".psd", ".ppm", ".pgm", ".tga",
+)  # fmt: skip
 
 MAX_PIXELS = 65_000_000
 MIN_SIDE = 8

@@ -219,6 +219,13 @@ def test_pictures_are_found_by_folder_file_and_pattern(folder: Path) -> None:
         find_pictures([str(folder / "nope")], recursive=False)
 
 
+def test_pictures_of_other_kinds_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("x.HEIC", "y.heic", "z.dng"):
+        (folder / name).write_bytes(b"no matter")
+    assert len(find_pictures([str(folder)], recursive=False)) == 2
+    assert "left out: 1 .dng, 2 .heic" in capsys.readouterr().err
+
+
 def test_benchmark_tells_the_stages_apart(model: PoseModel, folder: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     result = run("benchmark", folder / "a.png", "--runs", 3, "--json", report, "--threads", 1, *SMALL)

@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -25,7 +26,7 @@ from posecore.fields import Fields
 from posecore.imaging import read_image
 from posecore.model import PoseModel
 from posecore.parsing import MalformedError, parse_json
-from posecore.picture_files import IMAGE_SUFFIXES, Picture
+from posecore.picture_files import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, Picture
 from posecore.poses import Poses
 from posecore.results import coco_images, coco_info, keypoint_table
 from posecore.storage import replacing, writing
@@ -49,6 +50,7 @@ def find_pictures(paths: Iterable[str], recursive: bool) -> list[Path]:
         if path.is_dir():
             inside = sorted(path.rglob("*") if recursive else path.iterdir())
             files = [file for file in inside if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
+            _name_foreign(inside)
         elif path.exists():
             files = [path]
         else:
@@ -57,6 +59,14 @@ def find_pictures(paths: Iterable[str], recursive: bool) -> list[Path]:
             raise PosecoreError(f"{text!r} names no picture; give picture files, folders that hold some, or a pattern.")
         found.update(dict.fromkeys(files))
     return list(found)
+
+
+def _name_foreign(files: Iterable[Path]) -> None:
+    """Say which pictures of a folder are of kinds that are not read."""
+    kinds = Counter(file.suffix.lower() for file in files if file.suffix.lower() in FOREIGN_SUFFIXES)
+    if kinds:
+        left_out = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        errors.print(f"[yellow]left out:[/yellow] {left_out}; convert them to JPEG or PNG.", highlight=False)
 
 
 @dataclass
