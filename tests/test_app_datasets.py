@@ -87,13 +87,13 @@ def test_without_sets_the_page_offers_all_ways_in(library: Library) -> None:
         "Zip file",
         "Folder",
         "Pictures without labels",
-        "Drawn people",
+        "Synthetic people",
     ]
 
 
 def test_drawn_people_and_every_tab(library: Library) -> None:
     app = open_data()
-    app.segmented_control(key="dataset_from").set_value("Drawn people").run()
+    app.segmented_control(key="dataset_from").set_value("Synthetic people").run()
     app.number_input(key="dataset_drawn_count").set_value(3)
     press(app, "Draw")
     (stored,) = library.all()
@@ -180,7 +180,7 @@ def test_no_folders_for_those_who_come_over_the_network(library: Library, monkey
 def test_a_taken_or_unsafe_name_is_said(library: Library) -> None:
     library.add_synthetic("drawn", 1, 0)
     app = open_data(dataset_adding=True)
-    app.segmented_control(key="dataset_from").set_value("Drawn people").run()
+    app.segmented_control(key="dataset_from").set_value("Synthetic people").run()
     for name, message in (("drawn", "already"), ("../x", "cannot be called")):
         app.text_input(key="dataset_drawn_name").set_value(name)
         press(app, "Draw")
@@ -273,7 +273,7 @@ def test_targets_of_every_family(library: Library) -> None:
         assert not app.exception, app.exception
         assert not app.error, words(app)
     kept = app.session_state["target_kept"]
-    press(app, "Draw anew")
+    press(app, "New random crop")
     assert app.session_state["target_kept"][1].seed == kept[1].seed + 1
     assert not np.array_equal(app.session_state["target_kept"][2].pictures[0], kept[2].pictures[0])
 

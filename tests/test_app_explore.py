@@ -71,7 +71,7 @@ def test_first_view_without_a_model_offers_the_smallest() -> None:
     app = open_app()
     assert "No model is on this machine yet" in words(app)
     assert "Three people in a street" in words(app)
-    assert app.button(key="fetch").label == "Fetch it (1.2 MB)"
+    assert app.button(key="fetch").label == "Download it (1.2 MB)"
     assert not app.error
     assert forward_passes() == 0
 
@@ -95,7 +95,7 @@ def test_a_failed_fetch_says_what_else_can_be_done(monkeypatch: pytest.MonkeyPat
     app.button(key="fetch").click().run()
     assert not app.exception
     assert len(app.error) == 1
-    assert "A file of yours" in words(app)
+    assert "Your own weights" in words(app)
     assert "POSECORE_WEIGHTS_MIRROR" in words(app)
 
 
@@ -331,7 +331,7 @@ def test_all_pictures_are_listed_with_their_trouble(model: Path) -> None:
     assert not app.exception
     table = app.dataframe[0].value
     assert list(table["Picture"]) == ["a.jpg", "cut.jpg", "b.jpg"]
-    assert "damaged" in table["Trouble"][1]
+    assert "damaged" in table["Problem"][1]
     assert table["People"].notna().tolist() == [True, False, True]
 
 

@@ -72,7 +72,7 @@ def test_verify_a_whole_and_a_damaged_file(home: Path) -> None:
     assert "The file is whole" in words(app)
     path.write_bytes(path.read_bytes()[:-50])
     app = press(open_app("models"), f"verify_{MODEL}")
-    assert "fetch it again" in app.error[0].value
+    assert "download it again" in app.error[0].value
 
 
 def test_removing_asks_first(home: Path) -> None:

@@ -129,7 +129,7 @@ def test_pictures_are_ordered_by_change(monkeypatch: pytest.MonkeyPatch) -> None
     app = open_app("runs")
     until(app, lambda: bool(app.metric))
     assert "after · 0.90" in words(app)
-    app.segmented_control(key="change_order").set_value("Most worsened first").run()
+    app.segmented_control(key="change_order").set_value("Largest regressions first").run()
     assert not app.exception
     assert "after · 0.10" in words(app)
     assert "labelled" not in [caption.value for caption in app.caption]

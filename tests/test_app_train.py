@@ -152,7 +152,7 @@ def test_what_was_changed_stays_until_it_is_set_back(ready: None) -> None:
     app.switch_page("../../../pages/about.py").run()
     app.switch_page("../../../pages/train.py").run()
     assert app.slider(key="recipe_epochs").value == 7
-    press(app, "As suggested")
+    press(app, "Reset to suggested")
     assert app.slider(key="recipe_epochs").value == suggested
 
 
@@ -228,7 +228,7 @@ def test_a_good_set_has_no_warnings() -> None:
 
 def test_what_happens_is_said_before_it_does() -> None:
     said = what_happens(FACTS, 40, 10)
-    assert said.startswith("Learns from 48 pictures and is measured on 12 others after each of 40 epochs; ends early")
+    assert said.startswith("Trains on 48 pictures and is measured on 12 others after each of 40 epochs; ends early")
     assert "ends early" not in what_happens(FACTS, 10, 10)
     assert "kept apart" in what_happens(replace(FACTS, split=False), 40, 10)
 

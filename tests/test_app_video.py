@@ -525,7 +525,7 @@ def test_measures_of_ones_own(squats: VideoRun, kind: str) -> None:
 
 
 def test_every_tab_can_be_opened(squats: VideoRun) -> None:
-    for tab in ("Measures", "Tracks", "People", "Files"):
+    for tab in ("Measurements", "Tracks", "People", "Files"):
         app = show(squats, video_tab=tab)
         assert not app.error, tab
     app = show(squats, video_tab="Tracks")

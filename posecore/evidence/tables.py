@@ -18,8 +18,8 @@ from posecore.fields import Fields
 STEP_WORDS = {
     "peak": "Peak of its map",
     "start": "Start",
-    "displaced": "Along the arrow",
-    "refined": "Moved exactly",
+    "displaced": "Followed the displacement",
+    "refined": "Refined by the offset",
     "centre": "Person's centre",
     "regressed": "Centre's arrow",
 }

@@ -13,7 +13,7 @@ from posecore.families.trace import Candidate, JointEvidence, LimbEvidence
 def tell_joint(joint: JointEvidence, name: str, names: tuple[str, ...]) -> str:
     """Where a joint is and how it came there, as Markdown."""
     x, y = joint.path[-1]
-    return f"**{name}** stands at x {x:.0f}, y {y:.0f} with score **{joint.score:.2f}**. {_way(joint, names)}"
+    return f"**{name}** is at x {x:.0f}, y {y:.0f} with score **{joint.score:.2f}**. {_way(joint, names)}"
 
 
 def _way(joint: JointEvidence, names: tuple[str, ...]) -> str:
@@ -21,9 +21,9 @@ def _way(joint: JointEvidence, names: tuple[str, ...]) -> str:
     if joint.found_from is not None and joint.steps[0] == "peak":
         return f"It is a peak of its own map, and the limb from the {names[joint.found_from]} joined it to the person."
     if joint.found_from is not None:
-        return f"The search came from the {names[joint.found_from]}, {moved:.0f} pixels away."
+        return f"Reached from the {names[joint.found_from]}, {moved:.0f} pixels away."
     if joint.steps[0] == "centre":
-        return f"The search came from the person's centre, {moved:.0f} pixels away."
+        return f"Reached from the person's centre, {moved:.0f} pixels away."
     return "It is a peak of its own map and was not found from another joint."
 
 
@@ -35,12 +35,12 @@ def tell_thresholds(joint: JointEvidence, person_score: float | None, settings: 
         sentences.append(f"Hidden now: its score is below **Keypoint threshold** ({plain_value(least)}).")
     elif least is not None:
         sentences.append(
-            f"Hidden with **Keypoint threshold** from {_hiding(joint.score)} on (now {plain_value(least)})."
+            f"Hidden once the **Keypoint threshold** reaches {_hiding(joint.score)} (now {plain_value(least)})."
         )
     lowest = settings.get("pose_threshold")
     if lowest is not None and person_score is not None:
         sentences.append(
-            f"Its person disappears with **Pose threshold** from {_hiding(person_score)} on "
+            f"Its person disappears once the **Pose threshold** reaches {_hiding(person_score)} "
             f"(now {plain_value(lowest)})."
         )
     return sentences

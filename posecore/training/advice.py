@@ -81,10 +81,10 @@ def what_happens(facts: SetFacts, epochs: int, patience: int) -> str:
     """What a run on a set will do, in a sentence or two."""
     pictures = counted(facts.training, "picture")
     if facts.split and facts.validation:
-        measured = f"Learns from {pictures} and is measured on {facts.validation} others"
+        measured = f"Trains on {pictures} and is measured on {facts.validation} others"
     else:
-        measured = f"Learns from {pictures}, of which some people are kept apart to measure on,"
-    early = f"; ends early when {patience} of them in a row bring nothing better" if patience < epochs else ""
+        measured = f"Trains on {pictures}, of which some people are kept apart to measure on,"
+    early = f"; stops early after {patience} epochs without improvement" if patience < epochs else ""
     return f"{measured} after each of {counted(epochs, 'epoch')}{early}. The best epoch is kept."
 
 

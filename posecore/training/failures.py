@@ -30,7 +30,7 @@ def sentence(error: BaseException, config: RunConfig) -> str:
         return f"{reason} Resume the run then: it goes on from its last checkpoint, and nothing written before is lost."
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror or error}."
-    return f"Something went wrong that should not: {type(error).__name__}: {error}. The log says where."
+    return f"Unexpected error: {type(error).__name__}: {error}. The log says where."
 
 
 def _is_memory(error: BaseException) -> bool:

@@ -55,7 +55,7 @@ class Recipe(Settings):
     base: str = Field(title="Start from", description="The model whose weights training starts from.")
     part: Part = Field(
         "all",
-        title="What learns",
+        title="Layers to train",
         description="heads: only what turns features into maps, fast and hard to spoil. last_blocks: the last third of "
         "the blocks before it too. all: everything, the features ten times more slowly than the heads.",
     )
@@ -87,7 +87,7 @@ class Recipe(Settings):
     )
     keep: float = Field(
         0.0,
-        title="Keep what it knew",
+        title="Retain original skills",
         ge=0,
         le=10,
         description="How much the base model's own answers to the training pictures count beside the labels (learning "

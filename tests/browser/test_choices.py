@@ -76,7 +76,7 @@ def test_a_base_model_that_arrives_stays_chosen(bare: Server, page: Any, tmp_pat
     [
         ("models", "On this machine", "Try it", "explore"),
         ("train", "Heads", "Data", "datasets"),
-        (f"?model={OTHER}&sample=Grace+Hopper", "Samples", "Use a file of mine", "models"),
+        (f"?model={OTHER}&sample=Grace+Hopper", "Samples", "Your own weights", "models"),
     ],
 )
 def test_a_page_is_left_whatever_was_set_on_it(
@@ -90,7 +90,7 @@ def test_a_page_is_left_whatever_was_set_on_it(
         "(there) => location.pathname.replace('explore', '').endsWith(there)", arg=there.replace("explore", "")
     )
     settle(page)
-    assert page.get_by_text("Something went wrong").count() == 0
+    assert page.get_by_text("Unexpected error").count() == 0
 
 
 def test_the_camera_gives_its_own_resolution(server: Server, page: Any) -> None:

@@ -101,7 +101,7 @@ def test_targets_are_drawn_anew(server: Server, library: Library, page: Any) -> 
     page.get_by_text("after augmentation").wait_for()
     settle(page)
     before = shown(page)
-    page.get_by_role("button", name="Draw anew").click()
+    page.get_by_role("button", name="New random crop").click()
     before = expect_new_picture(page, before)
     page.locator(".posecore-strip button").nth(3).click()
     expect_new_picture(page, before)

@@ -37,7 +37,7 @@ def test_every_page_opens(page: Any, fresh: Server, path: str) -> None:
     page.get_by_text(PAGES[path]).first.wait_for()
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000)
     assert page.locator("[data-testid=stException]").count() == 0
-    assert "Something went wrong" not in page.inner_text("body")
+    assert "Unexpected error" not in page.inner_text("body")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 

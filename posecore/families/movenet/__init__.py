@@ -56,7 +56,7 @@ class MoveNetNetworkSettings(NetworkSettings):
     )
     antialias: bool = Field(
         True,
-        title="Smooth when shrinking",
+        title="Antialias when downscaling",
         description="Average pixels where the picture shrinks by two or more. The published examples do not.",
     )
 

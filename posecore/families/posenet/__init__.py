@@ -75,7 +75,7 @@ class PoseNetNetworkSettings(NetworkSettings):
     )
     antialias: bool = Field(
         True,
-        title="Smooth when shrinking",
+        title="Antialias when downscaling",
         description="Average pixels where the picture shrinks by two or more. TensorFlow.js does not.",
     )
     dilation: Literal["square", "tfjs"] = Field(

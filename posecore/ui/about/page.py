@@ -9,16 +9,15 @@ from posecore.zoo import list_models
 
 def main() -> None:
     """The page."""
-    st.header("About posecore")
     st.markdown(
         f"{PROJECT} A network turns a picture into maps; a decoder turns the maps into people. Everything runs on the "
         "machine that serves this page: no picture, keypoint or setting is sent anywhere else."
     )
     left, right = st.columns([5, 6], gap="large")
     with left:
-        st.subheader("Here and now")
+        st.subheader("This installation")
         table(environment())
-        st.subheader("What can be set from outside")
+        st.subheader("Environment variables")
         table({f"`{name}`": text for name, text in VARIABLES.items()})
     with right:
         st.subheader("Libraries")

@@ -157,9 +157,9 @@ def _strip(images: Sequence[AnnotatedImage], chosen: AnnotatedImage) -> None:
     if len(images) <= PAGE:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", horizontal_alignment="center"):
-        _turn("Earlier", "chevron_left", images, start - PAGE)
+        _turn("Previous", "chevron_left", images, start - PAGE)
         st.markdown(f":small[{start + 1} to {start + len(shown)} of {len(images)}]", width="content")
-        _turn("Later", "chevron_right", images, start + PAGE)
+        _turn("Next", "chevron_right", images, start + PAGE)
 
 
 def _turn(label: str, icon: str, images: Sequence[AnnotatedImage], start: int) -> None:

@@ -74,7 +74,11 @@ def _plan(stored: StoredSet) -> tuple[PreviewPlan, bool]:
             "Network to train", list(titles), format_func=titles.__getitem__, key="target_architecture"
         )
         st.button(
-            "Draw anew", icon=":material/casino:", on_click=_roll, type="primary", help="Other pictures, other changes"
+            "New random crop",
+            icon=":material/casino:",
+            on_click=_roll,
+            type="primary",
+            help="Other pictures, other changes",
         )
     family = next(one for one in FAMILIES.values() if architecture in one.architectures)
     network = SettingControls(family.network_settings(architecture), prefix="target_")

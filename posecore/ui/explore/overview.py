@@ -30,19 +30,19 @@ def show_overview(sources: Sequence[Source], analyse: Callable[[Source], Analysi
             "Best score": st.column_config.ProgressColumn(
                 "Best score", min_value=0, max_value=1, format="%.2f", width="small"
             ),
-            "Trouble": st.column_config.TextColumn("Trouble", width="medium"),
+            "Problem": st.column_config.TextColumn("Problem", width="medium"),
         },
         alt="All pictures and how many people were found in each",
     )
-    st.caption("All with the present settings. *Save* offers everything as one ZIP file.")
+    st.caption("All at the current settings. *Save* offers everything as one ZIP file.")
 
 
 def _row(source: Source, analyse: Callable[[Source], Analysis]) -> dict[str, object]:
-    row: dict[str, object] = {"Picture": source.name, "People": None, "Best score": None, "Size": "", "Trouble": ""}
+    row: dict[str, object] = {"Picture": source.name, "People": None, "Best score": None, "Size": "", "Problem": ""}
     try:
         analysis = analyse(source)
     except PosecoreError as error:
-        return row | {"Trouble": str(error)}
+        return row | {"Problem": str(error)}
     width, height = analysis.opened.size
     scores = analysis.poses.scores
     best = float(scores.max()) if len(scores) else None

@@ -50,7 +50,7 @@ def explore(
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(facts(analysis), width="stretch")
-        if (menu := popover("Part", "crop", "Look at a part of the picture")).open:
+        if (menu := popover("Region", "crop", "Look at a region of the picture")).open:
             with menu:
                 region_form(opened, region)
         if (menu := popover("Save", "download", "Download results")).open:

@@ -18,7 +18,7 @@ def share_link(model: str, sample: str | None) -> None:
     if sample is None:
         query = {name: value for name, value in query.items() if name not in ("source", "part")}
     parts = urlsplit(st.context.url or "")
-    st.markdown("This address shows the same again:")
+    st.markdown("Anyone opening this link sees the same:")
     st.code(
         f"{parts.scheme}://{parts.netloc}{parts.path or '/'}?{urlencode(query, safe=',')}",
         language=None,

@@ -252,7 +252,7 @@ def _show_peaks(case: Case, keypoint: int, candidates: list[Candidate]) -> Candi
     _fit(PEAK_KEY, [_NONE, *labels])
     label = st.selectbox("Look closer at", [_NONE, *labels], key=PEAK_KEY)
     if label == _NONE:
-        st.caption("Rings in the picture: green was taken, orange was not.")
+        st.caption("Rings in the picture: green: this person's; orange: other peaks.")
         return None
     picked = candidates[labels.index(label)]
     st.markdown(tell_candidate(picked, plain(case.names[keypoint]), case.labels))

@@ -49,8 +49,8 @@ def look_inside(
     left, right = st.columns([3, 2], gap="medium")
     with head:
         st.markdown(facts(analysis), width="stretch")
-        people = st.toggle("People", key="map_people", help="Draw the people who were found above the map.")
-        if (menu := popover("Part", "crop", "Look at a part of the picture")).open:
+        people = st.toggle("Show poses", key="map_people", help="Draw the people who were found above the map.")
+        if (menu := popover("Region", "crop", "Look at a region of the picture")).open:
             with menu:
                 region_form(opened, region)
         save = popover("Save", "download", "Download maps")

@@ -35,7 +35,7 @@ const KEYS = [
   ["Shift Delete", "delete the person"],
   ["Ctrl Z  Ctrl Y", "undo, redo"],
   ["Wheel  +  −  0", "zoom in, zoom out, see all"],
-  ["B  N", "picture before, next picture"],
+  ["B  N", "previous picture, next picture"],
   ["Enter", "confirm and go on"],
   ["Esc", "stop what was begun"],
 ];
@@ -934,7 +934,7 @@ function status(view) {
   view.where.textContent = view.data.where;
   view.where.title = view.data.where;
   const proposals = here.people.some(({ proposed }) => proposed);
-  const act = here.done ? "Go on" : !here.people.length ? "Nobody is here" : proposals ? "Confirm all" : "Done";
+  const act = here.done ? "Next unlabelled" : !here.people.length ? "No people – next" : proposals ? "Confirm all" : "Done";
   view.finish.textContent = here.done || !view.data.open ? act : `${act}, go on`;
   view.finish.title = !here.done && proposals ? "What the model proposed is right now (Enter)" : "On to the next picture that is not done (Enter)";
   view.finish.disabled = here.done && !view.data.open;

@@ -37,7 +37,7 @@ def model_card(info: ModelInfo) -> None:
                     _remove(info)
                 wanted = False
             else:
-                label = f"Fetch {megabytes(info.size_bytes)}"
+                label = f"Download {megabytes(info.size_bytes)}"
                 wanted = st.button(label, key=f"fetch_{info.name}", icon=":material/download:")
             if st.button("Details", key=f"details_{info.name}", type="tertiary"):
                 _details(info)
@@ -52,9 +52,9 @@ def _verify(info: ModelInfo) -> None:
         with st.spinner("Reading the file and computing its checksum …"):
             found = verify_model(info.name)
     except PosecoreError as error:
-        show_error(error, "Remove it and fetch it again.")
+        show_error(error, "Remove it and download it again.")
         return
-    st.success("The file is whole, and its tensors are the ones that were recorded.", icon=":material/verified:")
+    st.success("File intact: weights match the recorded checksum.", icon=":material/verified:")
     st.markdown(f"{found.tensors} tensors, {found.parameters:,} parameters")
     st.caption("SHA-256 of the tensors")
     st.code(found.sha256, language=None, wrap_lines=True)

@@ -27,7 +27,7 @@ def main() -> None:
     summary(models, here)
     shown = pick(models, here)
     if not shown:
-        st.caption("No model is on this machine yet. Fetch one below *All*; the smallest takes a second.")
+        st.caption("No model is on this machine yet. Download one below *All*; the smallest takes a second.")
     for family, members in groupby(sorted(shown, key=_family), key=_family):
         st.subheader(list(FAMILIES.values())[family].title)
         with st.grid(min_column_width=300, gap="small"):
@@ -41,8 +41,7 @@ def summary(models: list[ModelInfo], here: list[ModelInfo]) -> None:
     disk = megabytes(sum(info.size_bytes for info in here))
     st.markdown(
         f"**{len(here)} of {len(models)} models are on this machine** and take {disk} in `{shown_path(home())}`.  \n"
-        ":small[:gray[The others are fetched once from those who published them, checked, and work offline from then "
-        "on.]]"
+        ":small[:gray[The rest are downloaded once from their publishers, checked, and work offline from then on.]]"
     )
 
 
@@ -64,7 +63,7 @@ def _family(info: ModelInfo) -> int:
 
 def own_file() -> None:
     """Use weights from a file of the visitor's own."""
-    st.subheader("A file of yours")
+    st.subheader("Your own weights")
     with st.form("own_file", border=True):
         titles = {name: one.title for family in FAMILIES.values() for name, one in family.architectures.items()}
         architecture = st.selectbox("Architecture", list(titles), format_func=lambda name: titles[name])

@@ -28,7 +28,7 @@ _POLL = 1.0
 _SHOWN = 24
 #: Longer side of a shown picture in pixels.
 _SIDE = 640
-_ORDERS = {"Most improved first": False, "Most worsened first": True}
+_ORDERS = {"Most improved first": False, "Largest regressions first": True}
 
 
 def comparisons() -> Tasks[Comparison]:

@@ -38,7 +38,7 @@ def runs_table(runs: Sequence[Run]) -> None:
         alt="All training runs",
     )
     st.caption(
-        "Tick a line to look at that run. OKS: mean similarity on its validation pictures, measured during training; "
+        "Select a row to open the run. OKS: mean similarity on its validation pictures, measured during training; "
         "the best may be the model before."
     )
 

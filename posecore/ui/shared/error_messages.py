@@ -32,7 +32,7 @@ def show_trouble(error: BaseException) -> bool:
         return True
     log.error("Unexpected error in the app", exc_info=error)
     st.error(
-        "**Something went wrong that should not have.** Your pictures and settings are still here.",
+        "**Unexpected error.** Your pictures and settings are still here.",
         icon=":material/error:",
     )
     st.markdown(

@@ -8,20 +8,38 @@ import streamlit as st
 
 STATIC = Path(__file__).resolve().parents[1] / "app" / "static"
 SIDEBAR_WIDTH = 340
-#: Streamlit keeps wide margins beside the page, which has no setting; pictures need the room more.
-_MARGINS = "<style>[data-testid='stMainBlockContainer'] { padding-inline: clamp(0.75rem, 2vw, 2rem); }</style>"
+#: What themes have no setting for: margins (pictures need the room more), contrast of small print, rings of focus, the
+#: page's heading, and the menu of the group that the open page is in.
+_STYLE = """<style>
+[data-testid='stMainBlockContainer'] {{ padding-inline: clamp(0.75rem, 2vw, 2rem); }}
+[data-testid='stCaptionContainer'], [data-testid='stCaptionContainer'] p {{ color: {small_print}; }}
+[data-testid='stTopNavLink']:focus-visible {{ outline: 2px solid {ring}; outline-offset: 2px; }}
+[data-testid='stTopNav'] > div:nth-child({group}) [data-testid='stTopNavSection'] {{
+  background: {mark}; border-radius: 8px; font-weight: 600; }}
+h1.page-heading {{ font-size: 1.05rem; font-weight: 650; margin: 0; padding: 0; }}
+h1.page-heading small {{ font-size: 0.9rem; font-weight: 400; color: {small_print}; margin-inline-start: 0.6rem; }}
+</style>"""
+_LIGHT = {"small_print": "#4A5964", "ring": "#0B6B74", "mark": "#E1E9ED"}
+_DARK = {"small_print": "#A9B6C1", "ring": "#4FC3B8", "mark": "#22303B"}
 PROJECT = "Explore the classic networks of human pose estimation: what they see, and how they decide."
 
 
-def frame() -> None:
-    """Set up the page around the content."""
+def frame(title: str, about: str, group: int = 0) -> None:
+    """Set up the page around the content.
+
+    Args:
+        title: Name of the page.
+        about: What it is for, in a few words.
+        group: Place in the bar, from 1, of the menu that the page is in; 0 for a page with a place of its own.
+    """
     st.set_page_config(
-        page_title="posecore",
+        page_title=f"{title} · posecore",
         page_icon=str(STATIC / "icon.png"),
         layout="wide",
         initial_sidebar_state=SIDEBAR_WIDTH,
         menu_items={"About": f"**posecore**\n\n{PROJECT}"},
     )
-    st.html(_MARGINS)
     dark = st.context.theme.type == "dark"
+    heading = f"<h1 class='page-heading'>{title}<small>{about}</small></h1>"
+    st.html(_STYLE.format(group=group, **(_DARK if dark else _LIGHT)) + heading)
     st.logo(str(STATIC / ("logo-dark.svg" if dark else "logo-light.svg")), size="medium")

@@ -83,7 +83,7 @@ def load(info: ModelInfo) -> PoseModel | None:
         with st.spinner(f"Loading {plain(info.title)} …", show_time=False):
             return shared_model(info, is_own_file(info))
     except PosecoreError as error:
-        show_error(error, "Choose another model on the left, or fetch this one again on the Models page.")
+        show_error(error, "Choose another model on the left, or download this one again on the Models page.")
         return None
 
 

@@ -43,7 +43,7 @@ def _shown(config: RunConfig, was_working: bool) -> None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="estimate"):
         if task is None:
-            st.markdown(":small[:gray[How long it takes here is found out with a few real steps.]]", width="stretch")
+            st.markdown(":small[:gray[Estimate the duration with a few real steps.]]", width="stretch")
             if st.button("Estimate", icon=":material/timer:", key="estimate_now"):
                 _start(config)
                 st.rerun()

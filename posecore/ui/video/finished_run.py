@@ -22,7 +22,7 @@ from posecore.video.reading import clock
 
 PLAYER_ROOM = "max(240px, 100vh - 330px)"
 _PLOTS = "video_plots"
-_TABS = ("Measures", "Tracks", "People", "Files")
+_TABS = ("Measurements", "Tracks", "People", "Files")
 _CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
@@ -79,7 +79,7 @@ def show_run(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
 
 
 def run_buttons(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
-    """Run the video again with the present settings, or drop the result."""
+    """Run the video again at the current settings, or drop the result."""
     if run.job.active:
         return
     changed = settings_changed(run, model.name, options)
@@ -89,7 +89,7 @@ def run_buttons(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
         type="primary" if changed else "secondary",
         on_click=start_run,
         args=(run.video, model, options),
-        help=f"Changed since this run: {', '.join(changed)}." if changed else "With the present settings.",
+        help=f"Changed since this run: {', '.join(changed)}." if changed else "At the current settings.",
         key="video_again",
     )
     with st.popover("", icon=":material/delete:", help="Remove this result", key="video_remove_menu"):
@@ -161,7 +161,7 @@ def _evidence(run: VideoRun, result: VideoResult, sequence: PoseSequence) -> Non
                 _files(run, result, sequence, people)
             elif not people:
                 _nobody(result)
-            elif name == "Measures":
+            elif name == "Measurements":
                 _measures(sequence, people)
             elif name == "Tracks":
                 _tracks(result, sequence, people)

@@ -85,7 +85,7 @@ def choose_measures(skeleton: Skeleton, example: Track | None) -> Measuring:
     st.session_state[_CHOSEN] = [text for text in chosen if text in known]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         texts = st.multiselect(
-            "Measures",
+            "Measurements",
             list(known),
             format_func=lambda text: known.get(text, text),
             key=_CHOSEN,

@@ -63,7 +63,7 @@ def pick_moment(video: Video, clip: ClipSettings) -> float:
         st.session_state[key] = min(max(before, first), last)
     return float(
         st.slider(
-            "Moment",
+            "Frame shown",
             first,
             last,
             value=first + 0.25 * (last - first),

@@ -322,7 +322,7 @@ def _do(run: VideoRun, job: Job, work: Callable[[], VideoResult]) -> None:
         job.error, job.state = str(error), "failed"
     except Exception as error:  # the thread goes on; the page tells what happened
         log.exception("A run over %s failed", run.video.label)
-        job.error = f"Something went wrong that should not have: {type(error).__name__}: {error}."
+        job.error = f"Unexpected error: {type(error).__name__}: {error}."
         job.state = "failed"
     else:
         if before is not None and before != run.clip:

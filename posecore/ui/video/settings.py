@@ -42,7 +42,7 @@ class Part:
 
 PARTS = (
     Part("clip", "Part of the video", "content_cut", ClipSettings, "clip_"),
-    Part("tracking", "Following people", "directions_walk", TrackingSettings, "track_"),
+    Part("tracking", "Tracking", "directions_walk", TrackingSettings, "track_"),
     Part("smoothing", "Smoothing", "show_chart", SmoothingSettings, "smooth_"),
     Part("output", "Clip", "movie", OutputSettings, "out_"),
 )

@@ -44,7 +44,7 @@ def main() -> None:
         camera.prepare(None)
     else:
         with place:
-            boxes = setting_boxes(others=(("following", "Following and smoothing", "directions_walk"),))
+            boxes = setting_boxes(others=(("following", "Tracking and smoothing", "directions_walk"),))
         live = LiveControls()
         network = network_controls(model, boxes, live_defaults(model), live.all)
         settings(camera, model, network, live, {"view": view, **boxes})

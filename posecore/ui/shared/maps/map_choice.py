@@ -134,7 +134,7 @@ def _appearance(style: Style, *, directions: bool) -> dict[str, Any]:
     )
     if style == Style.ARROWS:
         look["threshold"] = right.slider(
-            "Only where ≥",
+            "Show arrows where score ≥",
             0.0,
             1.0,
             0.3,
@@ -145,7 +145,7 @@ def _appearance(style: Style, *, directions: bool) -> dict[str, Any]:
     elif not directions:
         look["colormap"] = right.selectbox("Colours", COLORMAPS, key="map_colors")
         look["own_range"] = st.toggle(
-            "Full contrast",
+            "Stretch to maximum",
             key="map_contrast",
             help="Spread the colours over the values that are there instead of 0 to 1: shows how weak maps differ.",
         )

@@ -31,6 +31,8 @@ MEANING = {
     "regression": "From a person's centre to each joint.",
     "box": "The size of a person's box, or a correction of it.",
 }
+#: Units of maps → words.
+_UNITS = {"probability": "0 to 1", "input px": "input pixels"}
 
 
 def show_heatmaps(analysis: Analysis) -> None:
@@ -92,7 +94,7 @@ def show_vectors(analysis: Analysis) -> None:
         channel = _pick_channel(field, "vector_channel") if view != "All" else None
         if view == "Arrows":
             threshold = st.slider(
-                "Only where ≥",
+                "Show arrows where score ≥",
                 0.0,
                 1.0,
                 0.3,
@@ -170,7 +172,7 @@ def map_note(field: FieldMap) -> None:
     """A line about what a map means and how fine it is."""
     width, height = field.grid_size
     cells = f"{width} × {height} cells, {field.stride:g} input pixels apart"
-    st.caption(f"{MEANING.get(field.kind, '')} {cells}, in {field.units}.")
+    st.caption(f"{MEANING.get(field.kind, '')} {cells}, values in {_UNITS.get(field.units, field.units)}.")
 
 
 def show_keypoints(analysis: Analysis) -> None:
@@ -220,7 +222,7 @@ def show_timings(analysis: Analysis, draw_ms: float) -> None:
     width, height = analysis.fields.transform.input_size
     st.caption(
         f"The network saw {width} × {height} pixels. It runs once for a picture and its settings, and what it says is "
-        f"remembered; decoding and drawing follow every change. "
+        f"cached; decoding and drawing follow every change. "
         + ("This time its answer was in memory." if analysis.from_cache else "This time it ran.")
     )
     counters = fields_cache().counters

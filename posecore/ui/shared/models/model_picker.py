@@ -77,7 +77,7 @@ def pick_model() -> ModelInfo:
         st.warning(st.session_state[_GONE], icon=":material/info:")
     info = models[name]
     licence = info.licence.partition(",")[0] or "licence not stated"
-    here = ":green[:material/check: here]" if info.available else ":orange[not here yet]"
+    here = ":green[:material/check: downloaded]" if info.available else ":orange[not downloaded]"
     st.caption(f"{ORIGINS[info.origin][0]} · {here} · {megabytes(info.size_bytes)} · {plain(licence)}")
     say_in_address("model", None if name == first else name)
     return info
@@ -106,7 +106,7 @@ class FetchBar:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._bar = st.progress(0.0, text=f"Fetching {plain(title)} …")
+        self._bar = st.progress(0.0, text=f"Downloading {plain(title)} …")
         self._last = 0.0
 
     def update(self, done_bytes: int, total_bytes: int | None) -> None:
@@ -117,7 +117,7 @@ class FetchBar:
         self._last = now
         share = min(done_bytes / total_bytes, 1.0) if total_bytes else 0.0
         of = f" of {megabytes(total_bytes)}" if total_bytes else ""
-        self._bar.progress(share, text=f"Fetching {self._title}: {megabytes(done_bytes)}{of}")
+        self._bar.progress(share, text=f"Downloading {self._title}: {megabytes(done_bytes)}{of}")
 
     def close(self) -> None:
         """Take the bar away."""
@@ -128,7 +128,7 @@ def fetch_with_progress(info: ModelInfo) -> bool:
     """Fetch a model while a bar shows how far it is; False, with the reason shown, when that fails."""
     bar = FetchBar(info.title)
     try:
-        require("use", "Fetching models")
+        require("use", "Downloading models")
         fetch_model(info.name, bar)
     except PosecoreError as error:
         bar.close()
@@ -146,22 +146,22 @@ def fetch_panel(info: ModelInfo) -> None:
     with st.container(border=True):
         if others:
             st.markdown(
-                f"**{plain(info.title)} is not on this machine yet.** Fetch it once; from then on it works offline."
+                f"**{plain(info.title)} is not on this machine yet.** Download it once; from then on it works offline."
             )
         else:
             st.markdown(
-                "**No model is on this machine yet,** so nothing can be found in the picture. Fetch one once; from "
+                "**No model is on this machine yet,** so nothing can be found in the picture. Download one once; from "
                 "then on everything works offline. Pictures never leave the machine that runs this app."
             )
         st.markdown(f"{plain(info.title)}  \n:small[:gray[{plain(info.description)}]]")
         st.markdown(" ".join(badges(info)))
         with st.container(horizontal=True):
             wanted = st.button(
-                f"Fetch it ({megabytes(info.size_bytes)})", type="primary", icon=":material/download:", key="fetch"
+                f"Download it ({megabytes(info.size_bytes)})", type="primary", icon=":material/download:", key="fetch"
             )
             if others:
                 st.button(f"Use {plain(others[0].title)} instead", on_click=_choose, args=(others[0].name,))
-            if st.button("Use a file of mine", icon=":material/upload_file:"):
+            if st.button("Your own weights", icon=":material/upload_file:"):
                 open_page("models")
         if wanted and fetch_with_progress(info):
             st.rerun()
@@ -176,6 +176,6 @@ def _ways_without_network(info: ModelInfo) -> None:
     use = f"- Use a model that is here already: {', '.join(here)}.\n" if here else ""
     st.markdown(
         f"What works without this download:\n{use}"
-        "- Copy the model's file from another machine and give it on the Models page, under *A file of yours*.\n"
+        "- Copy the model's file from another machine and give it on the Models page, under *Your own weights*.\n"
         "- Start the app with `POSECORE_WEIGHTS_MIRROR` set to a folder or server that has the publisher's files."
     )

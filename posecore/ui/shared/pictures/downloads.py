@@ -115,7 +115,7 @@ def zip_download(sources: Sequence[Source], analyse: Callable[[Source], Analysis
         "posecore_poses.zip",
         "application/zip",
         "folder_zip",
-        "Analyses all pictures with the present settings: drawn pictures, JSON, and one CSV and COCO file for all.",
+        "Analyses all pictures at the current settings: drawn pictures, JSON, and one CSV and COCO file for all.",
         lambda: zip_all(sources, analyse, options),
     )
 

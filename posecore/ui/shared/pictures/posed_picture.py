@@ -76,7 +76,7 @@ def facts(analysis: Analysis) -> str:
     width, height = analysis.fields.transform.input_size
     network = sum(analysis.fields.timings.values())
     found = f":green-badge[**{people(count)}**]" if count else ":orange-badge[**nobody found**]"
-    remembered = ", remembered" if analysis.from_cache else ""
+    remembered = " (cached)" if analysis.from_cache else ""
     return " ".join(
         (
             found,

@@ -59,7 +59,7 @@ def _submit(opened: OpenPicture, values: list[int]) -> None:
     try:
         box = check_region((left, top, right, bottom))
     except ImageError:
-        st.error("The part is empty: its right edge must lie right of its left one, its bottom below its top.")
+        st.error("The region is empty: its right edge must lie right of its left one, its bottom below its top.")
         return
     set_region(opened, box)
     st.rerun()

@@ -111,7 +111,7 @@ def _when(run: Run, state: str, place: int) -> str:
     if state == "waiting":
         return "next" if place <= 1 else f"after {place - 1} others"
     if state in ("pausing", "cancelling"):
-        return "after the present step"
+        return "after this step"
     if state in ACTIVE:
         eta = jobs.view(run.name, 0).eta_seconds
         return f"{run.progress:.0%}" + (f", {duration(eta)} left" if eta is not None else ", starting")
@@ -120,7 +120,7 @@ def _when(run: Run, state: str, place: int) -> str:
 
 def _buttons(run: Run, state: str) -> None:
     if state in ("running", "waiting"):
-        _button("Pause", "pause", run, jobs.pause, "Stops after the present step; it can go on later.")
+        _button("Pause", "pause", run, jobs.pause, "Stops after this step; it can go on later.")
     if state in ("pausing", "paused", "cancelled", "failed", "lost"):
         _button("Resume", "play_arrow", run, jobs.resume, "Goes on from where it stopped.")
     if state in ("running", "waiting", "pausing", "paused", "lost") and st.button(

@@ -127,7 +127,7 @@ def choose_base(labels: Skeleton) -> ModelInfo | None:
     if info.available:
         return info
     wanted = st.button(
-        f"Fetch it ({megabytes(info.size_bytes)})", type="primary", icon=":material/download:", key="fetch_base"
+        f"Download it ({megabytes(info.size_bytes)})", type="primary", icon=":material/download:", key="fetch_base"
     )
     if wanted and fetch_with_progress(info):
         st.rerun()
@@ -169,7 +169,7 @@ def choose_recipe(info: ModelInfo, facts: SetFacts) -> Recipe:
     settings = recipe_class(info.name, facts.skeleton)
     controls = SettingControls(settings, suggestion, PREFIX)
     part = st.segmented_control(
-        "What learns",
+        "Layers to train",
         list(_PARTS),
         format_func=_PARTS.__getitem__,
         default=suggestion["part"],
@@ -211,7 +211,7 @@ def _reason(suggestion: Mapping[str, Any], values: Mapping[str, Any], facts: Set
         )
     with button:
         st.button(
-            "As suggested",
+            "Reset to suggested",
             icon=":material/restart_alt:",
             type="tertiary",
             disabled=not changed,

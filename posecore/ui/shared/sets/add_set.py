@@ -35,10 +35,10 @@ _WIDTH = 720
 _MOST_ZIP, _MOST_PICTURE = 500, 50
 #: What a zip that somebody uploads may hold.
 _LIMITS = ZipLimits(files=100_000, bytes=10 * 1024**3)
-_ZIP, _FOLDER, _PICTURES, _DRAWN = "Zip file", "Folder", "Pictures without labels", "Drawn people"
+_ZIP, _FOLDER, _PICTURES, _DRAWN = "Zip file", "Folder", "Pictures without labels", "Synthetic people"
 _HELP = {
     _ZIP: "**COCO keypoints**, **YOLO-pose**, **Roboflow** (COCO export) or **Dataloop**: labels and pictures in one "
-    "zip. Which one it is is found out by itself. A zip of nothing but pictures becomes a set to be labelled. For "
+    "zip. The format is detected automatically. A zip of nothing but pictures becomes a set to be labelled. For "
     "larger zips give a *Folder*, or use `posecore data library add`.",
     _FOLDER: "A folder on the machine that runs this app, in the same formats as a zip, or a single file of labels. "
     "Pictures are copied; the folder itself is not changed.",
@@ -205,7 +205,7 @@ def _from_drawing() -> None:
         )
         with right:
             name = _name_field("dataset_drawn_name")
-        pressed = st.form_submit_button("Draw", type="primary", icon=":material/draw:")
+        pressed = st.form_submit_button("Generate", type="primary", icon=":material/draw:")
     if pressed:
         _run(
             "Drawing …",

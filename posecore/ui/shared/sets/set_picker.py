@@ -46,7 +46,7 @@ def set_facts(stored: StoredSet) -> None:
 def set_actions(stored: StoredSet) -> None:
     """Buttons for the whole set."""
     with st.container(horizontal=True, gap="small"):
-        rename = st.popover("Title", key="dataset_title_menu", on_change="rerun")
+        rename = st.popover("Rename", key="dataset_title_menu", on_change="rerun")
         export = st.popover("Export", key="dataset_export_menu", on_change="rerun")
         delete = st.popover("Delete", key="dataset_delete_menu", on_change="rerun")
     if rename.open:
@@ -110,7 +110,7 @@ def next_steps(stored: StoredSet) -> None:
     label = (
         f"Label the {counted(waiting, 'picture')} that {'waits' if waiting == 1 else 'wait'}"
         if waiting
-        else "Look the labels over"
+        else "Review labels"
     )
     page_link("label", label, "draw", address={"set": stored.name})
     if any(person.labelled.any() for image in stored.dataset() for person in image.people):
