@@ -212,10 +212,10 @@ def test_the_link_names_model_and_sample(model: Path) -> None:
 
 
 def test_another_part_runs_the_network_and_another_picture_starts_whole(model: Path) -> None:
-    app = open_app(menu_Part=True)
+    app = open_app(menu_Region=True)
     for field, value in zip(app.number_input, (100, 50, 400, 350), strict=True):
         field.set_value(value)
-    next(button for button in app.button if button.label == "Look at this part").click().run()
+    next(button for button in app.button if button.label == "Look at this region").click().run()
     assert not app.exception
     assert forward_passes() == 2
     assert app.query_params["part"] == "100,50,400,350"
@@ -224,10 +224,10 @@ def test_another_part_runs_the_network_and_another_picture_starts_whole(model: P
 
 
 def test_an_empty_part_is_refused(model: Path) -> None:
-    app = open_app(menu_Part=True)
+    app = open_app(menu_Region=True)
     for field, value in zip(app.number_input, (100, 50, 100, 350), strict=True):
         field.set_value(value)
-    next(button for button in app.button if button.label == "Look at this part").click().run()
+    next(button for button in app.button if button.label == "Look at this region").click().run()
     assert "The part is empty" in app.error[0].value
 
 
@@ -353,7 +353,7 @@ def test_an_unexpected_error_becomes_a_panel(monkeypatch: pytest.MonkeyPatch) ->
         show_trouble(ImageError("A sentence."))
 
     app = AppTest.from_function(script).run()
-    assert "went wrong" in app.error[0].value
+    assert "Unexpected error" in app.error[0].value
     assert "the cat sat on the keyboard" in app.code[0].value
     assert app.error[1].value == "A sentence."
 

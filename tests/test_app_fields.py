@@ -48,7 +48,7 @@ def open_fields(**state: object) -> AppTest:
 def test_without_a_model_it_offers_one() -> None:
     app = open_fields()
     assert "No model is on this machine yet" in words(app)
-    assert app.button(key="fetch").label.startswith("Fetch it")
+    assert app.button(key="fetch").label.startswith("Download it")
 
 
 def test_without_a_picture_the_controls_stay(home: Path) -> None:
@@ -77,7 +77,7 @@ def test_every_map_in_every_style_and_the_evidence(name: str, home: Path) -> Non
     app.session_state["fields_tab"] = WHY
     app.run()
     assert not app.exception
-    assert "stands at" in words(app) or "Nobody was found, so no joint has a place" in words(app)
+    assert "is at" in words(app) or "Nobody was found, so no joint has a place" in words(app)
     assert forward_passes() == 1
 
 

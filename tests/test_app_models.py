@@ -37,7 +37,7 @@ def press(app: AppTest, key: str) -> AppTest:
 def test_without_any_model() -> None:
     app = open_app("models")
     assert "**0 of " in words(app)
-    assert app.button(key=f"fetch_{MODEL}").label == "Fetch 1.2 MB"
+    assert app.button(key=f"fetch_{MODEL}").label == "Download 1.2 MB"
     app.segmented_control(key="shown").set_value("On this machine").run()
     assert "No model is on this machine yet" in words(app)
 
@@ -69,7 +69,7 @@ def test_try_it_goes_to_explore_with_the_model(home: Path) -> None:
 def test_verify_a_whole_and_a_damaged_file(home: Path) -> None:
     path = install_model(home)
     app = press(open_app("models"), f"verify_{MODEL}")
-    assert "The file is whole" in words(app)
+    assert "File intact" in words(app)
     path.write_bytes(path.read_bytes()[:-50])
     app = press(open_app("models"), f"verify_{MODEL}")
     assert "download it again" in app.error[0].value

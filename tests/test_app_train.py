@@ -228,8 +228,8 @@ def test_a_good_set_has_no_warnings() -> None:
 
 def test_what_happens_is_said_before_it_does() -> None:
     said = what_happens(FACTS, 40, 10)
-    assert said.startswith("Trains on 48 pictures and is measured on 12 others after each of 40 epochs; ends early")
-    assert "ends early" not in what_happens(FACTS, 10, 10)
+    assert said.startswith("Trains on 48 pictures and is measured on 12 others after each of 40 epochs; stops early")
+    assert "stops early" not in what_happens(FACTS, 10, 10)
     assert "kept apart" in what_happens(replace(FACTS, split=False), 40, 10)
 
 

@@ -338,7 +338,7 @@ def test_each_model_begins_with_its_own_defaults(model: Any, home: Path) -> None
 def test_without_a_model_one_can_be_fetched() -> None:
     app = open_app("webcam")
     assert "No model is on this machine yet" in words(app)
-    assert app.button(key="fetch").label.startswith("Fetch it")
+    assert app.button(key="fetch").label.startswith("Download it")
     assert "Start camera" not in words(app)
     assert not app.exception
 

@@ -32,10 +32,10 @@ NAMES = tuple(name.replace("_", " ") for name in COCO_17.keypoints)
 def test_a_joint_is_told_in_words_and_steps() -> None:
     trace, fields = fake_trace(), fake_fields()
     nose, shoulder = trace.poses[0]
-    assert "came from the left shoulder, 22 pixels away" in tell_joint(nose, "Nose", NAMES)
+    assert "Reached from the left shoulder, 22 pixels away" in tell_joint(nose, "Nose", NAMES)
     assert "not found from another joint" in tell_joint(shoulder, "Left shoulder", NAMES)
     table = step_table(nose, fields, NAMES)
-    assert table["step"].tolist() == ["1. Left shoulder", "2. Along the arrow", "3. Moved exactly"]
+    assert table["step"].tolist() == ["1. Left shoulder", "2. Followed the displacement", "3. Refined by the offset"]
     expected = field_values(fields, "heatmaps", 0)[60, 120]
     assert table["map"].iloc[-1] == pytest.approx(float(expected), abs=1e-5)
     hidden, _ = tell_thresholds(nose, 0.5, {"keypoint_threshold": 0.9, "pose_threshold": 0.25})

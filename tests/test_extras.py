@@ -14,7 +14,7 @@ from posecore.poses import Poses
 from posecore.skeleton import COCO_17
 from posecore.training import jobs
 from posecore.training.config import RunConfig
-from tests.app_support import open_app
+from tests.app_support import as_read, open_app
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def nothing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("page", "command"), [("webcam", "posecore[webcam]"), ("train", "posecore[train]")])
 def test_pages_say_what_to_install(home: Path, nothing_extra: None, page: str, command: str) -> None:
     app = open_app(page)
-    assert [command in info.value for info in app.info] == [True]
+    assert [command in as_read(info.value) for info in app.info] == [True]
 
 
 def test_training_says_what_to_install(home: Path, nothing_extra: None) -> None:

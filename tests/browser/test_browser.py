@@ -259,11 +259,11 @@ def test_a_model_is_removed_and_fetched_again(tmp_path: Path, mirror: Path | Non
     fresh = Server(tmp_path / "home", POSECORE_WEIGHTS_MIRROR=str(mirror))
     try:
         page.goto(f"{fresh.url}?model={MODEL}")
-        page.get_by_role("button", name="Fetch it").click()
+        page.get_by_role("button", name="Download it").click()
         page.get_by_text("input 513").wait_for()
         page.get_by_role("link", name="Models").first.click()
         page.get_by_role("button", name="Verify").last.click()
-        page.get_by_text("The file is whole").wait_for()
+        page.get_by_text("File intact").wait_for()
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Remove", exact=True).first.click()
         page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
@@ -286,7 +286,7 @@ def test_the_keyboard_reaches_everything(server: Server, page: Any) -> None:
             )
         )
     text = " | ".join(sorted(reached))
-    for wanted in ("Samples", "Pose threshold", "Part", "Save", "Link", "Full screen", "Grace Hopper", "Opacity"):
+    for wanted in ("Samples", "Pose threshold", "Region", "Save", "Link", "Full screen", "Grace Hopper", "Opacity"):
         assert wanted in text, text
 
 

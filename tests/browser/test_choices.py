@@ -62,7 +62,7 @@ def test_a_base_model_that_arrives_stays_chosen(bare: Server, page: Any, tmp_pat
     page.goto(f"{bare.url}train")
     choose(page, "Base model", "×0.75 (Google, 16-bit)")
     title = chosen(page, "Base model")
-    page.get_by_role("button", name="Fetch it").wait_for()
+    page.get_by_role("button", name="Download it").wait_for()
     install_model(tmp_path, OTHER)
     choose(page, "Set of pictures", "people")
     page.get_by_role("slider", name="Epochs").wait_for()

@@ -12,6 +12,7 @@ SIDEBAR_WIDTH = 340
 #: page's heading, and the menu of the group that the open page is in.
 _STYLE = """<style>
 [data-testid='stMainBlockContainer'] {{ padding-inline: clamp(0.75rem, 2vw, 2rem); }}
+[data-testid='stCaptionContainer'] {{ opacity: 1; }}
 [data-testid='stCaptionContainer'], [data-testid='stCaptionContainer'] p {{ color: {small_print}; }}
 [data-testid='stTopNavLink']:focus-visible {{ outline: 2px solid {ring}; outline-offset: 2px; }}
 [data-testid='stTopNav'] > div:nth-child({group}) [data-testid='stTopNavSection'] {{

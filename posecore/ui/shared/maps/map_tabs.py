@@ -32,7 +32,7 @@ MEANING = {
     "box": "The size of a person's box, or a correction of it.",
 }
 #: Units of maps → words.
-_UNITS = {"probability": "0 to 1", "input px": "input pixels"}
+_UNITS = {"probability": "values from 0 to 1", "input px": "in input pixels", "unit vector": "unit vectors"}
 
 
 def show_heatmaps(analysis: Analysis) -> None:
@@ -172,7 +172,7 @@ def map_note(field: FieldMap) -> None:
     """A line about what a map means and how fine it is."""
     width, height = field.grid_size
     cells = f"{width} × {height} cells, {field.stride:g} input pixels apart"
-    st.caption(f"{MEANING.get(field.kind, '')} {cells}, values in {_UNITS.get(field.units, field.units)}.")
+    st.caption(f"{MEANING.get(field.kind, '')} {cells}, {_UNITS.get(field.units, field.units)}.")
 
 
 def show_keypoints(analysis: Analysis) -> None:

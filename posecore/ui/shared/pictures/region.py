@@ -47,7 +47,7 @@ def region_form(opened: OpenPicture, box: Region | None) -> None:
             column.number_input(name, 0, limit, round(min(max(value, 0), limit)), key=f"part_{name}_{stamp}")
             for column, (name, value, limit) in zip(columns, edges, strict=True)
         ]
-        if st.form_submit_button("Look at this part", type="primary", width="stretch"):
+        if st.form_submit_button("Look at this region", type="primary", width="stretch"):
             _submit(opened, values)
     st.button(
         "Whole picture", on_click=set_region, args=(opened, None), disabled=box is None, width="stretch", key="whole"
