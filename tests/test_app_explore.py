@@ -228,7 +228,7 @@ def test_an_empty_part_is_refused(model: Path) -> None:
     for field, value in zip(app.number_input, (100, 50, 100, 350), strict=True):
         field.set_value(value)
     next(button for button in app.button if button.label == "Look at this region").click().run()
-    assert "The part is empty" in app.error[0].value
+    assert "The region is empty" in app.error[0].value
 
 
 @pytest.mark.parametrize("tab", ["Heatmaps", "Vectors", "Keypoints", "Timings"])
