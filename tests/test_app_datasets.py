@@ -209,6 +209,21 @@ def test_deleting_asks_first(library: Library) -> None:
     assert "Add your first set" in words(app)
 
 
+@pytest.mark.parametrize("said", ["use", "view", "nonsense"])
+def test_visitors_who_may_not_change_sets(library: Library, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    library.add_synthetic("drawn", 1, 0)
+    monkeypatch.setenv("POSECORE_VISITORS", said)
+    app = open_data(dataset_delete_menu=True)
+    app.checkbox(key="dataset_sure_drawn").check().run()
+    app.button(key="dataset_delete").click().run()
+    assert [stored.name for stored in library.all()] == ["drawn"]
+    assert "not allowed to visitors" in words(app)
+    app = open_data(dataset_adding=True, dataset_from="Drawn people")
+    next(button for button in app.button if button.label == "Draw").click().run()
+    assert [stored.name for stored in library.all()] == ["drawn"]
+    assert "not allowed to visitors" in words(app)
+
+
 def test_the_title_changes_and_the_name_does_not(library: Library) -> None:
     library.add_synthetic("drawn", 1, 0)
     app = open_data(dataset_title_menu=True)

@@ -388,3 +388,10 @@ def test_equal_pictures_of_two_visitors_keep_their_own_names(model: Path) -> Non
     assert "mine.jpg · 330 × 240" in words(first)
     assert "yours.jpg · 330 × 240" in words(second)
     assert "mine" not in words(second)
+
+
+def test_visitors_who_may_only_look_give_no_files(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSECORE_VISITORS", "view")
+    app = upload(open_app(), ("a.jpg", jpeg(64, 64)))
+    assert "not allowed to visitors" in words(app)
+    assert not app.session_state["posecore"].uploads

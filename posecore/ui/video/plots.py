@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 #: Points of a line that a browser gets at most; longer lines are thinned without losing their peaks.
 MOST_POINTS = 4000
 _AS_FOUND = "rgba(140, 150, 160, 0.85)"
+#: Pixels of the first chart's title, above which the legend stands.
+_LEGEND = 24
 _MARGINS = {"l": 8, "r": 8, "t": 24, "b": 8}
 
 
@@ -163,12 +165,14 @@ def _line(
 def _finish(figure: go.Figure, span: tuple[float, float], rows: int, height: int, *, legend: bool) -> go.Figure:
     figure.update_xaxes(range=list(span), showspikes=False)
     figure.update_xaxes(title_text="seconds", row=rows)
+    margins = _MARGINS | {"t": _MARGINS["t"] + (_LEGEND if legend else 0)}
+    plotted = height - margins["t"] - margins["b"]
     figure.update_layout(
         height=height,
-        margin=_MARGINS,
+        margin=margins,
         hovermode="x unified",
         showlegend=legend,
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "right", "x": 1.0},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1 + _LEGEND / plotted, "xanchor": "right", "x": 1.0},
         # A new choice of joint keeps the part of the time that was zoomed to.
         uirevision="time",
     )

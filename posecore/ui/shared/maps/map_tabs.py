@@ -226,16 +226,15 @@ def show_timings(analysis: Analysis, draw_ms: float) -> None:
         + ("This time its answer was in memory." if analysis.from_cache else "This time it ran.")
     )
     counters = fields_cache().counters
-    for column, (label, value, text) in zip(
-        st.columns(3, gap="small"),
-        (
-            ("Network runs", str(counters.computed), "By all visitors since the app was started."),
-            ("From memory", str(counters.hits), "Requests that needed no run of the network."),
-            ("Maps kept", _used(counters), "Memory for maps; POSECORE_CACHE_MB sets the limit."),
-        ),
-        strict=True,
-    ):
-        column.metric(label, value, border=True, help=text)
+    figures = (
+        ("Network runs", str(counters.computed), "By all visitors since the app was started."),
+        ("From memory", str(counters.hits), "Requests that needed no run of the network."),
+        ("Maps kept", _used(counters), "Memory for maps; POSECORE_CACHE_MB sets the limit."),
+    )
+    # As wide as their words: in columns of equal width these would be cut.
+    with st.container(horizontal=True, gap="small"):
+        for label, value, text in figures:
+            st.metric(label, value, border=True, help=text, width="content")
 
 
 def _used(counters: CacheCounters) -> str:
