@@ -187,3 +187,16 @@ def test_a_gif_with_a_huge_canvas_is_refused(tmp_path: Path) -> None:
     picture = b"\x2c" + bytes(4) + bytes([1, 0, 1, 0, 0]) + b"\x02\x02\x44\x01\x00"
     with pytest.raises(VideoError, match="36 megapixels"):
         VideoReader(broken(tmp_path, "huge.gif", head + picture * 2 + b"\x3b"))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.95])
+def test_a_file_of_several_tracks_that_was_cut_off_is_read_or_refused(tmp_path: Path, share: float) -> None:
+    tracks = [("mjpeg", (64, 48), [0]), ("libx264", (160, 120), even_ticks(30))]
+    whole = write_tracks(tmp_path / "in.mkv", tracks).read_bytes()
+    for length in (round(share * len(whole)), 700):
+        path = broken(tmp_path, "cut.mkv", whole[:length])
+        try:
+            with VideoReader(path) as reader:
+                assert len(list(reader.frames())) <= 30
+        except VideoError as error:
+            assert "cut" in str(error)

@@ -109,7 +109,7 @@ def video_track(container: av.container.InputContainer, path: Path) -> int:
         return moving[0].index
     if moving:
         counts = _packets(container, moving)
-        enough = max(2, max(counts.values()) // 4)
+        enough = max(2, max(counts.values(), default=0) // 4)
         videos = [stream for stream in moving if counts[stream.index] >= enough] or moving
         default = av.stream.Disposition.default
         best = max(videos, key=lambda stream: (stream.width * stream.height, bool(stream.disposition & default)))
