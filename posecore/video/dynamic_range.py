@@ -22,8 +22,8 @@ Curve = NDArray[np.float32]
 _WHITE = 203.0
 #: Linear light from which on highlights are compressed.
 _KNEE = 0.85
-#: Steps of linear light 0 … 1 that are told apart.
-_STEPS = 16383
+#: Linear light that is told apart from brighter one.
+_BRIGHTEST = 5.0
 #: Linear BT.2020 RGB to linear BT.709 RGB (ITU-R BT.2087).
 _TO_709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
@@ -42,10 +42,9 @@ def to_ordinary(frame: av.VideoFrame) -> Picture:
     light = np.take(_light_of(int(frame.color_trc)), signal)
     if _is_wide(frame):
         light = np.asarray(cv2.transform(light, _TO_709), np.float32)
-    np.clip(light, 0, None, out=light)
-    bright = light > _KNEE
-    light[bright] = 1 - (1 - _KNEE) * np.exp(-(light[bright] - _KNEE) / (1 - _KNEE))
-    return np.take(_to_srgb(), (light * _STEPS).astype(np.uint16))
+    light *= 65535 / _BRIGHTEST
+    np.clip(light, 0, 65535, out=light)
+    return np.take(_to_srgb(), light.astype(np.uint16))
 
 
 def _is_wide(frame: av.VideoFrame) -> bool:
@@ -81,7 +80,8 @@ def _from_pq(signal: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @cache
 def _to_srgb() -> Picture:
-    """The sRGB value, 0 … 255, of each step of linear light."""
-    light = np.linspace(0, 1, _STEPS + 1)
+    """The sRGB value, 0 … 255, of 65536 steps of linear light up to ``_BRIGHTEST``, highlights rolled off."""
+    light = np.linspace(0, _BRIGHTEST, 65536)
+    light = np.where(light > _KNEE, 1 - (1 - _KNEE) * np.exp(-(light - _KNEE) / (1 - _KNEE)), light)
     value = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return np.round(255 * value).astype(np.uint8)
