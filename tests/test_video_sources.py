@@ -189,14 +189,12 @@ def test_a_gif_with_a_huge_canvas_is_refused(tmp_path: Path) -> None:
         VideoReader(broken(tmp_path, "huge.gif", head + picture * 2 + b"\x3b"))
 
 
-@pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.95])
-def test_a_file_of_several_tracks_that_was_cut_off_is_read_or_refused(tmp_path: Path, share: float) -> None:
+def test_a_file_of_several_tracks_that_was_cut_off_is_read_or_refused(tmp_path: Path) -> None:
     tracks = [("mjpeg", (64, 48), [0]), ("libx264", (160, 120), even_ticks(30))]
     whole = write_tracks(tmp_path / "in.mkv", tracks).read_bytes()
-    for length in (round(share * len(whole)), 700):
-        path = broken(tmp_path, "cut.mkv", whole[:length])
-        try:
-            with VideoReader(path) as reader:
-                assert len(list(reader.frames())) <= 30
-        except VideoError as error:
-            assert "cut" in str(error)
+    with VideoReader(broken(tmp_path, "cut.mkv", whole[: round(0.8 * len(whole))])) as reader:
+        assert 0 < len(list(reader.frames())) <= 30
+    # All that describes the tracks, and not one packet of them.
+    header = whole[: whole.index(b"\x1f\x43\xb6\x75")]
+    with pytest.raises(VideoError, match="no picture in it can be read"):
+        VideoReader(broken(tmp_path, "empty.mkv", header))
