@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from posecore.data.annotations import PoseDataset
-from posecore.data.augment import AugmentSettings, Draw, draw_batch
+from posecore.data.augment import AugmentSettings, Draw, check_mirror, draw_batch
 from posecore.data.batches import Pack, cuts_of, pack
 from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
@@ -121,11 +121,19 @@ def _synthetic(count: int, seed: int, cache: Path) -> PoseDataset:
     return read_coco(folder / "annotations.json", folder / "images")
 
 
-def pack_sources(sources: Sequence[Source], skeleton: Skeleton, root: Path, cache: Path) -> TrainingSet:
-    """Read and pack sources, or find them packed in ``cache``."""
+def pack_sources(
+    sources: Sequence[Source], skeleton: Skeleton, root: Path, cache: Path, mirrored: bool = False
+) -> TrainingSet:
+    """Read and pack sources, or find them packed in ``cache``.
+
+    Raises:
+        DataError: When one cannot be read, or is to be ``mirrored`` though nobody has said its left and right.
+    """
     packs = []
     for source in sources:
         dataset = read_source(source, root, cache, skeleton)
+        if mirrored:
+            check_mirror(mapped(dataset, skeleton).skeleton)
         packs.append(pack(dataset, skeleton, source.pack, cache / "packs"))
         log.info("%s: %d pictures, %d cut-outs", dataset.name, len(dataset), len(packs[-1]))
     prune(cache)

@@ -241,7 +241,7 @@ def seed_everything(config: RunConfig, threads: int | None = None) -> None:
 def load_data(config: RunConfig) -> tuple[TrainingSet, TrainingSet]:
     """Training and held-out cut-outs of a (placed) configuration."""
     cache, root = cache_folder(), Path(config.data.root or ".")
-    training = pack_sources(config.data.train, config.skeleton, root, cache)
+    training = pack_sources(config.data.train, config.skeleton, root, cache, config.augment.flip > 0)
     if config.data.validation:
         return training, pack_sources(config.data.validation, config.skeleton, root, cache)
     return hold_out(training, config.data.holdout)
