@@ -58,7 +58,7 @@ def read_own_file(path: Path | str, architecture: str) -> Weights:
         weights = load_weights(path)
         if weights.header.architecture != architecture:
             raise WeightsError(
-                f"{path} holds weights of {weights.header.architecture}, not of {architecture}; load it as that."
+                f"{path} holds weights of {weights.header.architecture:.60}, not of {architecture}; load it as that."
             )
         return weights
     skeleton = default_skeleton(architecture)

@@ -178,7 +178,7 @@ def check_state(state: Mapping[str, torch.Tensor], architecture: str, skeleton: 
         family = family_of(architecture)
     except KeyError:
         raise WeightsError(
-            f"{what} is for an architecture {architecture!r} that this posecore does not know."
+            f"{what} is for an architecture {shown(architecture)} that this posecore does not know."
         ) from None
     with torch.device("meta"):
         expected = family.build(architecture, skeleton).state_dict()
@@ -224,7 +224,7 @@ def _header(metadata: Mapping[str, str], path: Path | str) -> WeightsHeader:
     version = fields.pop("version", "")
     if version != str(VERSION):
         raise WeightsError(
-            f"{path} has version {version!r} of the format, but this posecore reads {VERSION}; update it."
+            f"{path} has version {shown(version)} of the format, but this posecore reads {VERSION}; update it."
         )
     try:
         return WeightsHeader(
