@@ -290,6 +290,8 @@ def _made_by(data: Any) -> MadeBy | None:
     settings = [data[name] for name in ("network_settings", "decode_settings")]
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(values, dict) for values in settings):
         raise ValueError("made_by must hold texts and settings")
+    # What was read can be written again: numbers too large for a float are not finite.
+    json.dumps(settings, allow_nan=False)
     version, model, weights, picture = texts
     region = data["region"]
     return MadeBy(version, model, weights, picture, None if region is None else check_region(region), *settings)

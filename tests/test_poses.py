@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -145,6 +146,7 @@ def test_json_says_how_poses_were_made() -> None:
         {"skeleton": {"name": "a", "keypoints": [1], "edges": [], "flip_pairs": [], "sigmas": []}},
         {"made_by": {"posecore": 1}},
         {"made_by": []},
+        {"made_by": {**asdict(MADE), "decode_settings": {"pose_threshold": float("inf")}}},
     ],
 )
 def test_poses_with_impossible_numbers_are_refused(change: dict) -> None:
