@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--base", default="posenet-mobilenet_v1-075.google_quant2")
     parser.add_argument("--base-keypoints", action="store_true", help="learn the base's keypoints, not the labels'")
-    parser.add_argument("--keep", type=float, default=0.0, help="weight of the base model's own answers; needs its keypoints")
+    parser.add_argument("--keep", type=float, default=0.0, help="weight of the base model's own answers")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     stored = chosen_set(options.train, options.images, options.pictures, options.seed)
