@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from posecore.data.annotations import Label, Person
-from posecore.data.people import make_person
 from posecore.data.library import Library
+from posecore.data.people import make_person
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.edits import Drawn, Inbox, Message, Sheet, to_entry
 from posecore.labelling.merging import merge
