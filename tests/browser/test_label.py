@@ -65,6 +65,18 @@ class Editor:
         self.page.mouse.up()
         self.saved()
 
+    def add_in_box(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Add a person in a box; until it is confirmed, it is a template that counts for nothing."""
+        before = len(self.people(self.shown()))
+        self.page.locator(FRAME).focus()
+        self.page.keyboard.press("p")
+        self.drag(start, end)
+        self.page.get_by_text("1 to confirm").wait_for()
+        assert len(self.people(self.shown())) == before
+        self.page.get_by_role("button", name="Confirm person").click()
+        self.saved()
+        self.page.get_by_text("1 to confirm").wait_for(state="detached")
+
     def press(self, keys: str) -> None:
         """Press a key in the editor."""
         self.page.locator(FRAME).focus()
@@ -153,8 +165,8 @@ def test_a_person_is_moved_deleted_and_brought_back(editor: Editor) -> None:
 
 
 def test_people_are_added_and_survive_a_change_of_picture_and_a_reload(editor: Editor, server: Server) -> None:
-    editor.page.keyboard.press("p")
-    editor.drag((250, 100), (350, 400))
+    editor.add_in_box((250, 100), (350, 400))
+    editor.page.locator(FRAME).focus()
     assert len(editor.people()) == 3
     added = np.array(editor.people()[2]["keypoints"]).reshape(17, 3)
     assert (added[:, 2] == 2).all()
@@ -189,8 +201,7 @@ def test_another_set_is_another_set(editor: Editor, server: Server, app_home: Pa
         page.get_by_text("1 of 2 ·").wait_for()
         editor.stored = other
         page.locator(FRAME).focus()
-        page.keyboard.press("p")
-        editor.drag((50, 50), (150, 300))
+        editor.add_in_box((50, 50), (150, 300))
         assert len(editor.people()) == 1
         page.get_by_role("combobox", name="Set of pictures").click()
         page.get_by_role("option", name=f"{other.name.removesuffix('-b')}", exact=True).click()
@@ -281,8 +292,7 @@ def test_a_large_photograph_is_shown_small_and_labelled_in_its_own_pixels(
     stored = library.create(f"large-{os.getpid()}", [photo], COCO_17)
     try:
         editor = opened(server, page, stored)
-        page.keyboard.press("p")
-        editor.drag((1000, 500), (2000, 2500))
+        editor.add_in_box((1000, 500), (2000, 2500))
         added = np.array(editor.people()[0]["keypoints"]).reshape(17, 3)
         assert 1000 <= added[:, 0].min() < added[:, 0].max() <= 2001
         assert added[:, 1].max() > 2000
