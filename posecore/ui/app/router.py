@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from posecore.ui.shared.frame import frame
+from posecore.ui.shared.frame import frame, set_icon
 from posecore.ui.shared.navigation import PAGES
 
 #: Title of a page → what it is for.
@@ -39,6 +39,7 @@ MENU: dict[str, tuple[st.Page, ...]] = {
 
 def main() -> None:
     """Draw the frame, then the page that was asked for."""
+    set_icon()
     page = st.navigation({group: list(pages) for group, pages in MENU.items()}, position="top")
     frame(page.title, HELP.get(page.title, ""), place_of(page))
     page.run()

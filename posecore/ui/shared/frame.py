@@ -25,6 +25,11 @@ _DARK = {"small_print": "#A9B6C1", "ring": "#4FC3B8", "mark": "#22303B"}
 PROJECT = "Explore the classic networks of human pose estimation: what they see, and how they decide."
 
 
+def set_icon() -> None:
+    """The browser tab's icon, to be said before the navigation: for a page's own one browsers ask a foreign server."""
+    st.set_page_config(page_icon=str(STATIC / "icon.png"))
+
+
 def frame(title: str, about: str, group: int = 0) -> None:
     """Set up the page around the content.
 
