@@ -184,6 +184,9 @@ def test_names_that_are_a_guess_stay_one() -> None:
     assert not mapped(guess, OPENPOSE_18).skeleton.sides_known
     assert mapped(sure, OPENPOSE_18).skeleton.sides_known
     assert not merged("both", [sure, guess]).skeleton.sides_known
+    assert not mapped(guess, COCO_17).skeleton.sides_known
+    dots = PoseDataset("dots", unnamed_skeleton("dots", 4), ())
+    assert mapped(dots, unnamed_skeleton("dots", 4, ())).skeleton.sides_known
 
 
 def test_merging_gives_ids_anew_and_refuses_strangers() -> None:

@@ -180,8 +180,11 @@ def mapped(dataset: PoseDataset, target: Skeleton) -> PoseDataset:
     Keypoints that the set's skeleton does not know become *unlabelled*. One that is the mean of several is labelled
     only when all of them are, hidden when one of them is, and absent when all are.
     """
+    # COCO's names for keypoints without names are a guess, and stay one under another skeleton.
+    guessed = dataset.skeleton == COCO_17 and not dataset.skeleton.sides_known
+    sides_known = target.sides_known and not guessed
     if dataset.skeleton == target:
-        return dataset
+        return dataset if dataset.skeleton.sides_known == sides_known else replace(dataset, skeleton=target)
     mapping = map_skeleton(dataset.skeleton, target)
     if not mapping.known.any():
         raise DataError(
@@ -195,9 +198,7 @@ def mapped(dataset: PoseDataset, target: Skeleton) -> PoseDataset:
         return replace(person, keypoints=xy, labels=labels)
 
     images = tuple(replace(image, people=tuple(map(person_of, image.people))) for image in dataset)
-    # COCO's names for keypoints without names are a guess, and stay one under another skeleton.
-    guessed = dataset.skeleton == COCO_17 and not dataset.skeleton.sides_known
-    return replace(dataset, skeleton=replace(target, sides_known=target.sides_known and not guessed), images=images)
+    return replace(dataset, skeleton=replace(target, sides_known=sides_known), images=images)
 
 
 def _joined(labels: np.ndarray) -> Label:
