@@ -82,9 +82,9 @@ def test_labels_of_stored_pixels_are_turned(orientation: int, says_upright: bool
     dotted(tmp_path / "a.png", SPREAD, orientation=orientation)
     found = open_dataset(labels(tmp_path, ("a.png", (100, 160) if says_upright else (160, 100), SPREAD)))
     assert on_dots(found.images[0]) == 14
-    assert len(found.problems) == 1
-    assert "mended" in found.problems[0].place
-    assert "EXIF" in found.problems[0].reason
+    assert not found.problems
+    assert [remark.count for remark in found.remarks] == [1]
+    assert "EXIF" in found.remarks[0].what
 
 
 @pytest.mark.parametrize("orientation", SIDEWAYS)
@@ -94,7 +94,7 @@ def test_labels_of_the_picture_as_it_is_seen_stay(orientation: int, says_stored:
     seen = upright_of(SPREAD, (160, 100), orientation)
     found = open_dataset(labels(tmp_path, ("a.png", (160, 100) if says_stored else (100, 160), seen)))
     assert on_dots(found.images[0]) == 14
-    assert len(found.problems) == says_stored
+    assert (len(found.problems), len(found.remarks)) == (0, says_stored)
 
 
 def test_where_labels_fit_both_ways_the_others_decide(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_where_labels_fit_both_ways_the_others_decide(tmp_path: Path) -> None:
     assert "fit both" in alone.problems[0].reason
     together = open_dataset(labels(tmp_path, ("a.png", (160, 100), SPREAD), ("b.png", (160, 100), MIDDLE)))
     assert [on_dots(image) for image in together] == [14, 14]
-    assert together.problems[0].place == "2 pictures, mended"
+    assert [remark.count for remark in together.remarks] == [2]
     seen = upright_of(SPREAD, (160, 100), 6), upright_of(MIDDLE, (160, 100), 6)
     together = open_dataset(labels(tmp_path, ("a.png", (160, 100), seen[0]), ("b.png", (160, 100), seen[1])))
     assert [on_dots(image) for image in together] == [14, 14]
@@ -120,7 +120,7 @@ def test_labels_of_a_scaled_copy_are_scaled(factor: float, orientation: int, tmp
     found = open_dataset(labels(tmp_path, ("a.png", (round(size[0] * factor), round(size[1] * factor)), large)))
     assert on_dots(found.images[0]) == 14
     assert found.images[0].people[0].area == pytest.approx(2000 / factor**2, rel=0.02)
-    assert "another size" in found.problems[0].reason
+    assert "another size" in found.remarks[0].what
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_width_and_height_in_each_others_place(tmp_path: Path) -> None:
     dotted(tmp_path / "a.png", SPREAD)
     found = open_dataset(labels(tmp_path, ("a.png", (100, 160), SPREAD)))
     assert on_dots(found.images[0]) == 14
-    assert "each other" in found.problems[0].reason
+    assert "each other" in found.remarks[0].what
 
 
 def test_people_who_reach_beyond_a_picture_stay(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_every_way_in_sees_it(tmp_path: Path) -> None:
     assert on_dots(crops.images[0]) == 14
     stored = Library(tmp_path / "library").add("turned", path)
     assert on_dots(stored.dataset().images[0]) == 14
-    assert any("EXIF" in problem.reason for problem in stored.problems)
+    assert any("EXIF" in remark.what for remark in stored.remarks)
     run = CliRunner()
     shown = run.invoke(app, ["data", "inspect", str(path)])
     assert "EXIF" in shown.output

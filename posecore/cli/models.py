@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -133,6 +134,9 @@ def open_app(
     """Open the app in the browser."""
     entry = shipped("app.py")
     options = ["--server.port", str(port), "--server.headless", str(headless).lower()]
-    raise typer.Exit(
-        subprocess.call([sys.executable, "-m", "streamlit", "run", str(entry), *options], cwd=entry.parent)
-    )
+    command = [sys.executable, "-m", "streamlit", "run", str(entry), *options]
+    if os.name == "posix":
+        # In place of this process, so that whoever ends it ends the app.
+        os.chdir(entry.parent)
+        os.execv(command[0], command)
+    raise typer.Exit(subprocess.call(command, cwd=entry.parent))

@@ -15,12 +15,11 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
+from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem, Remark
 from posecore.data.checks import EntryError
 from posecore.data.pictures import stored_picture
 from posecore.imaging import Region
 from posecore.picture_files import upright_size
-from posecore.words import counted
 
 Size = tuple[int, int]
 
@@ -67,8 +66,8 @@ def fit_labels(dataset: PoseDataset) -> PoseDataset:
 
     Labels made for the same picture at another scale are scaled, those made for the stored pixels of a picture that is
     turned by its EXIF orientation are turned. Where labels fit both ways, the others of the set decide. Pictures whose
-    header cannot be read, or whose labels fit in no way that is certain, are left out. All of this is said in
-    ``problems``; what was mended as one for all pictures.
+    header cannot be read, or whose labels fit in no way that is certain, are left out: ``problems`` says which, and
+    ``remarks`` what was put right.
 
     Args:
         dataset: A set whose pictures are there. Only their headers are read.
@@ -92,8 +91,8 @@ def fit_labels(dataset: PoseDataset) -> PoseDataset:
         images.append(image)
         for change in _changes(one, made):
             mended.setdefault(change, []).append(one)
-    problems += _said(mended)
-    return replace(dataset, images=tuple(images), problems=tuple(problems))
+    remarks = (*dataset.remarks, *_said(mended))
+    return replace(dataset, images=tuple(images), problems=tuple(problems), remarks=remarks)
 
 
 def _judged(image: AnnotatedImage) -> _Candidate:
@@ -202,11 +201,11 @@ def _changes(one: _Candidate, made: _Made) -> Iterator[str]:
         yield "width and height were in each other's place; the labels fit the picture as it is seen"
 
 
-def _said(mended: dict[str, list[_Candidate]]) -> Iterator[Problem]:
+def _said(mended: dict[str, list[_Candidate]]) -> Iterator[Remark]:
     for change, ones in mended.items():
         first = ones[0]
         sizes = f"{_sides(first.before)} to {_sides(first.upright)}"
-        yield Problem(first.image.path, f"{counted(len(ones), 'picture')}, mended", f"{change} ({sizes} here)")
+        yield Remark(f"{change}, in {first.image.path.name} from {sizes}", len(ones))
 
 
 # --- where labels lie ----------------------------------------------------------------------------------------------

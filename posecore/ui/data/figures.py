@@ -17,6 +17,7 @@ from posecore.errors import PosecoreError
 from posecore.results import safe_table
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.maps.map_tabs import words
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.visitors import require
 from posecore.words import counted
 
@@ -89,6 +90,8 @@ def _problems(stored: StoredSet, dataset: PoseDataset) -> None:
         )
     else:
         st.markdown(":green[:material/check:] Everything in the set can be used.")
+    for remark in stored.remarks:
+        st.caption(f":material/info: Read all the same: {plain(remark)}")
     if kept is not None and kept[0] == stamp and not checked:
         st.caption("Every picture was opened; all are whole.")
     if st.button(
