@@ -136,7 +136,7 @@ def test_a_change_is_saved_once_and_never_after_a_later_one(messages: list[tuple
     for attempt, (tab, picture, revision) in enumerate(messages):
         inbox.hear(tab, attempt)
         if inbox.is_new(picture, revision):
-            inbox.saved(picture, revision)
+            inbox.saved(picture, revision, {})
             kept.setdefault((tab, picture), []).append(revision)
         expected = {str(picture): some[-1] for (whose, picture), some in kept.items() if whose == tab}
         assert inbox.revisions() == expected

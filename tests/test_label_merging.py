@@ -138,14 +138,22 @@ class Tab:
     def __init__(self, name: str, desk: LabelDesk) -> None:
         self.name, self.desk, self.inbox, self.revision = name, desk, Inbox(), 0
         self.base = self.shown = desk.sheet(desk.stored.image(1))
+        self.base_revision = 0
 
-    def save(self, *people: Person) -> str:
+    def save(self, *people: Person, answered: bool = True) -> str:
+        """Save what is drawn; unless ``answered``, the editor goes on without knowing that it was saved."""
         self.revision += 1
         self.shown = sheet(*people)
-        edit = {"revision": self.revision, **self.plain(self.shown), "base": self.plain(self.base)}
+        edit = {
+            "revision": self.revision,
+            **self.plain(self.shown),
+            "base": self.plain(self.base),
+            "base_revision": self.base_revision,
+        }
         message = Message(self.name, self.revision, frozenset(), {1: (self.revision, edit)}, None)
         trouble = save_edits(self.desk, message, self.inbox)
-        self.base = self.shown
+        if answered:
+            self.base, self.base_revision = self.shown, self.revision
         return trouble
 
     @staticmethod
@@ -173,6 +181,16 @@ def test_two_tabs_keep_what_the_other_did(desk: LabelDesk) -> None:
     assert one.inbox.notice == two.inbox.notice == ""
     two.save(A, moved(B, 2, 7), C)
     assert len(desk.stored.image(1).people) == 3
+
+
+def test_an_editor_that_goes_on_before_it_is_answered_adds_nobody_twice(desk: LabelDesk) -> None:
+    one, two = Tab("one", desk), Tab("two", desk)
+    one.save(A, B, C, answered=False)
+    two.save(moved(A, 0, 5), B)
+    one.save(A, B, moved(C, 1, 4), answered=False)
+    one.save(A, B, moved(moved(C, 1, 4), 2, 4))
+    assert joints(desk.sheet(desk.stored.image(1))) == joints(sheet(moved(A, 0, 5), B, moved(moved(C, 1, 4), 2, 4)))
+    assert one.inbox.notice == ""
 
 
 def test_two_tabs_that_contradict_each_other_are_told(desk: LabelDesk) -> None:

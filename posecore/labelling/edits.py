@@ -220,6 +220,7 @@ class Inbox:
     notice: str = ""
     visit: str = field(default_factory=lambda: secrets.token_hex(8))
     _saved: dict[tuple[str, int], int] = field(default_factory=dict)
+    _last: dict[tuple[str, int], Any] = field(default_factory=dict)
 
     def hear(self, tab: str, attempt: int) -> None:
         """Note a message."""
@@ -230,9 +231,21 @@ class Inbox:
         """True for a change of the last-heard tab that is newer than all that were saved for it."""
         return revision > self._saved.get((self.tab, picture), 0)
 
-    def saved(self, picture: int, revision: int) -> None:
-        """Note that a change is saved."""
+    def saved(self, picture: int, revision: int, edit: Any) -> None:
+        """Note that a change is saved, and what it was."""
         self._saved[self.tab, picture] = revision
+        self._last[self.tab, picture] = edit
+
+    def base_of(self, picture: int, edit: Mapping[str, Any]) -> Any:
+        """What a change began with, unchecked, or None where the editor does not say.
+
+        An editor goes on before it hears that its change was saved: the next one then begins with that, whatever the
+        editor knew.
+        """
+        known = edit.get("base_revision")
+        if isinstance(known, int) and known < self._saved.get((self.tab, picture), 0):
+            return self._last[self.tab, picture]
+        return edit.get("base")
 
     def revisions(self) -> dict[str, int]:
         """The last saved change of each picture, for the last-heard tab, by the picture's number as text."""

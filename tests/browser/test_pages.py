@@ -16,7 +16,7 @@ PAGES = {
     "webcam": "Start camera",
     "datasets": "set",
     "label": "Label",
-    "train": "Set up",
+    "train": "New run",
     "runs": "There are no training runs yet",
     "models": "on this machine",
     "about": "Licences",

@@ -7,8 +7,10 @@
 //       where (words), seen ({visit, tab, attempt, revisions: {picture: revision}}), trouble (words, or null).
 // A person: {joints: [[x, y, label], …], box or null, category, area or null, proposed, score}; x and y null unless the
 // label is HIDDEN or VISIBLE. Positions count from the picture's top left edge, in its own pixels.
-// Trigger: event = {about, tab, attempt, has (tokens), edits: {picture: {revision, people, done, base}}, go: identity or
-// null}; base ({people, done}) is what Python last had or showed, so that it can tell what changed.
+// Trigger: event = {about, tab, attempt, has (tokens), edits: {picture: {revision, people, done, base,
+// base_revision}}, go: identity or
+// null}; base ({people, done}) is what Python last had or showed, so that it can tell what changed, and base_revision the
+// last change in it: what was sent since may be saved already.
 
 const views = new WeakMap();
 const [UNLABELLED, HIDDEN, VISIBLE, ABSENT] = [0, 1, 2, 3];
@@ -149,7 +151,8 @@ function receive(view, data) {
     const doc = view.docs.get(picture);
     if (!doc || revision <= doc.saved) continue;
     [doc.saved, view.savedAt] = [revision, new Date()];
-    if (doc.sent?.revision === revision) doc.base = { people: doc.sent.people, done: doc.sent.done };
+    if (doc.sent?.revision !== revision) continue;
+    Object.assign(doc, { base: { people: doc.sent.people, done: doc.sent.done }, baseRevision: revision });
   }
   adopt(view, data);
   if (data.image) remember(view, data.token, data.image);
@@ -188,12 +191,12 @@ function adopt(view, data) {
   // A copy: what is dragged here must not change what it is compared with.
   const base = structuredClone({ people: data.people, done: data.done });
   if (!doc) {
-    doc = { ...theirs, base, undo: [], redo: [], revision: 0, saved: 0 };
+    doc = { ...theirs, base, baseRevision: 0, undo: [], redo: [], revision: 0, saved: 0 };
     view.docs.set(data.picture, doc);
   }
   const seen = data.seen.tab === view.tab ? data.seen.revisions[data.picture] ?? 0 : 0;
   if (seen < doc.revision || view.gesture?.doc === doc) return;
-  doc.base = base;
+  Object.assign(doc, { base, baseRevision: doc.revision });
   if (same(doc, theirs)) return;
   doc.undo.push(copy(doc));
   doc.redo = [];
@@ -257,7 +260,7 @@ function flush(view) {
   const edits = {};
   for (const [picture, doc] of pending(view)) {
     doc.sent = structuredClone({ revision: doc.revision, people: plain(doc), done: doc.done });
-    edits[picture] = { ...doc.sent, base: doc.base };
+    edits[picture] = { ...doc.sent, base: doc.base, base_revision: doc.baseRevision };
   }
   view.send("event", {
     about: view.about, tab: view.tab, attempt: view.attempt, has: [...view.images.keys()], edits, go: view.wanted?.picture ?? null,

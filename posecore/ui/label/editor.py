@@ -136,12 +136,13 @@ def save_edits(desk: LabelDesk, message: Message, inbox: Inbox) -> str:
         try:
             require("all", "Changing labels")
             size, skeleton = desk.stored.image(picture).size, desk.stored.skeleton
-            base = None if edit.get("base") is None else read_sheet(edit["base"], skeleton, size)
+            began = inbox.base_of(picture, edit)
+            base = None if began is None else read_sheet(began, skeleton, size)
             twice += desk.save(picture, read_sheet(edit, skeleton, size), base).twice
         except PosecoreError as error:
             trouble = str(error)
         else:
-            inbox.saved(picture, revision)
+            inbox.saved(picture, revision, edit)
     if twice:
         inbox.notice = (
             f"Somebody else changed {counted(twice, 'person', 'people')} at the same time and place as you. Both "
