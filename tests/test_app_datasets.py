@@ -95,7 +95,7 @@ def test_drawn_people_and_every_tab(library: Library) -> None:
     app = open_data()
     app.segmented_control(key="dataset_from").set_value("Synthetic people").run()
     app.number_input(key="dataset_drawn_count").set_value(3)
-    press(app, "Draw")
+    press(app, "Generate")
     (stored,) = library.all()
     assert (stored.name, len(stored.dataset())) == ("drawn-3", 3)
     assert [metric.value for metric in app.metric][:2] == ["3", "3"]
@@ -183,7 +183,7 @@ def test_a_taken_or_unsafe_name_is_said(library: Library) -> None:
     app.segmented_control(key="dataset_from").set_value("Synthetic people").run()
     for name, message in (("drawn", "already"), ("../x", "cannot be called")):
         app.text_input(key="dataset_drawn_name").set_value(name)
-        press(app, "Draw")
+        press(app, "Generate")
         assert message in words(app)
     press(app, "Back")
     assert app.metric
@@ -218,8 +218,8 @@ def test_visitors_who_may_not_change_sets(library: Library, monkeypatch: pytest.
     app.button(key="dataset_delete").click().run()
     assert [stored.name for stored in library.all()] == ["drawn"]
     assert "not allowed to visitors" in words(app)
-    app = open_data(dataset_adding=True, dataset_from="Drawn people")
-    next(button for button in app.button if button.label == "Draw").click().run()
+    app = open_data(dataset_adding=True, dataset_from="Synthetic people")
+    next(button for button in app.button if button.label == "Generate").click().run()
     assert [stored.name for stored in library.all()] == ["drawn"]
     assert "not allowed to visitors" in words(app)
 

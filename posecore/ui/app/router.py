@@ -56,4 +56,5 @@ def place_of(page: st.Page) -> int:
     return 0
 
 
-main()
+if __name__ == "__main__":  # as Streamlit runs it
+    main()

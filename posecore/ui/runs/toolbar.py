@@ -11,6 +11,7 @@ from posecore.training.card import archive
 from posecore.training.config import make_config
 from posecore.ui.runs.before_after import measured
 from posecore.ui.shared.navigation import Page, open_page
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_actions import ask, use_model
 from posecore.ui.shared.runs.run_words import ACTIVE, state_badge
 from posecore.ui.shared.runs.train_setup import BASE
@@ -68,14 +69,14 @@ def toolbar(run: Run) -> None:
 
 def _go_on(run: Run) -> None:
     """The Train page with the run's model and, while it is there, the set that the run learnt from."""
-    st.session_state[BASE] = f"run:{run.name}"
+    st.session_state[BASE] = f"run:{plain(run.name)}"
     kept = {stored.name: stored for stored in library().all()}
     for mark in make_config(run.config).stored_sets:
         if mark.name not in kept:
-            st.toast(f"The set {mark.name} that {run.name} learnt from is gone; choose another.")
+            st.toast(f"The set {plain(mark.name)} that {plain(run.name)} learnt from is gone; choose another.")
             continue
         if mark != kept[mark.name].mark:
-            st.toast(f"The labels of {mark.name} have changed since {run.name} learnt from them.")
+            st.toast(f"The labels of {plain(mark.name)} have changed since {plain(run.name)} learnt from them.")
         remember(mark.name)
         open_page("train", {"set": mark.name})
     open_page("train")

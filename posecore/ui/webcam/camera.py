@@ -76,8 +76,8 @@ class Recording:
     def table(self, kind: str) -> bytes:
         """Its keypoints as ``csv`` or ``json``."""
         with tempfile.TemporaryDirectory(prefix="posecore-") as folder:
-            (path,) = save_tables(self.result, Path(folder) / self.name, {kind})
-            return path.read_bytes()
+            # First the table, then what else belongs to it.
+            return save_tables(self.result, Path(folder) / self.name, {kind})[0].read_bytes()
 
 
 class Webcam:
