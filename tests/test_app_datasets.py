@@ -431,3 +431,17 @@ def test_drawing_of_a_skeleton() -> None:
     assert np.array_equal(skeleton_layout(COCO_17, people), skeleton_layout(COCO_17))
     snout = replace(COCO_17, keypoints=("snout", *COCO_17.keypoints[1:]))
     assert np.abs(skeleton_layout(snout) - skeleton_layout(COCO_17)).max() < 0.1
+
+
+def test_sides_that_nobody_told_are_asked_for(library: Library) -> None:
+    stored = library.add_synthetic("drawn", 2, 0)
+    stored.set_skeleton(replace(COCO_17, sides_known=False))
+    assert not stored.skeleton.sides_known
+    app = open_data("Skeleton")
+    assert "Which keypoints are left and right is not known" in words(app)
+    assert app.button(key="skeleton_save").disabled
+    press(app, "Pairs are right")
+    app.button(key="skeleton_save").click().run()
+    assert not app.exception
+    assert library.get("drawn").skeleton.sides_known
+    assert "is not known" not in words(app)

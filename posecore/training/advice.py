@@ -130,6 +130,11 @@ def warnings(facts: SetFacts, base: Skeleton, input_side: int, batch_size: int) 
             f"heads {'starts' if len(new) == 1 else 'start'} from random numbers and need more epochs. Keypoints of "
             "the same name keep what they know."
         )
+    if not facts.skeleton.sides_known:
+        found.append(
+            "Nobody has said which keypoints are left and right, so pictures are not mirrored, which would double what "
+            "there is to learn from. Answer it on the Data page, under Skeleton."
+        )
     if facts.waiting:
         found.append(
             f"{counted(facts.waiting, 'picture waits', 'pictures wait')} for labels; nothing is learnt from "

@@ -154,7 +154,23 @@ def _hints(editing: _Editing) -> None:
     else:
         words = f"{common} of COCO's 17 keypoints are here under their names; models take those over when they start."
     st.caption(words)
+    if not draft.tells_sides:
+        st.warning(
+            "Which keypoints are left and right is not known: names do not tell it, and nobody has said it. Until then "
+            "training mirrors nothing. Fill in *Left/right pairs*, or say that they are right as they are.",
+            icon=":material/swap_horiz:",
+        )
     with st.container(horizontal=True, gap="small"):
+        if not draft.sides_known:
+            _action(
+                editing,
+                "Pairs are right" if draft.pairs else "Nothing is mirrored",
+                "done",
+                SkeletonDraft.with_sides_known,
+                "These pairs are all the mirror images there are."
+                if draft.pairs
+                else "No keypoint is the mirror image of another, as on a tool or a court.",
+            )
         _action(
             editing,
             "Pair by names",
@@ -197,7 +213,7 @@ def _save(stored: StoredSet, editing: _Editing, dataset: PoseDataset) -> None:
     for name, count in dropped.items():
         st.warning(f"{count} labels of **{plain(name)}** will be deleted.", icon=":material/warning:")
     label = "Save the skeleton" if not dropped else f"Save and delete {sum(dropped.values())} labels"
-    unchanged = made == stored.skeleton
+    unchanged = made == stored.skeleton and made.sides_known == stored.skeleton.sides_known
     if st.button(
         label, type="primary", icon=":material/save:", disabled=made is None or unchanged, key="skeleton_save"
     ):
