@@ -242,6 +242,7 @@ def test_what_happens_is_said_before_it_does() -> None:
         ({"validation": 1}, "Only 1 picture is for validation"),
         ({"waiting": 2}, "2 pictures wait for labels"),
         ({"person_side": 60.0}, "about 60 pixels"),
+        ({"skeleton": replace(COCO_17, sides_known=False)}, "pictures are not mirrored"),
         ({"left_out": 1}, "1 entry of the set cannot be used"),
         ({"skeleton": Skeleton("racket", ("nose", "racket_head"))}, "does not know racket head"),
     ],

@@ -23,6 +23,7 @@ from posecore.video import (
     process_video,
     save_tables,
 )
+from posecore.video.reading import clock
 from tests.video_support import TICK, StubModel, broken, even_ticks, picture_of, write_video
 
 
@@ -198,3 +199,10 @@ def test_a_file_of_several_tracks_that_was_cut_off_is_read_or_refused(tmp_path: 
     header = whole[: whole.index(b"\x1f\x43\xb6\x75") + 20]
     with pytest.raises(VideoError, match="no picture in it can be read"):
         VideoReader(broken(tmp_path, "empty.mkv", header))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(6.94, "6.9 s"), (267, "4 min 27 s"), (3600, "1 h 0 min"), (3599.7, "1 h 0 min")]
+)
+def test_times_are_written_as_people_do(seconds: float, text: str) -> None:
+    assert clock(seconds) == text

@@ -81,10 +81,14 @@ def facts(analysis: Analysis) -> str:
         (
             found,
             f":gray-badge[input {width} × {height}]",
-            f":gray-badge[network {network:.0f} ms{remembered}]",
+            f":gray-badge[network {_milliseconds(network)}{remembered}]",
             f":gray-badge[decoded in {analysis.decode_ms:.1f} ms]",
         )
     )
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
 
 
 def under_picture(opened: OpenPicture, poses: Poses | None) -> None:
