@@ -47,5 +47,7 @@ def frame(title: str, about: str, group: int = 0) -> None:
     )
     dark = st.context.theme.type == "dark"
     heading = f"<h1 class='page-heading'>{title}<small>{about}</small></h1>"
-    st.html(_STYLE.format(group=group, **(_DARK if dark else _LIGHT)) + heading)
+    # Apart: what holds nothing but styles takes no room on the page, and keeps messages that outlive a run in place.
+    st.html(_STYLE.format(group=group, **(_DARK if dark else _LIGHT)))
+    st.html(heading)
     st.logo(str(STATIC / ("logo-dark.svg" if dark else "logo-light.svg")), size="medium")
