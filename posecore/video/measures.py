@@ -17,7 +17,6 @@ Keypoints that a skeleton lacks but that others define as a middle (``neck``, ``
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
@@ -31,6 +30,7 @@ from posecore.skeleton import DERIVED, Skeleton
 from posecore.video.repetitions import Repetitions, RepetitionSettings, count_repetitions
 from posecore.video.sequence import PoseSequence, Track
 from posecore.video.smoothing import runs
+from posecore.words import closest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,8 +172,8 @@ def _indices(name: str, skeleton: Skeleton) -> tuple[int, ...]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), 1)
-    return f" (did you mean {found[0]!r}?)" if found else ""
+    found = closest(name, known)
+    return f" (did you mean {found!r}?)" if found else ""
 
 
 def _angle(times: Array, places: Sequence[Array]) -> Array:

@@ -7,12 +7,8 @@ import streamlit as st
 from posecore.ui.shared.frame import frame, set_icon
 from posecore.ui.shared.navigation import PAGES
 
-#: Title of a page → what it is for.
-HELP: dict[str, str] = {}
-
 
 def _page(file: str, title: str, icon: str, help_text: str, *, default: bool = False) -> st.Page:
-    HELP[title] = help_text
     return st.Page(PAGES / file, title=title, icon=f":material/{icon}:", help=help_text, default=default)
 
 
@@ -41,7 +37,7 @@ def main() -> None:
     """Draw the frame, then the page that was asked for."""
     set_icon()
     page = st.navigation({group: list(pages) for group, pages in MENU.items()}, position="top")
-    frame(page.title, HELP.get(page.title, ""), place_of(page))
+    frame(page.title, page.help or "", place_of(page))
     page.run()
 
 
