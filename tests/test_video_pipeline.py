@@ -344,7 +344,7 @@ def test_a_header_that_claims_eight_hours_is_not_believed(tmp_path: Path, name: 
     assert seen[-1].share > 0.5
     if name == "in.mkv":
         assert (result.info.seconds or 0) == pytest.approx(28800)
-        assert any("8:00:00 h" in warning for warning in result.warnings)
+        assert any("8 h 0 min" in warning for warning in result.warnings)
         assert (seen[-1].expected or 0) < 100
 
 
