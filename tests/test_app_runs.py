@@ -157,6 +157,17 @@ def test_pictures_that_are_gone_are_no_error(monkeypatch: pytest.MonkeyPatch) ->
     assert "cannot be read any more" in app.warning[0].value
 
 
+def test_visitors_who_may_only_look_have_no_models_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    written_run("mine")
+    calls: list[object] = []
+    compared(monkeypatch, lambda *asked: calls.append(asked))  # type: ignore[arg-type, func-returns-value]
+    monkeypatch.setenv("POSECORE_VISITORS", "view")
+    app = open_app("runs")
+    until(app, lambda: bool(app.error))
+    assert "Comparing models is not allowed to visitors" in words(app)
+    assert not calls
+
+
 def test_a_comparison_that_fails_says_why_and_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     run = written_run("mine")
     found = a_comparison(run)

@@ -574,6 +574,16 @@ def test_drawing_again_needs_no_network(squats: VideoRun) -> None:
     assert len(times_of(squats.clip)) == squats.result.frames == 80
 
 
+def test_visitors_who_may_only_look_have_nothing_drawn(squats: VideoRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = squats.job
+    app = show(squats)
+    app.toggle(key="draw_boxes").set_value(True).run()
+    monkeypatch.setenv("POSECORE_VISITORS", "view")
+    next(button for button in app.button if button.label == "Draw it again").click().run()
+    assert squats.job is job
+    assert "Working on videos is not allowed to visitors" in words(app)
+
+
 def test_a_stopped_drawing_keeps_the_clip(squats: VideoRun) -> None:
     first = squats.clip
     desk = run_desk()

@@ -19,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from posecore.data.synthetic import render_scene
 from posecore.errors import SettingsError, VideoError
 from posecore.ui.shared.models.engine import shared_model
+from posecore.ui.shared.visitors import NotAllowedError
 from posecore.ui.webcam.camera import MOST_RECORDINGS, Webcam, most_at_once, places
 from posecore.ui.webcam.connection import camera_is_withheld, ice_servers, why_no_picture
 from posecore.video import LiveOptions, TrackingSettings, ViewSettings
@@ -423,6 +424,21 @@ def test_what_stands_in_the_way_is_said(model: Any, playing: None, monkeypatch: 
     assert "shown without people" in app.run().error[0].value
     monkeypatch.undo()
     camera.stop()
+
+
+def test_visitors_who_may_only_look_get_no_stream(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSECORE_VISITORS", "view")
+    monkeypatch.setattr("posecore.ui.webcam.page.webrtc_streamer", lambda **_: pytest.fail("a stream was offered"))
+    assert "Using the webcam is not allowed to visitors" in words(open_app("webcam"))
+
+
+def test_visitors_who_may_only_look_record_nothing(camera: Webcam, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSECORE_VISITORS", "view")
+    played(camera)
+    with pytest.raises(NotAllowedError):
+        camera.record()
+    camera.stop()
+    assert not camera.recordings
 
 
 def test_a_recording_without_pictures_says_so(tmp_path: Path, model: Any) -> None:

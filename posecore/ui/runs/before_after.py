@@ -20,6 +20,7 @@ from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_p
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_curves import keypoint_bars
 from posecore.ui.shared.runs.run_words import ACTIVE, count
+from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.components import filmstrip
 
 #: Seconds between looks at a comparison that is being made.
@@ -75,6 +76,7 @@ def _start(run: Run) -> Task[Comparison]:
 
 
 def _compare(run: Run, task: Task[Comparison]) -> Comparison:
+    require("use", "Comparing models")
     return compare(run, lambda done, total: task.advance(done / total), task.stop)
 
 

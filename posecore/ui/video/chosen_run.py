@@ -100,6 +100,16 @@ def start_run(video: Video, model: PoseModel, options: VideoOptions) -> None:
     st.session_state[_VIEW], st.session_state[_RUN] = RESULT, run.token
 
 
+def draw_again(run: VideoRun, options: VideoOptions) -> None:
+    """Have the people of a run drawn anew, without the network; a callback."""
+    try:
+        require("use", "Working on videos")
+    except PosecoreError as error:
+        shelf().refused.append(str(error))
+        return
+    run_desk().draw(run, options.smoothing, options.drawing, options.output)
+
+
 def forget_run(run: VideoRun) -> None:
     """Drop a run and its files; a callback."""
     run_desk().forget(run.token)

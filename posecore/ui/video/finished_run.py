@@ -9,13 +9,13 @@ from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.components import player
-from posecore.ui.video.chosen_run import forget_run, start_run
+from posecore.ui.video.chosen_run import draw_again, forget_run, start_run
 from posecore.ui.video.files import video_downloads
 from posecore.ui.video.measures import Measuring, choose_measures, in_words
 from posecore.ui.video.people import Followed, choose_people, choose_person, followed, people_table
 from posecore.ui.video.plots import joint_figure, measures_figure
 from posecore.ui.video.progress import show_progress
-from posecore.ui.video.runs import VideoRun, run_desk, settings_changed
+from posecore.ui.video.runs import VideoRun, settings_changed
 from posecore.ui.video.serving import clip_address
 from posecore.video import PoseSequence, Repetitions, VideoOptions, VideoResult, count_track
 from posecore.video.reading import clock
@@ -142,8 +142,8 @@ def _draw_again(run: VideoRun, result: VideoResult, options: VideoOptions) -> No
         st.button(
             "Draw it again",
             icon=":material/brush:",
-            on_click=run_desk().draw,
-            args=(run, options.smoothing, options.drawing, options.output),
+            on_click=draw_again,
+            args=(run, options),
             help="Without the network: only drawing and encoding.",
         )
 

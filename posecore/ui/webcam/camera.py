@@ -22,6 +22,7 @@ import streamlit as st
 from posecore.errors import VideoError
 from posecore.imaging import Picture
 from posecore.ui.shared.models.engine import network_slots
+from posecore.ui.shared.visitors import require
 from posecore.video import LiveOptions, LiveSession, LiveStatus, VideoResult, save_tables
 from posecore.video.finding import VideoModel
 
@@ -179,7 +180,12 @@ class Webcam:
         return None if self._live is None else self._live.snapshot()
 
     def record(self) -> None:
-        """Begin to record what is shown; nothing happens while a recording runs."""
+        """Begin to record what is shown; nothing happens while a recording runs.
+
+        Raises:
+            NotAllowedError: When visitors may not use the webcam.
+        """
+        require("use", "Recording")
         if self._live is not None and self._live.status().recorded is None:
             self._named += 1
             self._live.record(self._folder / f"webcam_{self._named}.mp4", RECORDING_LIMIT)

@@ -14,6 +14,7 @@ from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
 from posecore.ui.shared.pictures.source_picker import show_refused
 from posecore.ui.shared.session import session
 from posecore.ui.shared.sidebar import decoder_controls, drawing_controls, load, network_controls, setting_boxes
+from posecore.ui.shared.visitors import NotAllowedError, require
 from posecore.ui.webcam.camera import Webcam, webcam
 from posecore.ui.webcam.connection import TRANSLATIONS, camera_is_withheld, ice_servers
 from posecore.ui.webcam.view import (
@@ -35,6 +36,12 @@ CONSTRAINTS: dict[str, Any] = {
 
 def main() -> None:
     """The page."""
+    try:
+        # A stream gives pictures to the server and has its network work on them.
+        require("use", "Using the webcam")
+    except NotAllowedError as error:
+        show_error(error)
+        return
     camera = webcam(session().folder.path)
     with st.sidebar:
         info = pick_model()

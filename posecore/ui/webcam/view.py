@@ -156,7 +156,9 @@ def camera_buttons(camera: Webcam, playing: bool) -> None:
     # Whatever a button does happens in its callback: the next look at the stream may end this run before it gets there.
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if recorded is None:
-            st.button("Record", icon=":material/radio_button_checked:", on_click=camera.record, disabled=not ready)
+            st.button(
+                "Record", icon=":material/radio_button_checked:", on_click=_record, args=(camera,), disabled=not ready
+            )
         else:
             st.button("Stop recording", icon=":material/stop_circle:", on_click=_stop_recording, args=(camera,))
         st.button(
@@ -176,6 +178,13 @@ def camera_buttons(camera: Webcam, playing: bool) -> None:
             )
         if recorded is not None:
             st.markdown(f":red-badge[:material/fiber_manual_record: {recorded:.0f} s]")
+
+
+def _record(camera: Webcam) -> None:
+    try:
+        camera.record()
+    except PosecoreError as error:
+        session().refused.append(str(error))
 
 
 def _stop_recording(camera: Webcam) -> None:
