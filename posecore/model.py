@@ -144,27 +144,36 @@ class PoseModel:
         names = [None] * len(sources) if picture is None else [picture] if isinstance(picture, str) else list(picture)
         if not len(sources) == len(regions) == len(names):
             raise SettingsError(f"{len(sources)} pictures need as many regions and identities, or one region for all.")
-        resolved = self.network_settings(**settings)
-        prepared = [self._prepare(*item, resolved) for item in zip(sources, regions, names, strict=True)]
+        done = self._look(sources, regions, names, self.network_settings(**settings))
+        return done if many else done[0]
+
+    def _look(
+        self,
+        sources: Sequence[ImageSource],
+        regions: Sequence[Region | None],
+        names: Sequence[str | None],
+        settings: NetworkSettings,
+    ) -> list[Fields]:
+        """Fields of pictures, of a region of each, under the identities ``names``."""
+        prepared = [self._prepare(*item, settings) for item in zip(sources, regions, names, strict=True)]
         results: list[Fields | None] = [None] * len(sources)
         for size in dict.fromkeys(item[1].input_size for item in prepared):
             members = [index for index, item in enumerate(prepared) if item[1].input_size == size]
             start = time.perf_counter()
-            outputs = self._forward(np.stack([prepared[index][0] for index in members]), resolved)
+            outputs = self._forward(np.stack([prepared[index][0] for index in members]), settings)
             share = 1000 * (time.perf_counter() - start) / len(members)
             for row, index in enumerate(members):
                 _, transform, provenance, spent = prepared[index]
                 one = {name: values[row] for name, values in outputs.items()}
                 results[index] = Fields(
                     self.family.name,
-                    self.family.maps(one, resolved, self.skeleton),
+                    self.family.maps(one, settings, self.skeleton),
                     transform,
                     self.skeleton,
                     provenance,
                     {"preprocess": spent, "network": share},
                 )
-        done = [result for result in results if result is not None]
-        return done if many else done[0]
+        return [result for result in results if result is not None]
 
     def _prepare(self, source: Any, region: Any, name: str | None, settings: NetworkSettings) -> tuple[Any, ...]:
         picture = read_image(source)
@@ -202,7 +211,7 @@ class PoseModel:
             SettingsError: When a setting is unknown or out of range.
         """
         resolved = self.decode_settings(**settings)
-        poses, evidence = self.family.decode(fields, resolved, trace)
+        poses, evidence = self._decode(fields, resolved, trace)
         source = fields.provenance
         made_by = MadeBy(
             version("posecore"),
@@ -215,6 +224,15 @@ class PoseModel:
         )
         poses = replace(poses, made_by=made_by)
         return (poses, evidence or Trace()) if trace else poses
+
+    def _decode(self, fields: Fields, settings: DecodeSettings, trace: bool) -> tuple[Poses, Trace | None]:
+        """Poses, and the evidence when ``trace``."""
+        return self.family.decode(fields, settings, trace)
+
+    def comparison_settings(self, one_person: bool) -> dict[str, Any]:
+        """Network settings with which models are compared: on crops that one person fills, or on whole pictures."""
+        side = self.family.crop_side if one_person else self.family.picture_side
+        return {} if side is None else {"input_size": side}
 
     def follower(self, **settings: Any) -> Follower | None:
         """What says where to look in the next of a sequence of pictures, given where the person was before.

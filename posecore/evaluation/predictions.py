@@ -81,10 +81,7 @@ def protocol_settings(
     if protocol not in _PROTOCOL:
         raise SettingsError(f"There is no protocol {protocol!r}; choose {' or '.join(_PROTOCOL)}.")
     offered = {**model.network_settings_class.model_fields, **model.decode_settings_class.model_fields}
-    wanted = dict(_PROTOCOL[protocol])
-    side = model.family.crop_side if protocol == "crops" else model.family.picture_side
-    if side is not None:
-        wanted["input_size"] = side
+    wanted = {**_PROTOCOL[protocol], **model.comparison_settings(protocol == "crops")}
     wanted = {name: value for name, value in wanted.items() if name in offered}
     network, decode = model.split_settings({**wanted, **(settings or {})})
     return model.network_settings(**network).model_dump(), model.decode_settings(**decode).model_dump()
