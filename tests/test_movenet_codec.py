@@ -145,27 +145,32 @@ def literal_multi(maps: MoveNetMaps) -> np.ndarray:
             around = maps.centre[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
             if maps.centre[row, column] == around.max():
                 peaks.append((maps.centre[row, column], row, column))
-    people = []
+    centres, products, places = [], [], []
     for score, row, column in sorted(peaks, key=lambda peak: -peak[0])[:6]:
         w, h = np.maximum(maps.box_size[:, row, column], 0)
         x, y = maps.box_offset[:, row, column] + 0.5
         y0, y1 = np.clip([row + y - h / 2, row + y + h / 2], 0, height)
         x0, x1 = np.clip([column + x - w / 2, column + x + w / 2], 0, width)
-        joints = []
+        centres.append(score)
+        products.append(np.zeros((len(maps.heatmaps), height, width)))
         for keypoint, heatmap in enumerate(maps.heatmaps):
             rx, ry = maps.regression[keypoint, :, row, column] + 0.5 + (column, row)
-            weighted = np.zeros((height, width))
             for r in range(height):
                 for c in range(width):
                     if y0 <= r < y1 and x0 <= c < x1:
                         squared = (r - ry) ** 2 + (c - rx) ** 2
-                        weighted[r, c] = heatmap[r, c] * np.exp(-squared / (0.1 * min(height, width)))
-            r, c = divmod(int(weighted.argmax()), width)
+                        products[-1][keypoint, r, c] = heatmap[r, c] * np.exp(-squared / (0.3 * min(height, width)))
+        places.append([divmod(int(product.argmax()), width) for product in products[-1]])
+    people, scores = [], []
+    for centre, cells in zip(centres, places, strict=True):
+        joints = []
+        for keypoint, (r, c) in enumerate(cells):
             ox, oy = maps.offsets[keypoint, :, r, c] + 0.5
-            joints.append(((r + oy) / height, (c + ox) / width, weighted[r, c]))
-        confident = [joint[2] for joint in joints if joint[2] > 0]
-        people.append((joints, score * sum(confident) / max(len(confident), 1)))
-    return np.array([person for person, _ in people]), np.array([score for _, score in people])
+            joints.append(((r + oy) / height, (c + ox) / width, max(product[keypoint, r, c] for product in products)))
+        confident = [joint[2] for joint in joints if joint[2] > 0.127]
+        people.append(joints)
+        scores.append(centre * sum(confident) / max(len(confident), 1))
+    return np.array(people), np.array(scores)
 
 
 def noise(seed: int) -> MoveNetMaps:

@@ -1,8 +1,9 @@
-"""MoveNet against the published 8-bit file as TensorFlow Lite runs it, and against Coral's keypoints."""
+"""MoveNet against the published files as TensorFlow Lite and TensorFlow.js run them, and against Coral's keypoints."""
 
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,33 @@ def test_conversion_against_the_interpreter(
     assert np.median(away) < 2.5
     if name == "squat.png":
         assert away[expected[:, 2] > 0.25].max() < 4
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "side", "cell"),
+    [
+        # Lightning's graph multiplies by 1/48 rounded to float16.
+        ("lightning", "singlepose/lightning/4", 192, float(np.float16(1 / 48)) / 4),
+        ("thunder", "singlepose/thunder/4", 256, 1 / 256),
+        ("multipose", "multipose/lightning/1", 256, 1 / 256),
+    ],
+)
+def test_against_tensorflow_js(reference: Path, name: str, folder: str, side: int, cell: float) -> None:
+    """The 16-bit graphs of TensorFlow.js, picture to decoded poses, beside what it answers itself."""
+    answers = reference / "movenet_tfjs_outputs"
+    path = reference / "google" / "tfjs-model" / "movenet" / folder / "model.json"
+    model = posecore.load_model(f"movenet-{name}", weights=path, device="cpu")
+    picture = np.fromfile(answers / f"{name}.raw", np.uint8).reshape(side, side, 3)
+    every = EVERYTHING | ({"root_threshold": 0} if name == "multipose" else {})
+    poses = model(picture, input_size=side, **every)
+    expected = np.array(json.loads((answers / f"{name}.json").read_text())[0]["data"]).reshape(len(poses), -1)
+    joints = expected[:, :51].reshape(-1, 17, 3)
+    # The graph lists people by the height of their centres.
+    order = np.argsort(-expected[:, 55], kind="stable") if name == "multipose" else np.zeros(1, int)
+    assert (poses.keypoints + 0.5) * cell == pytest.approx(joints[order][..., 1::-1], abs=1e-5)
+    assert poses.keypoint_scores == pytest.approx(joints[order][..., 2], abs=1e-4)
+    if name == "multipose":
+        assert poses.scores == pytest.approx(expected[order, 55], abs=1e-4)
 
 
 @pytest.mark.parametrize(("way", "limit"), [("letterbox", 0.05), ("stretch", 0.04)])

@@ -50,13 +50,18 @@ class MoveNetDecodeSettings(DecodeSettings):
         json_schema_extra={"step": 0.1},
     )
     search_spread: float = Field(
-        0.1,
+        0.3,
         title="Search spread",
         ge=0.005,
         le=5,
         description="Several people: how far from where the centre points a joint is looked for, as variance relative "
         "to the side of the grid.",
         json_schema_extra={"step": 0.005},
+    )
+    rescoring_threshold: float = threshold_field(
+        0.127,
+        "Rescoring threshold",
+        "Several people: a person's score is the centre's times the mean of the joints that score higher than this.",
     )
     root_threshold: float = threshold_field(
         0.05, "Root threshold", "Several people: lowest peak of the centre map from which a person may be started."
@@ -155,10 +160,10 @@ def decode_multi(maps: MoveNetMaps, settings: MoveNetDecodeSettings) -> Decoded:
     """Everybody, as the published MultiPose graph decodes.
 
     Every heatmap is multiplied by ``exp(-distance² / (search_spread · grid side))`` around the point where a centre
-    points, and, when the network has boxes, by 0 outside the person's box. A joint's score is the height that remains;
-    a person's is the centre's height times the mean of its joints' scores above 0. ``search_spread`` 0.1 and the bound
-    0 are the defaults of the framework that the graph comes from (TensorFlow Object Detection, ``center_net.proto``):
-    the published graph keeps its constants among its weights.
+    points, and, when the network has boxes, by 0 outside the person's box. A joint lies where the product is highest;
+    its score is the highest product of *anybody* there, so that a joint that two people claim counts for both. A
+    person's score is the centre's height times the mean of the joints that score more than ``rescoring_threshold``. The
+    defaults are the constants of the published graph, which keeps them in float16: 0.30005 and 0.12695.
     """
     found = find_centres(maps, settings)
     cells = found.cells[: settings.max_poses]
@@ -174,14 +179,17 @@ def decode_multi(maps: MoveNetMaps, settings: MoveNetDecodeSettings) -> Decoded:
         along_x *= _between(np.arange(width), low[:, 0], high[:, 0])[:, None]
         along_y *= _between(np.arange(height), low[:, 1], high[:, 1])[:, None]
     flat = np.zeros((len(cells), keypoints), np.intp)
-    scores = np.zeros((len(cells), keypoints))
     for person in range(len(cells)):
         weighted = maps.heatmaps * along_y[person, :, :, None] * along_x[person, :, None, :]
         flat[person] = weighted.reshape(keypoints, -1).argmax(1)
-        scores[person] = np.take_along_axis(weighted.reshape(keypoints, -1), flat[person][:, None], 1)[:, 0]
-    confident = (scores > 0).sum(1)
-    people = found.scores[: len(cells)] * scores.sum(1) / np.maximum(confident, 1)
-    return _snapped(maps, cells.astype(np.float64), regressed, _cells(flat, width), scores, people)
+    peaks = _cells(flat, width)
+    # (P, P, K): what everybody's weights are at everybody's peaks.
+    every, (columns, rows) = np.arange(keypoints), np.moveaxis(peaks, -1, 0)
+    weights = along_x[:, every, columns] * along_y[:, every, rows]
+    scores = _at(maps.heatmaps, peaks) * weights.max(0, initial=0)
+    counts = scores > settings.rescoring_threshold
+    people = found.scores[: len(cells)] * (scores * counts).sum(1) / np.maximum(counts.sum(1), 1)
+    return _snapped(maps, cells.astype(np.float64), regressed, peaks, scores, people)
 
 
 def find_peaks(heatmaps: NDArray[np.float32], threshold: float) -> list[tuple[int, int, int]]:
