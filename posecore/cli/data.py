@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from posecore.data.operations import Filters, filtered, mapped, paired, renamed,
 from posecore.data.pictures import PictureMode, new_folder
 from posecore.data.synthetic import write_dataset
 from posecore.data.verify import verify_pictures
+from posecore.labelling.completing import CompletionRules, complete_labels
 from posecore.labelling.proposals import propose_ignore, propose_labels, unlabelled
 from posecore.skeleton import SKELETONS
 
@@ -363,15 +364,45 @@ def _has_labels(folder: Path) -> bool:
     return True
 
 
+@settings_options
+def complete(
+    path: Source,
+    target: JsonFile,
+    model: Model,
+    images: Images = None,
+    source_format: InputFormat = None,
+    device: Device = "auto",
+    *,
+    settings: dict[str, Any],
+) -> None:
+    """Add unlabelled joints and mend wrong labels where a single-person model is sure, also of the mirror image."""
+    dataset = open_dataset(path, source_format, images)
+    _report(dataset)
+    loaded = open_model(model, device)
+    with _counting("Pictures", len(dataset)) as advance:
+        done = complete_labels(loaded, replace(dataset, problems=()), settings=settings, advance=advance)
+    _report(done.dataset)
+    made_by = {
+        "model": loaded.name,
+        "weights": loaded.weights_id,
+        "settings": settings,
+        "rules": CompletionRules().model_dump(),
+    }
+    _write_labels(done.dataset, target, images or path, {**made_by, "labels": path.name, "counts": done.counts})
+    said = ", ".join(f"{count} {name}" for name, count in sorted(done.counts.items()))
+    output.print(f"{target}: {done.dataset.people} people; {said}.", soft_wrap=True)
+
+
 app.command("ignore")(ignore)
 app.command("prelabel")(prelabel)
+app.command("complete")(complete)
 
 
-def _write_labels(dataset: PoseDataset, target: Path, near: Path) -> None:
+def _write_labels(dataset: PoseDataset, target: Path, near: Path, made_by: Mapping[str, Any] | None = None) -> None:
     """Labels alone, with file names relative to the folder that all the pictures lie in."""
     folder = _common_folder(dataset, near)
     names = {image.image_id: image.path.resolve().relative_to(folder).as_posix() for image in dataset}
-    write_coco_json(dataset, target, names)
+    write_coco_json(dataset, target, names, made_by)
     output.print(f"Pictures: {folder}", soft_wrap=True)
 
 

@@ -53,9 +53,24 @@ def write_coco(
     return root
 
 
-def write_coco_json(dataset: PoseDataset, path: str | Path, names: Mapping[int, str] | None = None) -> None:
-    """Write the labels alone; ``names`` gives each image's ``file_name`` by id, the picture's own name unless given."""
-    write_json(coco_dict(dataset, names), Path(path))
+def write_coco_json(
+    dataset: PoseDataset,
+    path: str | Path,
+    names: Mapping[int, str] | None = None,
+    made_by: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the labels alone.
+
+    Args:
+        dataset: The set.
+        path: The file.
+        names: Each image's ``file_name`` by id; the picture's own name unless given.
+        made_by: Where labels come from that no person gave; kept under ``info``.
+    """
+    data = coco_dict(dataset, names)
+    if made_by is not None:
+        data["info"]["made_by"] = dict(made_by)
+    write_json(data, Path(path))
 
 
 def write_json(data: Mapping[str, Any], path: Path) -> None:
