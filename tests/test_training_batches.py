@@ -74,6 +74,16 @@ def test_whole_pictures_are_padded_squares(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.boxes[0, 0], np.array([60, 40 + 20, 100, 120 + 20]) / 2 - 0.5, atol=1e-4)
 
 
+def test_what_lies_outside_the_picture_is_its_edge_or_a_given_grey(tmp_path: Path) -> None:
+    data = dataset(tmp_path, [[person((100, 20, 180, 140))]])
+    Image.fromarray(np.full((160, 200, 3), 200, np.uint8)).save(data.images[0].path)
+    assert (pack(data, COCO_17, SMALL).pixels == 200).all()
+    black = pack(data, COCO_17, PackSettings(side=64, outside=0)).pixels[0]
+    # The square has side 192 about (140, 80): it begins 16 pixels above the picture, which is a twelfth of it.
+    assert (black[:4] == 0).all()
+    assert (black[7:56, :40] == 200).all()
+
+
 def test_other_skeletons_leave_unknown_joints_unlabelled(tmp_path: Path) -> None:
     made = pack(dataset(tmp_path, [[person((40, 40, 140, 140), 14)]], LSP_14), COCO_17, SMALL)
     nose, wrist = COCO_17.index("nose"), COCO_17.index("left_wrist")

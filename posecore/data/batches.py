@@ -69,6 +69,14 @@ class PackSettings(Settings):
         le=200,
         description="People kept per square, largest first; where the others are, nothing is learnt.",
     )
+    outside: float | None = Field(
+        None,
+        title="Outside",
+        ge=0,
+        le=255,
+        description="Grey level of what lies outside the picture; unless given, its edge is repeated. Best is what the "
+        "network will see there in use: MoveNet pads with 0, PoseNet repeats the edge, OpenPose pads with 128.",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +241,7 @@ def _make(cuts: Sequence[_Cut], settings: PackSettings, file: Path | None) -> Pa
     ignored: list[NDArray[np.float32]] = []
     for cut, picture in _opened(cuts):
         transform = stretch((picture.shape[1], picture.shape[0]), (settings.side,) * 2, cut.region, half_pixel=True)
-        pixels[len(rows)] = np.rint(sample(picture, transform, antialias=True))
+        pixels[len(rows)] = np.rint(sample(picture, transform, fill=settings.outside, antialias=True))
         row, blank = _labels(cut, settings, transform.to_input)
         rows.append(row)
         ignored.append(blank)

@@ -131,7 +131,7 @@ class Pyramid(nn.Module):
     def __init__(self, widths: tuple[int, ...], norm: bool) -> None:
         super().__init__()
         pairs = zip(widths, _PYRAMID, strict=True)
-        self.lateral = nn.ModuleList(ConvUnit(a, b, 1, activation=None) for a, b in pairs)
+        self.lateral = nn.ModuleList(ConvUnit(a, b, 1, norm=norm, activation=None) for a, b in pairs)
         # Each smooths a sum and gives it the channels of the next finer level.
         finer = (_PYRAMID[0], *_PYRAMID[:2])
         self.smooth = nn.ModuleList(
@@ -149,11 +149,16 @@ class Pyramid(nn.Module):
 
 
 class Head(nn.Module):
-    """Separable 3×3 convolution, ReLU, 1×1 convolution; without BatchNorm in either form."""
+    """Separable 3×3 convolution, ReLU, 1×1 convolution.
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    Args:
+        inputs, outputs: Channels.
+        norm: With BatchNorm before the ReLU (training form).
+    """
+
+    def __init__(self, inputs: int, outputs: int, norm: bool) -> None:
         super().__init__()
-        self.hidden = separable(inputs, _HEAD_WIDTH, norm=False)
+        self.hidden = separable(inputs, _HEAD_WIDTH, norm)
         self.output = ConvUnit(_HEAD_WIDTH, outputs, 1, activation=None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -188,7 +193,7 @@ class MoveNet(nn.Module):
         channels = {"centre": 1, "regression": 2 * keypoints, "heatmaps": keypoints, "offsets": 2 * keypoints}
         if architecture.multi:
             channels |= {"box_size": 2, "box_offset": 2}
-        heads = {name: Head(_PYRAMID[0], count) for name, count in channels.items()}
+        heads = {name: Head(_PYRAMID[0], count, norm=not fused) for name, count in channels.items()}
         for name in ("centre", "heatmaps"):
             bias = heads[name].output.conv.bias
             assert bias is not None
