@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
@@ -19,6 +18,7 @@ from posecore.ui.shared.pictures.posed_picture import download_buttons, facts, s
 from posecore.ui.shared.pictures.region import current_region, region_form
 from posecore.ui.shared.pictures.source_picker import Selection, source_strip
 from posecore.ui.shared.sidebar import (
+    Sidebar,
     decoder_controls,
     drawing_controls,
     picture_page,
@@ -32,10 +32,10 @@ def explore(
     opened: OpenPicture,
     model: PoseModel,
     network: dict[str, Any],
-    boxes: dict[str, DeltaGenerator],
+    sidebar: Sidebar,
 ) -> None:
     """Analyse the picture and show everything about it; runs without the rest of the page when decoding changes."""
-    decoder, options = decoder_controls(model, boxes), drawing_controls(boxes)
+    decoder, options = decoder_controls(model, sidebar), drawing_controls(sidebar)
     region = current_region(opened)
 
     def analyse_source(source: Source) -> Analysis:

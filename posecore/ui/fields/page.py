@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
@@ -19,6 +18,7 @@ from posecore.ui.shared.pictures.posed_picture import download_buttons, facts, u
 from posecore.ui.shared.pictures.region import current_region, region_form
 from posecore.ui.shared.pictures.source_picker import Selection, source_strip
 from posecore.ui.shared.sidebar import (
+    Sidebar,
     decoder_controls,
     picture_page,
     popover,
@@ -34,10 +34,10 @@ def look_inside(
     opened: OpenPicture,
     model: PoseModel,
     network: Mapping[str, Any],
-    boxes: Mapping[str, DeltaGenerator],
+    sidebar: Sidebar,
 ) -> None:
     """The maps and the evidence; runs without the rest of the page when what is shown changes."""
-    decoder = decoder_controls(model, boxes)
+    decoder = decoder_controls(model, sidebar)
     region = current_region(opened)
     try:
         analysis = analyse(model, opened, region, network, decoder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -22,8 +23,39 @@ from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.zoo import ModelInfo
 
 
+@dataclass(frozen=True)
+class Sidebar:
+    """Places in the sidebar, from top to bottom; a part of the page that runs on its own fills some of them again.
+
+    Attributes:
+        network: What the network sees; changing it runs the network again.
+        decoder: How maps become people.
+        own: Settings that only this page has.
+        drawing: How people are drawn; None on a page that does not ask.
+        more_network: Network settings that are seldom touched.
+        more_decoder: Decoder settings that are seldom touched.
+        reset: The button that puts everything back.
+    """
+
+    network: DeltaGenerator
+    decoder: DeltaGenerator
+    own: DeltaGenerator
+    drawing: DeltaGenerator | None
+    more_network: DeltaGenerator
+    more_decoder: DeltaGenerator
+    reset: DeltaGenerator
+
+
+def lay_out_sidebar(*, drawing: bool = True) -> Sidebar:
+    """Make the places where the script is now."""
+    network, decoder, own = st.container(), st.container(), st.container()
+    drawn = st.expander("Drawing", icon=":material/palette:") if drawing else None
+    with st.expander("More settings", icon=":material/tune:"):
+        return Sidebar(network, decoder, own, drawn, st.container(), st.container(), st.container())
+
+
 def picture_page(
-    show: Callable[[Selection, OpenPicture, PoseModel, dict[str, Any], dict[str, DeltaGenerator]], None],
+    show: Callable[[Selection, OpenPicture, PoseModel, dict[str, Any], Sidebar], None],
     *,
     drawing: bool = True,
     defaults: Mapping[str, Any] | None = None,
@@ -44,18 +76,17 @@ def picture_page(
     model = load(info)
     if model is not None:
         with place:
-            boxes = setting_boxes(drawing=drawing)
-        network = network_controls(model, boxes, defaults)
+            sidebar = lay_out_sidebar(drawing=drawing)
+        network = network_controls(model, sidebar, defaults)
     opened = chosen_picture(selection)
     if opened is not None and model is not None:
-        show(selection, opened, model, network, boxes)
+        show(selection, opened, model, network, sidebar)
     elif opened is not None:
         without_model(opened, selection, info)
     elif model is not None:
         # Nothing to show, yet the controls stay where they are.
-        decoder_controls(model, boxes)
-        if drawing:
-            drawing_controls(boxes)
+        decoder_controls(model, sidebar)
+        drawing_controls(sidebar)
 
 
 def chosen_picture(selection: Selection) -> OpenPicture | None:
@@ -99,24 +130,9 @@ def without_model(opened: OpenPicture, selection: Selection, info: ModelInfo) ->
             fetch_panel(info)
 
 
-def setting_boxes(*, drawing: bool = True, others: Sequence[tuple[str, str, str]] = ()) -> dict[str, DeltaGenerator]:
-    """Places in the sidebar: those of the decoder and the drawing are filled by a part that runs on its own.
-
-    ``others`` are a page's own: the name of each, its title and its icon.
-    """
-    boxes = {name: st.container() for name in ("network", "decoder")}
-    boxes |= {name: st.expander(title, icon=f":material/{icon}:") for name, title, icon in others}
-    if drawing:
-        boxes["drawing"] = st.expander("Drawing", icon=":material/palette:")
-    with st.expander("More settings", icon=":material/tune:"):
-        for name in ("more network", "more decoder", "reset"):
-            boxes[name] = st.container()
-    return boxes
-
-
 def network_controls(
     model: PoseModel,
-    boxes: Mapping[str, DeltaGenerator],
+    sidebar: Sidebar,
     defaults: Mapping[str, Any] | None = None,
     others: Sequence[SettingControls] = (),
 ) -> dict[str, Any]:
@@ -126,12 +142,12 @@ def network_controls(
     the page that are reset together with these.
     """
     controls = _network(model, defaults or {})
-    with boxes["network"]:
+    with sidebar.network:
         st.markdown("**Network** :small[:gray[· runs again when changed]]")
         controls.draw(controls.main)
-    with boxes["more network"]:
+    with sidebar.more_network:
         controls.draw(controls.others)
-    with boxes["reset"]:
+    with sidebar.reset:
         st.button(
             "Reset all settings",
             on_click=_reset,
@@ -156,21 +172,23 @@ def _reset(model: PoseModel, defaults: Mapping[str, Any], others: Sequence[Setti
         controls.reset()
 
 
-def decoder_controls(model: PoseModel, boxes: Mapping[str, DeltaGenerator]) -> dict[str, Any]:
+def decoder_controls(model: PoseModel, sidebar: Sidebar) -> dict[str, Any]:
     """Widgets for how maps become people; returns their values."""
     controls = SettingControls(model.decode_settings_class)
-    with boxes["decoder"]:
+    with sidebar.decoder:
         st.markdown("**Decoder** :small[:gray[· answers at once]]")
         controls.draw(controls.main)
-    with boxes["more decoder"]:
+    with sidebar.more_decoder:
         controls.draw(controls.others)
     return controls.values
 
 
-def drawing_controls(boxes: Mapping[str, DeltaGenerator]) -> DrawingOptions:
-    """Widgets for how people are drawn."""
+def drawing_controls(sidebar: Sidebar) -> DrawingOptions:
+    """Widgets for how people are drawn; the defaults on a page that does not ask."""
+    if sidebar.drawing is None:
+        return DrawingOptions()
     controls = SettingControls(DrawingOptions, prefix="draw_")
-    with boxes["drawing"]:
+    with sidebar.drawing:
         controls.draw(controls.others)
     return DrawingOptions(**controls.values)
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from posecore.drawing import DrawingOptions
 from posecore.model import PoseModel
@@ -13,7 +12,7 @@ from posecore.ui.video.chosen_run import pick_view
 from posecore.ui.video.finished_run import run_buttons, show_run
 from posecore.ui.video.picker import no_video, pick_video, show_refused_videos
 from posecore.ui.video.preview import pick_moment, run_panel, show_frame
-from posecore.ui.video.settings import resettable, video_boxes, video_controls
+from posecore.ui.video.settings import VideoSidebar, lay_out_video_sidebar, resettable, video_controls
 from posecore.ui.video.store import Video
 from posecore.video import ClipSettings, VideoOptions
 
@@ -28,8 +27,8 @@ def main() -> None:
     model = load(info)
     if model is not None:
         with place:
-            boxes = video_boxes()
-        work(video, model, network_controls(model, boxes, others=resettable()), boxes)
+            sidebar = lay_out_video_sidebar()
+        work(video, model, network_controls(model, sidebar.shared, others=resettable()), sidebar)
         return
     if not info.available:
         fetch_panel(info)
@@ -40,10 +39,10 @@ def main() -> None:
 
 
 @st.fragment
-def work(video: Video | None, model: PoseModel, network: dict[str, Any], boxes: dict[str, DeltaGenerator]) -> None:
+def work(video: Video | None, model: PoseModel, network: dict[str, Any], sidebar: VideoSidebar) -> None:
     """Preview or result; runs without the rest of the page when a setting other than the network's changes."""
-    decode, drawing = decoder_controls(model, boxes), drawing_controls(boxes)
-    options = video_controls(model, boxes, network, decode, drawing)
+    decode, drawing = decoder_controls(model, sidebar.shared), drawing_controls(sidebar.shared)
+    options = video_controls(model, sidebar, network, decode, drawing)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         run = pick_view(video)
         if run is not None:

@@ -13,7 +13,14 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
 from posecore.ui.shared.pictures.source_picker import show_refused
 from posecore.ui.shared.session import session
-from posecore.ui.shared.sidebar import decoder_controls, drawing_controls, load, network_controls, setting_boxes
+from posecore.ui.shared.sidebar import (
+    Sidebar,
+    decoder_controls,
+    drawing_controls,
+    lay_out_sidebar,
+    load,
+    network_controls,
+)
 from posecore.ui.shared.visitors import NotAllowedError, require
 from posecore.ui.webcam.camera import Webcam, webcam
 from posecore.ui.webcam.connection import TRANSLATIONS, camera_is_withheld, ice_servers
@@ -51,10 +58,12 @@ def main() -> None:
         camera.prepare(None)
     else:
         with place:
-            boxes = setting_boxes(others=(("following", "Tracking and smoothing", "directions_walk"),))
+            sidebar = lay_out_sidebar()
+            with sidebar.own:
+                following = st.expander("Tracking and smoothing", icon=":material/directions_walk:")
         live = LiveControls()
-        network = network_controls(model, boxes, live_defaults(model), live.all)
-        settings(camera, model, network, live, {"view": view, **boxes})
+        network = network_controls(model, sidebar, live_defaults(model), live.all)
+        settings(camera, model, network, live, sidebar, view, following)
     show_refused()
     left, right = st.columns([6, 5], gap="medium")
     with left:
@@ -74,11 +83,13 @@ def settings(
     model: PoseModel,
     network: Mapping[str, Any],
     live: LiveControls,
-    boxes: Mapping[str, DeltaGenerator],
+    sidebar: Sidebar,
+    view: DeltaGenerator,
+    following: DeltaGenerator,
 ) -> None:
     """The controls that act at once, without the rest of the page."""
-    decode, drawing = decoder_controls(model, boxes), drawing_controls(boxes)
-    live.draw(boxes, can_crop(model, decode))
+    decode, drawing = decoder_controls(model, sidebar), drawing_controls(sidebar)
+    live.draw(view, following, can_crop(model, decode))
     camera.prepare(model, live.options(network, decode, drawing))
 
 

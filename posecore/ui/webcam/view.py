@@ -63,13 +63,13 @@ class LiveControls:
         """All of them."""
         return self.view, self.crop, self.track, self.smooth
 
-    def draw(self, boxes: Mapping[str, DeltaGenerator], crops: bool) -> None:
+    def draw(self, view: DeltaGenerator, following: DeltaGenerator, crops: bool) -> None:
         """Put them into the sidebar; smart crop only where it has an effect."""
-        with boxes["view"]:
+        with view:
             self.view.draw(self.view.others, columns=1)
             if crops:
                 self.crop.draw(self.crop.others)
-        with boxes["following"]:
+        with following:
             self.track.draw(self.track.others)
             if self.track.values["track"]:
                 self.smooth.draw(("smooth", "min_cutoff", "beta"))
