@@ -87,7 +87,8 @@ def test_the_model_is_asked_about_one_picture_and_about_all(stored: StoredSet, h
     app.run()
     assert not app.exception
     assert desk.progress().unconfirmed == 3
-    assert f"{run.done} of {run.total} pictures" in words(app)
+    assert run.result is not None
+    assert f"{run.result.done} of {run.result.total} pictures" in words(app)
     assert stored.dataset().people == 0
     app.button(key="propose_all").click().run()
     assert "already" in app.toast[0].value

@@ -25,7 +25,7 @@ from posecore.skeleton import COCO_17
 from posecore.training.card import archive, model_card
 from posecore.training.comparison import Comparison, Figures, PictureChange
 from posecore.training.config import read_config
-from posecore.ui.shared.background import tasks
+from posecore.ui.shared.background import close_all_tasks
 from posecore.ui.shared.models.model_picker import CHOICE
 from posecore.ui.shared.runs.run_curves import line_of, over_epochs, run_comparison
 from posecore.ui.shared.runs.run_words import ago, duration
@@ -36,7 +36,7 @@ from posecore.zoo import list_models, load_model
 def _fresh(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     without_shipped_models(monkeypatch, tmp_path)
     forget_everything()
-    tasks.clear()
+    close_all_tasks()
 
 
 Compared = Callable[[Run, Any, threading.Event], Comparison]

@@ -19,12 +19,13 @@ from posecore.storage import sweep
 from posecore.ui.app.guard import Guard
 from posecore.ui.label.editor import save_edits
 from posecore.ui.label.sets import desk_of
-from posecore.ui.shared import visitor_files
+from posecore.ui.shared import presence
 from posecore.ui.shared.models.caches import ByteCache
+from posecore.ui.shared.presence import PATIENCE
 from posecore.ui.shared.quota import check_files
 from posecore.ui.shared.runs import run_actions
 from posecore.ui.shared.sets.add_set import folders_allowed
-from posecore.ui.shared.visitor_files import PATIENCE, PREFIX, VisitorFolders
+from posecore.ui.shared.visitor_files import PREFIX, VisitorFolders
 from posecore.ui.shared.visitors import VARIABLE, NotAllowedError, is_local, require
 from posecore.ui.shared.widgets.options import option_texts
 
@@ -36,7 +37,7 @@ class Context:
 
 
 def test_folders_go_with_their_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visitor_files, "get_script_run_ctx", Context)
+    monkeypatch.setattr(presence, "get_script_run_ctx", Context)
     folders = VisitorFolders()
     folder = folders.new().path
     (folder / "picture").write_bytes(b"x")
@@ -50,7 +51,7 @@ def test_folders_go_with_their_session(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_folders_of_a_running_server_are_not_swept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(visitor_files, "get_script_run_ctx", Context)
+    monkeypatch.setattr(presence, "get_script_run_ctx", Context)
     folders = VisitorFolders()
     folder = folders.new().path
     sweep(folder.parent, PREFIX)

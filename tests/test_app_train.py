@@ -24,7 +24,7 @@ from posecore.training.advice import SetFacts, facts_of, obstacle, warnings, wha
 from posecore.training.config import make_config, read_config
 from posecore.training.recipe import Recipe, suggest
 from posecore.ui.app.server import keep_doing
-from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.background import close_all_tasks
 
 BASE = "posenet-mobilenet_v1-050.google_quant2"
 
@@ -33,7 +33,7 @@ BASE = "posenet-mobilenet_v1-050.google_quant2"
 def _fresh(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     without_shipped_models(monkeypatch, tmp_path)
     forget_everything()
-    tasks.clear()
+    close_all_tasks()
 
 
 @pytest.fixture
@@ -452,43 +452,3 @@ def test_the_dispatcher_survives_what_goes_wrong(caplog: pytest.LogCaptureFixtur
     keep_doing(dispatch, ended, interval=0.001)
     assert len(calls) == 4
     assert sum("beside the pages failed" in record.message for record in caplog.records) == 1
-
-
-def test_tasks_run_one_after_the_other_and_failed_ones_again() -> None:
-    ours: Tasks[int] = Tasks("test")
-    order: list[str] = []
-
-    def slow(task: Task[int]) -> int:
-        order.append("slow begins")
-        time.sleep(0.05)
-        order.append("slow ends")
-        return 1
-
-    def broken(task: Task[int]) -> int:
-        order.append("broken")
-        raise SettingsError("no")
-
-    first = ours.start("a", slow)
-    second = ours.start("b", broken)
-    assert ours.start("a", slow) is first
-    assert first.wait(20)
-    assert second.wait(20)
-    assert order in (["slow begins", "slow ends", "broken"], ["broken", "slow begins", "slow ends"])
-    assert (first.result, second.error) == (1, "no")
-    assert ours.start("b", slow) is not second
-
-
-def test_a_task_nobody_waits_for_is_stopped() -> None:
-    ours: Tasks[int] = Tasks("test")
-    begun = threading.Event()
-
-    def work(task: Task[int]) -> int:
-        begun.set()
-        assert task.stop.wait(20)
-        return 0
-
-    task = ours.start("a", work)
-    assert begun.wait(20)
-    ours.cancel_others("b")
-    assert task.wait(20)
-    assert ours.get("a") is None

@@ -34,6 +34,7 @@ from posecore.errors import SettingsError
 from posecore.poses import Poses
 from posecore.settings import controls
 from posecore.skeleton import COCO_17, Skeleton
+from posecore.ui.shared.background import Tasks
 from posecore.ui.video.measures import in_words, usual_measures
 from posecore.ui.video.plots import MOST_POINTS, thin
 from posecore.ui.video.runs import RunDesk, VideoRun, run_desk
@@ -400,11 +401,11 @@ def test_stopping_keeps_what_is_done(clip: Path) -> None:
     run = run_desk().find(video_of(clip), model, VideoOptions())
     for _ in range(8):
         model.gate.release()
-    wait_for(lambda: run.job.progress is not None and run.job.progress.frames >= 3)
+    wait_for(lambda: run.job.report is not None and run.job.report.frames >= 3)
     app = show(run)
     assert "Finding people: frame" in app.get("progress")[0].proto.text
     app.button(key="video_stop").click().run()
-    assert run.job.cancel.is_set()
+    assert run.job.stopping
     for _ in range(30):
         model.gate.release()
     finish(run)
@@ -433,14 +434,14 @@ def _download(app: AppTest, run: VideoRun, ending: str) -> bytes:
 
 
 def test_a_second_run_waits_and_may_be_stopped_while_it_waits(clip: Path) -> None:
-    desk = RunDesk(at_once=1)
+    desk = RunDesk(Tasks("test", kept=0))
     model = Slow()
     first = desk.find(video_of(clip), model, VideoOptions())
     second, third = (desk.find(video_of(clip), StubModel(), VideoOptions()) for _ in range(2))
-    wait_for(lambda: first.job.state == "running")
+    wait_for(lambda: first.job.state == "working")
     assert (second.job.state, third.job.state) == ("waiting", "waiting")
-    assert [desk.waiting_before(run.job) for run in (second, third)] == [0, 1]
-    second.job.cancel.set()
+    assert [desk.waiting_before(run) for run in (second, third)] == [0, 1]
+    second.job.cancel()
     for _ in range(30):
         model.gate.release()
     for run in (first, second, third):
@@ -468,7 +469,7 @@ def test_a_failure_is_a_sentence_and_the_next_run_works(clip: Path) -> None:
 
 
 def test_a_run_outlives_the_upload_it_was_made_from(clip: Path) -> None:
-    desk = RunDesk(at_once=1)
+    desk = RunDesk(Tasks("test", kept=0))
     model = Slow()
     video = video_of(clip)
     run = desk.find(video, model, VideoOptions(smoothing=SmoothingSettings(smooth="offline")))
@@ -482,7 +483,7 @@ def test_a_run_outlives_the_upload_it_was_made_from(clip: Path) -> None:
 
 def test_old_runs_make_room(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posecore.ui.video.runs.KEPT_RUNS", 2)
-    desk = RunDesk(at_once=1)
+    desk = RunDesk(Tasks("test", kept=0))
     runs = [finish(desk.find(video_of(clip), StubModel(), VideoOptions())) for _ in range(3)]
     assert [desk.get(run.token) is None for run in runs] == [True, False, False]
     assert not Path(runs[0].folder.name).exists()
@@ -539,7 +540,7 @@ def test_every_tab_can_be_opened(squats: VideoRun) -> None:
 
 @pytest.mark.parametrize("smooth", ["none", "live", "offline"])
 def test_smoothing_again_equals_having_smoothed_so_at_once(tmp_path: Path, clip: Path, smooth: Any) -> None:
-    desk = RunDesk(at_once=1)
+    desk = RunDesk(Tasks("test", kept=0))
     wanted = SmoothingSettings(smooth=smooth)
     before, after = (
         finish(desk.find(video_of(clip), Squatter(), VideoOptions(smoothing=settings)))
@@ -589,8 +590,8 @@ def test_a_stopped_drawing_keeps_the_clip(squats: VideoRun) -> None:
     desk = run_desk()
     blocked = desk.find(squats.video, Slow(), VideoOptions())
     desk.draw(squats, SmoothingSettings(smooth="none"), DrawingOptions(), OutputSettings())
-    squats.job.cancel.set()
-    blocked.job.cancel.set()
+    squats.job.cancel()
+    blocked.job.cancel()
     for _ in range(200):
         blocked.model.gate.release()
     finish(squats)
@@ -600,13 +601,13 @@ def test_a_stopped_drawing_keeps_the_clip(squats: VideoRun) -> None:
 
 
 def test_drawing_a_stopped_run_again_ends_where_it_ended(clip: Path) -> None:
-    desk = RunDesk(at_once=1)
+    desk = RunDesk(Tasks("test", kept=0))
     model = Slow()
     run = desk.find(video_of(clip), model, VideoOptions())
     for _ in range(9):
         model.gate.release()
-    wait_for(lambda: run.job.progress is not None and run.job.progress.frames >= 4)
-    run.job.cancel.set()
+    wait_for(lambda: run.job.report is not None and run.job.report.frames >= 4)
+    run.job.cancel()
     for _ in range(30):
         model.gate.release()
     finish(run)

@@ -20,11 +20,11 @@ from posecore.data.detect import open_dataset
 from posecore.data.library import Library
 from posecore.data.people import make_person
 from posecore.data.stored import StoredSet
-from posecore.errors import DataError
+from posecore.errors import DataError, PosecoreError
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.edits import Drawn, Inbox, Message, Sheet, to_entry
 from posecore.labelling.proposals import Proposal
-from posecore.labelling.proposing import ProposalRun, propose_for
+from posecore.labelling.proposing import Proposed, propose_for, propose_for_all
 from posecore.labelling.waiting import PROPOSALS
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
@@ -225,11 +225,9 @@ class SeeingModel:
 
     def __init__(self, poses: Poses) -> None:
         self.poses, self.skeleton = poses, poses.skeleton
-        self.seen, self.go_on = 0, Event()
-        self.go_on.set()
+        self.seen = 0
 
     def __call__(self, picture: Any, **settings: Any) -> Poses:
-        self.go_on.wait(10)
         self.seen += 1
         return self.poses
 
@@ -258,7 +256,7 @@ def test_a_model_of_something_else_is_refused(desk: LabelDesk) -> None:
     with pytest.raises(DataError, match="no name is shared"):
         propose_for(desk, seeing(COCO_17), desk.stored.image(1), {}, 1, nullcontext())
     with pytest.raises(DataError, match="no name is shared"):
-        ProposalRun(desk, seeing(COCO_17), desk.images(), {}, 1, nullcontext())
+        propose_for_all(desk, seeing(COCO_17), desk.images(), {}, 1, nullcontext())
 
 
 def test_sureness_is_the_mean_score_of_known_joints(home: Path) -> None:
@@ -271,31 +269,30 @@ def test_sureness_is_the_mean_score_of_known_joints(home: Path) -> None:
 def test_all_unlabelled_pictures_are_looked_at(desk: LabelDesk) -> None:
     desk.save(2, Sheet((Drawn(stick(5, 5)),), done=True))
     model = seeing(STICK)
-    run = ProposalRun(desk, model, desk.images(), {}, 1, nullcontext()).start()
-    run.wait(20)
-    assert not run.running
+    run = propose_for_all(desk, model, desk.images(), {}, 1, nullcontext())
     assert (run.done, run.total, run.people, model.seen) == (3, 3, 2, 2)
     assert desk.statuses() == {1: "unconfirmed", 2: "done", 3: "unconfirmed"}
 
 
 def test_a_run_can_be_stopped_and_keeps_what_it_found(desk: LabelDesk) -> None:
-    model = seeing(STICK)
-    model.go_on.clear()
-    run = ProposalRun(desk, model, desk.images(), {}, 1, nullcontext()).start()
-    run.cancel()
-    model.go_on.set()
-    run.wait(20)
-    assert run.done <= 1
-    assert run.cancelled
-    assert len([status for status in desk.statuses().values() if status == "unconfirmed"]) == run.done
+    stop = Event()
+    reports = []
+
+    def report(proposed: Proposed) -> None:
+        reports.append(proposed.done)
+        stop.set()
+
+    run = propose_for_all(desk, seeing(STICK), desk.images(), {}, 1, nullcontext(), report, stop)
+    assert reports == [run.done] == [1]
+    assert run.total == 3
+    assert list(desk.statuses().values()).count("unconfirmed") == 1
 
 
 def test_a_picture_that_is_gone_is_named_and_the_rest_goes_on(desk: LabelDesk) -> None:
     images = desk.images()
     images[0].path.unlink()
-    run = ProposalRun(desk, seeing(STICK), images, {}, 1, nullcontext()).start()
-    run.wait(20)
-    assert (run.trouble, run.done) == ("", 3)
+    run = propose_for_all(desk, seeing(STICK), images, {}, 1, nullcontext())
+    assert run.done == 3
     assert images[0].path.name in run.problems[0]
 
 
@@ -304,9 +301,8 @@ def test_what_cannot_be_written_ends_a_run_with_a_sentence(desk: LabelDesk, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("posecore.labelling.waiting.write_json", full)
-    run = ProposalRun(desk, seeing(STICK), desk.images(), {}, 1, nullcontext()).start()
-    run.wait(20)
-    assert "free some space" in run.trouble
+    with pytest.raises(PosecoreError, match="free some space"):
+        propose_for_all(desk, seeing(STICK), desk.images(), {}, 1, nullcontext())
 
 
 def test_the_file_of_proposals_is_small_and_plain(desk: LabelDesk) -> None:

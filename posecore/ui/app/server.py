@@ -11,6 +11,7 @@ from typing import Any
 from streamlit.runtime import get_instance
 
 from posecore.errors import PosecoreError
+from posecore.ui.shared.background import stop_left_tasks
 from posecore.ui.shared.visitor_files import TIDY_INTERVAL, sweep_left_files, visitor_folders
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,9 @@ def _dispatch() -> None:
 
 
 def _tidy() -> None:
-    visitor_folders.tidy(get_instance().is_active_session)
+    is_active = get_instance().is_active_session
+    visitor_folders.tidy(is_active)
+    stop_left_tasks(is_active)
 
 
 def keep_doing(work: Callable[[], None], ended: Event, interval: float) -> None:

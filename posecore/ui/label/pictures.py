@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from posecore.data.annotations import AnnotatedImage
 from posecore.errors import ImageError
 from posecore.imaging import read_image
 from posecore.picture_files import read_picture
+from posecore.ui.shared.background import BusyError, tasks
 from posecore.ui.shared.models.caches import drawings_cache
 from posecore.ui.shared.pictures.open_picture import THUMBNAIL_SIDE, shrink, to_jpeg
 
@@ -41,16 +42,9 @@ def editor_picture(image: AnnotatedImage) -> Shown:
 
 
 def prepare(image: AnnotatedImage) -> None:
-    """Read a picture that will probably be asked for next, in the background."""
-    threading.Thread(target=_quietly, args=(image,), name="next-picture", daemon=True).start()
-
-
-def _quietly(image: AnnotatedImage) -> None:
-    try:
-        editor_picture(image)
-    except ImageError:
-        # Whoever opens it is told.
-        return
+    """Read a picture that will probably be asked for next, in the background; whoever opens it hears what is wrong."""
+    with suppress(BusyError):
+        tasks("next-picture", at_once=2, kept=0).start(str(image.path), lambda _: editor_picture(image))
 
 
 def thumbnail(path: Path) -> bytes | None:

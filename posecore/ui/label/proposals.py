@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +10,10 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.proposals import check_shared_names
-from posecore.labelling.proposing import ProposalRun, propose_for
+from posecore.labelling.proposing import Proposed, propose_for, propose_for_all
 from posecore.model import PoseModel
 from posecore.ui.label.sets import Place, sort_again
+from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import network_slots, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file, suggested
@@ -22,22 +22,24 @@ from posecore.ui.shared.plain import plain
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.setting_controls import SettingControls
+from posecore.ui.shared.widgets.watching import watch
 
 #: Before the names of the model's settings in session state and address.
 _PREFIX = "label_"
 #: Fewest joints of a proposed person, to begin with; no more than the set has.
 _FEWEST = 5
-#: Held while a run is started, so that a set never has two.
-_STARTING = threading.Lock()
 
 
-@st.cache_resource(show_spinner=False)
-def _runs() -> dict[str, ProposalRun]:
-    """The run of each set, by its folder; shared by all sessions."""
-    return {}
+#: A model that looks at the pictures of a set. It goes on while nobody looks: what it proposes is kept in the set.
+_Proposing = Task[Proposed, Proposed]
 
 
-def run_of(desk: LabelDesk) -> ProposalRun | None:
+def _runs() -> Tasks[Proposed, Proposed]:
+    """One for each set, by its folder."""
+    return tasks("proposals", at_once=2)
+
+
+def run_of(desk: LabelDesk) -> _Proposing | None:
     """The set's run, if there was one."""
     return _runs().get(str(desk.stored.folder))
 
@@ -75,7 +77,7 @@ def _ask(desk: LabelDesk, place: Place, model: PoseModel) -> None:
     controls = SettingControls(model.decode_settings_class, prefix=_PREFIX)
     fewest = _fewest(desk)
     run = run_of(desk)
-    busy = run is not None and run.running
+    busy = run is not None and run.active
 
     def start() -> None:
         _start(desk, model, controls.values, fewest)
@@ -98,7 +100,7 @@ def _ask(desk: LabelDesk, place: Place, model: PoseModel) -> None:
         controls.draw(controls.main, columns=1)
         _fewest_slider(len(desk.stored.skeleton))
     if run is not None:
-        _progress(desk, place)
+        _progress(desk, place, run)
 
 
 def _fewest(desk: LabelDesk) -> int:
@@ -129,13 +131,14 @@ def _start(desk: LabelDesk, model: PoseModel, settings: dict[str, Any], fewest: 
     if not images:
         st.session_state["label_note"] = "Every picture has labels or proposals already."
         return
-    with _STARTING:
-        known = run_of(desk)
-        if known is not None and known.running:
-            # From another tab; this one shows how far it is.
-            return
-        run = ProposalRun(desk, model, images, settings, fewest, network_slots())
-        _runs()[str(desk.stored.folder)] = run.start()
+
+    def work(task: _Proposing) -> Proposed:
+        return propose_for_all(desk, model, images, settings, fewest, network_slots(), task.tell, task.stop)
+
+    try:
+        _runs().start(str(desk.stored.folder), work, again=True)
+    except PosecoreError as error:
+        st.session_state["label_note"] = str(error)
 
 
 def _may_propose() -> bool:
@@ -171,35 +174,33 @@ def show_note() -> None:
         st.toast(plain(note), icon=":material/info:", duration="long")
 
 
-def _progress(desk: LabelDesk, place: Place) -> None:
-    run = run_of(desk)
-    if run is None:
-        return
-    if run.running:
-        _watch(desk, place)
-        return
-    _ended(run)
+def _progress(desk: LabelDesk, place: Place, run: _Proposing) -> None:
+    if run.active:
+        # At the end what was proposed belongs in order.
+        watch(run, lambda: _working(run), then=lambda: sort_again(desk, place))
+    else:
+        _ended(run)
 
 
-@st.fragment(run_every=1.0)
-def _watch(desk: LabelDesk, place: Place) -> None:
-    run = run_of(desk)
-    if run is None or not run.running:
-        # Once more for the whole page: what was proposed belongs in order.
-        sort_again(desk, place)
-        st.rerun()
-    st.progress(run.done / max(run.total, 1), text=f"{run.done} of {run.total} pictures, {run.people} people proposed")
-    st.button("Stop", on_click=run.cancel, disabled=run.cancelled, icon=":material/stop:", key="propose_stop")
+def _working(run: _Proposing) -> None:
+    far = run.report
+    if far is None:
+        st.progress(0.0, text="Starting …" if run.state == "working" else "Waiting for its turn …")
+    else:
+        text = f"{far.done} of {far.total} pictures, {far.people} people proposed"
+        st.progress(far.done / max(far.total, 1), text=text)
+    st.button("Stop", on_click=run.cancel, disabled=run.stopping, icon=":material/stop:", key="propose_stop")
 
 
-def _ended(run: ProposalRun) -> None:
-    if run.trouble:
-        st.error(f"It ended early: {run.trouble}", icon=":material/error:")
-    word = "Stopped" if run.cancelled else "Done"
-    st.caption(f":material/check: {word}: {run.done} of {run.total} pictures, {run.people} people proposed.")
-    if run.problems:
-        with st.expander(f"{len(run.problems)} pictures could not be used", icon=":material/warning:"):
-            st.markdown("\n".join(f"- {problem}" for problem in run.problems[:50]))
+def _ended(run: _Proposing) -> None:
+    if run.error:
+        st.error(f"It ended early: {plain(run.error)}", icon=":material/error:")
+    far = run.report or Proposed(0)
+    word = "Stopped" if run.stopping else "Done"
+    st.caption(f":material/check: {word}: {far.done} of {far.total} pictures, {far.people} people proposed.")
+    if far.problems:
+        with st.expander(f"{len(far.problems)} pictures could not be used", icon=":material/warning:"):
+            st.markdown("\n".join(f"- {plain(problem)}" for problem in far.problems[:50]))
 
 
 def unconfirmed_panel(desk: LabelDesk) -> None:

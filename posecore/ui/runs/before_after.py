@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import streamlit as st
 
@@ -22,9 +21,8 @@ from posecore.ui.shared.runs.run_curves import keypoint_bars
 from posecore.ui.shared.runs.run_words import ACTIVE, count
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.components import filmstrip
+from posecore.ui.shared.widgets.watching import watch
 
-#: Seconds between looks at a comparison that is being made.
-_POLL = 1.0
 #: Pictures that can be looked at, from either end of the order.
 _SHOWN = 24
 #: Longer side of a shown picture in pixels.
@@ -32,9 +30,9 @@ _SIDE = 640
 _ORDERS = {"Most improved first": False, "Largest regressions first": True}
 
 
-def comparisons() -> Tasks[Comparison]:
+def comparisons() -> Tasks[Comparison, float]:
     """Those that were made since the server started."""
-    return cast("Tasks[Comparison]", tasks("comparison"))
+    return tasks("comparison")
 
 
 def before_and_after(run: Run) -> None:
@@ -49,14 +47,18 @@ def before_and_after(run: Run) -> None:
         )
         return
     task = comparisons().get(_key(run))
+    if task is not None and task.state == "cancelled":
+        task = None
     if task is None and run.state in ACTIVE:
         st.info("This run is still at work. Its best weights so far can be compared.", icon=":material/info:")
         if not st.button("Compare now", icon=":material/compare:", key="compare_now"):
             return
     if task is None:
         task = _start(run)
-    working = not task.ended
-    st.fragment(_shown, run_every=_POLL if working else None)(run, working)
+    if task.active:
+        watch(task, lambda: _working(task))
+    else:
+        _ended(run, task)
 
 
 def measured(run: Run) -> Comparison | None:
@@ -71,24 +73,22 @@ def _key(run: Run) -> tuple[str, int]:
     return run.name, run.weights.stat().st_mtime_ns
 
 
-def _start(run: Run) -> Task[Comparison]:
-    return comparisons().start(_key(run), lambda task: _compare(run, task))
+def _start(run: Run) -> Task[Comparison, float]:
+    return comparisons().start(_key(run), lambda task: _compare(run, task), ends_with_session=True)
 
 
-def _compare(run: Run, task: Task[Comparison]) -> Comparison:
+def _compare(run: Run, task: Task[Comparison, float]) -> Comparison:
     require("use", "Comparing models")
-    return compare(run, lambda done, total: task.advance(done / total), task.stop)
+    return compare(run, lambda done, total: task.tell(done / total), task.stop)
 
 
-def _shown(run: Run, was_working: bool) -> None:
-    task = comparisons().get(_key(run))
-    if task is None or was_working == task.ended:
-        # The page decides anew whether to go on looking.
-        st.rerun()
-    if not task.ended:
-        st.progress(task.progress, text="Measuring the model before and after on the validation pictures …")
-        return
-    if task.error is not None:
+def _working(task: Task[Comparison, float]) -> None:
+    st.progress(task.report or 0.0, text="Measuring the model before and after on the validation pictures …")
+
+
+@st.fragment
+def _ended(run: Run, task: Task[Comparison, float]) -> None:
+    if task.error:
         st.error(plain(task.error), icon=":material/error:")
         if st.button("Try again", icon=":material/refresh:", key="compare_again"):
             _start(run)

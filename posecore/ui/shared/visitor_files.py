@@ -8,22 +8,17 @@ from __future__ import annotations
 
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-
 from posecore.storage import DraftFolder, sweep
+from posecore.ui.shared.presence import Presence, current_session
 from posecore.ui.shared.quota import check_files
 
 #: What the names of such folders begin with.
 PREFIX = "posecore-visitor-"
 #: Seconds between two looks for sessions that have ended.
 TIDY_INTERVAL = 15.0
-#: Seconds that a session may be away, as while a laptop sleeps or a page is reloaded, before its files go. Streamlit
-#: itself forgets it after two minutes.
-PATIENCE = 150.0
 
 
 class VisitorFolders:
@@ -32,15 +27,15 @@ class VisitorFolders:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._owned: dict[str, list[DraftFolder]] = {}
-        self._seen: dict[str, float] = {}
+        self._presence = Presence()
 
     def new(self) -> DraftFolder:
         """A folder of the session that asks; it also goes when whoever holds it cleans it up."""
-        context = get_script_run_ctx()
+        owner = current_session()
         folder = DraftFolder(PREFIX)
-        if context is not None:
+        if owner is not None:
             with self._lock:
-                self._owned.setdefault(context.session_id, []).append(folder)
+                self._owned.setdefault(owner, []).append(folder)
         return folder
 
     def check_room(self) -> None:
@@ -56,16 +51,9 @@ class VisitorFolders:
             is_active: Tells of a session whether somebody is connected to it.
             now: Seconds of a clock that never goes back; by default ``time.monotonic``.
         """
-        now = time.monotonic() if now is None else now
-        gone: list[DraftFolder] = []
         with self._lock:
-            for owner in list(self._owned):
-                if is_active(owner) or now - self._seen.setdefault(owner, now) < PATIENCE:
-                    if is_active(owner):
-                        self._seen[owner] = now
-                    continue
-                gone += self._owned.pop(owner)
-                del self._seen[owner]
+            owners = self._presence.gone(list(self._owned), is_active, now)
+            gone = [folder for owner in owners for folder in self._owned.pop(owner)]
         for folder in gone:
             folder.cleanup()
 
@@ -74,7 +62,6 @@ class VisitorFolders:
         with self._lock:
             everything = [folder for owned in self._owned.values() for folder in owned]
             self._owned.clear()
-            self._seen.clear()
         for folder in everything:
             folder.cleanup()
 

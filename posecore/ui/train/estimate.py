@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from posecore.runs import Registry
 from posecore.training.config import RunConfig
@@ -14,14 +14,12 @@ from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_words import ACTIVE, duration, memory
 from posecore.ui.shared.visitors import require
-
-#: Seconds between looks at an estimate that is being made.
-_POLL = 1.0
+from posecore.ui.shared.widgets.watching import watch
 
 
-def estimates() -> Tasks[Estimate]:
+def estimates() -> Tasks[Estimate, None]:
     """Those that were made since the server started."""
-    return cast("Tasks[Estimate]", tasks("estimate"))
+    return tasks("estimate")
 
 
 def _key(config: RunConfig) -> str:
@@ -32,33 +30,39 @@ def _key(config: RunConfig) -> str:
 def show_estimate(config: RunConfig) -> None:
     """Time and memory that a run would need, or the button that finds out."""
     task = estimates().get(_key(config))
-    working = task is not None and not task.ended
-    st.fragment(_shown, run_every=_POLL if working else None)(config, working)
+    if task is not None and task.active and not task.stopping:
+        watch(task, lambda: _working(task))
+    else:
+        _asking(config, task)
 
 
-def _shown(config: RunConfig, was_working: bool) -> None:
-    task = estimates().get(_key(config))
-    if was_working and (task is None or task.ended):
-        # The page draws this part anew, without looking every second.
-        st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="estimate"):
-        if task is None:
-            st.markdown(":small[:gray[Estimate the duration with a few real steps.]]", width="stretch")
-            if st.button("Estimate", icon=":material/timer:", key="estimate_now"):
-                _start(config)
-                st.rerun()
-        elif not task.ended:
-            st.markdown(":small[:gray[:material/timer: Taking a few real steps to see how long it takes …]]")
-            if st.button("Stop", icon=":material/close:", type="tertiary", key="estimate_stop"):
-                task.stop.set()
-                st.rerun()
-        elif task.error is not None:
-            st.warning(f"No estimate: {plain(task.error)}", icon=":material/timer_off:", width="stretch")
-            if st.button("Try again", icon=":material/refresh:", key="estimate_now"):
-                _start(config)
-                st.rerun()
-        elif task.result is not None:
+def _working(task: Task[Estimate, None]) -> None:
+    with _line():
+        st.markdown(":small[:gray[:material/timer: Taking a few real steps to see how long it takes …]]")
+        if st.button("Stop", icon=":material/close:", type="tertiary", key="estimate_stop"):
+            task.cancel()
+            st.rerun()
+
+
+@st.fragment
+def _asking(config: RunConfig, task: Task[Estimate, None] | None) -> None:
+    with _line():
+        if task is not None and task.result is not None:
             _result(task.result)
+            return
+        if task is not None and task.error:
+            st.warning(f"No estimate: {plain(task.error)}", icon=":material/timer_off:", width="stretch")
+            label, icon = "Try again", "refresh"
+        else:
+            st.markdown(":small[:gray[Estimate the duration with a few real steps.]]", width="stretch")
+            label, icon = "Estimate", "timer"
+        if st.button(label, icon=f":material/{icon}:", key="estimate_now"):
+            _start(config)
+            st.rerun()
+
+
+def _line() -> DeltaGenerator:
+    return st.container(horizontal=True, vertical_alignment="center", gap="small", key="estimate")
 
 
 def _start(config: RunConfig) -> None:
@@ -66,10 +70,10 @@ def _start(config: RunConfig) -> None:
     key = _key(config)
     # Only the newest question matters: what was asked for other settings would keep this one waiting.
     kind.cancel_others(key)
-    kind.start(key, lambda task: _estimate(config, task))
+    kind.start(key, lambda task: _estimate(config, task), ends_with_session=True)
 
 
-def _estimate(config: RunConfig, task: Task[Estimate]) -> Estimate:
+def _estimate(config: RunConfig, task: Task[Estimate, None]) -> Estimate:
     require("all", "Training")
     return estimate(config, cancel=task.stop)
 

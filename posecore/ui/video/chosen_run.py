@@ -92,10 +92,10 @@ def start_run(video: Video, model: PoseModel, options: VideoOptions) -> None:
     """Have a video worked on and show how far that is; a callback."""
     try:
         require("use", "Working on videos")
+        run = run_desk().find(video, model, options)
     except PosecoreError as error:
         shelf().refused.append(str(error))
         return
-    run = run_desk().find(video, model, options)
     shelf().runs.append(run.token)
     st.session_state[_VIEW], st.session_state[_RUN] = RESULT, run.token
 
@@ -104,10 +104,9 @@ def draw_again(run: VideoRun, options: VideoOptions) -> None:
     """Have the people of a run drawn anew, without the network; a callback."""
     try:
         require("use", "Working on videos")
+        run_desk().draw(run, options.smoothing, options.drawing, options.output)
     except PosecoreError as error:
         shelf().refused.append(str(error))
-        return
-    run_desk().draw(run, options.smoothing, options.drawing, options.output)
 
 
 def forget_run(run: VideoRun) -> None:

@@ -61,7 +61,7 @@ def show_run(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
         )
     elif result is None:
         st.info("The run was stopped before it began.")
-    if result is None or (job.active and job.purpose == "find"):
+    if result is None or (job.active and run.purpose == "find"):
         return
     for warning in result.warnings:
         st.warning(warning, icon=":material/warning:")

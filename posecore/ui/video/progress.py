@@ -6,55 +6,52 @@ import time
 
 import streamlit as st
 
+from posecore.ui.shared.pictures.open_picture import shrink, to_jpeg
 from posecore.ui.shared.pictures.posed_picture import people
-from posecore.ui.video.runs import Job, VideoRun, run_desk
+from posecore.ui.shared.widgets.watching import watch
+from posecore.ui.video.runs import VideoRun, run_desk
 from posecore.video import Progress
 from posecore.video.reading import clock
 
-#: Seconds between two looks.
-_EVERY = 1.0
 _STEPS = {"finding people": "Finding people", "drawing": "Drawing"}
-_GLANCE_ROOM = 420
+#: Longest side of the picture that shows how far a run is, and its width on the page.
+_GLANCE_SIDE, _GLANCE_ROOM = 720, 420
 
 
-@st.fragment(run_every=_EVERY)
 def show_progress(run: VideoRun) -> None:
-    """A bar with the time left, the last frame, and a button that ends the run early.
+    """A bar with the time left, the last frame, and a button that ends the run early, while it is at work."""
+    watch(run.job, lambda: _look(run))
 
-    When the work is done, the whole page runs again.
-    """
-    job = run.job
-    if not job.active:
-        st.rerun(scope="app")
+
+def _look(run: VideoRun) -> None:
+    job, progress = run.job, run.job.report
     run.looked = time.monotonic()
-    progress = job.progress
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
-        st.progress(0.0 if progress is None else min(progress.share, 1.0), text=_words(run, job, progress))
+        st.progress(0.0 if progress is None else min(progress.share, 1.0), text=_words(run, progress))
     with right:
         st.button(
             "Stop",
-            on_click=job.cancel.set,
-            disabled=job.cancel.is_set(),
+            on_click=job.cancel,
+            disabled=job.stopping,
             icon=":material/stop:",
             width="stretch",
             key="video_stop",
             help="Ends early and keeps what is done: a clip that plays and complete tables up to there."
-            if job.purpose == "find"
+            if run.purpose == "find"
             else "Keeps the clip as it was before.",
         )
-    glance = job.glance()
-    if glance is not None:
-        st.image(glance, width=_GLANCE_ROOM, output_format="JPEG")
-        if progress is not None:
-            st.caption(f"{people(len(progress.poses))} in this frame · you may leave this page, the run goes on.")
+    if progress is not None:
+        st.image(to_jpeg(shrink(progress.picture, _GLANCE_SIDE), 80), width=_GLANCE_ROOM, output_format="JPEG")
+        st.caption(f"{people(len(progress.poses))} in this frame · you may leave this page, the run goes on.")
 
 
-def _words(run: VideoRun, job: Job, progress: Progress | None) -> str:
-    if job.cancel.is_set():
+def _words(run: VideoRun, progress: Progress | None) -> str:
+    job = run.job
+    if job.stopping:
         return "Stopping: what is done so far is being written …"
     if job.state == "waiting":
-        before = run_desk().waiting_before(job)
+        before = run_desk().waiting_before(run)
         if before == 0:
             return "Waiting for another run on this server to end …"
         return f"Waiting: {before} {'run comes' if before == 1 else 'runs come'} first …"

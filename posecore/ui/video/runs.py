@@ -7,9 +7,7 @@ not looked at for some hours or too many newer ones came.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import queue
 import secrets
 import shutil
 import threading
@@ -22,13 +20,13 @@ from typing import Any, Literal
 import streamlit as st
 
 from posecore.drawing import DrawingOptions
-from posecore.errors import PosecoreError
+from posecore.errors import VideoError
 from posecore.fields import Fields
 from posecore.imaging import Picture, Region
 from posecore.poses import Poses
 from posecore.storage import DraftFolder
+from posecore.ui.shared.background import BusyError, Task, Tasks, tasks
 from posecore.ui.shared.models.engine import network_slots
-from posecore.ui.shared.pictures.open_picture import shrink, to_jpeg
 from posecore.ui.shared.visitor_files import PREFIX
 from posecore.ui.video.store import Video
 from posecore.video import (
@@ -46,47 +44,12 @@ from posecore.video import (
 )
 from posecore.video.finding import VideoModel
 
-log = logging.getLogger(__name__)
-
 #: Runs that may be at work at the same time; further ones wait.
 AT_ONCE = max(1, min(2, (os.cpu_count() or 1) // 4))
 #: Seconds for which a finished run is kept after somebody last looked at it.
 KEPT_SECONDS = 6 * 3600
 #: Runs of all visitors that are kept at most.
 KEPT_RUNS = 40
-#: Longest side of the picture that shows how far a run is.
-_GLANCE_SIDE = 720
-
-State = Literal["waiting", "running", "done", "cancelled", "failed"]
-
-
-@dataclass(eq=False)
-class Job:
-    """One piece of work in the background. Written by its worker and read by pages; each field changes in one step.
-
-    Attributes:
-        purpose: ``find`` people, or ``draw`` those already found.
-        state: Where it stands.
-        progress: The last report of the pipeline.
-        error: Why it failed, as a sentence.
-        cancel: Ends it early when set.
-    """
-
-    purpose: Literal["find", "draw"]
-    state: State = "waiting"
-    progress: Progress | None = None
-    error: str = ""
-    cancel: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def active(self) -> bool:
-        """True while it waits or works."""
-        return self.state in ("waiting", "running")
-
-    def glance(self) -> bytes | None:
-        """JPEG of the last frame, made only when somebody looks."""
-        progress = self.progress
-        return None if progress is None else to_jpeg(shrink(progress.picture, _GLANCE_SIDE), 80)
 
 
 @dataclass(eq=False)
@@ -99,6 +62,7 @@ class VideoRun:
         model: What finds people.
         options: What was asked for.
         job: The work at hand, or the last one.
+        purpose: What that is: to ``find`` people, or to ``draw`` those already found.
         result: What was found, once there is something.
         folder: Where its files lie.
         looked: When somebody last looked, by ``time.monotonic``.
@@ -108,8 +72,9 @@ class VideoRun:
     video: Video
     model: VideoModel
     options: VideoOptions
-    job: Job
+    job: Task[None, Progress]
     folder: DraftFolder
+    purpose: Literal["find", "draw"] = "find"
     result: VideoResult | None = None
     looked: float = field(default_factory=time.monotonic)
     _smoothed: tuple[SmoothingSettings, PoseSequence] | None = None
@@ -194,14 +159,16 @@ class _Known:
 
 
 class RunDesk:
-    """Takes runs in, has them done in turn by a few threads, and keeps them."""
+    """Takes runs in, has them done in turn, and keeps them.
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
+    Args:
+        work: Does them.
+    """
+
+    def __init__(self, work: Tasks[None, Progress]) -> None:
         self._runs: dict[str, VideoRun] = {}
-        self._orders: queue.Queue[tuple[VideoRun, Job, Callable[[], VideoResult]]] = queue.Queue()
+        self._work = work
         self._lock = threading.Lock()
-        for number in range(at_once):
-            threading.Thread(target=self._work, name=f"video-{number}", daemon=True).start()
 
     def get(self, token: str | None) -> VideoRun | None:
         """The run of that name, which is then kept for longer; None when there is none."""
@@ -212,36 +179,41 @@ class RunDesk:
         return run
 
     def find(self, video: Video, model: VideoModel, options: VideoOptions) -> VideoRun:
-        """Have people found in a video and drawn. The video's own file may go meanwhile."""
+        """Have people found in a video and drawn. The video's own file may go meanwhile.
+
+        Raises:
+            VideoError: When there is no room for it.
+            BusyError: When too many wait already.
+        """
         folder = DraftFolder(PREFIX)
         own = folder.path / "source" / video.path.name
-        run = VideoRun(
-            secrets.token_urlsafe(16),
-            replace(video, path=own),
-            model,
-            options,
-            Job("find"),
-            folder,
-            looked=time.monotonic(),
-        )
-        with self._lock:
-            self._tidy()
-            self._runs[run.token] = run
+        token = secrets.token_urlsafe(16)
         try:
             _copy(video.path, own)
         except OSError as error:
-            run.job.error = f"The server has no room for {video.label}: {error.strerror or error}."
-            run.job.state = "failed"
-            return run
-        clip = _new_clip(run)
-        in_turn = _InTurn(model)
-        self._order(run, lambda job: process_video(own, in_turn, clip, options, _report_to(job), job.cancel))
+            folder.cleanup()
+            raise VideoError(f"The server has no room for {video.label}: {error.strerror or error}.") from error
+        run = VideoRun(token, replace(video, path=own), model, options, Task(token), folder)
+        with self._lock:
+            self._tidy()
+            self._runs[token] = run
+        clip, in_turn = _new_clip(run), _InTurn(model)
+        try:
+            self._begin(run, lambda task: process_video(own, in_turn, clip, options, task.tell, task.stop))
+        except BusyError:
+            self.forget(token)
+            folder.cleanup()
+            raise
         return run
 
     def draw(
         self, run: VideoRun, smoothing: SmoothingSettings, drawing: DrawingOptions, output: OutputSettings
     ) -> None:
-        """Have what was found drawn again, without the network."""
+        """Have what was found drawn again, without the network.
+
+        Raises:
+            BusyError: When too many wait already.
+        """
         result = run.result
         if result is None or run.job.active:
             return
@@ -254,44 +226,38 @@ class RunDesk:
             smoothing=SmoothingSettings(smooth="none"),
         )
         clip = _new_clip(run)
-        run.job = Job("draw")
 
-        def drawn(job: Job) -> VideoResult:
-            again = process_video(run.video.path, _Known(run.model, people), clip, plain, _report_to(job), job.cancel)
+        def drawn(task: Task[None, Progress]) -> VideoResult:
+            again = process_video(run.video.path, _Known(run.model, people), clip, plain, task.tell, task.stop)
             if again.cancelled:
                 clip.unlink(missing_ok=True)
                 return result
             return replace(result, clip=again.clip, poses=people, size=again.size, options=options)
 
-        self._order(run, drawn)
+        run.purpose = "draw"
+        self._begin(run, drawn)
 
-    def waiting_before(self, job: Job) -> int:
-        """How many pieces of work come before this one."""
-        with self._orders.mutex:
-            waiting = [order[1] for order in self._orders.queue]
-        return waiting.index(job) if job in waiting else 0
+    def waiting_before(self, run: VideoRun) -> int:
+        """How many pieces of work come before that of a run."""
+        return self._work.waiting_before(run.job)
 
     def forget(self, token: str) -> None:
         """End a run and drop its files."""
         with self._lock:
             run = self._runs.pop(token, None)
         if run is not None:
-            run.job.cancel.set()
+            run.job.cancel()
             if not run.job.active:
                 run.folder.cleanup()
 
-    def _order(self, run: VideoRun, work: Callable[[Job], VideoResult]) -> None:
-        job = run.job
-        self._orders.put((run, job, lambda: work(job)))
-
-    def _work(self) -> None:
-        while True:
-            run, job, work = self._orders.get()
-            _do(run, job, work)
+    def _begin(self, run: VideoRun, work: Callable[[Task[None, Progress]], VideoResult]) -> None:
+        def forgotten() -> None:
             with self._lock:
-                forgotten = run.token not in self._runs
-            if forgotten:
+                kept = run.token in self._runs
+            if not kept:
                 run.folder.cleanup()
+
+        run.job = self._work.start(run.token, lambda task: _do(run, task, work), again=True, on_end=forgotten)
 
     def _tidy(self) -> None:
         """Drop runs that nobody has looked at for long; called with the lock held."""
@@ -306,40 +272,21 @@ class RunDesk:
 @st.cache_resource(show_spinner=False)
 def run_desk() -> RunDesk:
     """The one desk of this server."""
-    return RunDesk()
+    return RunDesk(tasks("video", at_once=AT_ONCE, kept=0))
 
 
-def _do(run: VideoRun, job: Job, work: Callable[[], VideoResult]) -> None:
-    """Do a piece of work and write down what came of it."""
-    if job.cancel.is_set():
-        job.state = "cancelled"
-        return
-    job.state = "running"
+def _do(run: VideoRun, task: Task[None, Progress], work: Callable[[Task[None, Progress]], VideoResult]) -> None:
+    """Do a piece of work and keep what came of it."""
     before = run.clip
     try:
-        run.result = work()
-    except PosecoreError as error:
-        job.error, job.state = str(error), "failed"
-    except Exception as error:  # the thread goes on; the page tells what happened
-        log.exception("A run over %s failed", run.video.label)
-        job.error = f"Unexpected error: {type(error).__name__}: {error}."
-        job.state = "failed"
-    else:
-        if before is not None and before != run.clip:
-            # A browser that still plays the old clip has it open, or gets the new one.
-            before.unlink(missing_ok=True)
-        job.state = "cancelled" if job.cancel.is_set() else "done"
+        run.result = work(task)
     finally:
-        if job.progress is not None:
+        if task.report is not None:
             # The last picture of a large video is not needed any more.
-            job.progress = replace(job.progress, picture=job.progress.picture[:1, :1].copy())
-
-
-def _report_to(job: Job) -> Callable[[Progress], None]:
-    def report(progress: Progress) -> None:
-        job.progress = progress
-
-    return report
+            task.tell(replace(task.report, picture=task.report.picture[:1, :1].copy()))
+    if before is not None and before != run.clip:
+        # A browser that still plays the old clip has it open, or gets the new one.
+        before.unlink(missing_ok=True)
 
 
 def _clip_of(result: VideoResult) -> ClipSettings:
