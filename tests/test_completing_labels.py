@@ -19,7 +19,8 @@ from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.coco import read_coco, write_coco_json
 from posecore.data.people import make_person
 from posecore.labelling import completing
-from posecore.labelling.completing import CompletionRules, Opinion, complete_labels, completed
+from posecore.labelling.completing import CompletionRules, complete_labels, completed
+from posecore.labelling.opinions import Opinion
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14
 
@@ -159,6 +160,27 @@ def test_a_set_is_completed_in_the_model_s_skeleton_from_two_mirror_views(pictur
     # A picture that is gone keeps its labels and is told.
     assert [problem.file.name for problem in done.dataset.problems] == ["gone"]
     assert int(done.dataset.images[1].people[0].labelled.sum()) == 12
+
+
+def test_a_broken_off_command_goes_on_where_it_was(pictures: PoseDataset, tmp_path: Path) -> None:
+    memory, first, second = tmp_path / "said.jsonl", _Seer(), _Seer()
+    done = complete_labels(first, pictures, memory=memory)  # type: ignore[arg-type]
+    # Killed while it wrote about somebody else.
+    memory.write_text(memory.read_text() + '\n["some')
+    again = complete_labels(second, pictures, memory=memory)  # type: ignore[arg-type]
+    assert len(first.asked) == 2
+    assert second.asked == []
+    assert again.counts == done.counts
+    a, b = (one.dataset.images[0].people[0] for one in (done, again))
+    np.testing.assert_array_equal(a.keypoints, b.keypoints)
+    # Of another box, and to another way of looking, something else would be said.
+    person = pictures.images[0].people[0]
+    wider = replace(pictures.images[0], people=(replace(person, box=(10.0, 10.0, 120.0, 210.0)),))
+    complete_labels(second, replace(pictures, images=(wider,)), memory=memory)  # type: ignore[arg-type]
+    assert len(second.asked) == 2
+    second.weights_id = "1"
+    complete_labels(second, pictures, memory=memory)  # type: ignore[arg-type]
+    assert len(second.asked) == 4
 
 
 def test_the_command_says_where_labels_come_from(

@@ -153,3 +153,16 @@ def test_keypoints_may_be_spelled_with_hyphens(tmp_path: Path, spell: Callable[[
         found = read_source(source, tmp_path, tmp_path, skeleton)
         assert found.skeleton.keypoints == skeleton.keypoints
         assert all(person.labelled.any() for image in mapped(found, skeleton) for person in image.people)
+
+
+def test_steps_take_output_strides_in_turn_that_fit_network_and_sides() -> None:
+    posenet = {"architecture": "posenet-mobilenet_v1-050", "network": {"output_stride": 16}}
+    plain = make_config(values(model=posenet))
+    assert [settings.model_dump()["output_stride"] for settings in plain.step_settings] == [16]
+    turns = make_config(values(model=posenet, training={"output_strides": [16, 8], "input_sides": [129, 257]}))
+    assert [settings.model_dump()["output_stride"] for settings in turns.step_settings] == [16, 8]
+    fine = {**posenet, "network": {"output_stride": 8}}
+    with pytest.raises(SettingsError, match="input of 137 pixels does not fit an output stride of 16"):
+        make_config(values(model=fine, training={"output_strides": [8, 16], "input_sides": [137]}))
+    with pytest.raises(SettingsError, match="output_stride"):
+        make_config(values(model={"architecture": "movenet-lightning"}, training={"output_strides": [4]}))

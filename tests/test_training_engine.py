@@ -328,6 +328,27 @@ def test_a_run_from_beginning_to_end(posecore_home: Path) -> None:
         train(config, posecore_home, "other", resume=True)
 
 
+def test_steps_take_their_output_strides_in_turn(posecore_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from posecore.training.run import train
+
+    seen: list[tuple[bool, int]] = []
+    run = type(FAMILIES["posenet"]).run
+
+    def noted(family: Any, network: torch.nn.Module, pixels: torch.Tensor, settings: Any) -> Any:
+        seen.append((network.training, settings.output_stride))
+        return run(family, network, pixels, settings)
+
+    monkeypatch.setattr(type(FAMILIES["posenet"]), "run", noted)
+    base = config_values()
+    training = {**base["training"], "output_strides": [16, 16, 8]}
+    model = {**base["model"], "network": {"output_stride": 16}}
+    train(make_config({**base, "model": model, "training": training}), posecore_home)
+    strides = [stride for learning, stride in seen if learning]
+    assert strides == ([16, 16, 8] * len(strides))[: len(strides)]
+    assert 8 in strides
+    assert {stride for learning, stride in seen if not learning} == {16}
+
+
 @pytest.mark.parametrize("good", [0, 1, 5])
 def test_numbers_that_run_away_end_a_run_with_what_to_change(
     posecore_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, good: int

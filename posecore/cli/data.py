@@ -375,12 +375,21 @@ def complete(
     *,
     settings: dict[str, Any],
 ) -> None:
-    """Add unlabelled joints and mend wrong labels where a single-person model is sure, also of the mirror image."""
+    """Add unlabelled joints and mend wrong labels where a single-person model is sure, also of the mirror image.
+
+    What the model says is kept beside TARGET, so that a broken-off command goes on where it was.
+    """
     dataset = open_dataset(path, source_format, images)
     _report(dataset)
     loaded = open_model(model, device)
     with _counting("Pictures", len(dataset)) as advance:
-        done = complete_labels(loaded, replace(dataset, problems=()), settings=settings, advance=advance)
+        done = complete_labels(
+            loaded,
+            replace(dataset, problems=()),
+            settings=settings,
+            memory=target.with_name(f"{target.stem}.opinions.jsonl"),
+            advance=advance,
+        )
     _report(done.dataset)
     made_by = {
         "model": loaded.name,

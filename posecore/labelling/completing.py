@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from posecore.data.operations import mapped
 from posecore.data.pictures import read_labelled
 from posecore.errors import ImageError
 from posecore.imaging import Picture, Region
+from posecore.labelling.opinions import Opinion, OpinionFile
 from posecore.labelling.proposals import check_shared_names
 from posecore.model import PoseModel
 from posecore.poses import Poses
@@ -61,22 +63,6 @@ class CompletionRules(Settings):
 
 
 @dataclass(frozen=True, eq=False)
-class Opinion:
-    """What a model says of one person.
-
-    Attributes:
-        keypoints: ``(K, 2)`` picture pixels (x, y), the mean of both views.
-        low, high: ``(K,)`` lower and higher score of the two views.
-        agreement: ``(K,)`` similarity of the two views.
-    """
-
-    keypoints: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    agreement: NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
 class Completed:
     """A completed set, and how many joints or people were ``kept``, ``added``, ``replaced``, ``absent``, ``turned``."""
 
@@ -90,6 +76,7 @@ def complete_labels(
     rules: CompletionRules | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
+    memory: Path | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> Completed:
     """Complete and mend the labels of every person, in the model's skeleton.
@@ -103,6 +90,7 @@ def complete_labels(
         dataset: Labelled people.
         rules: When the model's word counts; the usual ones unless given.
         settings: Network and decode settings of the model.
+        memory: File for what the model says, so that a broken-off call can be repeated; kept.
         advance: Called after every picture.
 
     Returns:
@@ -115,26 +103,39 @@ def complete_labels(
     check_shared_names(model, dataset.skeleton)
     dataset, rules = mapped(dataset, model.skeleton), rules or CompletionRules()
     problems = list(dataset.problems)
-    people = {image.image_id: list(image.people) for image in dataset}
     counts: Counter[str] = Counter()
+    said = OpinionFile(memory, {"model": model.name, "weights": model.weights_id, "settings": dict(settings or {})})
     network, decode = model.split_settings(settings or {})
     known = model.decode_settings_class.model_fields
     decode = {**{name: value for name, value in _ALWAYS.items() if name in known}, **decode}
-    places = _places(dataset, problems, advance)
+    places = _places(dataset, said, problems, advance)
     while some := list(islice(places, _BATCH)):
-        for (image, index, _), opinion in zip(some, _opinions(model, some, network, decode), strict=True):
-            people[image.image_id][index] = completed(image.people[index], opinion, model.skeleton, rules, counts)
-    images = tuple(replace(image, people=tuple(people[image.image_id])) for image in dataset)
+        opinions = _opinions(model, some, network, decode)
+        said.add((image, index, opinion) for (image, index, _), opinion in zip(some, opinions, strict=True))
+    images = tuple(
+        replace(image, people=tuple(_heard(image, said, model.skeleton, rules, counts))) for image in dataset
+    )
     return Completed(replace(dataset, images=images, problems=tuple(problems)), counts)
+
+
+def _heard(
+    image: AnnotatedImage, said: OpinionFile, skeleton: Skeleton, rules: CompletionRules, counts: Counter[str]
+) -> Iterator[Person]:
+    """The people of a picture, completed as far as something was said of them."""
+    for index, person in enumerate(image.people):
+        opinion = said.get(image, index)
+        yield person if opinion is None else completed(person, opinion, skeleton, rules, counts)
 
 
 _Place = tuple[AnnotatedImage, int, Picture]
 
 
-def _places(dataset: PoseDataset, problems: list[Problem], advance: Callable[[], object]) -> Iterator[_Place]:
-    """Everybody who can be looked at: picture, index in its people, and its pixels."""
+def _places(
+    dataset: PoseDataset, said: OpinionFile, problems: list[Problem], advance: Callable[[], object]
+) -> Iterator[_Place]:
+    """Everybody to be asked about who can be looked at: picture, index in its people, and its pixels."""
     for image in dataset:
-        who = [index for index, person in enumerate(image.people) if not person.crowd]
+        who = [index for index, one in enumerate(image.people) if not one.crowd and said.get(image, index) is None]
         try:
             picture = read_labelled(image) if who else None
         except ImageError as error:

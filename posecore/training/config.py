@@ -142,6 +142,11 @@ class TrainingConfig(Settings):
         description="Sides of the network's input in pixels, one after the other in equal parts of the run: small "
         "pictures first learn much in little time.",
     )
+    output_strides: tuple[int, ...] = Field(
+        (),
+        description="Output strides that steps take in turn, for example [16, 16, 8], so that one set of weights is "
+        "good at several; unless given, all take that of model.network.",
+    )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Arithmetic; bfloat16 is faster.")
     ema: float = Field(0.998, ge=0, lt=1, description="Decay of the averaged weights that are kept; 0 for none.")
     seed: int = Field(0, ge=0, lt=2**31, description="Of everything random.")
@@ -208,6 +213,29 @@ class RunConfig(Settings):
         return settings
 
     @property
+    def step_settings(self) -> tuple[NetworkSettings, ...]:
+        """Network settings that training steps take in turn.
+
+        Raises:
+            SettingsError: For a stride that the architecture cannot be run at, or that does not fit the inputs' sides.
+        """
+        if not self.training.output_strides:
+            return (self.network_settings,)
+        family, kind = self.family, self.family.network_settings(self.model.architecture)
+        sides = {family.training_side(side, self.network_settings) for side in self.training.input_sides}
+        made = []
+        for stride in self.training.output_strides:
+            settings = build_settings(kind, {**self.model.network, "output_stride": stride})
+            odd = [side for side in sorted(sides) if family.training_side(side, settings) != side]
+            if odd:
+                raise SettingsError(
+                    f"training.output_strides: an input of {odd[0]} pixels does not fit an output stride of {stride}; "
+                    f"take {family.training_side(odd[0], settings)} pixels or leave the stride out."
+                )
+            made.append(settings)
+        return tuple(made)
+
+    @property
     def loss_settings(self) -> Settings:
         """Settings of the family's loss."""
         settings: Settings = build_settings(self.family.loss_settings, self.loss)
@@ -244,7 +272,7 @@ def make_config(values: Any, where: str = "the configuration") -> RunConfig:
         inner = [p for p in problems if not any(place[: len(p["loc"])] == p["loc"] != place for place in places)]
         raise SettingsError(f"{where}: " + " ".join(_sentence(problem) for problem in inner)) from error
     # Resolving them finds unknown names and values out of range now rather than after the data has been read.
-    for part in ("skeleton", "network_settings", "loss_settings"):
+    for part in ("skeleton", "network_settings", "step_settings", "loss_settings"):
         getattr(config, part)
     return config
 

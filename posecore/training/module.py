@@ -66,6 +66,7 @@ class PoseTraining(lightning.LightningModule):
         super().__init__()
         self.config = config
         self.task = Task(config.family, config.skeleton, config.network_settings, config.loss_settings)
+        self.step_settings = config.step_settings
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = AveragedNetwork(network, config.training.ema) if config.training.ema else None
         random_start = config.model.start == "random" and not config.model.freeze_norm
@@ -171,11 +172,10 @@ class PoseTraining(lightning.LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, Truth], batch_idx: int) -> torch.Tensor:
         """Loss of one batch."""
         pixels, truth = batch
-        outputs = self.task.family.run(self.network, pixels, self.task.network_settings)
+        settings = self.step_settings[self.steps % len(self.step_settings)]
+        outputs = self.task.family.run(self.network, pixels, settings)
         with torch.autocast(self.device.type, enabled=False):
-            terms = self.task.family.loss(
-                outputs, truth, self.task.skeleton, self.task.network_settings, self.task.loss_settings
-            )
+            terms = self.task.family.loss(outputs, truth, self.task.skeleton, settings, self.task.loss_settings)
         if self.teacher is not None:
             terms |= self.teacher.terms(pixels, outputs)
         with torch.autocast(self.device.type, enabled=False):
