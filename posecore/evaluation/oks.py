@@ -22,6 +22,7 @@ from scipy.optimize import linear_sum_assignment
 
 from posecore.data.annotations import AnnotatedImage, Person
 from posecore.evaluation.predictions import PicturePoses
+from posecore.imaging import Region
 from posecore.poses import Poses
 from posecore.skeleton import DERIVED, Skeleton
 
@@ -87,6 +88,24 @@ def excused(image: AnnotatedImage, poses: Poses, common: NDArray[np.bool_], sigm
     x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     covered = [(x >= x0) & (x <= x1) & (y >= y0) & (y <= y1) for x0, y0, x1, y1 in image.ignore]
     return unmatched & np.any(covered, axis=0)
+
+
+def pardoned(
+    image: AnnotatedImage, poses: Poses, common: NDArray[np.bool_], sigmas: Sequence[float]
+) -> NDArray[np.bool_]:
+    """``(P,)`` True for poses that are no mistake even where they match nobody.
+
+    Those are :func:`excused` ones and those whose box has its centre on a crowd or on a person without labels.
+    """
+    excuse = np.asarray(excused(image, poses, common, sigmas), bool)
+    shadows = [one.box for one in image.people if one.crowd or not (one.labelled & common).any()]
+    boxes = poses.boxes()
+    return excuse | np.array([_centre_in(box, shadows) for box in boxes], bool)
+
+
+def _centre_in(box: NDArray[np.float32], regions: Sequence[Region]) -> bool:
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in regions)
 
 
 def average_precision(

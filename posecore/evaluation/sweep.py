@@ -10,10 +10,9 @@ import numpy as np
 
 from posecore.errors import SettingsError
 from posecore.evaluation.evaluate import common_of
-from posecore.evaluation.oks import MATCH, average_precision, excused, similarity_matrix
+from posecore.evaluation.oks import MATCH, average_precision, pardoned, similarity_matrix
 from posecore.evaluation.predictions import PicturePoses, View, collect
 from posecore.fields import Fields
-from posecore.imaging import Region
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
@@ -104,8 +103,7 @@ def match_counts(item: PicturePoses, common: np.ndarray, labels: Skeleton) -> tu
     people = item.image.people
     counted = np.array([bool((p.labelled & common).any()) and not p.crowd for p in people], bool)
     matrix = np.nan_to_num(similarity_matrix(people, item.poses, common, labels.sigmas))
-    excuse = excused(item.image, item.poses, common, labels.sigmas)
-    shadows = [person.box for person, one in zip(people, counted, strict=True) if not one]
+    pardon = pardoned(item.image, item.poses, common, labels.sigmas)
     free = counted.copy()
     right = false = 0
     for pose in np.argsort(-item.poses.scores, kind="stable"):
@@ -114,11 +112,6 @@ def match_counts(item: PicturePoses, common: np.ndarray, labels: Skeleton) -> tu
         if best >= 0 and similarity[best] >= MATCH:
             free[best] = False
             right += 1
-        elif not excuse[pose] and not _centre_in(item.poses.boxes()[pose], shadows):
+        elif not pardon[pose]:
             false += 1
     return right, right + false, int(counted.sum())
-
-
-def _centre_in(box: np.ndarray, regions: Sequence[Region]) -> bool:
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in regions)
