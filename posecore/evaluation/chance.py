@@ -1,9 +1,9 @@
-"""How far a difference between two models may be chance: a paired bootstrap over pictures.
+"""How far figures and differences between models may be chance: a bootstrap over pictures.
 
-Both models were measured on the same pictures. These are drawn again and again with replacement, and both are measured
-on every draw; where the middle 95 % of the differences hold 0, other pictures might as well have said the opposite
-(Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Intervals are widened for few pictures as Hesterberg
-proposes (What Teachers Should Know About the Bootstrap, 2015: expanded percentile interval).
+Pictures are drawn again and again with replacement, and figures are measured on every draw. For a difference, both
+models are measured on the same draws: where the middle 95 % of the differences hold 0, other pictures might as well have
+said the opposite (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Intervals are widened for few pictures
+as Hesterberg proposes (What Teachers Should Know About the Bootstrap, 2015: expanded percentile interval).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _RECALLS = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a difference lies with 95 % confidence; from minus to plus infinity when nothing can be said."""
+    """Where a figure or difference lies with 95 % confidence; from minus to plus infinity when nothing can be said."""
 
     low: float
     high: float
@@ -68,6 +68,39 @@ def difference_intervals(before: Evaluation, after: Evaluation, seed: int = 0) -
     return found
 
 
+def intervals(evaluation: Evaluation, seed: int = 0) -> dict[str, Interval]:
+    """Where the figures of one evaluation lie on other pictures of this kind: ``ap``, ``ar``, ``pck`` and ``oks``.
+
+    A figure that there is not is left out; with too few pictures an interval has no ends.
+    """
+    ids = sorted(_ids(evaluation))
+    draws = _draws(evaluation, ids, seed)
+    return {name: _interval(values[np.isfinite(values)], len(ids)) for name, values in draws.items()}
+
+
+def mean_interval(values: NDArray[np.float64], owners: NDArray[np.intp], seed: int = 0) -> Interval:
+    """Interval of a mean over people, drawn by picture.
+
+    Args:
+        values: ``(N,)`` what is averaged; no NaN.
+        owners: ``(N,)`` which picture each belongs to: any numbers.
+        seed: Of the drawing of pictures.
+    """
+    names, place = np.unique(owners, return_inverse=True)
+    count = len(names)
+    if not count:
+        return ANYTHING
+    times = _times(count, seed)
+    sums, members = (np.bincount(place, weight, count) for weight in (values, np.ones(len(values))))
+    return _interval((times @ sums) / (times @ members), count)
+
+
+def _times(pictures: int, seed: int) -> NDArray[np.float64]:
+    """``(draws, pictures)`` how often each picture is in each draw."""
+    chances = np.full(pictures, 1 / max(pictures, 1))
+    return np.random.default_rng(seed).multinomial(pictures, chances, _DRAWS).astype(np.float64)
+
+
 def _ids(evaluation: Evaluation) -> set[int]:
     return {item.image.image_id for item in evaluation.predictions}
 
@@ -83,8 +116,7 @@ def _interval(differences: NDArray[np.float64], pictures: int) -> Interval:
 
 def _draws(evaluation: Evaluation, ids: list[int], seed: int) -> dict[str, NDArray[np.float64]]:
     """``(draws,)`` of every figure; the same seed and pictures give the same draws for any model."""
-    generator = np.random.default_rng(seed)
-    times = generator.multinomial(len(ids), np.full(len(ids), 1 / max(len(ids), 1)), _DRAWS).astype(np.float64)
+    times = _times(len(ids), seed)
     place = {image_id: index for index, image_id in enumerate(ids)}
     found = _precision(evaluation, place, times)
     for name, sums in (("pck", _joints(evaluation, place)), ("oks", _similarities(evaluation, place))):

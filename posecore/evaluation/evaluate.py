@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.data.annotations import PoseDataset, Problem
+from posecore.data.annotations import PoseDataset, Problem, Remark
 from posecore.errors import DataError
 from posecore.evaluation.oks import (
     assigned,
@@ -76,6 +76,7 @@ class Evaluation:
         settings: All network and decode settings.
         seconds: Time for reading, network and decoding.
         problems: Pictures that could not be used.
+        remarks: What was odd about predictions that were read from a file.
     """
 
     protocol: Protocol
@@ -90,6 +91,7 @@ class Evaluation:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     problems: Sequence[Problem] = ()
+    remarks: Sequence[Remark] = ()
 
     @property
     def people(self) -> int:
@@ -119,6 +121,7 @@ class Evaluation:
             "seconds": round(self.seconds, 2),
             "settings": dict(self.settings),
             "problems": [str(problem) for problem in self.problems],
+            "remarks": [str(remark) for remark in self.remarks],
         }
 
 
