@@ -1,9 +1,9 @@
 """How far figures and differences between models may be chance: a bootstrap over pictures.
 
 Pictures are drawn again and again with replacement, and figures are measured on every draw. For a difference, both
-models are measured on the same draws: where the middle 95 % of the differences hold 0, other pictures might as well have
-said the opposite (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Intervals are widened for few pictures
-as Hesterberg proposes (What Teachers Should Know About the Bootstrap, 2015: expanded percentile interval).
+models are measured on the same draws: where the middle 95 % of the differences hold 0, other pictures might as well
+have said the opposite (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Intervals are widened for few
+pictures as Hesterberg proposes (What Teachers Should Know About the Bootstrap, 2015: expanded percentile interval).
 """
 
 from __future__ import annotations

@@ -115,13 +115,13 @@ def length_of(person: Person, skeleton: Skeleton, by: Length) -> float | None:
     return None if top is None or bottom is None else max(float(np.hypot(*(top - bottom))), SHORTEST_HEAD)
 
 
-def _first_labelled(person: Person, skeleton: Skeleton, names: Sequence[str]) -> NDArray[np.float32] | None:
+def _first_labelled(person: Person, skeleton: Skeleton, names: Sequence[str]) -> NDArray[np.float64] | None:
     for name in names:
         if name in skeleton.keypoints and person.labelled[skeleton.index(name)]:
-            return person.keypoints[skeleton.index(name)]
+            return np.asarray(person.keypoints[skeleton.index(name)], np.float64)
     return None
 
 
-def _between_shoulders(person: Person, skeleton: Skeleton) -> NDArray[np.float32] | None:
+def _between_shoulders(person: Person, skeleton: Skeleton) -> NDArray[np.float64] | None:
     both = [_first_labelled(person, skeleton, (f"{side}_shoulder",)) for side in ("left", "right")]
     return None if both[0] is None or both[1] is None else (both[0] + both[1]) / 2

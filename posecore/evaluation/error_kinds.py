@@ -103,11 +103,11 @@ class ErrorKinds:
         return {kind: float(row.sum() / total) for kind, row in zip(KINDS, self.counts, strict=True)}
 
 
-def error_kinds(evaluation: Evaluation) -> ErrorKinds:
+def error_kinds(evaluation: Evaluation, costs: bool = True) -> ErrorKinds:
     """Sort the errors of an evaluation into kinds, and measure what each kind costs.
 
     Takes predictions of both protocols. Under *crops*, where every pose was asked for one person, poses are judged
-    against that person.
+    against that person. Without ``costs`` there are no gains, which is what takes the time.
     """
     judged = [one for index in range(len(evaluation.predictions)) for one in _judged(evaluation, index)]
     counts = np.zeros((len(KINDS), len(evaluation.skeleton)), np.int64)
@@ -118,8 +118,8 @@ def error_kinds(evaluation: Evaluation) -> ErrorKinds:
     for one in judged:
         taken[one.picture].add(one.pose)
     false_poses = sum(_mistaken(item, taken[index], evaluation) for index, item in enumerate(evaluation.predictions))
-    ap = _ap(evaluation, evaluation.predictions)
-    gains, stacked = _gains(evaluation, judged, ap)
+    ap = evaluation.precision["AP"]
+    gains, stacked = _gains(evaluation, judged, ap) if costs else ({}, {})
     return ErrorKinds(
         evaluation.skeleton.keypoints,
         counts,
@@ -192,14 +192,14 @@ def _gains(
 ) -> tuple[dict[str, float], dict[str, float]]:
     if ap is None:
         return {}, {}
-    alone = {kind: mended(evaluation, judged, (kind,)) for kind in LOCALISATION}
+    alone: dict[str, list[PicturePoses]] = {kind: mended(evaluation, judged, (kind,)) for kind in LOCALISATION}
     others = {
         "score": _ranked_by_oks(evaluation, evaluation.predictions),
         "background": _without_background(evaluation, judged),
         "not found": _with_everybody(evaluation, judged),
     }
-    gains = {name: (_ap(evaluation, items) or 0.0) - ap for name, items in {**alone, **others}.items()}
-    stacked = {
+    gains = {name: (_ap(evaluation, items) or 0.0) - ap for name, items in (alone | others).items()}
+    stacked: dict[str, float] = {
         kind: _ap(evaluation, mended(evaluation, judged, LOCALISATION[: index + 1])) or 0.0
         for index, kind in enumerate(LOCALISATION)
     }

@@ -100,7 +100,9 @@ def pardoned(
     excuse = np.asarray(excused(image, poses, common, sigmas), bool)
     shadows = [one.box for one in image.people if one.crowd or not (one.labelled & common).any()]
     boxes = poses.boxes()
-    return excuse | np.array([_centre_in(box, shadows) for box in boxes], bool)
+    shaded: NDArray[np.bool_] = np.array([_centre_in(box, shadows) for box in boxes], bool)
+    either: NDArray[np.bool_] = excuse | shaded
+    return either
 
 
 def _centre_in(box: NDArray[np.float32], regions: Sequence[Region]) -> bool:
