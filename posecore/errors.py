@@ -39,5 +39,9 @@ class VideoError(PosecoreError, ValueError):
     """A video that cannot be used, or a clip that cannot be written; the message says what would do."""
 
 
+class ExportError(PosecoreError, ValueError):
+    """A model that cannot be exported as asked; the message says what would do."""
+
+
 class StorageError(PosecoreError, RuntimeError):
     """Something that posecore keeps cannot be read or written: a full disk, a folder of others, a damaged file."""

@@ -10,6 +10,9 @@ from posecore.errors import MissingExtraError
 EXTRAS: dict[str, tuple[str, str]] = {
     "train": ("lightning", "Training"),
     "webcam": ("streamlit_webrtc", "The Webcam page"),
+    "onnx": ("onnxscript", "Export to ONNX"),
+    "openvino": ("openvino", "Export to OpenVINO"),
+    "litert": ("litert_torch", "Export to LiteRT"),
     "supervision": ("supervision", "Conversion to supervision's KeyPoints"),
 }
 

@@ -37,6 +37,7 @@ COMMANDS = {
         "evaluate",
         "Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, and every keypoint.",
     ),
+    "export": ("export", "export", "Write a model for another runtime, with a program that runs it and its parity."),
     "train": ("train", "train", "Train or fine-tune a network."),
     "runs": ("runs", "app", "List, pause, resume, rename and remove training runs."),
     "config": ("configs", "app", "Check training configurations, and convert other trainers' ones."),

@@ -32,6 +32,12 @@ def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return _with_flags(function, "settings", family_controls())
 
 
+def settings_options_without(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """As :func:`settings_options`, for a command to which some settings mean nothing."""
+    flags = {name: control for name, control in family_controls().items() if name not in names}
+    return lambda function: _with_flags(function, "settings", flags)
+
+
 def options_of(name: str, settings_class: type[Settings]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one flag per field of ``settings_class``, collected as a dict in its argument ``name``."""
     return lambda function: _with_flags(function, name, {c.name: c for c in controls(settings_class)})

@@ -82,6 +82,24 @@ class Target:
     weight: torch.Tensor
 
 
+@dataclass(frozen=True)
+class GraphDecoder:
+    """A decoder that is part of a network's graph, for runtimes that know nothing of posecore.
+
+    Positions are (y, x) as parts of the input's height and width: 0 is the outer edge of the first pixel, 1 that of the
+    last.
+
+    Attributes:
+        module: Called with the outputs of :meth:`Family.run` for one picture. For one person it returns
+            ``(1, 1, K, 3)``: y, x and score of each keypoint. For P people ``(1, P, 3K + 5)``: the same for each
+            keypoint in turn, then the person's box as y, x, y, x and score; places that nobody fills have low scores.
+        people: P, or None for one person.
+    """
+
+    module: nn.Module
+    people: int | None = None
+
+
 class Follower(Protocol):
     """Says where to look for the one person of a sequence of pictures, from where it was before."""
 
@@ -127,6 +145,8 @@ class Family(ABC, Generic[NetworkS, DecodeS, LossS]):
     learns_other_keypoints: ClassVar[bool] = False
     #: Names of the outputs that are logits.
     logits: frozenset[str] = frozenset()
+    #: What pixels beside a picture hold where its shape is kept and the rest of the input has to be filled.
+    padding: ClassVar[float] = 0.0
     #: Beginnings of the names of the parameters that turn features into maps; all others make features.
     heads: tuple[str, ...] = ("heads.",)
 
@@ -163,6 +183,10 @@ class Family(ABC, Generic[NetworkS, DecodeS, LossS]):
     @abstractmethod
     def decode(self, fields: Fields, settings: DecodeS, trace: bool = False) -> tuple[Poses, Trace | None]:
         """Fields to poses in source pixels; the evidence as well when ``trace``."""
+
+    def graph_decoder(self, architecture: str, network: NetworkS, settings: DecodeS) -> GraphDecoder | None:
+        """The decoder with these settings as operations of tensors; None where it cannot be part of a graph."""
+        return None
 
     def follower(self, architecture: str, settings: DecodeS) -> Follower | None:
         """What says where to look in a sequence of pictures; None when these settings may find more than one person."""

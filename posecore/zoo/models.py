@@ -20,7 +20,7 @@ from posecore.storage import stamp
 from posecore.zoo.catalog import CatalogEntry, catalog
 from posecore.zoo.fetch import Progress
 from posecore.zoo.official import cached_path, fetch_official, load_official, remove_official
-from posecore.zoo.own_files import read_own_file
+from posecore.zoo.own_files import licence_of_file, read_own_file
 from posecore.zoo.places import shipped_folder
 from posecore.zoo.weights import Weights, load_weights, read_header
 
@@ -197,6 +197,15 @@ def resolve_name(name: str) -> ModelInfo:
     if not candidates:
         raise WeightsError(f"There are no weights for {name} yet; name a file of your own as weights, or train some.")
     return min(candidates, key=lambda info: (not info.available, info.origin != "official"))
+
+
+def licence_of(name: str, weights: Path | str | None = None) -> str:
+    """Licence of a model's weights, or of those in a file of your own; empty where nobody has said.
+
+    Raises:
+        UnknownModelError: When there is no such model.
+    """
+    return resolve_name(name).licence if weights is None else licence_of_file(weights)
 
 
 def default_model() -> ModelInfo | None:

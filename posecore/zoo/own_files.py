@@ -25,6 +25,7 @@ from posecore.zoo.weights import (
     is_posecore_file,
     load_plain_state,
     load_weights,
+    read_header,
     weights_id,
 )
 
@@ -33,9 +34,13 @@ _DAMAGE = (
     RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, struct.error,
 )  # fmt: skip
 
+#: The file in an exported model's folder that holds the weights it was made from.
+EXPORT_WEIGHTS = "weights.safetensors"
+
 READABLE = (
-    "a .safetensors file, a TensorFlow.js model.json or manifest.json with its other files beside it, a TensorFlow "
-    "Lite .tflite file, a frozen TensorFlow graph .pb, a .caffemodel, or a .pt or .pth file with a state_dict"
+    "a .safetensors file, a folder that posecore exported, a TensorFlow.js model.json or manifest.json with its other "
+    "files beside it, a TensorFlow Lite .tflite file, a frozen TensorFlow graph .pb, a .caffemodel, or a .pt or .pth "
+    "file with a state_dict"
 )
 
 
@@ -49,7 +54,7 @@ def read_own_file(path: Path | str, architecture: str) -> Weights:
     Raises:
         WeightsError: When the file cannot be read or does not fit the architecture.
     """
-    path = Path(path).expanduser()
+    path = _file_named(path)
     if not path.is_file():
         what = "is a folder; name the file in it" if path.is_dir() else "does not exist"
         raise WeightsError(f"{path} {what}. posecore reads {READABLE}.")
@@ -74,6 +79,20 @@ def read_own_file(path: Path | str, architecture: str) -> Weights:
     check_values(state, str(path))
     name = f"{architecture}.{path.stem}"
     return Weights(WeightsHeader(name, architecture, skeleton, weights_id(state)), state)
+
+
+def licence_of_file(path: Path | str) -> str:
+    """Licence that one of posecore's own files states; empty for others."""
+    file = _file_named(path)
+    if file.suffix.lower() != ".safetensors" or not file.is_file() or not is_posecore_file(file):
+        return ""
+    return read_header(file).licence
+
+
+def _file_named(path: Path | str) -> Path:
+    """The file of weights that a person means, who may name a folder that posecore exported."""
+    path = Path(path).expanduser()
+    return path / EXPORT_WEIGHTS if (path / EXPORT_WEIGHTS).is_file() else path
 
 
 def default_skeleton(architecture: str) -> Skeleton:

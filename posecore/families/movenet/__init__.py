@@ -15,7 +15,16 @@ from torch import nn
 
 from posecore.data.truth import Truth
 from posecore.errors import WeightsError
-from posecore.families.contract import Family, Follower, ForeignWeights, LossTerm, State, Target, found_poses
+from posecore.families.contract import (
+    Family,
+    Follower,
+    ForeignWeights,
+    GraphDecoder,
+    LossTerm,
+    State,
+    Target,
+    found_poses,
+)
 from posecore.families.movenet.codec import (
     ORIGIN,
     MoveNetDecodeSettings,
@@ -26,6 +35,7 @@ from posecore.families.movenet.codec import (
 from posecore.families.movenet.convert import convert_graph
 from posecore.families.movenet.crop import SmartCrop
 from posecore.families.movenet.evidence import trace_of
+from posecore.families.movenet.graph import MultiDecoder, SingleDecoder
 from posecore.families.movenet.heads import adapt_heads
 from posecore.families.movenet.loss import MoveNetLossSettings, movenet_targets, movenet_terms
 from posecore.families.movenet.network import ARCHITECTURES, SIDE_MULTIPLE, STRIDE, MoveNet
@@ -137,7 +147,7 @@ class MoveNetFamily(Family[MoveNetNetworkSettings, MoveNetDecodeSettings, MoveNe
         self, fields: Fields, settings: MoveNetDecodeSettings, trace: bool = False
     ) -> tuple[Poses, Trace | None]:
         maps = _maps_of(fields)
-        several = settings.mode == "multi" or (settings.mode == "auto" and maps.box_size is not None)
+        several = _several(settings, maps.box_size is not None)
         decoded = decode_multi(maps, settings) if several else decode_single(maps, settings)
         kept = np.flatnonzero(decoded.scores >= settings.pose_threshold)
         order = kept[np.argsort(-decoded.scores[kept], kind="stable")]
@@ -145,9 +155,15 @@ class MoveNetFamily(Family[MoveNetNetworkSettings, MoveNetDecodeSettings, MoveNe
         poses = found_poses(fields, xy, decoded.keypoint_scores[order], decoded.scores[order], settings)
         return poses, trace_of(decoded, order, maps, fields, settings, several) if trace else None
 
+    def graph_decoder(
+        self, architecture: str, network: MoveNetNetworkSettings, settings: MoveNetDecodeSettings
+    ) -> GraphDecoder:
+        if _several(settings, ARCHITECTURES[architecture].multi):
+            return GraphDecoder(MultiDecoder(settings), settings.max_poses)
+        return GraphDecoder(SingleDecoder(settings))
+
     def follower(self, architecture: str, settings: MoveNetDecodeSettings) -> Follower | None:
-        one = settings.mode == "single" or (settings.mode == "auto" and not ARCHITECTURES[architecture].multi)
-        return SmartCrop() if one else None
+        return None if _several(settings, ARCHITECTURES[architecture].multi) else SmartCrop()
 
     def training_side(self, side: int, settings: MoveNetNetworkSettings) -> int:
         return _valid_side(side)
@@ -205,6 +221,11 @@ def _maps_of(fields: Fields) -> MoveNetMaps:
         fields["offsets"].values,
         *boxes,
     )
+
+
+def _several(settings: MoveNetDecodeSettings, boxes: bool) -> bool:
+    """Whether everybody is wanted, of a network with or without ``boxes``."""
+    return settings.mode == "multi" or (settings.mode == "auto" and boxes)
 
 
 def _valid_side(side: float) -> int:

@@ -91,6 +91,7 @@ class OpenPoseFamily(Family[OpenPoseNetworkSettings, OpenPoseDecodeSettings, Ope
     picture_side = 512
     loss_settings = OpenPoseLossSettings
     skeleton = OPENPOSE_18
+    padding = PADDING
     # Every stage makes maps, and the next one reads them.
     heads = ("stages.",)
     trainable = True

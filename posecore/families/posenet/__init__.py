@@ -14,7 +14,7 @@ from torch import nn
 
 from posecore.data.truth import Truth
 from posecore.errors import SettingsError
-from posecore.families.contract import Family, ForeignWeights, LossTerm, State, Target, found_poses
+from posecore.families.contract import Family, ForeignWeights, GraphDecoder, LossTerm, State, Target, found_poses
 from posecore.families.posenet.codec import (
     PoseNetDecodeSettings,
     PoseNetMaps,
@@ -24,6 +24,7 @@ from posecore.families.posenet.codec import (
 )
 from posecore.families.posenet.convert import convert_tensors
 from posecore.families.posenet.evidence import trace_of
+from posecore.families.posenet.graph import SingleDecoder
 from posecore.families.posenet.heads import adapt_heads
 from posecore.families.posenet.loss import PoseNetLossSettings, posenet_targets, posenet_terms
 from posecore.families.posenet.network import ARCHITECTURES, PoseNet
@@ -96,6 +97,8 @@ class PoseNetFamily(Family[PoseNetNetworkSettings, PoseNetDecodeSettings, PoseNe
     crop_side = 257
     picture_side = 513
     loss_settings = PoseNetLossSettings
+    # What the networks see as 0.
+    padding = 127.5
     logits = frozenset({"heatmaps"})
     trainable = True
     learns_other_keypoints = True
@@ -177,6 +180,11 @@ class PoseNetFamily(Family[PoseNetNetworkSettings, PoseNetDecodeSettings, PoseNe
         xy = fields.transform.to_source(decoded.xy[order])
         poses = found_poses(fields, xy, decoded.keypoint_scores[order], decoded.scores[order], settings)
         return poses, trace_of(decoded, order, maps, fields, settings) if trace else None
+
+    def graph_decoder(
+        self, architecture: str, network: PoseNetNetworkSettings, settings: PoseNetDecodeSettings
+    ) -> GraphDecoder | None:
+        return GraphDecoder(SingleDecoder(network.output_stride)) if settings.mode == "single" else None
 
     def training_side(self, side: int, settings: PoseNetNetworkSettings) -> int:
         return _valid_side(side, settings.output_stride)

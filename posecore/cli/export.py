@@ -1,0 +1,90 @@
+"""The command that takes a model out of posecore."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+
+from posecore.cli.console import errors, output
+from posecore.cli.images import find_pictures
+from posecore.cli.loading import WeightsFile, open_model
+from posecore.cli.settings import settings_options_without
+from posecore.errors import ExportError
+from posecore.export import FORMATS, Plan, export_model
+from posecore.imaging import Picture, read_image
+from posecore.zoo import licence_of
+
+_DYNAMIC = "dynamic"
+
+
+@settings_options_without("precision", "runtime")
+def export(
+    model: Annotated[str, typer.Argument(help="Model name, as listed by “posecore models”, or an architecture.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write; made if missing.")],
+    format: Annotated[str, typer.Option("--format", "-f", help=f"One of {', '.join(FORMATS)}.")] = "onnx",
+    size: Annotated[
+        str | None,
+        typer.Option(help=f"Input in pixels, WIDTHxHEIGHT or one side, or {_DYNAMIC}; the model's own if none."),
+    ] = None,
+    layout: Annotated[Literal["nhwc", "nchw"], typer.Option(help="Channels last or first.")] = "nhwc",
+    precision: Annotated[
+        Literal["float32", "float16"], typer.Option(help="Numbers in which weights are stored.")
+    ] = "float32",
+    graph: Annotated[
+        Literal["auto", "single", "multi", "maps"],
+        typer.Option(
+            "--output", help="Decode one person or several in the graph, or give maps; auto as the model does."
+        ),
+    ] = "auto",
+    pictures: Annotated[
+        list[str] | None,
+        typer.Option("--picture", help="Pictures or folders to compare with posecore on; rendered scenes if none."),
+    ] = None,
+    weights: WeightsFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the parity figures as JSON.")] = False,
+    *,
+    settings: dict[str, Any],
+) -> None:
+    """Write a model for another runtime, with a program that runs it and its parity."""
+    width_height, dynamic = _size(size)
+    plan = Plan(format, width_height, dynamic, layout, precision, graph, settings)
+    shown = _pictures(pictures)
+    made = export_model(
+        open_model(model, "cpu", weights),
+        to,
+        plan,
+        shown,
+        licence=licence_of(model, weights),
+        progress=lambda step: errors.print(f"{escape(step)} …", highlight=False),
+    )
+    summary = made.parity.summary()
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
+        return
+    output.print(f"{made.file}: run it with {made.folder / 'run.py'}", soft_wrap=True, highlight=False)
+    output.print(
+        f"Beside posecore, {summary['people']} people in {len(summary['pictures'])} pictures: keypoints at most "
+        f"{summary['largest_pixels']:g} px apart, scores {summary['largest_score']:g}, {summary['missed']} missed.",
+        soft_wrap=True,
+    )
+
+
+def _size(text: str | None) -> tuple[tuple[int, int] | None, bool]:
+    """(width, height) or None for the model's own, and whether the size is left open."""
+    if text is None or text == _DYNAMIC:
+        return None, text == _DYNAMIC
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
+        raise ExportError(f"{text!r} is no size; give one side in pixels, WIDTHxHEIGHT or {_DYNAMIC}.")
+    return (int(parts[0]), int(parts[-1])), False
+
+
+def _pictures(paths: list[str] | None) -> dict[str, Picture]:
+    """Name → picture."""
+    files = find_pictures(paths, recursive=False) if paths else []
+    alike = len({file.name for file in files}) < len(files)
+    return {str(file) if alike else file.name: read_image(file) for file in files}
