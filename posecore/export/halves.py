@@ -15,9 +15,6 @@ class _Widened(nn.Module):
     def forward(self, stored: torch.Tensor) -> torch.Tensor:
         return stored.float()
 
-    def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
-        return weight.half()
-
 
 def with_half_weights(network: nn.Module) -> nn.Module:
     """A copy of a network whose convolutions keep their weights as float16 and compute as before.
@@ -27,5 +24,6 @@ def with_half_weights(network: nn.Module) -> nn.Module:
     network = copy.deepcopy(network)
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d):
+            module.weight = nn.Parameter(module.weight.half())
             parametrize.register_parametrization(module, "weight", _Widened(), unsafe=True)
     return network.requires_grad_(False)

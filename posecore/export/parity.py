@@ -216,11 +216,15 @@ def _compared(shot: Shot, ours: Poses, theirs: Poses) -> PictureParity:
     left, missed = list(range(len(theirs))), 0
     for person in range(len(ours)):
         apart = _apart(ours, theirs, person, shot.transform)
-        if not left or not np.isfinite(nearest := np.nanmean(apart[left], 1)).any():
+        shown = ours.keypoint_scores[person] > 0
+        # Somebody who shares no keypoint is nobody's match.
+        shared = np.isfinite(apart[left])
+        mean = np.where(shared, apart[left], 0).sum(1) / np.maximum(shared.sum(1), 1)
+        nearest = np.where(shared.any(1), mean, np.inf)
+        if not np.isfinite(nearest.min(initial=np.inf)):
             missed += 1
             continue
-        chosen = left.pop(int(np.nanargmin(nearest)))
-        shown = ours.keypoint_scores[person] > 0
+        chosen = left.pop(int(nearest.argmin()))
         pixels[person] = np.where(shown, apart[chosen], np.nan)
         difference = np.abs(ours.keypoint_scores[person] - theirs.keypoint_scores[chosen])
         scores[person] = np.where(shown, difference, np.nan)
