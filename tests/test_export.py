@@ -34,9 +34,12 @@ def random_model(architecture: str, skeleton: Skeleton = COCO_17, **settings: ob
     torch.manual_seed(5)
     network = family.build(architecture, skeleton)
     with torch.no_grad():
-        for module in network.modules():
+        for name, module in network.named_modules():
             if isinstance(module, torch.nn.Conv2d):
                 torch.nn.init.kaiming_normal_(module.weight)
+                if name.endswith("output.conv") or name.count(".") == 1:
+                    # Probabilities that rounding makes 1 would be equally high in many cells.
+                    module.weight *= 0.05
                 if module.bias is not None:
                     torch.nn.init.normal_(module.bias, std=0.1)
     return PoseModel(

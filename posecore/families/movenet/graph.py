@@ -44,41 +44,72 @@ class MultiDecoder(nn.Module):
 
     def __init__(self, settings: MoveNetDecodeSettings) -> None:
         super().__init__()
-        self.people = settings.max_poses
-        self.spread = settings.search_spread
-        self.reach = round(settings.nms_radius / STRIDE)
+        self.settings = settings
 
     def forward(self, outputs: Outputs) -> torch.Tensor:
         """See :class:`posecore.families.contract.GraphDecoder`."""
+        people = self.settings.max_poses
         heat = torch.sigmoid(outputs["heatmaps"][0])
         keypoints, height, width = heat.shape
-        centre = torch.sigmoid(outputs["centre"])
-        highest = F.max_pool2d(centre, 2 * self.reach + 1, 1, self.reach)
-        # Nothing but the maxima of their surroundings.
-        peaks = centre * (centre >= highest).float()
-        heights, cells = torch.topk(peaks.reshape(height * width), self.people)
-        x, y = _pointed(outputs["regression"][0], cells)
+        heights, cells = _centres(torch.sigmoid(outputs["centre"]), self.settings)
+        claims = _Claims(outputs, cells, (heights > 0).float(), self.settings.search_spread * min(height, width))
         columns, rows = _axes(heat)
-        spread = self.spread * min(height, width)
-        along_x = torch.exp(-((columns - x[..., None]) ** 2) / spread)
-        along_y = torch.exp(-((rows - y[..., None]) ** 2) / spread)
-        if "box_size" in outputs:
-            low, high = _boxes(outputs["box_size"][0, 0], outputs["box_offset"][0, 0], cells)
-            along_x = along_x * _between(columns, low[0], high[0])
-            along_y = along_y * _between(rows, low[1], high[1])
-        weighted = heat * along_y[..., :, None] * along_x[..., None, :]
-        weighted = weighted.reshape(self.people * keypoints, height * width)
-        found = torch.argmax(weighted, 1).reshape(self.people, keypoints)
-        scores = torch.amax(weighted, 1).reshape(self.people, keypoints)
-        confident = torch.clamp((scores > 0).float().sum(1), min=1)
+        weighted = heat * claims.of_people(columns, rows)
+        found = torch.argmax(weighted.reshape(people * keypoints, height * width), 1).reshape(people, keypoints)
+        scores = _picked(heat.reshape(keypoints, height * width), found) * claims.anybody(*_place(found, width))
+        counts = (scores > self.settings.rescoring_threshold).float()
+        mean = (scores * counts).sum(1) / torch.clamp(counts.sum(1), min=1)
         joint_y, joint_x = _snapped(outputs["offsets"][0], found)
-        if "box_size" in outputs:
-            box = [low[1] / height, low[0] / width, high[1] / height, high[0] / width]
-        else:
+        if claims.box is None:
             box = [joint_y.amin(1), joint_x.amin(1), joint_y.amax(1), joint_x.amax(1)]
-        person = torch.stack([*box, heights * scores.sum(1) / confident], 1)
-        joints = torch.stack([joint_y, joint_x, scores], 2).reshape(self.people, 3 * keypoints)
+        else:
+            low, high = claims.box
+            box = [low[1] / height, low[0] / width, high[1] / height, high[0] / width]
+        person = torch.stack([*box, heights * mean], 1)
+        joints = torch.stack([joint_y, joint_x, scores], 2).reshape(people, 3 * keypoints)
         return torch.cat([joints, person], 1)[None]
+
+
+class _Claims:
+    """How much people found at flat ``cells`` ``(P,)`` claim places; those whose ``counts`` are 0 claim none."""
+
+    def __init__(self, outputs: Outputs, cells: torch.Tensor, counts: torch.Tensor, spread: float) -> None:
+        self.x, self.y = _pointed(outputs["regression"][0], cells)
+        self.counts, self.spread = counts, spread
+        self.box: tuple[torch.Tensor, torch.Tensor] | None = None
+        if "box_size" in outputs:
+            self.box = _boxes(outputs["box_size"][0, 0], outputs["box_offset"][0, 0], cells)
+
+    def of_people(self, columns: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """``(P, K, H, W)`` for the cells of a grid."""
+        along_x = self._along(columns[None, None], 0)
+        along_y = self._along(rows[None, None], 1)
+        return along_y[..., :, None] * along_x[..., None, :]
+
+    def anybody(self, columns: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """``(Q, K)``: the highest claim of all people on places ``(Q, K)``."""
+        along_x = self._along(columns.transpose(0, 1)[None], 0)
+        along_y = self._along(rows.transpose(0, 1)[None], 1)
+        claims = along_x * along_y * self.counts[:, None, None]
+        return torch.amax(claims, 0).transpose(0, 1)
+
+    def _along(self, places: torch.Tensor, axis: int) -> torch.Tensor:
+        """``(P, K, N)`` along x (0) or y (1), for ``places`` ``(1, 1 or K, N)``."""
+        point = (self.x, self.y)[axis][..., None]
+        claims = torch.exp(-((places - point) ** 2) / self.spread)
+        if self.box is None:
+            return claims
+        low, high = (end[axis][:, None, None] for end in self.box)
+        return claims * ((places >= low) & (places < high)).float()
+
+
+def _centres(centre: torch.Tensor, settings: MoveNetDecodeSettings) -> tuple[torch.Tensor, torch.Tensor]:
+    """Heights ``(P,)`` and flat cells of the highest maxima of a centre map ``(1, 1, H, W)``; height 0 for nobody."""
+    reach = round(settings.nms_radius / STRIDE)
+    highest = F.max_pool2d(centre, 2 * reach + 1, 1, reach)
+    peaks = centre * ((centre >= highest) & (centre >= settings.root_threshold)).float()
+    heights, cells = torch.topk(peaks.reshape(-1), settings.max_poses)
+    return heights, cells
 
 
 def _axes(maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -128,8 +159,3 @@ def _boxes(size: torch.Tensor, offset: torch.Tensor, cells: torch.Tensor) -> tup
     ends = [(middle - half), (middle + half)]
     low, high = (torch.stack([end[0].clamp(0, width), end[1].clamp(0, height)]) for end in ends)
     return low, high
-
-
-def _between(cells: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-    """``(P, 1, N)`` 1 for the cells whose index lies in [low, high), along one axis."""
-    return ((cells >= low[:, None]) & (cells < high[:, None])).float()[:, None]
