@@ -136,10 +136,8 @@ def _map(name: str, shape: tuple[int, ...], field: FieldMap, values: NDArray[Any
     # OpenPose's last heatmap is that of the background, which its field maps keep apart.
     channels = field.channels if len(values) == len(field.channels) else (*field.channels, "background")
     channel, parts = ("channel", "x, y") if field.is_vector else ("channel", "")
-    if checked.plan.layout == "nhwc":
-        axes = ("picture", "row", "column", channel, parts)
-    else:
-        axes = ("picture", channel, parts, "row", "column")
+    middle: tuple[str, ...] = ("row", "column")
+    middle = (*middle, channel, parts) if checked.plan.layout == "nhwc" else (channel, parts, *middle)
     meaning = f"{field.kind.value.capitalize()} on a grid of cells."
-    axes = tuple(axis for axis in axes if axis)
+    axes = ("picture", *(axis for axis in middle if axis))
     return Output(name, shape, axes, field.units, meaning, channels, field.stride, field.origin)
