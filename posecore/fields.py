@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,19 @@ class Provenance:
 
 
 @dataclass(frozen=True, eq=False)
+class CloseUp:
+    """What a second network says about a part of the picture that these fields led to.
+
+    Attributes:
+        fields: Of that part; ``fields.provenance.region`` says which.
+        score: How sure the first model was of the person there, 0 … 1.
+    """
+
+    fields: Fields
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
 class Fields:
     """All maps of one picture, with the way back to its pixels.
 
@@ -121,7 +134,9 @@ class Fields:
         transform: From the network's input to source pixels.
         skeleton: Meaning of keypoint and edge indices.
         provenance: Where the maps come from.
-        timings: Milliseconds of ``preprocess`` and ``network``; a batch's time is shared out evenly.
+        timings: Milliseconds of ``preprocess`` and ``network``, close-ups included; a batch's time is shared out
+            evenly.
+        close_ups: A closer look at each person that was found, for models of two stages.
     """
 
     family: str
@@ -130,6 +145,7 @@ class Fields:
     skeleton: Skeleton
     provenance: Provenance
     timings: dict[str, float] = field(default_factory=dict)
+    close_ups: tuple[CloseUp, ...] = ()
 
     def __getitem__(self, name: str) -> FieldMap:
         for candidate in self.maps:
@@ -142,26 +158,23 @@ class Fields:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the maps hold in memory."""
-        return sum(candidate.values.nbytes for candidate in self.maps)
+        """Bytes that the maps hold in memory, those of close-ups included."""
+        own = sum(candidate.values.nbytes for candidate in self.maps)
+        return own + sum(view.fields.nbytes for view in self.close_ups)
 
     def to_source(self, name: str, cells: NDArray[Any]) -> NDArray[np.float64]:
         """Cell coordinates ``(…, 2)`` (x, y) of map ``name`` to source-picture pixels."""
         return self.transform.to_source(self[name].cell_to_input(cells))
 
     def save(self, path: str | Path) -> None:
-        """Write a compressed ``.npz``: one array per map under its name, and ``__meta__`` with the rest as JSON."""
-        meta = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "family": self.family,
-            "transform": asdict(self.transform),
-            "skeleton": data_of_skeleton(self.skeleton),
-            "provenance": asdict(self.provenance),
-            "timings": self.timings,
-            "maps": [{k: v for k, v in vars(m).items() if k != "values"} for m in self.maps],
-        }
+        """Write a compressed ``.npz``: one array per map under its name, and ``__meta__`` with the rest as JSON.
+
+        Maps of close-ups are under ``N/name``, N counting from 1.
+        """
+        meta = {"format": _FORMAT, "version": _VERSION, **_meta_of(self)}
         arrays = {m.name: m.values for m in self.maps}
+        for number, view in enumerate(self.close_ups, 1):
+            arrays |= {f"{number}/{m.name}": m.values for m in view.fields.maps}
         with Path(path).open("wb") as file:
             np.savez_compressed(file, __meta__=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
 
@@ -180,14 +193,35 @@ class Fields:
             ) from error
 
 
+def _meta_of(fields: Fields) -> dict[str, Any]:
+    meta = {
+        "family": fields.family,
+        "transform": asdict(fields.transform),
+        "skeleton": data_of_skeleton(fields.skeleton),
+        "provenance": asdict(fields.provenance),
+        "timings": fields.timings,
+        "maps": [{k: v for k, v in vars(m).items() if k != "values"} for m in fields.maps],
+    }
+    views = [{"score": view.score, **_meta_of(view.fields)} for view in fields.close_ups]
+    return {**meta, "close_ups": views} if views else meta
+
+
 def _fields_from(archive: Any) -> Fields:
     if sum(member.file_size for member in archive.zip.infolist()) > MAX_BYTES:
         raise ValueError(f"it holds more than {MAX_BYTES / 1e6:g} MB")
     meta = parse_json(str(archive["__meta__"]), finite=True)
     if (meta["format"], meta["version"]) != (_FORMAT, _VERSION):
         raise ValueError(f"its format is {shown(meta['format'])}, version {shown(meta['version'])}")
+    views = [
+        CloseUp(_fields_of(view, archive, f"{number}/"), float(view["score"]))
+        for number, view in enumerate(meta.get("close_ups", ()), 1)
+    ]
+    return replace(_fields_of(meta, archive, ""), close_ups=tuple(views))
+
+
+def _fields_of(meta: dict[str, Any], archive: Any, prefix: str) -> Fields:
     skeleton = skeleton_of_data(meta["skeleton"])
-    maps = tuple(_map_from(item, archive[item["name"]], skeleton) for item in meta["maps"])
+    maps = tuple(_map_from(item, archive[f"{prefix}{item['name']}"], skeleton) for item in meta["maps"])
     transform = InputTransform(**{name: _pair(value) for name, value in meta["transform"].items()})
     region = meta["provenance"].pop("region")
     provenance = Provenance(**meta["provenance"], region=None if region is None else check_region(region))

@@ -11,6 +11,13 @@ import typer
 
 from posecore.families import FAMILIES
 from posecore.settings import Control, Settings, controls
+from posecore.two_stage.settings import (
+    FINDER,
+    TwoStageDecodeSettings,
+    TwoStageNetworkSettings,
+    finder_control,
+    finder_name,
+)
 
 _TYPES: dict[str, type] = {"int": int, "float": float, "flag": bool, "choice": str}
 
@@ -27,9 +34,17 @@ def family_controls() -> dict[str, Control]:
     return merged
 
 
+def model_controls() -> dict[str, Control]:
+    """The settings of all models by name: the families', and what joined models have beside them."""
+    families = family_controls()
+    joined = (c for cls in (TwoStageNetworkSettings, TwoStageDecodeSettings) for c in controls(cls))
+    finders = {finder_name(name): finder_control(control) for name, control in families.items()}
+    return {**{c.name: c for c in joined}, **finders, **families}
+
+
 def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command one flag per network and decode setting; its ``settings`` argument gets those that were used."""
-    return _with_flags(function, "settings", family_controls())
+    return _with_flags(function, "settings", model_controls())
 
 
 def settings_options_without(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -72,7 +87,7 @@ def _annotation(control: Control) -> Any:
     option = typer.Option(
         help=f"{control.help}{allowed} Default {control.default}.",
         show_default=False,
-        rich_help_panel="Settings",
+        rich_help_panel="Settings of the finder in joined models" if control.name.startswith(FINDER) else "Settings",
         metavar="|".join(map(str, control.choices)) or None,
     )
     return Annotated[_TYPES[control.kind] | None, option]

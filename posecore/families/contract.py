@@ -192,6 +192,10 @@ class Family(ABC, Generic[NetworkS, DecodeS, LossS]):
         """What says where to look in a sequence of pictures; None when these settings may find more than one person."""
         return None
 
+    def one_person_settings(self) -> frozenset[str]:
+        """Names of the decode settings that matter where a network made for one person finds that person."""
+        return frozenset(self.decode_settings.model_fields)
+
     def knows_names(self, names: Collection[str]) -> bool:
         """Whether a state dictionary with these names is a published one that :meth:`convert` reads."""
         return False

@@ -73,6 +73,27 @@ class LimbEvidence:
 
 
 @dataclass(frozen=True)
+class PersonEvidence:
+    """Somebody whom a first model found and a second one looked at closely, and what became of them.
+
+    Attributes:
+        region: What was looked at, (x0, y0, x1, y1) in source pixels.
+        found_score: Score of the person by the first model; 1 where the region was given.
+        score: By the second.
+        outcome: ``taken``, or the reason why not.
+        setting: Name of the decode setting that decided, or None.
+        pose: Index of the person among the poses, or None when they are not.
+    """
+
+    region: tuple[float, float, float, float] | None
+    found_score: float
+    score: float
+    outcome: str
+    setting: str | None = None
+    pose: int | None = None
+
+
+@dataclass(frozen=True)
 class Trace:
     """The evidence behind a decoding.
 
@@ -80,8 +101,10 @@ class Trace:
         poses: One tuple of joints per pose, in the order of the poses.
         candidates: All candidates, and what became of them.
         limbs: Pairs of candidates that were compared, for decoders that do; the best first within an edge.
+        people: Everybody who was looked at closely, for models of two stages, in the order in which they were found.
     """
 
     poses: tuple[tuple[JointEvidence, ...], ...] = ()
     candidates: tuple[Candidate, ...] = field(default=())
     limbs: tuple[LimbEvidence, ...] = field(default=())
+    people: tuple[PersonEvidence, ...] = field(default=())

@@ -17,6 +17,7 @@ from posecore.model import PoseModel
 from posecore.runs import BEST, Registry, run_folder, runs_folder
 from posecore.settings import build_settings
 from posecore.storage import stamp
+from posecore.two_stage import JOIN, TwoStageModel, check_stages, split_name
 from posecore.zoo.catalog import CatalogEntry, catalog
 from posecore.zoo.fetch import Progress
 from posecore.zoo.official import cached_path, fetch_official, load_official, remove_official
@@ -34,7 +35,7 @@ class ModelInfo:
     """A model that can be loaded.
 
     Attributes:
-        name: ``architecture.tag``, or ``run:NAME``.
+        name: ``architecture.tag``, ``run:NAME``, or two such names joined by ``+``.
         family: Name of its family.
         architecture: Name of its architecture.
         tag: What follows the architecture in the name.
@@ -46,6 +47,7 @@ class ModelInfo:
         size_bytes: Size of the file, or of the download while it is not on this machine.
         available: On this machine, usable without a network.
         path: Its file, when available.
+        stages: The two models that it joins, or none.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ModelInfo:
     size_bytes: int
     available: bool
     path: Path | None
+    stages: tuple[ModelInfo, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def list_models() -> tuple[ModelInfo, ...]:
 def model_info(name: str) -> ModelInfo:
     """The model of exactly this name; raises ``UnknownModelError`` naming the nearest ones."""
     models = {info.name: info for info in list_models()}
-    if name in models:
+    if _one(name) in models:
         return models[name]
     raise UnknownModelError(_no_such_model(name, [*models, *(a for f in FAMILIES.values() for a in f.architectures)]))
 
@@ -191,6 +194,8 @@ def resolve_name(name: str) -> ModelInfo:
         WeightsError: When the architecture exists but nobody offers weights for it.
     """
     name = name.strip()
+    if JOIN in name:
+        return joined(*(resolve_name(part) for part in split_name(name)))
     if not any(name in family.architectures for family in FAMILIES.values()):
         return model_info(name)
     candidates = [info for info in list_models() if info.architecture == name and info.origin != "yours"]
@@ -208,6 +213,33 @@ def licence_of(name: str, weights: Path | str | None = None) -> str:
     return resolve_name(name).licence if weights is None else licence_of_file(weights)
 
 
+def joined(finder: ModelInfo, closer: ModelInfo) -> ModelInfo:
+    """Two models as one: the first finds people, the second looks closely at each.
+
+    Raises:
+        UnknownModelError: When they cannot be joined in this order.
+    """
+    stages = (finder, closer)
+    check_stages(*((info.name, family_of(info.architecture), info.architecture) for info in stages))
+    missing = [info for info in stages if not info.available]
+    return replace(
+        closer,
+        name=JOIN.join(info.name for info in stages),
+        family=finder.family,
+        architecture=JOIN.join(info.architecture for info in stages),
+        tag=JOIN.join(info.tag for info in stages),
+        title=f"{finder.title}, then {closer.title}",
+        origin="yours" if "yours" in {info.origin for info in stages} else closer.origin,
+        licence="; ".join(dict.fromkeys(info.licence for info in stages)),
+        source="",
+        description="The first model finds people, the second looks closely at each of them.",
+        size_bytes=sum(info.size_bytes for info in missing or stages),
+        available=not missing,
+        path=None,
+        stages=stages,
+    )
+
+
 def default_model() -> ModelInfo | None:
     """The best model that works without a network: shipped, else official and cached, else yours; None without any."""
     return next((info for info in list_models() if info.available), None)
@@ -220,8 +252,15 @@ def fetch_model(name: str, progress: Progress | None = None) -> Path:
         UnknownModelError: When there is no such model.
         WeightsError: When it cannot be fetched, with what to do about it.
     """
-    info = resolve_name(name)
+    info = resolve_name(_one(name))
     return fetch_official(_entry(info), progress) if info.origin == "official" else _file_of(info)
+
+
+def _one(name: str) -> str:
+    """The name, refused when it joins two models."""
+    if JOIN in name:
+        raise UnknownModelError(f"{name!r} joins two models; here they have to be named one by one.")
+    return name
 
 
 def load_model(
@@ -235,7 +274,9 @@ def load_model(
     """Load a model, fetching its weights on first use.
 
     Args:
-        name: ``architecture.tag``, ``run:NAME``, or an architecture alone for its best weights.
+        name: ``architecture.tag``, ``run:NAME``, or an architecture alone for its best weights. Two such names joined
+            by ``+`` are a model of two stages: the first finds people, the second, made for one person, looks closely
+            at each (``posenet-mobilenet_v1-075+movenet-thunder``).
         weights: A file of your own to use in place of the named weights; see ``own_files.READABLE``.
         device: ``auto``, ``cpu``, ``cuda``, …
         progress: Told how a download is going.
@@ -246,6 +287,8 @@ def load_model(
         WeightsError: When the weights cannot be fetched, are damaged or do not fit.
         SettingsError: When a setting does not exist or is out of range, or the device is not there.
     """
+    if JOIN in name:
+        return _load_joined(name, weights, device, progress, network_settings)
     if weights is None:
         info = resolve_name(name)
         name, architecture = info.name, info.architecture
@@ -274,6 +317,17 @@ def load_model(
     )
 
 
+def _load_joined(
+    name: str, weights: Path | str | None, device: str, progress: Progress | None, network_settings: Mapping[str, Any]
+) -> PoseModel:
+    if weights is not None:
+        raise WeightsError(f"{name!r} joins two models, but {Path(weights).name} holds one; load that on its own.")
+    # Refused before anything is fetched.
+    joined(*(resolve_name(part) for part in split_name(name)))
+    stages = (load_model(part, device=device, progress=progress) for part in split_name(name))
+    return TwoStageModel(*stages, network_settings=network_settings)
+
+
 def verify_model(name: str) -> Verified:
     """Read a model's file afresh and check its checksum, tensor names, shapes and values.
 
@@ -281,7 +335,7 @@ def verify_model(name: str) -> Verified:
         UnknownModelError: When there is no such model.
         WeightsError: When it is not on this machine, is damaged, or was converted from other files than the ones known.
     """
-    info = resolve_name(name)
+    info = resolve_name(_one(name))
     path = _file_of(info)
     try:
         loaded = load_weights(path)

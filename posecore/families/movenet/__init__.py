@@ -165,6 +165,9 @@ class MoveNetFamily(Family[MoveNetNetworkSettings, MoveNetDecodeSettings, MoveNe
     def follower(self, architecture: str, settings: MoveNetDecodeSettings) -> Follower | None:
         return None if _several(settings, ARCHITECTURES[architecture].multi) else SmartCrop()
 
+    def one_person_settings(self) -> frozenset[str]:
+        return frozenset({"pose_threshold", "keypoint_threshold", "distance_offset"})
+
     def training_side(self, side: int, settings: MoveNetNetworkSettings) -> int:
         return _valid_side(side)
 
