@@ -185,8 +185,8 @@ def test_nobody_found_is_nobody() -> None:
 def test_one_person_found_twice_is_one_and_the_trace_says_so() -> None:
     model = TwoStageModel(FINDER, CLOSER)
     person = crowd(1, 4)
-    # The second of the finder's people is the lower half of the first.
-    halves = np.concatenate([person, np.where(person[..., 1:] > person[..., 1].mean(), person, np.nan)])
+    # The second of the finder's people is half as large, as one of whom it missed the limbs.
+    halves = np.concatenate([person, person.mean(1, keepdims=True) + (person - person.mean(1, keepdims=True)) / 2])
     with Knowing(model, person):
         model.finder._decode = lambda fields, decode, trace: (  # type: ignore[method-assign]
             Poses(halves, np.full((2, 17), 0.5), np.array([0.6, 0.5]), COCO_17, SIZE),
