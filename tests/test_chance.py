@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from posecore.data.annotations import AnnotatedImage, Label, Person
 from posecore.evaluation import Evaluation, Interval, PicturePoses, difference_intervals, measure
-from posecore.evaluation.chance import _precision
+from posecore.evaluation.chance import _precision, intervals
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
 
@@ -53,6 +54,15 @@ def test_pictures_drawn_twice_count_twice() -> None:
 def test_a_model_beside_itself_has_changed_nothing() -> None:
     found = evaluation([8.0] * 10)
     assert difference_intervals(found, found) == {name: Interval(0.0, 0.0) for name in ("ap", "ar", "pck", "oks")}
+
+
+def test_whole_pictures_have_intervals_but_no_share_of_correct_joints() -> None:
+    crops = evaluation([8.0] * 10)
+    whole = measure([replace(item, answers=None) for item in crops.predictions], "full", COCO_17, COCO_17)
+    assert intervals(crops).keys() == {"ap", "ar", "oks", "pck"}
+    found = intervals(whole)
+    assert found.keys() == {"ap", "ar", "oks"}
+    assert found["ap"].low <= (whole.precision["AP"] or 0) <= found["ap"].high
 
 
 @pytest.mark.parametrize(("pictures", "told"), [(5, False), (6, True), (40, True)])

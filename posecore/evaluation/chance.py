@@ -119,7 +119,11 @@ def _draws(evaluation: Evaluation, ids: list[int], seed: int) -> dict[str, NDArr
     times = _times(len(ids), seed)
     place = {image_id: index for index, image_id in enumerate(ids)}
     found = _precision(evaluation, place, times)
-    for name, sums in (("pck", _joints(evaluation, place)), ("oks", _similarities(evaluation, place))):
+    parts = {"oks": _similarities(evaluation, place)}
+    if evaluation.protocol == "crops":
+        # Of whole pictures PCK is not defined.
+        parts["pck"] = _joints(evaluation, place)
+    for name, sums in parts.items():
         if sums[:, 1].any():
             with np.errstate(invalid="ignore", divide="ignore"):
                 found[name] = (times @ sums[:, 0]) / (times @ sums[:, 1])
