@@ -14,7 +14,8 @@ from posecore.cli.images import find_pictures
 from posecore.cli.loading import WeightsFile, open_model
 from posecore.cli.settings import settings_options_without
 from posecore.errors import ExportError
-from posecore.export import FORMATS, Plan, export_model
+from posecore.export import FORMATS, PUBLISHED, Exported, Plan, export_model, write_back
+from posecore.export.formats import usable_format
 from posecore.imaging import Picture, read_image
 from posecore.zoo import licence_of
 
@@ -25,7 +26,9 @@ _DYNAMIC = "dynamic"
 def export(
     model: Annotated[str, typer.Argument(help="Model name, as listed by “posecore models”, or an architecture.")],
     to: Annotated[Path, typer.Option("--to", help="Folder to write; made if missing.")],
-    format: Annotated[str, typer.Option("--format", "-f", help=f"One of {', '.join(FORMATS)}.")] = "onnx",
+    format: Annotated[
+        str, typer.Option("--format", "-f", help=f"One of {', '.join([*FORMATS, *PUBLISHED])}.")
+    ] = "onnx",
     size: Annotated[
         str | None,
         typer.Option(help=f"Input in pixels, WIDTHxHEIGHT or one side, or {_DYNAMIC}; the model's own if none."),
@@ -44,6 +47,10 @@ def export(
         list[str] | None,
         typer.Option("--picture", help="Pictures or folders to compare with posecore on; rendered scenes if none."),
     ] = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(help="The published file whose graph takes the weights; fetched if none (tfjs-graph, tflite)."),
+    ] = None,
     weights: WeightsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the parity figures as JSON.")] = False,
     *,
@@ -52,25 +59,44 @@ def export(
     """Write a model for another runtime, with a program that runs it and its parity."""
     width_height, dynamic = _size(size)
     plan = Plan(format, width_height, dynamic, layout, precision, graph, settings)
-    shown = _pictures(pictures)
-    made = export_model(
-        open_model(model, "cpu", weights),
-        to,
-        plan,
-        shown,
-        licence=licence_of(model, weights),
-        progress=lambda step: errors.print(f"{escape(step)} …", highlight=False),
-    )
+    made = _export(plan, model, weights, to, _pictures(pictures), published)
     summary = made.parity.summary()
     if as_json:
         typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
         return
-    output.print(f"{made.file}: run it with {made.folder / 'run.py'}", soft_wrap=True, highlight=False)
+    output.print(
+        f"{made.file}: what it takes and gives, and how to run it, lies beside it", soft_wrap=True, highlight=False
+    )
     output.print(
         f"Beside posecore, {summary['people']} people in {len(summary['pictures'])} pictures: keypoints at most "
         f"{summary['largest_pixels']:g} px apart, scores {summary['largest_score']:g}, {summary['missed']} missed.",
         soft_wrap=True,
     )
+
+
+def _export(
+    plan: Plan, name: str, weights: Path | None, to: Path, pictures: dict[str, Picture], published: Path | None
+) -> Exported:
+    """Do what is asked."""
+    back = plan.format in PUBLISHED
+    if back and plan != Plan(plan.format):
+        raise ExportError(
+            f"{plan.format} keeps the published graph as it is; size, layout, precision, output and settings cannot be "
+            "chosen."
+        )
+    if published is not None and not back:
+        raise ExportError(f"A published file is of use for {' and '.join(PUBLISHED)} only.")
+    if not back:
+        usable_format(plan.format, plan.dynamic)
+    licence = licence_of(name, weights)
+    model = open_model(name, "cpu", weights)
+
+    def progress(step: str) -> None:
+        errors.print(f"{escape(step)} …", highlight=False)
+
+    if back:
+        return write_back(model, to, plan.format, published, pictures, licence=licence, progress=progress)
+    return export_model(model, to, plan, pictures, licence=licence, progress=progress)
 
 
 def _size(text: str | None) -> tuple[tuple[int, int] | None, bool]:

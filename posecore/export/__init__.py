@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from posecore.export.folder import Exported, export_model
-from posecore.export.formats import FORMATS
+from posecore.export.formats import FORMATS, PUBLISHED
 from posecore.export.plan import Plan
+from posecore.export.published import write_back
 
-__all__ = ["FORMATS", "Exported", "Plan", "export_model"]
+__all__ = ["FORMATS", "PUBLISHED", "Exported", "Plan", "export_model", "write_back"]

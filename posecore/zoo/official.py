@@ -74,6 +74,15 @@ def fetch_official(entry: CatalogEntry, progress: Progress | None = None, replac
     return path
 
 
+def fetch_published(entry: CatalogEntry, folder: Path, progress: Progress | None = None) -> Path:
+    """Fetch the files of an entry as they were published into an existing folder; returns the first one.
+
+    Raises:
+        WeightsError: When a file cannot be fetched or is not what was published.
+    """
+    return _download_all(entry, folder, Pins(cache_folder() / "pins.json").read(), progress)[0]
+
+
 def remove_official(entry: CatalogEntry) -> int:
     """Remove the cached file and forget the pinned checksums; returns the bytes freed."""
     path = cached_path(entry)

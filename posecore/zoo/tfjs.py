@@ -1,4 +1,4 @@
-"""Reading TensorFlow.js weights: graph models, and the older layout with one file per variable.
+"""Reading and writing TensorFlow.js weights: graph models, and the older layout with one file per variable.
 
 A *graph model* is a JSON file with the graph and a manifest of tensors, whose bytes follow one another in "shards"
 beside it. In the older layout ``manifest.json`` maps each variable to a file with its float32 values. Formats as the
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from posecore.errors import WeightsError
 from posecore.families import ForeignWeights
+from posecore.parsing import parse_json
 
 _STORED = {"float32": "<f4", "int32": "<i4", "uint8": "u1", "bool": "u1"}
 _QUANTISED = {"uint8": "u1", "uint16": "<u2", "float16": "<f2"}
@@ -63,6 +65,21 @@ class _Tensor(_Part):
             if self.dtype != "float32":
                 raw = np.rint(raw)
         return raw.astype(np.float32).reshape(self.shape)
+
+    def encoded(self, values: NDArray[np.float32]) -> tuple[bytes, _Quantisation | None]:
+        """Other values in the type of this tensor, and how to read them; raises ``WeightsError`` where it cannot."""
+        if values.shape != self.shape:
+            raise WeightsError(f"Tensor {self.name!r} has shape {self.shape}, not {values.shape}.")
+        if self.quantization is None or self.quantization.dtype == "float16":
+            with np.errstate(over="ignore"):
+                stored = values.astype(self.stored)
+            if not np.isfinite(stored).all():
+                raise WeightsError(f"Tensor {self.name!r} holds numbers too large for {self.stored}.")
+            return stored.tobytes(), self.quantization
+        low, high = float(values.min()), float(values.max())
+        scale = (high - low) / float(np.iinfo(self.stored).max) or 1.0
+        numbers = np.rint((values.astype(np.float64) - low) / scale).astype(self.stored)
+        return numbers.tobytes(), _Quantisation(dtype=self.quantization.dtype, scale=scale, min=low)
 
 
 class _Group(_Part):
@@ -121,6 +138,41 @@ def read_graph(path: Path) -> ForeignWeights:
             tensors[tensor.name] = tensor.values(data[start : start + tensor.nbytes])
             start += tensor.nbytes
     return ForeignWeights(tensors, tuple(_nodes(model.topology, path)))
+
+
+def write_graph(source: Path, tensors: Mapping[str, NDArray[np.float32]], folder: Path) -> None:
+    """Write a graph model as it is but for the values of some tensors, under the same names, into ``folder``.
+
+    Every tensor keeps the type that it is stored in. The JSON file stays as it is, byte for byte, unless it says how
+    quantised tensors are to be read.
+
+    Args:
+        source: The JSON file of a graph model, its shards beside it.
+        tensors: Name → new values.
+        folder: Another folder than the one of ``source``; it must exist.
+
+    Raises:
+        WeightsError: When a file is missing or malformed, or values do not fit the type they are stored in.
+    """
+    model = _parse(_GRAPH, source)
+    document = parse_json(_read(source))
+    for group, described in zip(model.groups, document["weightsManifest"], strict=True):
+        shards = [_read(beside(source, name)) for name in group.paths]
+        data = bytearray(b"".join(shards))
+        start = 0
+        for tensor, entry in zip(group.weights, described["weights"], strict=True):
+            if tensor.name in tensors:
+                data[start : start + tensor.nbytes], quantisation = tensor.encoded(tensors[tensor.name])
+                if quantisation != tensor.quantization and quantisation is not None:
+                    entry["quantization"] |= {"scale": quantisation.scale, "min": quantisation.min}
+            start += tensor.nbytes
+        start = 0
+        for name, shard in zip(group.paths, shards, strict=True):
+            beside(folder / source.name, name).write_bytes(data[start : start + len(shard)])
+            start += len(shard)
+    same = document == parse_json(_read(source))
+    text = _read(source) if same else json.dumps(document, separators=(",", ":")).encode()
+    (folder / "model.json").write_bytes(text)
 
 
 def variable_companions(path: Path) -> dict[str, int | None]:

@@ -1,4 +1,5 @@
-"""Reading TensorFlow Lite models without TensorFlow: a FlatBuffers reader and the part of the schema that is needed.
+"""Reading and rewriting TensorFlow Lite models without TensorFlow: a FlatBuffers reader and the part of the schema
+that is needed.
 
 A FlatBuffers file is tables that point at each other by offsets; a table begins with the distance to its *vtable*,
 which says where each field lies or that it is absent (https://flatbuffers.dev/internals). Field numbers are those of
@@ -84,6 +85,37 @@ def read(path: Path) -> ForeignWeights:
         raise WeightsError(f"{path} is damaged: {error}; fetch the file again.") from error
 
 
+def write(source: Path, tensors: Mapping[str, NDArray[np.float32]], target: Path) -> None:
+    """Write a model as it is but for the values of some constants, each in the type that it is stored in.
+
+    Args:
+        source: The model.
+        tensors: Name → new values.
+        target: The file to write.
+
+    Raises:
+        WeightsError: When the model cannot be read, or holds constants as integers, whose scales the rest of the model
+            depends on.
+    """
+    read(source)
+    data = bytearray(source.read_bytes())
+    for constant in _Model(_Table.root(bytes(data))).constants():
+        if constant.name not in tensors:
+            continue
+        values = tensors[constant.name]
+        if constant.stored.kind != "f":
+            raise WeightsError(
+                f"{source} keeps {constant.name!r} as {constant.stored.name}; weights can be written into files with "
+                "float16 or float32 numbers only."
+            )
+        with np.errstate(over="ignore"):
+            raw = values.astype(constant.stored)
+        if not np.isfinite(raw).all() or raw.nbytes != constant.nbytes:
+            raise WeightsError(f"The values of {constant.name!r} do not fit {source}.")
+        data[constant.start : constant.start + constant.nbytes] = raw.tobytes()
+    target.write_bytes(data)
+
+
 # --- FlatBuffers -----------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +170,10 @@ class _Table:
         start, count = self._vector(field, dtype.itemsize)
         return np.frombuffer(self.data, dtype, count, start)
 
+    def bytes(self, field: int) -> tuple[int, int]:
+        """Where a vector of bytes begins in the file, and how many there are."""
+        return self._vector(field, 1)
+
     def text(self, field: int) -> str:
         return self.values(field, "u1").tobytes().decode(errors="replace")
 
@@ -170,6 +206,16 @@ class _Tensor:
     values: NDArray[np.float32] | None
 
 
+@dataclass(frozen=True)
+class _Constant:
+    """Where a constant lies in the file, and as what."""
+
+    name: str
+    stored: np.dtype[Any]
+    start: int
+    nbytes: int
+
+
 class _Model:
     """The first (and in all models that matter only) subgraph of a model."""
 
@@ -186,6 +232,13 @@ class _Model:
         names = _unique(table.text(3) for table in tables)
         with np.errstate(over="ignore", invalid="ignore"):
             self.tensors = [_Tensor(name, self._values(table)) for name, table in zip(names, tables, strict=True)]
+
+    def constants(self) -> Iterator[_Constant]:
+        """The constants of types that are read."""
+        for tensor, table in zip(self.tensors, self.graph.tables(0), strict=True):
+            if tensor.values is not None:
+                start, nbytes = self.buffers[table.number(2, "I")].bytes(0)
+                yield _Constant(tensor.name, np.dtype(_DTYPES[table.number(1, "b")]), start, nbytes)
 
     def foreign(self) -> ForeignWeights:
         constants = {tensor.name: tensor.values for tensor in self.tensors if tensor.values is not None}

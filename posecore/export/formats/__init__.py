@@ -89,6 +89,16 @@ FORMATS: Mapping[str, Format] = {
     ),
 }
 
+#: Formats that are a published graph with other weights → key of the zoo's ``FORMATS``, the file written, words.
+PUBLISHED = {
+    "tfjs-graph": (
+        "tfjs_graph",
+        "model.json",
+        "a TensorFlow.js graph model, model.json with its other files beside it",
+    ),
+    "tflite": ("tflite", "model.tflite", "a TensorFlow Lite file with float16 or float32 weights"),
+}
+
 
 def usable_format(name: str, dynamic: bool = False) -> Format:
     """The format of this name, when it can be written here.
@@ -98,7 +108,7 @@ def usable_format(name: str, dynamic: bool = False) -> Format:
         MissingExtraError: When what it needs is not installed.
     """
     if name not in FORMATS:
-        raise ExportError(f"There is no format {name!r}; there are {', '.join(FORMATS)}.")
+        raise ExportError(f"There is no format {name!r}; there are {', '.join([*FORMATS, *PUBLISHED])}.")
     found = FORMATS[name]
     if found.extra is not None:
         require(found.extra)
