@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lite_support import LiteFile, Vector, flatbuffer
 from torch.nn import functional as F
 
 from posecore.errors import WeightsError
@@ -179,108 +179,13 @@ def test_biases_and_activations_of_their_own_are_understood(reference: Path, tmp
 # --- TensorFlow Lite -------------------------------------------------------------------------------------------------
 
 
-class Vector:
-    """A FlatBuffers vector of scalars."""
-
-    def __init__(self, kind: str, values: Any) -> None:
-        self.data = np.asarray(values, kind)
-
-
-def flatbuffer(root: list[Any], identifier: bytes = tflite.IDENTIFIER) -> bytes:
-    """A FlatBuffers file of nested tables.
-
-    A table is a list of its fields: None, a pair (struct format, number), bytes for text, a Vector, another table, or a
-    tuple of tables. Parents are written before their children, so that all offsets point forward.
-    """
-    out = bytearray(struct.pack("<I4s", 0, identifier))
-    pending: list[tuple[int, Any]] = [(0, root)]
-    while pending:
-        place, item = pending.pop(0)
-        out.extend(bytes(-len(out) % 8))
-        if isinstance(item, list):
-            vtable = len(out)
-            out.extend(bytes(4 + 2 * len(item)))
-            out.extend(bytes(-len(out) % 8))
-            start = len(out)
-            out.extend(struct.pack("<i", start - vtable))
-            for index, value in enumerate(item):
-                if value is None:
-                    continue
-                out.extend(bytes(-len(out) % 8))
-                struct.pack_into("<H", out, vtable + 4 + 2 * index, len(out) - start)
-                if isinstance(value, tuple) and isinstance(value[0], str):
-                    out.extend(struct.pack(f"<{value[0]}", value[1]))
-                else:
-                    pending.append((len(out), value))
-                    out.extend(bytes(4))
-            struct.pack_into("<HH", out, vtable, 4 + 2 * len(item), len(out) - start)
-        else:
-            start = len(out)
-            values = np.frombuffer(item, "u1") if isinstance(item, bytes) else None
-            count = len(item) if values is None and isinstance(item, tuple) else None
-            if count is not None:
-                out.extend(struct.pack("<I", count))
-                for child in item:
-                    pending.append((len(out), child))
-                    out.extend(bytes(4))
-            else:
-                data = item.data if isinstance(item, Vector) else values
-                out.extend(struct.pack("<I", len(data)) + data.tobytes())
-        struct.pack_into("<I", out, place, start - place)
-    return bytes(out)
-
-
-class LiteFile:
-    """Collects a TensorFlow Lite model with float16 weights, the way the published ones have them."""
-
-    def __init__(self) -> None:
-        self.codes: list[int] = []
-        self.tensors: list[Any] = []
-        self.buffers: list[Any] = [[None]]
-        self.operators: list[Any] = []
-
-    def tensor(self, name: str, values: np.ndarray | None = None) -> int:
-        number = 0
-        if values is not None:
-            number = len(self.buffers)
-            self.buffers.append([Vector("u1", np.frombuffer(values.tobytes(), "u1"))])
-        kind = {"<f2": 1, "<i4": 2}[values.dtype.str] if values is not None else 0
-        shape = Vector("<i4", [] if values is None else values.shape)
-        self.tensors.append([shape, ("b", kind), ("I", number), name.encode()])
-        return len(self.tensors) - 1
-
-    def operation(self, code: int, inputs: list[int], name: str, options: list[Any] | None = None) -> int:
-        if code not in self.codes:
-            self.codes.append(code)
-        output = self.tensor(name)
-        fields = [("I", self.codes.index(code)), Vector("<i4", inputs), Vector("<i4", [output]), ("B", 1), options]
-        self.operators.append(fields)
-        return output
-
-    def constant(self, name: str, values: np.ndarray) -> int:
-        return self.operation(6, [self.tensor(f"{name}/half", values.astype("<f2"))], name)
-
-    def data(self) -> bytes:
-        codes = tuple([("b", code), None, ("i", 1), ("i", code)] for code in self.codes)
-        graph = [tuple(self.tensors), Vector("<i4", [0]), Vector("<i4", [0]), tuple(self.operators)]
-        return flatbuffer([("I", 3), codes, (graph,), b"made up", tuple(self.buffers)])
-
-
 def lite_file(network: MoveNet) -> bytes:
     """A float16 TensorFlow Lite file of our network, decoding left out except for what tells its heads apart."""
     file = LiteFile()
     names = {module: name for name, module in network.named_modules()}
 
     def conv(unit: ConvUnit, source: int, stride: int = 1) -> int:
-        weight, bias = (tensor.detach().numpy() for tensor in (unit.conv.weight, unit.conv.bias))
-        depthwise = unit.conv.groups > 1
-        name = names[unit]
-        activation = {None: 0, F.relu: 1, F.relu6: 3}[unit.activation]
-        axes = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
-        inputs = [source, file.constant(f"{name}/w", weight.transpose(axes)), file.constant(f"{name}/b", bias)]
-        options: list[Any] = [("b", 0), ("i", stride), ("i", stride)]
-        options += [("i", 1), ("b", activation)] if depthwise else [("b", activation)]
-        return file.operation(4 if depthwise else 3, inputs, name, options)
+        return file.conv(unit, source, stride, names[unit])
 
     x = file.tensor("picture")
     backbone, pyramid = network.backbone, network.pyramid

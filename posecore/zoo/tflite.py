@@ -32,8 +32,8 @@ _DTYPES: Mapping[int, str] = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 6
 _OPERATIONS: Mapping[int, str] = {
     0: "ADD", 2: "CONCATENATION", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 6: "DEQUANTIZE", 14: "LOGISTIC",
     17: "MAX_POOL_2D", 18: "MUL", 19: "RELU", 21: "RELU6", 22: "RESHAPE", 23: "RESIZE_BILINEAR", 34: "PAD",
-    36: "GATHER", 41: "SUB", 42: "DIV", 43: "SQUEEZE", 45: "STRIDED_SLICE", 53: "CAST", 55: "MAXIMUM",
-    56: "ARG_MAX", 57: "MINIMUM", 75: "SQRT", 83: "PACK", 88: "UNPACK", 90: "FLOOR_DIV", 107: "GATHER_ND",
+    36: "GATHER", 37: "BATCH_TO_SPACE_ND", 38: "SPACE_TO_BATCH_ND", 41: "SUB", 42: "DIV", 43: "SQUEEZE", 45: "STRIDED_SLICE", 53: "CAST", 55: "MAXIMUM",
+    56: "ARG_MAX", 57: "MINIMUM", 60: "PADV2", 75: "SQRT", 83: "PACK", 88: "UNPACK", 90: "FLOOR_DIV", 107: "GATHER_ND",
     114: "QUANTIZE",
 }  # fmt: skip
 _CUSTOM = 32

@@ -18,7 +18,7 @@ from posecore.families.backbones.layers import (
 from posecore.families.backbones.mobilenet_v1 import MOBILENET_V1_BLOCKS, MobileNetV1
 from posecore.families.backbones.mobilenet_v2 import MOBILENET_V2_STAGES, MobileNetV2
 from posecore.families.backbones.mobilenet_v3 import MOBILENET_V3_LARGE, MOBILENET_V3_SMALL, MobileNetV3
-from posecore.families.backbones.resnet import ResNet
+from posecore.families.backbones.resnet import Bottleneck, ResNet
 from posecore.families.backbones.shufflenet_v2 import MaxPool, ShuffleNetV2, ShuffleUnit
 from posecore.families.backbones.tapped import Tapped
 from posecore.families.backbones.vgg import VGG
@@ -30,6 +30,7 @@ __all__ = [
     "MOBILENET_V3_SMALL",
     "VGG",
     "Atrous",
+    "Bottleneck",
     "ConvUnit",
     "ImageNorm",
     "ImageNormUnit",

@@ -22,7 +22,7 @@ from posecore.families.posenet.codec import (
     decode_single,
     tree_of,
 )
-from posecore.families.posenet.convert import convert_tensors
+from posecore.families.posenet.convert import convert_weights
 from posecore.families.posenet.evidence import trace_of
 from posecore.families.posenet.graph import SingleDecoder
 from posecore.families.posenet.heads import adapt_heads
@@ -112,7 +112,7 @@ class PoseNetFamily(Family[PoseNetNetworkSettings, PoseNetDecodeSettings, PoseNe
     def convert(self, architecture: str, weights: ForeignWeights) -> dict[str, torch.Tensor]:
         with torch.device("meta"):
             network = self.build(architecture)
-        return convert_tensors(weights.tensors, network)
+        return convert_weights(weights, network)
 
     def place(
         self, image_size: tuple[int, int], region: Region | None, settings: PoseNetNetworkSettings
