@@ -15,6 +15,14 @@ class WeightsError(PosecoreError, RuntimeError):
     """Weights that are missing, cannot be fetched, are damaged or do not fit the network."""
 
 
+class TransferError(PosecoreError, RuntimeError):
+    """A file that cannot be fetched or is not what was published; whoever wanted it says what to do."""
+
+
+class TermsError(WeightsError):
+    """Weights under terms that have to be agreed to before they are fetched; the message states them."""
+
+
 class UnknownModelError(PosecoreError, LookupError):
     """A model name that the catalogue does not know; the message names the nearest ones."""
 

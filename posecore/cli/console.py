@@ -44,6 +44,10 @@ class DownloadBar:
         """``done_bytes`` of ``total_bytes`` (None when unknown) have arrived."""
         self._progress.update(self._task, completed=done_bytes, total=total_bytes)
 
+    def say(self, text: str) -> None:
+        """Print a sentence above the bar."""
+        self._progress.console.print(text, soft_wrap=True, highlight=False)
+
 
 @contextmanager
 def download_bar(label: str) -> Iterator[DownloadBar]:

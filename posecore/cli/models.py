@@ -55,11 +55,18 @@ def models(
 
 
 @weights.command("fetch")
-def fetch(names: Names) -> None:
+def fetch(
+    names: Names,
+    agree: Annotated[
+        bool, typer.Option("--agree", help="Agree to the terms of weights that may not be used for everything.")
+    ] = False,
+) -> None:
     """Download and convert weights, so that they are there when there is no network."""
     for name in names:
+        terms = resolve_name(name).terms
+        agreed = agree or (bool(terms) and sys.stdin.isatty() and typer.confirm(f"{terms}\nDo you agree?"))
         with download_bar(name) as bar:
-            path = fetch_model(name, progress=bar)
+            path = fetch_model(name, bar, agreed)
         output.print(f"{name}: {path}", soft_wrap=True)
 
 

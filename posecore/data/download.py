@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
-
-import requests
+from typing import Literal
 
 from posecore.data.archives import unpack_zip
 from posecore.data.checks import EntryError, a_dict, a_list, an_id, inside, load_json
 from posecore.data.pictures import picture_size
-from posecore.errors import DataError
+from posecore.errors import DataError, TransferError
+from posecore.transfer import UNKNOWN, Expected, OnBytes, fetch_file
 
 Subset = Literal["val", "train"]
 
@@ -28,11 +26,6 @@ _CHECKSUMS = {
     "train2017.zip": "cced6f7f71b7629ddf16f17bbcfab6b2",
 }
 _ANNOTATIONS = "annotations/annotations_trainval2017.zip"
-#: Seconds to connect, and between two pieces of data.
-_TIMEOUT = (15.0, 60.0)
-#: Bytes written at a time; what is left of a piece when a transfer breaks off is fetched again.
-_CHUNK = 1 << 15
-_RETRIES = 3
 
 #: Told bytes so far and in all (None when unknown) of the file with this name.
 Progress = Callable[[str, int, int | None], object]
@@ -82,14 +75,9 @@ def fetch_coco(
 
 
 def _fetch_zip(url: str, archive: Path, progress: Progress) -> None:
-    """Fetch one of COCO's zips; a wrong one is removed."""
-    fetch_file(url, archive, progress)
-    if url.startswith(COCO_URL):
-        with archive.open("rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        if found != _CHECKSUMS[archive.name]:
-            archive.unlink()
-            raise DataError(f"{url} is not the file that was published: its checksum is another. Try again later.")
+    """Fetch one of COCO's zips; it is held against its checksum."""
+    known = {"md5": _CHECKSUMS[archive.name]} if url.startswith(COCO_URL) else None
+    _fetch(url, archive, lambda done, total: progress(archive.name, done, total), Expected(checksums=known))
 
 
 def _fetch_some(labels: Path, pictures: Path, limit: int, base_url: str, progress: Progress) -> Path:
@@ -106,7 +94,7 @@ def _fetch_some(labels: Path, pictures: Path, limit: int, base_url: str, progres
     for number, name in enumerate(names, 1):
         target = pictures / name
         if not target.is_file():
-            fetch_file(f"{base_url}/{pictures.name}/{name}", target, _silent)
+            _fetch(f"{base_url}/{pictures.name}/{name}", target, lambda done, total: None)
             _check_picture(target)
         progress("pictures", number, len(names))
     kept = {image.get("id") for image in chosen}
@@ -124,91 +112,14 @@ def _check_picture(path: Path) -> None:
         raise DataError(f"What the server sent as {path.name} is not a picture; try again later.") from error
 
 
-def fetch_file(url: str, target: Path, progress: Progress = _silent) -> Path:
-    """Download one file; ``target`` appears only when it is complete.
-
-    What arrived of a transfer that broke off is kept beside it (``….part``) and continued by an HTTP range request,
-    provided that the server still has the same file (its ``ETag`` or date is kept in ``….part.json``).
-
-    Raises:
-        DataError: When it cannot be fetched or written.
-    """
-    part = target.with_name(target.name + ".part")
+def _fetch(url: str, target: Path, on_bytes: OnBytes, expected: Expected = UNKNOWN) -> None:
+    """Fetch one file; what arrived of it stays for the next time."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(_RETRIES):
-            try:
-                _transfer(url, part, progress)
-                break
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
-                if attempt == _RETRIES - 1:
-                    raise
-        part.replace(target)
-        _mark(part).unlink(missing_ok=True)
-    except requests.RequestException as error:
-        raise DataError(f"{url} could not be fetched: {_reason(error)}. Run the command again to go on.") from error
+        fetch_file(url, target, on_bytes, expected)
+    except TransferError as error:
+        raise DataError(f"{error}. Run the command again to go on.") from error
     except OSError as error:
         raise DataError(f"{target} could not be written: {error.strerror or error}.") from error
-    return target
-
-
-def _reason(error: requests.RequestException) -> str:
-    if error.response is not None:
-        return f"the server answered {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout):
-        return "the server does not answer"
-    return "there is no connection, or it broke off"
-
-
-def _mark(part: Path) -> Path:
-    return part.with_name(part.name + ".json")
-
-
-def _transfer(url: str, part: Path, progress: Progress) -> None:
-    """Fetch what is missing of ``part``, or all of it when the server cannot or must not continue."""
-    have = part.stat().st_size if part.is_file() else 0
-    version = _version_of(part) if have else None
-    # Without compression: ranges count the bytes of the file itself.
-    headers = {"Accept-Encoding": "identity"}
-    if have and version:
-        headers |= {"Range": f"bytes={have}-", "If-Range": version}
-    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
-        if answer.status_code == requests.codes.requested_range_not_satisfiable:
-            if answer.headers.get("Content-Range") == f"bytes */{have}":
-                return
-            part.unlink()
-            raise requests.ConnectionError("the partial file does not fit the server's")
-        answer.raise_for_status()
-        goes_on = answer.status_code == requests.codes.partial_content
-        if goes_on and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            part.unlink()
-            raise requests.ConnectionError("the server sent another part than asked for")
-        done = have if goes_on else 0
-        length = answer.headers.get("Content-Length", "")
-        total = done + int(length) if length.isdecimal() else None
-        _keep_version(part, answer.headers)
-        with part.open("ab" if goes_on else "wb") as out:
-            for chunk in answer.iter_content(_CHUNK):
-                out.write(chunk)
-                done += len(chunk)
-                progress(part.name.removesuffix(".part"), done, total)
-    if total is not None and done != total:
-        raise requests.ConnectionError("the transfer broke off")
-
-
-def _keep_version(part: Path, headers: Mapping[str, str]) -> None:
-    """Remember which version of the file this is; a weak ETag may not be used to continue."""
-    tag = headers.get("ETag", "")
-    version = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified")
-    _mark(part).write_text(json.dumps({"version": version}), "utf-8")
-
-
-def _version_of(part: Path) -> str | None:
-    try:
-        version: Any = json.loads(_mark(part).read_text("utf-8")).get("version")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return version if isinstance(version, str) and version.isprintable() else None
 
 
 def _extract(archive: Path, member: str, target: Path) -> None:

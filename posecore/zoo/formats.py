@@ -9,7 +9,7 @@ from pathlib import Path
 from posecore.errors import WeightsError
 from posecore.families import ForeignWeights
 from posecore.parsing import MalformedError, parse_json
-from posecore.zoo import caffe, frozen_graph, tfjs, tflite
+from posecore.zoo import caffe, frozen_graph, tfjs, tflite, torch_files
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ FORMATS: Mapping[str, Format] = {
     "tflite": Format(tflite.companions, tflite.read),
     "frozen_graph": Format(frozen_graph.companions, frozen_graph.read_frozen_graph),
     "caffe": Format(caffe.companions, caffe.read_caffemodel),
+    "torch": Format(torch_files.companions, torch_files.read),
 }
 #: Formats that their files' endings tell.
 _BY_ENDING = {".pb": "frozen_graph", ".caffemodel": "caffe"}

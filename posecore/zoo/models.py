@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
-from urllib.parse import urlsplit
 
 from posecore.errors import StorageError, UnknownModelError, WeightsError
 from posecore.families import FAMILIES, family_of
@@ -19,7 +18,7 @@ from posecore.settings import build_settings
 from posecore.storage import stamp
 from posecore.two_stage import JOIN, TwoStageModel, check_stages, split_name
 from posecore.zoo.catalog import CatalogEntry, catalog
-from posecore.zoo.fetch import Progress
+from posecore.zoo.fetch import Progress, file_name
 from posecore.zoo.official import cached_path, fetch_official, load_official, remove_official
 from posecore.zoo.own_files import licence_of_file, read_own_file
 from posecore.zoo.places import shipped_folder
@@ -48,6 +47,7 @@ class ModelInfo:
         available: On this machine, usable without a network.
         path: Its file, when available.
         stages: The two models that it joins, or none.
+        terms: What has to be agreed to before it is fetched; empty for nothing.
     """
 
     name: str
@@ -63,6 +63,7 @@ class ModelInfo:
     available: bool
     path: Path | None
     stages: tuple[ModelInfo, ...] = ()
+    terms: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ def _official() -> Iterable[ModelInfo]:
             size_bytes=path.stat().st_size if cached else entry.download_size,
             available=cached,
             path=path if cached else None,
+            terms=entry.terms,
         )
 
 
@@ -231,6 +233,7 @@ def joined(finder: ModelInfo, closer: ModelInfo) -> ModelInfo:
         title=f"{finder.title}, then {closer.title}",
         origin="yours" if "yours" in {info.origin for info in stages} else closer.origin,
         licence="; ".join(dict.fromkeys(info.licence for info in stages)),
+        terms=" ".join(dict.fromkeys(info.terms for info in missing if info.terms)),
         source="",
         description="The first model finds people, the second looks closely at each of them.",
         size_bytes=sum(info.size_bytes for info in missing or stages),
@@ -245,15 +248,21 @@ def default_model() -> ModelInfo | None:
     return next((info for info in list_models() if info.available), None)
 
 
-def fetch_model(name: str, progress: Progress | None = None) -> Path:
+def fetch_model(name: str, progress: Progress | None = None, agreed: bool = False) -> Path:
     """Make sure that a model is on this machine; returns its file.
 
+    Args:
+        name: As for :func:`load_model`.
+        progress: Told how a download is going.
+        agreed: Whether the person agrees to the terms that its weights are under, where there are such.
+
     Raises:
+        TermsError: When there are terms, stated by the message, that have not been agreed to.
         UnknownModelError: When there is no such model.
         WeightsError: When it cannot be fetched, with what to do about it.
     """
     info = resolve_name(_one(name))
-    return fetch_official(_entry(info), progress) if info.origin == "official" else _file_of(info)
+    return fetch_official(_entry(info), progress, agreed=agreed) if info.origin == "official" else _file_of(info)
 
 
 def _one(name: str) -> str:
@@ -365,9 +374,10 @@ def remove_model(name: str) -> int:
 
 def _check_originals(entry: CatalogEntry, originals: Mapping[str, str]) -> None:
     """Raise ``WeightsError`` when a model was converted from other files than the catalogue knows."""
+    files = {name: known for source in entry.sources for name, known in source.files.items()}
     for url, sha256 in originals.items():
-        known = entry.files.get(urlsplit(url).path.rpartition("/")[2])
-        if known is not None and known.sha256 != sha256:
+        known = files.get(file_name(url))
+        if known is not None and known.sha256 not in (None, sha256):
             raise WeightsError(f"{entry.name} was converted from another {url} than the catalogue knows.")
 
 

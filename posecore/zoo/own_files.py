@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import struct
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from posecore.errors import WeightsError
 from posecore.families import ForeignWeights, family_of
@@ -16,6 +11,7 @@ from posecore.families.backbones import fuse
 from posecore.skeleton import Skeleton
 from posecore.zoo.catalog import catalog
 from posecore.zoo.formats import FORMATS, format_of
+from posecore.zoo.torch_files import read_state
 from posecore.zoo.weights import (
     State,
     Weights,
@@ -70,7 +66,7 @@ def read_own_file(path: Path | str, architecture: str) -> Weights:
     if suffix == ".safetensors":
         state = _fused(load_plain_state(path), architecture, skeleton)
     elif suffix in (".pt", ".pth"):
-        state = _ours(_torch_state(path), architecture, skeleton, path)
+        state = _ours(read_state(path), architecture, skeleton, path)
     elif foreign := format_of(path):
         state = _converted(FORMATS[foreign].read(path), architecture, path)
     else:
@@ -99,24 +95,6 @@ def default_skeleton(architecture: str) -> Skeleton:
     """Meaning of the keypoints of an architecture's published weights, for files that do not say."""
     published = (entry.skeleton for entry in catalog() if entry.architecture == architecture)
     return next(published, family_of(architecture).skeleton)
-
-
-def _torch_state(path: Path) -> State:
-    """State dictionary from a PyTorch file, without running anything that it contains."""
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise WeightsError(
-            f"{path} holds Python objects, which posecore does not run, or is damaged; save only the tensors, with "
-            "torch.save(network.state_dict(), …) or as safetensors."
-        ) from error
-    except _DAMAGE as error:
-        raise WeightsError(f"{path} is damaged or not a PyTorch file ({error!s:.200}).") from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise WeightsError(f"{path} does not hold a state_dict (names and tensors); posecore reads {READABLE}.")
-    return {str(name): tensor.float() if tensor.is_floating_point() else tensor for name, tensor in content.items()}
 
 
 def _converted(weights: ForeignWeights, architecture: str, path: Path) -> State:

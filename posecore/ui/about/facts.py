@@ -27,7 +27,7 @@ _PACKAGES = {
     "pandas": "tables",
     "pydantic": "settings",
     "safetensors": "weights",
-    "pooch": "downloads",
+    "requests": "downloads",
     "av": "video",
     "streamlit-webrtc": "webcam",
     "plotly": "charts",

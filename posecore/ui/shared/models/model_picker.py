@@ -119,6 +119,10 @@ class FetchBar:
         of = f" of {megabytes(total_bytes)}" if total_bytes else ""
         self._bar.progress(share, text=f"Downloading {self._title}: {megabytes(done_bytes)}{of}")
 
+    def say(self, text: str) -> None:
+        """Put a sentence beside the bar."""
+        self._bar.progress(0.0, text=plain(text))
+
     def close(self) -> None:
         """Take the bar away."""
         self._bar.empty()
