@@ -13,7 +13,7 @@ from pathlib import Path
 
 import filelock
 
-from posecore.errors import TermsError, TransferError, WeightsError
+from posecore.errors import PosecoreError, TermsError, TransferError, WeightsError
 from posecore.families import family_of
 from posecore.storage import trouble, writing
 from posecore.transfer import checksum, fetch_file
@@ -116,7 +116,7 @@ def _load(path: Path, entry: CatalogEntry) -> Weights:
 
 def _fetch_from_somewhere(entry: CatalogEntry, folder: Path, progress: Progress | None) -> None:
     """Fetch and convert an entry from the first of its sources that has it."""
-    tried = []
+    tried: list[PosecoreError] = []
     for number, source in enumerate(entry.sources):
         room = folder / str(number)
         try:

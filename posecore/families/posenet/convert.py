@@ -90,9 +90,9 @@ class _Walk(Walk):
 
     def _heads(self, features: str) -> None:
         layers = [layer for layer in self.graph.layers.get(features, ()) if layer.weight.shape[2:] == (1, 1)]
-        found = self._roles(layers)
-        for name, head in self.network.heads.items():
-            channels = int(head.weight.shape[0])
+        wanted = self._channels()
+        found = _roles(layers, wanted)
+        for name, channels in wanted.items():
             if name not in found:
                 has = ", ".join(str(len(layer.weight)) for layer in layers) or "none"
                 raise WeightsError(
@@ -101,18 +101,23 @@ class _Walk(Walk):
                 )
             self.layers[f"heads.{name}"] = found[name]
 
-    def _roles(self, layers: Sequence[Layer]) -> dict[str, Layer]:
-        """Head → its convolution, by the number of channels; the two displacements by :func:`_forward_first`."""
-        wanted = {name: int(head.weight.shape[0]) for name, head in self.network.heads.items()}
-        found = {}
-        for name in ("heatmaps", "offsets"):
-            fitting = [layer for layer in layers if len(layer.weight) == wanted[name]]
-            if len(fitting) == 1:
-                found[name] = fitting[0]
-        hops = [layer for layer in layers if len(layer.weight) == wanted["displacement_forward"]]
-        if len(hops) == 2:
-            found["displacement_forward"], found["displacement_backward"] = _forward_first(hops)
-        return found
+    def _channels(self) -> dict[str, int]:
+        """Head → number of its channels."""
+        heads = self.network.heads.items()
+        return {name: head.out_channels for name, head in heads if isinstance(head, nn.Conv2d)}
+
+
+def _roles(layers: Sequence[Layer], channels: Mapping[str, int]) -> dict[str, Layer]:
+    """Head → its convolution, by the number of channels; the two displacements by :func:`_forward_first`."""
+    found = {}
+    for name in ("heatmaps", "offsets"):
+        fitting = [layer for layer in layers if len(layer.weight) == channels[name]]
+        if len(fitting) == 1:
+            found[name] = fitting[0]
+    hops = [layer for layer in layers if len(layer.weight) == channels["displacement_forward"]]
+    if len(hops) == 2:
+        found["displacement_forward"], found["displacement_backward"] = _forward_first(hops)
+    return found
 
 
 def _forward_first(hops: Sequence[Layer]) -> list[Layer]:
