@@ -93,7 +93,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any) -> Iterator[Any]:
     """An empty page that complains at the end about errors on the console and requests to other machines."""
     opened = browser.new_page(viewport={"width": 1280, "height": 800}, accept_downloads=True)
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(60_000)
     troubles: list[str] = []
 
     def heard(message: Any) -> None:

@@ -16,6 +16,8 @@ from app_support import MODEL, encoded
 from PIL import Image
 from running_app import Server
 
+from posecore.zoo import list_models
+
 SHOWN = ".frame[data-shown]"
 
 
@@ -57,14 +59,14 @@ def pixels(page: Any) -> np.ndarray[Any, Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "text"), [("", "input 289"), ("models", "models are on this machine"), ("about", "About posecore")]
+    ("path", "text"), [("", "input 289"), ("models", "models are on this machine"), ("about", "This installation")]
 )
 def test_cold_deep_link(app_home: Path, page: Any, path: str, text: str) -> None:
     fresh = Server(app_home)
     try:
         page.goto(fresh.url + path)
         page.get_by_text(text).first.wait_for()
-        for title in ("Explore", "Models", "About"):
+        for title in ("Explore", "Fields", "Models"):
             page.get_by_role("link", name=title).first.wait_for()
     finally:
         page.goto("about:blank")
@@ -113,10 +115,10 @@ def test_controls_show_the_values_of_the_model_chosen(server: Server, page: Any)
 
     page.goto(server.url)
     page.wait_for_selector(SHOWN)
-    for family, threshold in (("OpenPose", "0.1"), ("PoseNet", "0.25")):
+    for family, threshold in (("MoveNet", "0.15"), ("PoseNet", "0.25")):
         page.get_by_role("combobox", name="Model").first.click()
         page.get_by_role("option", name=family).first.click()
-        expect(page.get_by_role("slider", name="Pose threshold").first).to_have_value(threshold)
+        expect(page.get_by_role("slider", name="Pose threshold").first).to_have_value(threshold, timeout=30_000)
 
 
 def test_every_main_control_has_an_effect(server: Server, page: Any) -> None:
@@ -247,9 +249,8 @@ def test_camera(server: Server, page: Any) -> None:
     page.context.grant_permissions(["camera"], origin=server.url)
     open_explore(page, server)
     page.get_by_text("Camera", exact=True).first.click()
-    page.locator("video").wait_for()
-    page.wait_for_function("document.querySelector('video').readyState >= 2")
-    page.get_by_role("button", name="Take Photo").click()
+    page.get_by_role("button", name="Start camera").click()
+    page.get_by_role("button", name="Take picture").click()
     page.get_by_text("snapshot_1.jpg · ").wait_for()
 
 
@@ -257,6 +258,7 @@ def test_a_model_is_removed_and_fetched_again(tmp_path: Path, mirror: Path | Non
     if mirror is None:
         pytest.skip("no published weights at hand to fetch")
     fresh = Server(tmp_path / "home", POSECORE_WEIGHTS_MIRROR=str(mirror))
+    shipped = sum(info.origin == "shipped" for info in list_models())
     try:
         page.goto(f"{fresh.url}?model={MODEL}")
         page.get_by_role("button", name="Download it").click()
@@ -264,10 +266,11 @@ def test_a_model_is_removed_and_fetched_again(tmp_path: Path, mirror: Path | Non
         page.get_by_role("link", name="Models").first.click()
         page.get_by_role("button", name="Verify").last.click()
         page.get_by_text("File intact").wait_for()
+        page.get_by_text(f"{shipped + 1} of").first.wait_for()
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Remove", exact=True).first.click()
         page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
-        page.get_by_text("1 of").first.wait_for()
+        page.get_by_text(f"{shipped} of").first.wait_for()
     finally:
         page.goto("about:blank")
         fresh.stop()
