@@ -26,7 +26,7 @@ from posecore.ui.shared.quota import check_files
 from posecore.ui.shared.runs import run_actions
 from posecore.ui.shared.sets.add_set import folders_allowed
 from posecore.ui.shared.visitor_files import PREFIX, VisitorFolders
-from posecore.ui.shared.visitors import VARIABLE, NotAllowedError, is_local, require
+from posecore.ui.shared.visitors import COOKIE, VARIABLE, NotAllowedError, is_cookie, is_local, require
 from posecore.ui.shared.widgets.options import option_texts
 
 
@@ -95,6 +95,41 @@ def test_options_of_equal_titles_are_told_apart() -> None:
     assert len({text(key) for key in "abcd"}) == 4
     assert text("a") == "Mine"
     assert text("unknown") == "unknown"
+
+
+def test_browsers_get_a_cookie_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_options(monkeypatch, address="127.0.0.1", baseUrlPath="/poses/")
+
+    def cookies(kind: str, asked: str = "") -> list[str]:
+        async def app(scope: object, receive: object, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind.encode())]})
+
+        said: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            said.append(message)
+
+        headers = [(b"host", b"localhost"), (b"cookie", asked.encode())]
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "headers": headers,
+            "scheme": "http",
+            "query_string": b"",
+        }
+        asyncio.run(Guard(app)(scope, _nothing, send))  # type: ignore[arg-type]
+        return [value.decode() for name, value in said[0]["headers"] if name == b"set-cookie"]
+
+    (first,), (second,) = cookies("text/html; charset=utf-8"), cookies("text/html")
+    assert first != second
+    name, _, value = first.partition(";")[0].partition("=")
+    assert name == COOKIE
+    assert is_cookie(value)
+    assert {"Path=/poses", "HttpOnly", "SameSite=Lax"} <= {part.strip() for part in first.split(";")}
+    assert not cookies("text/html", f"{COOKIE}={value}")
+    assert cookies("text/html", f"{COOKIE}=../../etc")
+    assert not cookies("application/json")
 
 
 async def _nothing() -> dict[str, object]:

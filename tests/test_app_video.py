@@ -37,6 +37,7 @@ from posecore.skeleton import COCO_17, Skeleton
 from posecore.ui.shared.background import Tasks
 from posecore.ui.video.measures import in_words, usual_measures
 from posecore.ui.video.plots import MOST_POINTS, thin
+from posecore.ui.video.run_folders import KEPT_SECONDS, Owner, remove_old_runs
 from posecore.ui.video.runs import RunDesk, VideoRun, run_desk
 from posecore.ui.video.serving import clip_address, clip_routes
 from posecore.ui.video.settings import PARTS
@@ -44,6 +45,8 @@ from posecore.ui.video.store import SampleClip, Shelf, Video
 from posecore.video import (
     ClipSettings,
     OutputSettings,
+    PoseSequence,
+    Progress,
     SmoothingSettings,
     TrackingSettings,
     VideoOptions,
@@ -112,7 +115,7 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 def finish(run: VideoRun) -> VideoRun:
     """A run after its work."""
-    wait_for(lambda: not run.job.active)
+    assert run.job.wait(PATIENCE)
     return run
 
 
@@ -362,7 +365,7 @@ def test_another_video_is_previewed_first(tmp_path: Path, short: Path) -> None:
 def test_a_removed_result_is_gone(short: Path) -> None:
     app = open_video(short)
     run = run_through(app)
-    folder = Path(run.folder.name)
+    folder = run.folder.path
     app.button(key="video_remove").click().run()
     assert not app.exception
     assert "Find poses in this video" in [button.label for button in app.button]
@@ -484,13 +487,191 @@ def test_a_run_outlives_the_upload_it_was_made_from(clip: Path) -> None:
 def test_old_runs_make_room(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posecore.ui.video.runs.KEPT_RUNS", 2)
     desk = RunDesk(Tasks("test", kept=0))
+    other = finish(desk.find(video_of(clip), StubModel(), VideoOptions(), Owner("somebody", at_machine=True)))
     runs = [finish(desk.find(video_of(clip), StubModel(), VideoOptions())) for _ in range(3)]
     assert [desk.get(run.token) is None for run in runs] == [True, False, False]
-    assert not Path(runs[0].folder.name).exists()
-    monkeypatch.setattr("posecore.ui.video.runs.KEPT_SECONDS", -1)
-    last = desk.find(video_of(clip), StubModel(), VideoOptions())
-    assert [desk.get(run.token) is None for run in (*runs, last)] == [True, True, True, False]
-    finish(last)
+    assert not runs[0].folder.path.exists()
+    assert desk.get(other.token) is other, "visitors do not push out each other's results"
+
+
+def test_what_nobody_looks_at_goes_except_at_the_machine_itself(clip: Path) -> None:
+    desk = RunDesk(Tasks("test", kept=0))
+    mine, other = (
+        finish(desk.find(video_of(clip), StubModel(), VideoOptions(), Owner(name, at_machine=here)))
+        for name, here in (("mine", True), ("other", False))
+    )
+    remove_old_runs(time.time() + KEPT_SECONDS - 60)
+    assert other.folder.path.is_dir()
+    remove_old_runs(time.time() + KEPT_SECONDS + 60)
+    assert not other.folder.path.parent.exists()
+    assert desk.get(other.token) is None
+    assert desk.get(mine.token) is mine
+
+
+# A server after this one
+
+
+def restarted() -> RunDesk:
+    """The desk of a server that finds what this one left."""
+    return RunDesk(Tasks("test", kept=0))
+
+
+def equal(one: PoseSequence, other: PoseSequence) -> bool:
+    """Whether two sequences hold the same people."""
+    names = ("times", "frames", "keypoints", "keypoint_scores", "scores", "track_ids", "numbers")
+    return one.skeleton == other.skeleton and all(
+        np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True) for name in names
+    )
+
+
+@pytest.mark.parametrize("smooth", ["none", "offline"])
+def test_a_result_outlives_the_server(clip: Path, smooth: Any) -> None:
+    options = VideoOptions(
+        clip=ClipSettings(stride=2),
+        smoothing=SmoothingSettings(smooth=smooth),
+        drawing=DrawingOptions(boxes=True),
+        decode={"pose_threshold": 0.3},
+    )
+    before = finish(RunDesk(Tasks("test", kept=0)).find(video_of(clip), Squatter(), options))
+    assert before.result is not None
+    after = restarted().get(before.token)
+    assert after is not None
+    assert after.result is not None
+    assert not after.lost
+    assert (after.job.state, after.model, after.options, after.video) == (
+        "done",
+        "squatter",
+        before.options,
+        before.video,
+    )
+    assert equal(after.result.poses, before.result.poses)
+    assert equal(after.result.raw, before.result.raw)
+    assert (after.result.poses is after.result.raw) is (smooth == "none")
+    for name in ("source", "clip", "model", "info", "start", "size", "warnings", "cancelled", "options"):
+        assert getattr(after.result, name) == getattr(before.result, name), name
+
+
+def test_a_result_of_another_server_is_drawn_again(clip: Path) -> None:
+    token = finish(RunDesk(Tasks("test", kept=0)).find(video_of(clip), Squatter(), VideoOptions())).token
+    desk = restarted()
+    run = desk.get(token)
+    assert run is not None
+    first = run.clip
+    desk.draw(run, SmoothingSettings(smooth="offline"), DrawingOptions(boxes=True), OutputSettings())
+    assert finish(run).job.state == "done", run.job.error
+    third = restarted().get(token)
+    assert third is not None
+    assert third.result is not None
+    assert third.result.options.drawing.boxes
+    assert third.clip == run.clip != first
+    assert first is not None
+    assert not first.exists()
+
+
+def test_a_server_that_ends_in_order_keeps_what_was_done_and_says_so(clip: Path) -> None:
+    model, kind = Slow(), Tasks[None, Progress]("test", kept=0)
+    run = RunDesk(kind).find(video_of(clip), model, VideoOptions())
+    for _ in range(8):
+        model.gate.release()
+    wait_for(lambda: run.job.report is not None and run.job.report.frames >= 3)
+    threading.Timer(0.2, lambda: [model.gate.release() for _ in range(30)]).start()
+    kind.close()
+    after = restarted().get(run.token)
+    assert after is not None
+    assert after.result is not None
+    assert 3 <= after.result.frames < 30
+    assert "What it had done by then is here" in words(show(after))
+
+
+def left_by_a_dead_server(run: VideoRun) -> None:
+    """Leave a run's folder as a server that is killed leaves it."""
+    run.folder.end_work()
+
+
+def test_what_was_at_work_when_the_server_ended_is_said_to_be_lost(clip: Path) -> None:
+    model = Slow()
+    desk = RunDesk(Tasks("test", kept=0))
+    run = desk.find(video_of(clip), model, VideoOptions())
+    elsewhere = restarted().get(run.token)
+    assert elsewhere is not None
+    assert "Another server" in elsewhere.job.error, "it is at work, if not here"
+    left_by_a_dead_server(run)
+    run_desk.clear()
+    app = show(run)
+    assert "The server ended while this run was waiting or at work" in words(app)
+    assert "*Run again* does it anew" in words(app)
+    app.button(key="video_again").click().run()
+    assert not app.exception
+    again = run_desk().get(app.query_params["result"])
+    assert again is not None
+    assert again.token != run.token
+    finish(again)
+    run.job.cancel()
+    for _ in range(40):
+        model.gate.release()
+    finish(run)
+
+
+def test_a_drawing_that_the_end_of_the_server_broke_off_leaves_the_clip_before(clip: Path) -> None:
+    run = finish(RunDesk(Tasks("test", kept=0)).find(video_of(clip), Squatter(), VideoOptions()))
+    first, half = run.clip, run.folder.path / "half.mp4"
+    run.purpose = "draw"
+    run.note("working")
+    half.write_bytes(b"half")
+    after = restarted().get(run.token)
+    assert after is not None
+    assert "It is as it was before" in after.lost
+    assert after.clip == first
+    assert not half.exists()
+
+
+def test_a_browser_finds_its_own_results_and_no_others(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = {"posecore_visitor": "a" * 43}
+    monkeypatch.setattr("streamlit.runtime.context.ContextProxy.cookies", browser)
+    run = run_through(open_video(short))
+    run_desk.clear()
+    app = open_video()
+    assert app.segmented_control(key="video_view").options == ["Preview", "Result"]
+    app.segmented_control(key="video_view").set_value("Result").run()
+    assert "walk.mp4" in words(app)
+    assert "6 frames" in words(app)
+    browser["posecore_visitor"] = "b" * 43
+    with pytest.raises(KeyError):
+        open_video().segmented_control(key="video_view")
+    browser["posecore_visitor"] = "../" + "a" * 40
+    with pytest.raises(KeyError):
+        open_video().segmented_control(key="video_view")
+    browser["posecore_visitor"] = "a" * 43
+    app.button(key="video_remove_all").click().run()
+    assert not app.exception
+    assert not run.folder.path.exists()
+    with pytest.raises(KeyError):
+        open_video().segmented_control(key="video_view")
+
+
+@pytest.mark.parametrize("damage", ["result", "record", "all"])
+def test_damaged_files_of_a_run_are_a_sentence(clip: Path, damage: str) -> None:
+    run = finish(RunDesk(Tasks("test", kept=0)).find(video_of(clip), Squatter(), VideoOptions()))
+    if damage in ("record", "all"):
+        (run.folder.path / "run.json").write_text("{" if damage == "record" else "[]")
+    if damage in ("result", "all"):
+        (run.folder.path / "result.npz").write_bytes(b"PK\x03\x04 nothing")
+    run_desk.clear()
+    app = show(run)
+    said = words(app)
+    assert ("run the video again" if damage == "result" else "is not here any more") in said
+
+
+def test_where_the_home_cannot_be_written_results_go_with_the_server(
+    clip: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "videos").write_text("in the way")
+    run = finish(run_desk().find(video_of(clip), Squatter(), VideoOptions()))
+    assert run.job.state == "done"
+    assert "it goes when the server ends" in words(show(run))
+    assert restarted().get(run.token) is None
+    run_desk().forget(run.token)
+    assert not run.folder.path.exists()
 
 
 # What follows a run
@@ -554,9 +735,9 @@ def test_smoothing_again_equals_having_smoothed_so_at_once(tmp_path: Path, clip:
     assert before.smoothed(wanted) is again
 
 
-def test_drawing_again_needs_no_network(squats: VideoRun) -> None:
-    model = squats.model
-    seen, first = model.seen, squats.clip
+def test_drawing_again_needs_no_network(squats: VideoRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = squats.clip
+    monkeypatch.setattr(Squatter, "fields", lambda *_, **__: pytest.fail("the network ran"))
     app = show(squats)
     assert "Draw it again" not in [button.label for button in app.button]
     app.selectbox(key="smooth_smooth").select("offline").run()
@@ -568,7 +749,6 @@ def test_drawing_again_needs_no_network(squats: VideoRun) -> None:
     assert not app.exception
     assert squats.job.state == "done"
     assert "other settings for" not in words(app)
-    assert model.seen == seen
     assert squats.clip != first
     assert not first.exists()
     assert squats.result.options.drawing.boxes
@@ -588,12 +768,13 @@ def test_visitors_who_may_only_look_have_nothing_drawn(squats: VideoRun, monkeyp
 def test_a_stopped_drawing_keeps_the_clip(squats: VideoRun) -> None:
     first = squats.clip
     desk = run_desk()
-    blocked = desk.find(squats.video, Slow(), VideoOptions())
+    slow = Slow()
+    blocked = desk.find(squats.video, slow, VideoOptions())
     desk.draw(squats, SmoothingSettings(smooth="none"), DrawingOptions(), OutputSettings())
     squats.job.cancel()
     blocked.job.cancel()
     for _ in range(200):
-        blocked.model.gate.release()
+        slow.gate.release()
     finish(squats)
     assert squats.clip == first
     assert first.exists()

@@ -1,4 +1,4 @@
-"""Requests that the server answers at all, and what its pages may be put into.
+"""Requests that the server answers at all, what its pages may be put into, and the cookie that browsers get.
 
 A name that somebody else's server gives to this machine (DNS rebinding) would let a foreign page act as a visitor, so
 requests must be for a known host. A page in a foreign frame could be clicked without being seen.
@@ -6,15 +6,19 @@ requests must be for a known host. A page in a foreign frame could be clicked wi
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from posecore.ui.shared.visitors import is_local_name
+from posecore.ui.shared.visitors import COOKIE, is_cookie, is_local_name
 
+#: Seconds for which a browser is known again.
+_COOKIE_LIFE = 365 * 24 * 3600
 _HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
     "Content-Security-Policy": "frame-ancestors 'self'",
@@ -36,7 +40,7 @@ class Guard:
         elif not host_allowed(Headers(scope=scope).get("host")):
             await _refuse(scope, receive, send)
         else:
-            await self._app(scope, receive, _protected(send))
+            await self._app(scope, receive, _protected(send, _new_cookie(scope)))
 
 
 def host_allowed(host: str | None) -> bool:
@@ -72,12 +76,26 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(words, status_code=403)(scope, receive, send)
 
 
-def _protected(send: Send) -> Send:
+def _new_cookie(scope: Scope) -> str | None:
+    """What a browser that has no cookie of this server's is told to keep."""
+    asking = HTTPConnection(scope)
+    if is_cookie(asking.cookies.get(COOKIE)):
+        return None
+    path = "/" + str(st.get_option("server.baseUrlPath") or "").strip("/")
+    secure = "https" in (asking.url.scheme, asking.headers.get("x-forwarded-proto"))
+    # Not for scripts. Lax: a link from elsewhere must not make a new visitor of somebody who has one.
+    kept = f"{COOKIE}={secrets.token_urlsafe(32)}; Path={path}; Max-Age={_COOKIE_LIFE}; HttpOnly; SameSite=Lax"
+    return kept + "; Secure" * secure
+
+
+def _protected(send: Send, cookie: str | None) -> Send:
     async def protected(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
+            if cookie is not None and headers.get("content-type", "").startswith("text/html"):
+                headers.append("Set-Cookie", cookie)
         await send(message)
 
     return protected

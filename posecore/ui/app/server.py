@@ -13,11 +13,14 @@ from streamlit.runtime import get_instance
 from posecore.errors import PosecoreError
 from posecore.ui.shared.background import stop_left_tasks
 from posecore.ui.shared.visitor_files import TIDY_INTERVAL, sweep_left_files, visitor_folders
+from posecore.ui.video.run_folders import remove_old_runs
 
 log = logging.getLogger(__name__)
 
 #: Seconds between looks at the queue of training runs.
 DISPATCH_INTERVAL = 2.0
+#: Seconds between looks for results of videos that nobody looks at any more.
+OLD_RUNS_INTERVAL = 600.0
 #: Training runs at the same time. A second one would make both slower, and the pages with them.
 RUNS_AT_ONCE = 1
 
@@ -29,7 +32,11 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     ended = Event()
     sweep_left_files()
     Thread(target=_tidy_home, name="upkeep", daemon=True).start()
-    for name, work, interval in (("dispatcher", _dispatch, DISPATCH_INTERVAL), ("janitor", _tidy, TIDY_INTERVAL)):
+    for name, work, interval in (
+        ("dispatcher", _dispatch, DISPATCH_INTERVAL),
+        ("janitor", _tidy, TIDY_INTERVAL),
+        ("old runs", remove_old_runs, OLD_RUNS_INTERVAL),
+    ):
         Thread(target=keep_doing, args=(work, ended, interval), name=name, daemon=True).start()
     yield
     ended.set()

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from posecore.home import home
 from posecore.storage import DraftFolder, sweep
 from posecore.ui.shared.presence import Presence, current_session
 from posecore.ui.shared.quota import check_files
@@ -19,6 +20,11 @@ from posecore.ui.shared.quota import check_files
 PREFIX = "posecore-visitor-"
 #: Seconds between two looks for sessions that have ended.
 TIDY_INTERVAL = 15.0
+
+
+def kept_folder() -> Path:
+    """Where what visitors had made is kept for longer than their session lasts."""
+    return home() / "videos"
 
 
 class VisitorFolders:
@@ -39,10 +45,10 @@ class VisitorFolders:
         return folder
 
     def check_room(self) -> None:
-        """Go on while visitors may give more files; raises ``StorageError`` when they may not."""
+        """Go on while there is room for more of visitors' files; raises ``StorageError`` when there is none."""
         with self._lock:
             paths = [folder.path for owned in self._owned.values() for folder in owned]
-        check_files(paths)
+        check_files([*paths, kept_folder()])
 
     def tidy(self, is_active: Callable[[str], bool], now: float | None = None) -> None:
         """Remove the folders of sessions that have been away for too long.

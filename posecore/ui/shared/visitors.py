@@ -12,7 +12,9 @@ Asked where things are done, so that it does not matter which buttons a page sho
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -27,6 +29,9 @@ Rights = Literal["view", "use", "all"]
 VARIABLE = "POSECORE_VISITORS"
 _LEVELS: tuple[Rights, ...] = ("view", "use", "all")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+#: Cookie by which a browser is known again: a random value that says nothing about anybody.
+COOKIE = "posecore_visitor"
+_COOKIE_VALUE = re.compile(r"[A-Za-z0-9_-]{32,64}")
 #: Headers of requests that came through something in between.
 _FORWARDED = ("forwarded", "via", "x-real-ip")
 _FORWARDED_PREFIX = "x-forwarded-"
@@ -79,6 +84,20 @@ def is_local(headers: Mapping[str, str] | None = None) -> bool:
     behind = bool(str(st.get_option("server.baseUrlPath") or "").strip("/"))
     bound = st.get_option("server.address") in _LOCAL_NAMES
     return bound and not forwarded and not behind and ("host" not in said or is_local_name(said["host"]))
+
+
+def is_cookie(value: object) -> bool:
+    """True for a value as this server gives it to browsers."""
+    return isinstance(value, str) and _COOKIE_VALUE.fullmatch(value) is not None
+
+
+def visitor_name() -> str | None:
+    """A name for this browser that outlives sessions and servers; None where it keeps no cookies.
+
+    It is a hash, so that whoever reads the names of folders cannot pass for the visitor.
+    """
+    value = st.context.cookies.get(COOKIE)
+    return hashlib.sha256(str(value).encode()).hexdigest()[:32] if is_cookie(value) else None
 
 
 def shown_path(path: Path) -> str:

@@ -7,7 +7,9 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.shared.session import say_in_address
-from posecore.ui.shared.visitors import require
+from posecore.ui.shared.visitor_files import visitor_folders
+from posecore.ui.shared.visitors import is_local, require, visitor_name
+from posecore.ui.video.run_folders import Owner, run_folders
 from posecore.ui.video.runs import VideoRun, run_desk
 from posecore.ui.video.store import Video, shelf
 from posecore.video import VideoOptions
@@ -24,16 +26,18 @@ def my_runs() -> dict[str, VideoRun]:
     mine = shelf()
     if not mine.address_read:
         mine.address_read = True
+        mine.runs = [folder.path.name for folder in run_folders(_owner())]
         asked = st.query_params.get(_ADDRESS)
         if asked and asked not in mine.runs:
             if run_desk().get(asked) is None:
                 mine.refused.append(
-                    "The result of this address is not here any more: the server was started anew, or nobody looked at "
-                    "it for long. Run the video again."
+                    "The result of this address is not here any more: it was removed, or nobody looked at it for long. "
+                    "Run the video again."
                 )
             else:
                 mine.runs.append(asked)
-                st.session_state[_VIEW], st.session_state[_RUN] = RESULT, asked
+        if asked in mine.runs:
+            st.session_state[_VIEW], st.session_state[_RUN] = RESULT, asked
     found = {token: run for token in reversed(mine.runs) if (run := run_desk().get(token)) is not None}
     mine.runs = list(reversed(found))
     return found
@@ -73,7 +77,7 @@ def _pick_run(runs: dict[str, VideoRun]) -> VideoRun:
     if len(runs) == 1:
         return next(iter(runs.values()))
     titles = {
-        token: f"{len(runs) - place} · {run.video.label} · {run.model.name}"
+        token: f"{len(runs) - place} · {run.video.label} · {run.model}"
         for place, (token, run) in enumerate(runs.items())
     }
     token = st.selectbox(
@@ -92,7 +96,8 @@ def start_run(video: Video, model: PoseModel, options: VideoOptions) -> None:
     """Have a video worked on and show how far that is; a callback."""
     try:
         require("use", "Working on videos")
-        run = run_desk().find(video, model, options)
+        visitor_folders.check_room()
+        run = run_desk().find(video, model, options, _owner())
     except PosecoreError as error:
         shelf().refused.append(str(error))
         return
@@ -112,3 +117,15 @@ def draw_again(run: VideoRun, options: VideoOptions) -> None:
 def forget_run(run: VideoRun) -> None:
     """Drop a run and its files; a callback."""
     run_desk().forget(run.token)
+
+
+def forget_all_runs() -> None:
+    """Drop all of this visitor's runs and their files; a callback."""
+    for token in shelf().runs:
+        run_desk().forget(token)
+
+
+def _owner() -> Owner:
+    """Whose runs are begun now. Who keeps no cookies finds them again by their addresses alone."""
+    name = visitor_name()
+    return Owner(name or shelf().name, at_machine=name is not None and is_local())

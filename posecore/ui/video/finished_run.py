@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
+from posecore.errors import VideoError
 from posecore.model import PoseModel
+from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.components import player
-from posecore.ui.video.chosen_run import draw_again, forget_run, start_run
+from posecore.ui.video.chosen_run import draw_again, forget_all_runs, forget_run, start_run
 from posecore.ui.video.files import video_downloads
 from posecore.ui.video.measures import Measuring, choose_measures, in_words
 from posecore.ui.video.people import Followed, choose_people, choose_person, followed, people_table
 from posecore.ui.video.plots import joint_figure, measures_figure
 from posecore.ui.video.progress import show_progress
+from posecore.ui.video.run_folders import KEPT_RUNS
 from posecore.ui.video.runs import VideoRun, settings_changed
 from posecore.ui.video.serving import clip_address
 from posecore.video import PoseSequence, Repetitions, VideoOptions, VideoResult, count_track
@@ -50,7 +53,11 @@ def show_run(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
         model: The model that is chosen now.
         options: The present settings; smoothing and what is measured follow them at once.
     """
-    job, result = run.job, run.result
+    try:
+        job, result = run.job, run.result
+    except VideoError as error:
+        show_error(error)
+        return
     _head(run, model, options)
     if job.active:
         show_progress(run)
@@ -59,8 +66,12 @@ def show_run(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
             f"{plain(job.error)} Your video and settings are still here: change what is wrong and run again.",
             icon=":material/error:",
         )
+    elif run.lost:
+        st.warning(f"{run.lost} *Run again* does it anew.", icon=":material/warning:")
     elif result is None:
         st.info("The run was stopped before it began.")
+    if run.unkept:
+        st.warning(run.unkept, icon=":material/save:")
     if result is None or (job.active and run.purpose == "find"):
         return
     for warning in result.warnings:
@@ -93,8 +104,13 @@ def run_buttons(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
         key="video_again",
     )
     with st.popover("", icon=":material/delete:", help="Remove this result", key="video_remove_menu"):
-        st.markdown("Remove this result with its clip? This cannot be undone; the video can be run again.")
+        stays = "until you remove it" if run.owner.at_machine else "until nobody has looked at it for six hours"
+        st.markdown(
+            "Remove this result with its clip and its copy of the video? This cannot be undone.  \n"
+            f":small[:gray[It is kept on the server's disk {stays}, and the newest {KEPT_RUNS} of a visitor are.]]"
+        )
         st.button("Remove it", on_click=forget_run, args=(run,), key="video_remove", width="stretch")
+        st.button("Remove all of mine", on_click=forget_all_runs, key="video_remove_all", width="stretch")
 
 
 def _head(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:

@@ -8,7 +8,7 @@ from posecore.drawing import DrawingOptions
 from posecore.model import PoseModel
 from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
 from posecore.ui.shared.sidebar import decoder_controls, drawing_controls, load, network_controls
-from posecore.ui.video.chosen_run import pick_view
+from posecore.ui.video.chosen_run import my_runs, pick_view
 from posecore.ui.video.finished_run import run_buttons, show_run
 from posecore.ui.video.picker import no_video, pick_video, show_refused_videos
 from posecore.ui.video.preview import pick_moment, run_panel, show_frame
@@ -23,6 +23,8 @@ def main() -> None:
         video = pick_video()
         info = pick_model()
         place = st.container()
+    # Before what was refused is said: the address may ask for a result that is not here.
+    my_runs()
     show_refused_videos()
     model = load(info)
     if model is not None:

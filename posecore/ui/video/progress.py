@@ -32,7 +32,7 @@ def _look(run: VideoRun) -> None:
     with right:
         st.button(
             "Stop",
-            on_click=job.cancel,
+            on_click=run.stop,
             disabled=job.stopping,
             icon=":material/stop:",
             width="stretch",

@@ -1,18 +1,19 @@
 """Runs over videos in the server's background: they wait their turn, report how far they are, and keep their result.
 
-A run belongs to whoever knows its token. It goes on while nobody looks, and its result is there on return, until it was
-not looked at for some hours or too many newer ones came.
+A run belongs to whoever knows its token. It goes on while nobody looks, and its result is there on return, also after
+the server was started anew: see :mod:`posecore.ui.video.run_folders` for how long.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,14 +21,12 @@ from typing import Any, Literal
 import streamlit as st
 
 from posecore.drawing import DrawingOptions
-from posecore.errors import VideoError
-from posecore.fields import Fields
-from posecore.imaging import Picture, Region
+from posecore.errors import PosecoreError, VideoError
 from posecore.poses import Poses
-from posecore.storage import DraftFolder
+from posecore.storage import sweep, writing
 from posecore.ui.shared.background import BusyError, Task, Tasks, tasks
-from posecore.ui.shared.models.engine import network_slots
-from posecore.ui.shared.visitor_files import PREFIX
+from posecore.ui.video.run_folders import KEPT_RUNS, Owner, RunFolder, run_folder, run_folders
+from posecore.ui.video.stand_ins import InTurn, KnownPeople
 from posecore.ui.video.store import Video
 from posecore.video import (
     ClipSettings,
@@ -43,13 +42,23 @@ from posecore.video import (
     smooth_sequence,
 )
 from posecore.video.finding import VideoModel
+from posecore.video.kept import data_of_info, data_of_options, info_of_data, load_result, options_of_data, save_result
+
+log = logging.getLogger(__name__)
 
 #: Runs that may be at work at the same time; further ones wait.
 AT_ONCE = max(1, min(2, (os.cpu_count() or 1) // 4))
-#: Seconds for which a finished run is kept after somebody last looked at it.
-KEPT_SECONDS = 6 * 3600
-#: Runs of all visitors that are kept at most.
-KEPT_RUNS = 40
+#: Seconds after which what is on the disk is forgotten here until somebody looks at it again.
+_REMEMBERED_SECONDS = 1800.0
+#: Seconds between two notes that somebody looks at a run.
+_LOOK_INTERVAL = 60.0
+_RESULT = "result.npz"
+#: Whose runs they are where nobody says.
+_ANYBODY = Owner("anybody", at_machine=False)
+#: What became of a run whose server ended.
+_LOST = "The server ended while this run was waiting or at work, so there is no result."
+_BROKEN_OFF = "The server ended while this run was at work. What it had done by then is here."
+_NOT_DRAWN = "The server ended while this clip was being drawn again. It is as it was before."
 
 
 @dataclass(eq=False)
@@ -59,25 +68,80 @@ class VideoRun:
     Attributes:
         token: Unguessable name.
         video: The video; its file is the run's own.
-        model: What finds people.
+        model: Name of what finds people.
         options: What was asked for.
         job: The work at hand, or the last one.
-        purpose: What that is: to ``find`` people, or to ``draw`` those already found.
-        result: What was found, once there is something.
+        owner: Whose it is.
         folder: Where its files lie.
+        purpose: What the job is: to ``find`` people, or to ``draw`` those already found.
+        lost: What became of it when a server ended before the job did, as a sentence; empty else.
+        unkept: Why the result goes with the server, as a sentence; empty when it does not.
         looked: When somebody last looked, by ``time.monotonic``.
     """
 
     token: str
     video: Video
-    model: VideoModel
+    model: str
     options: VideoOptions
     job: Task[None, Progress]
-    folder: DraftFolder
+    owner: Owner
+    folder: RunFolder
     purpose: Literal["find", "draw"] = "find"
-    result: VideoResult | None = None
+    lost: str = ""
+    unkept: str = ""
     looked: float = field(default_factory=time.monotonic)
+    _result: VideoResult | None = None
     _smoothed: tuple[SmoothingSettings, PoseSequence] | None = None
+    _stopped: bool = False
+
+    @property
+    def result(self) -> VideoResult | None:
+        """What was found, once there is something; read from the disk when it was forgotten meanwhile.
+
+        Raises:
+            VideoError: When its file is damaged.
+        """
+        if self._result is None and (path := self.folder.path / _RESULT).is_file():
+            self._result = load_result(path, self.video.path)
+        return self._result
+
+    def keep(self, result: VideoResult) -> None:
+        """Take a result, and keep it on the disk where that is possible."""
+        self._result = result
+        if not self.folder.stays:
+            self.unkept = "The server cannot keep this result on its disk: it goes when the server ends."
+            return
+        try:
+            with writing(self.folder.path / _RESULT):
+                save_result(result, self.folder.path / _RESULT)
+            self.unkept = ""
+        except PosecoreError as error:
+            log.warning("A result was not kept: %s", error)
+            self.unkept = "The server has no room to keep this result on its disk: it goes when the server ends."
+
+    def note(self, state: str) -> None:
+        """Write down what it is and where it stands, for the next server; raises ``OSError`` when there is no room."""
+        if self.folder.stays:
+            self.folder.write(_record(self) | {"state": state})
+
+    def stop(self) -> None:
+        """End the job early, because somebody asked for that; a callback."""
+        self._stopped = True
+        self.job.cancel()
+
+    def ended(self) -> None:
+        """Write down what became of the job: it has ended."""
+        if self.job.stopping and not self._stopped:
+            self.lost = _NOT_DRAWN if self.purpose == "draw" else _LOST if self._result is None else _BROKEN_OFF
+        self.folder.end_work()
+        with contextlib.suppress(OSError):
+            # A run that was forgotten meanwhile has no folder any more.
+            self.note(self.job.state)
+
+    def rest(self) -> None:
+        """Forget what the disk has as well."""
+        if self.folder.stays and not self.unkept:
+            self._result = self._smoothed = None
 
     @property
     def clip(self) -> Path | None:
@@ -116,48 +180,6 @@ def smooth_again(result: VideoResult, settings: SmoothingSettings) -> PoseSequen
     return PoseSequence.collect(((time, people.get(time, nobody)) for time in times), raw.skeleton, raw.image_size)
 
 
-class _InTurn:
-    """A model that waits for its turn among all that use the network, so that a video leaves room for other pages.
-
-    Args:
-        model: What answers.
-    """
-
-    def __init__(self, model: VideoModel) -> None:
-        self.name, self.skeleton, self.device = model.name, model.skeleton, model.device
-        self.decode, self.decode_settings, self.follower = model.decode, model.decode_settings, model.follower
-        self._model = model
-
-    def fields(
-        self, image: Sequence[Picture], region: Region | None = None, *, picture: Sequence[str], **settings: Any
-    ) -> list[Fields]:
-        """As the model's own."""
-        with network_slots():
-            return self._model.fields(image, region, picture=picture, **settings)
-
-
-class _Known:
-    """Stands in for a model where the people of every frame are known already, frame after frame."""
-
-    def __init__(self, model: VideoModel, people: PoseSequence) -> None:
-        self.name, self.skeleton, self.device = model.name, people.skeleton, model.device
-        self.decode_settings = model.decode_settings
-        self._people = iter(people)
-
-    def fields(
-        self, image: Sequence[Picture], region: Region | None = None, *, picture: Sequence[str], **settings: Any
-    ) -> list[Any]:
-        """Something for each picture; nothing is looked at."""
-        return list(picture)
-
-    def decode(self, fields: Any, **settings: Any) -> Poses:
-        """The people of the next frame."""
-        return next(self._people)
-
-    def follower(self, **settings: Any) -> None:
-        """Nothing says where to look."""
-
-
 class RunDesk:
     """Takes runs in, has them done in turn, and keeps them.
 
@@ -174,35 +196,50 @@ class RunDesk:
         """The run of that name, which is then kept for longer; None when there is none."""
         with self._lock:
             run = self._runs.get(token or "")
+            if run is not None and not run.job.active and not run.folder.path.is_dir():
+                # Nobody had looked at it for long.
+                del self._runs[run.token]
+                run = None
+            if run is None:
+                run = _restored(token or "")
+                if run is not None and not run.folder.at_work:
+                    self._runs[run.token] = run
         if run is not None:
-            run.looked = time.monotonic()
+            now = time.monotonic()
+            if now - run.looked > _LOOK_INTERVAL:
+                run.folder.look()
+            run.looked = now
         return run
 
-    def find(self, video: Video, model: VideoModel, options: VideoOptions) -> VideoRun:
+    def find(self, video: Video, model: VideoModel, options: VideoOptions, owner: Owner = _ANYBODY) -> VideoRun:
         """Have people found in a video and drawn. The video's own file may go meanwhile.
 
         Raises:
             VideoError: When there is no room for it.
             BusyError: When too many wait already.
         """
-        folder = DraftFolder(PREFIX)
-        own = folder.path / "source" / video.path.name
         token = secrets.token_urlsafe(16)
-        try:
-            _copy(video.path, own)
-        except OSError as error:
-            folder.cleanup()
-            raise VideoError(f"The server has no room for {video.label}: {error.strerror or error}.") from error
-        run = VideoRun(token, replace(video, path=own), model, options, Task(token), folder)
         with self._lock:
-            self._tidy()
+            self._tidy(owner)
+        folder = RunFolder.new(owner, token)
+        own = folder.path / "source" / video.path.name
+        run = VideoRun(token, replace(video, path=own), model.name, options, Task(token), owner, folder)
+        try:
+            folder.begin_work()
+            _copy(video.path, own)
+            run.note("waiting")
+        except OSError as error:
+            folder.remove()
+            raise VideoError(f"The server has no room for {video.label}: {error.strerror or error}.") from error
+        with self._lock:
             self._runs[token] = run
-        clip, in_turn = _new_clip(run), _InTurn(model)
+        clip, in_turn = _new_clip(run), InTurn(model)
         try:
             self._begin(run, lambda task: process_video(own, in_turn, clip, options, task.tell, task.stop))
         except BusyError:
-            self.forget(token)
-            folder.cleanup()
+            with self._lock:
+                del self._runs[token]
+            folder.remove()
             raise
         return run
 
@@ -228,13 +265,17 @@ class RunDesk:
         clip = _new_clip(run)
 
         def drawn(task: Task[None, Progress]) -> VideoResult:
-            again = process_video(run.video.path, _Known(run.model, people), clip, plain, task.tell, task.stop)
+            again = process_video(run.video.path, KnownPeople(run.model, people), clip, plain, task.tell, task.stop)
             if again.cancelled:
                 clip.unlink(missing_ok=True)
                 return result
             return replace(result, clip=again.clip, poses=people, size=again.size, options=options)
 
-        run.purpose = "draw"
+        run.purpose, run.lost = "draw", ""
+        with contextlib.suppress(OSError):
+            # Without them the work is done all the same; only the next server would not know of it.
+            run.folder.begin_work()
+            run.note("waiting")
         self._begin(run, drawn)
 
     def waiting_before(self, run: VideoRun) -> int:
@@ -246,27 +287,33 @@ class RunDesk:
         with self._lock:
             run = self._runs.pop(token, None)
         if run is not None:
-            run.job.cancel()
+            run.stop()
             if not run.job.active:
-                run.folder.cleanup()
+                run.folder.remove()
 
     def _begin(self, run: VideoRun, work: Callable[[Task[None, Progress]], VideoResult]) -> None:
-        def forgotten() -> None:
+        def ended() -> None:
+            run.ended()
             with self._lock:
                 kept = run.token in self._runs
             if not kept:
-                run.folder.cleanup()
+                run.folder.remove()
 
-        run.job = self._work.start(run.token, lambda task: _do(run, task, work), again=True, on_end=forgotten)
+        run.job = self._work.start(run.token, lambda task: _do(run, task, work), again=True, on_end=ended)
 
-    def _tidy(self) -> None:
-        """Drop runs that nobody has looked at for long; called with the lock held."""
-        idle = sorted((run for run in self._runs.values() if not run.job.active), key=lambda run: run.looked)
-        limit = time.monotonic() - KEPT_SECONDS
-        for run in idle:
-            if run.looked < limit or len(self._runs) >= KEPT_RUNS:
-                del self._runs[run.token]
-                run.folder.cleanup()
+    def _tidy(self, owner: Owner) -> None:
+        """Make room for one more run of ``owner``'s; called with the lock held."""
+        limit = time.monotonic() - _REMEMBERED_SECONDS
+        for run in self._runs.values():
+            if run.looked < limit and not run.job.active:
+                run.rest()
+        kept = {folder.path.name: folder for folder in run_folders(owner)}
+        kept |= {run.token: run.folder for run in self._runs.values() if run.owner == owner}
+        active = {run.token for run in self._runs.values() if run.job.active}
+        idle = sorted(kept.keys() - active, key=lambda token: kept[token].looked)
+        for token in idle[: max(len(kept) - KEPT_RUNS + 1, 0)]:
+            self._runs.pop(token, None)
+            kept[token].remove()
 
 
 @st.cache_resource(show_spinner=False)
@@ -279,7 +326,7 @@ def _do(run: VideoRun, task: Task[None, Progress], work: Callable[[Task[None, Pr
     """Do a piece of work and keep what came of it."""
     before = run.clip
     try:
-        run.result = work(task)
+        run.keep(work(task))
     finally:
         if task.report is not None:
             # The last picture of a large video is not needed any more.
@@ -313,11 +360,69 @@ def _new_clip(run: VideoRun) -> Path:
     return run.folder.path / f"{secrets.token_hex(4)}.mp4"
 
 
+def _record(run: VideoRun) -> dict[str, Any]:
+    """What the next server needs to know of a run."""
+    return {
+        "video": {"key": run.video.key, "label": run.video.label, "note": run.video.note, "file": run.video.path.name},
+        "info": data_of_info(run.video.info),
+        "model": run.model,
+        "options": data_of_options(run.options),
+        "purpose": run.purpose,
+        "error": run.job.error,
+        "lost": run.lost,
+        "at_machine": run.owner.at_machine,
+    }
+
+
+def _restored(token: str) -> VideoRun | None:
+    """A run of a server before this one, or of another that shares the home; None when there is none of that name."""
+    folder = run_folder(token)
+    if folder is None:
+        return None
+    try:
+        record = folder.read()
+        video, info = record["video"], info_of_data(record["info"])
+        path = folder.path / "source" / Path(video["file"]).name
+        job: Task[None, Progress] = Task(token, record["state"], error=record["error"])
+        owner = Owner(folder.path.parent.name, record["at_machine"])
+        run = VideoRun(
+            token,
+            Video(video["key"], video["label"], path, info, video["note"]),
+            record["model"],
+            options_of_data(record["options"]),
+            job,
+            owner,
+            folder,
+            record["purpose"],
+            record["lost"],
+        )
+        if job.active and folder.at_work:
+            job.state = "failed"
+            job.error = "Another server is at work on this run; its result can be seen here when that is done."
+        elif job.active:
+            job.state = "cancelled"
+            run.lost = _NOT_DRAWN if run.purpose == "draw" else _LOST
+            _clear_left(run)
+        return run
+    except (OSError, PosecoreError, ValueError, TypeError, KeyError) as error:
+        log.warning("The run in %s cannot be read: %s", folder.path, error)
+        return None
+
+
+def _clear_left(run: VideoRun) -> None:
+    """Remove what was being written when the server ended, and write down that it did."""
+    sweep(run.folder.path)
+    for path in run.folder.path.glob("*.mp4"):
+        if path != run.clip:
+            path.unlink(missing_ok=True)
+    run.note(run.job.state)
+
+
 def settings_changed(run: VideoRun, model: str, options: VideoOptions) -> list[str]:
     """What of ``model`` and ``options`` differs from what people were found with, in words."""
     used = run.options
     parts: Mapping[str, bool] = {
-        "model": model != run.model.name,
+        "model": model != run.model,
         "part of the video": options.clip != used.clip,
         "network": dict(options.network) != dict(used.network),
         "decoder": dict(options.decode) != dict(used.decode),

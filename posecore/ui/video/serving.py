@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from posecore.errors import VideoError
+
 _FOLDER = "clips"
 
 
@@ -38,5 +40,8 @@ def _find(token: str, name: str) -> Path | None:
     from posecore.ui.video.runs import run_desk
 
     run = run_desk().get(token)
-    clip = None if run is None else run.clip
+    try:
+        clip = None if run is None else run.clip
+    except VideoError:
+        return None
     return clip if clip is not None and clip.name == name and clip.is_file() else None

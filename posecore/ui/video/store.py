@@ -142,6 +142,7 @@ class Shelf:
         runs: Tokens of this visitor's runs, oldest first.
         address_read: True once the address of the page was looked at for a run.
         last: Key of the video that was chosen when the page was drawn last.
+        name: Of the visitor's folder of runs, where their browser has none that outlives the session.
     """
 
     uploader: int = 0
@@ -149,6 +150,7 @@ class Shelf:
     runs: list[str] = field(default_factory=list)
     address_read: bool = False
     last: str | None = None
+    name: str = field(default_factory=lambda: f"session-{secrets.token_hex(12)}")
     _folder: DraftFolder = field(default_factory=visitor_folders.new)
     _videos: dict[str, Video] = field(default_factory=dict)
 
