@@ -10,11 +10,16 @@ from posecore.errors import MissingExtraError
 EXTRAS: dict[str, tuple[str, str]] = {
     "train": ("lightning", "Training"),
     "webcam": ("streamlit_webrtc", "The Webcam page"),
-    "onnx": ("onnxscript", "Export to ONNX"),
-    "openvino": ("openvino", "Export to OpenVINO"),
+    "onnx": ("onnxscript", "Computing with ONNX Runtime or export to ONNX"),
+    "openvino": ("openvino", "Computing with OpenVINO or export to it"),
     "litert": ("litert_torch", "Export to LiteRT"),
     "supervision": ("supervision", "Conversion to supervision's KeyPoints"),
 }
+
+
+def installed(extra: str) -> bool:
+    """Whether an extra is there."""
+    return find_spec(EXTRAS[extra][0]) is not None
 
 
 def require(extra: str) -> None:
@@ -24,7 +29,7 @@ def require(extra: str) -> None:
         MissingExtraError: When it is not; the message says how to install it.
     """
     module, what = EXTRAS[extra]
-    if find_spec(module) is None:
+    if not installed(extra):
         raise MissingExtraError(
             f"{what} needs {module.replace('_', '-')}, which is not installed: pip install 'posecore[{extra}]'."
         )

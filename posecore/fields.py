@@ -88,7 +88,7 @@ class FieldMap:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where fields come from; equal provenance means equal fields.
+    """Where fields come from; equal provenance means equal fields, but for rounding where ``auto`` chose the runtime.
 
     Attributes:
         picture: Identity of the picture (a hash of its pixels unless the caller had a better one).
@@ -96,6 +96,7 @@ class Provenance:
         weights: Hash of the weights.
         settings: The network settings that were in force.
         region: The region that was looked at, or None for the whole picture.
+        computed: Runtime and precision that computed them, such as ``openvino bfloat16``; not part of the identity.
     """
 
     picture: str
@@ -103,11 +104,13 @@ class Provenance:
     weights: str
     settings: dict[str, Any] = field(default_factory=dict)
     region: tuple[float, float, float, float] | None = None
+    computed: str = field(default="", compare=False)
 
     @property
     def key(self) -> str:
         """Short hash of all of the above: the cache key of the fields."""
-        text = json.dumps(asdict(self), sort_keys=True, default=str)
+        identity = {name: value for name, value in asdict(self).items() if name != "computed"}
+        text = json.dumps(identity, sort_keys=True, default=str)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

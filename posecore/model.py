@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Literal, overload
@@ -19,6 +18,7 @@ from posecore.families.trace import Trace
 from posecore.fields import Fields, Provenance
 from posecore.imaging import ImageSource, Region, check_region, picture_id, read_image
 from posecore.poses import MadeBy, Poses
+from posecore.runtimes.runner import Runner
 from posecore.settings import DecodeSettings, NetworkSettings, build_settings, check_names
 from posecore.skeleton import COCO_17, Skeleton
 
@@ -52,6 +52,7 @@ class PoseModel:
         weights_id: Hash of its weights.
         device: Where the network runs.
         network: The network itself, fused, in evaluation mode.
+        runner: What computes it.
         network_settings_class, decode_settings_class: What this model can be told.
         network_defaults: Network settings used unless a call says otherwise.
     """
@@ -75,6 +76,7 @@ class PoseModel:
         self.weights_id = weights_id
         self.device = pick_device(device)
         self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.runner = Runner(family, architecture, self.network, skeleton, self.device)
         self.network_settings_class: type[NetworkSettings] = family.network_settings(architecture)
         self.decode_settings_class: type[DecodeSettings] = family.decode_settings
         self.network_defaults = build_settings(self.network_settings_class, network_settings or {})
@@ -160,7 +162,7 @@ class PoseModel:
         for size in dict.fromkeys(item[1].input_size for item in prepared):
             members = [index for index, item in enumerate(prepared) if item[1].input_size == size]
             start = time.perf_counter()
-            outputs = self._forward(np.stack([prepared[index][0] for index in members]), settings)
+            outputs, way = self.runner.run(np.stack([prepared[index][0] for index in members]), settings)
             share = 1000 * (time.perf_counter() - start) / len(members)
             for row, index in enumerate(members):
                 _, transform, provenance, spent = prepared[index]
@@ -170,7 +172,7 @@ class PoseModel:
                     self.family.maps(one, settings, self.skeleton),
                     transform,
                     self.skeleton,
-                    provenance,
+                    replace(provenance, computed=str(way)),
                     {"preprocess": spent, "network": share},
                 )
         return [result for result in results if result is not None]
@@ -183,15 +185,6 @@ class PoseModel:
         transform = self.family.place((picture.shape[1], picture.shape[0]), region, settings)
         pixels = self.family.prepare(picture, transform, settings)
         return pixels, transform, provenance, 1000 * (time.perf_counter() - start)
-
-    def _forward(self, pixels: np.ndarray[Any, Any], settings: NetworkSettings) -> dict[str, np.ndarray[Any, Any]]:
-        """``(B, H, W, 3)`` RGB 0 … 255 to float32 outputs on the host."""
-        # A channels-last view of the NHWC array: nothing is copied on the CPU.
-        batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self.device)
-        half = settings.precision == "bfloat16"
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext():
-            outputs = self.family.run(self.network, batch, settings)
-            return {name: value.float().cpu().numpy() for name, value in outputs.items()}
 
     @overload
     def decode(self, fields: Fields, *, trace: Literal[False] = ..., **settings: Any) -> Poses: ...
@@ -221,6 +214,7 @@ class PoseModel:
             source.region,
             source.settings,
             resolved.model_dump(),
+            source.computed,
         )
         poses = replace(poses, made_by=made_by)
         return (poses, evidence or Trace()) if trace else poses
@@ -230,9 +224,13 @@ class PoseModel:
         return self.family.decode(fields, settings, trace)
 
     def comparison_settings(self, one_person: bool) -> dict[str, Any]:
-        """Network settings with which models are compared: on crops that one person fills, or on whole pictures."""
+        """Network settings with which models are compared: on crops that one person fills, or on whole pictures.
+
+        Figures are the same on every machine: the runtime is not left open.
+        """
         side = self.family.crop_side if one_person else self.family.picture_side
-        return {} if side is None else {"input_size": side}
+        exact = {"runtime": "torch", "precision": "float32"}
+        return exact if side is None else {**exact, "input_size": side}
 
     def follower(self, **settings: Any) -> Follower | None:
         """What says where to look in the next of a sequence of pictures, given where the person was before.

@@ -55,7 +55,8 @@ def keypoint_table(named: Iterable[tuple[str, Poses]], name_column: str, first_p
 
 def _settings_text(made_by: MadeBy) -> str:
     settings = {**made_by.network_settings, **made_by.decode_settings}
-    return "; ".join(f"{name}={value}" for name, value in settings.items())
+    computed = {"computed": made_by.computed} if made_by.computed else {}
+    return "; ".join(f"{name}={value}" for name, value in {**settings, **computed}.items())
 
 
 def coco_info(poses: Iterable[Poses]) -> dict[str, Any]:

@@ -29,12 +29,22 @@ class Settings(BaseModel):
 class NetworkSettings(Settings):
     """What every family's network can be told."""
 
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32",
-        title="Precision",
-        description="Number format of the network's arithmetic. bfloat16 is faster on recent processors and slightly "
-        "less exact.",
+    runtime: Literal["auto", "torch", "openvino", "onnxruntime"] = Field(
+        "auto",
+        title="Runtime",
+        description="What computes the network. auto takes the fastest that this machine has and that finds what "
+        "PyTorch finds; until that is ready, PyTorch computes.",
     )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        title="Precision",
+        description="Number format of the network's arithmetic. The shorter ones are faster on recent processors and "
+        "slightly less exact; auto takes one where keypoints stay within half a pixel of the input.",
+    )
+
+
+#: Names of runtimes as settings have them.
+RUNTIMES: tuple[str, ...] = get_args(NetworkSettings.model_fields["runtime"].annotation)
 
 
 def threshold_field(default: float, title: str, description: str, when: Mapping[str, Any] | None = None) -> Any:

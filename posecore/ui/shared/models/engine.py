@@ -23,6 +23,7 @@ from posecore.fields import Fields
 from posecore.imaging import Region
 from posecore.model import PoseModel
 from posecore.poses import Poses
+from posecore.runtimes.runner import Runner
 from posecore.ui.shared.models.caches import ByteCache, fields_cache
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
 from posecore.zoo import ModelInfo, default_model, load_model
@@ -72,6 +73,7 @@ def shared_model(info: ModelInfo, own_file: bool = False) -> PoseModel:
 @st.cache_resource(max_entries=MODELS_IN_MEMORY, show_spinner=False)
 def _loaded(name: str, weights: str | None, stamp: int) -> PoseModel:
     torch.set_num_threads(THREADS)
+    Runner.worth = 1
     model = load_model(name, weights=None if weights is None else Path(weights))
     # The first pass of a network sets up much that later ones find ready; nobody's measured time should include it.
     model.fields(np.zeros((64, 64, 3), np.uint8))

@@ -1,0 +1,1 @@
+"""What computes a network: PyTorch itself, or another runtime that its graph is converted for."""
