@@ -38,7 +38,7 @@ from posecore.families.backbones import SeparableBlock
 from posecore.imaging import Picture
 from posecore.model import PoseModel
 from posecore.storage import writing
-from posecore.zoo.catalog import CatalogEntry, catalog
+from posecore.zoo.catalog import CatalogEntry, Source, catalog
 from posecore.zoo.formats import FORMATS, format_of
 from posecore.zoo.official import fetch_published
 from posecore.zoo.own_files import EXPORT_WEIGHTS, read_own_file
@@ -87,7 +87,7 @@ def write_back(
     with writing(folder), tempfile.TemporaryDirectory(prefix="posecore-published-") as temporary:
         if published is None:
             progress("Fetching the published graph")
-            source = fetch_published(_entry(model, kind), Path(temporary))
+            source = fetch_published(*_source(model, kind), Path(temporary))
         else:
             source = Path(published).expanduser()
             if not source.is_file() or format_of(source) != kind:
@@ -116,14 +116,14 @@ def write_back(
 _SIGNATURE = "Inputs, outputs and decoding are those of the published graph."
 
 
-def _entry(model: PoseModel, kind: str) -> CatalogEntry:
-    """The published weights whose graph is taken."""
-    entries = [one for one in catalog() if one.architecture == model.architecture and one.format == kind]
+def _source(model: PoseModel, kind: str) -> tuple[CatalogEntry, Source]:
+    """The published weights whose graph is taken, and where they are laid out as ``kind``."""
     # Integers have scales of their own that the rest of a graph depends on.
-    entries = [one for one in entries if not one.tag.endswith("int8")]
-    if not entries:
+    entries = [one for one in catalog() if one.architecture == model.architecture and not one.tag.endswith("int8")]
+    found = [(entry, source) for entry in entries for source in entry.sources if source.format == kind]
+    if not found:
         raise ExportError(f"No graph of {model.architecture} is known to be published so; name a file of your own.")
-    return entries[0]
+    return found[0]
 
 
 def _tensors(model: PoseModel, foreign: ForeignWeights) -> dict[str, NDArray[np.float32]]:

@@ -85,13 +85,13 @@ def fetch_official(
     return path
 
 
-def fetch_published(entry: CatalogEntry, folder: Path, progress: Progress | None = None) -> Path:
-    """Fetch the files of an entry as they were published into an existing folder; returns the first one.
+def fetch_published(entry: CatalogEntry, source: Source, folder: Path, progress: Progress | None = None) -> Path:
+    """Fetch the files of one of an entry's sources as they are there into an existing folder; returns the first one.
 
     Raises:
         WeightsError: When a file cannot be fetched or is not what was published.
     """
-    return _download_all(entry, folder, Pins(cache_folder() / "pins.json").read(), progress)[0]
+    return _download_all(entry, source, folder, Pins(cache_folder() / "pins.json").read(), progress)[0]
 
 
 def remove_official(entry: CatalogEntry) -> int:
