@@ -8,6 +8,7 @@ back, so that it chooses the same cells.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -353,19 +354,38 @@ def _gaussians(cells: torch.Tensor, spread: torch.Tensor, grid: tuple[int, int])
     denominator = 2 * spread[:, :, None, None] ** 2
     along_x = torch.exp(-((columns - cells[..., 0, None]) ** 2) / denominator).nan_to_num(0.0)
     along_y = torch.exp(-((rows - cells[..., 1, None]) ** 2) / denominator).nan_to_num(0.0)
-    return (along_y[..., :, None] * along_x[..., None, :]).amax(1)
+    highest = cells.new_zeros((len(cells), cells.shape[2], grid[1], grid[0]), dtype=torch.float32)
+    for place, pictures in _taken(cells):
+        around = along_y[pictures, place, :, :, None] * along_x[pictures, place, :, None, :]
+        highest[pictures] = torch.maximum(highest[pictures], around)
+    return highest
 
 
 def _nearest(cells: torch.Tensor, window: int, grid: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
     """``(B, C, H, W)``: whose of ``cells`` ``(B, P, C, 2)`` is nearest, and whether its window holds the cell."""
     columns = torch.arange(grid[0], device=cells.device, dtype=torch.float32)
     rows = torch.arange(grid[1], device=cells.device, dtype=torch.float32)
-    x = (columns - cells[..., 0, None]).abs().nan_to_num(torch.inf)[..., None, :]
-    y = (rows - cells[..., 1, None]).abs().nan_to_num(torch.inf)[..., :, None]
-    within = torch.maximum(x, y) <= window
-    squared = torch.where(within, x**2 + y**2, torch.inf)
-    nearest, owner = squared.min(1)
+    x = (columns - cells[..., 0, None]).abs().nan_to_num(torch.inf)
+    y = (rows - cells[..., 1, None]).abs().nan_to_num(torch.inf)
+    # Outside the window along one axis is outside it altogether.
+    x, y = (torch.where(away <= window, away**2, torch.inf) for away in (x, y))
+    nearest = cells.new_full((len(cells), cells.shape[2], grid[1], grid[0]), torch.inf, dtype=torch.float32)
+    owner = torch.zeros_like(nearest, dtype=torch.long)
+    for place, pictures in _taken(cells):
+        squared = y[pictures, place, :, :, None] + x[pictures, place, :, None, :]
+        closer = squared < nearest[pictures]
+        owner[pictures] = torch.where(closer, place, owner[pictures])
+        nearest[pictures] = torch.where(closer, squared, nearest[pictures])
     return owner, nearest.isfinite()
+
+
+def _taken(cells: torch.Tensor) -> Iterator[tuple[int, torch.Tensor]]:
+    """Places of ``(B, P, C, 2)`` that somebody has, each with the pictures where: most places of a batch are empty."""
+    there = cells.isfinite().all(-1).any(-1).cpu()
+    for place in range(there.shape[1]):
+        pictures = there[:, place].nonzero()[:, 0]
+        if len(pictures):
+            yield place, pictures.to(cells.device)
 
 
 def _vectors(
