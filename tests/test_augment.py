@@ -11,6 +11,7 @@ from PIL import Image
 
 from posecore.data.annotations import Label
 from posecore.data.augment import AugmentSettings, check_mirror, compose, disturb, draw_batch
+from posecore.data.augment.compose import _part_of
 from posecore.data.augment.pixels import gaussian_blur, jpeg_damage
 from posecore.data.batches import Pack
 from posecore.data.truth import Truth
@@ -100,22 +101,40 @@ def test_positions_are_exact_to_a_twentieth_of_a_pixel(changes: dict[str, float]
     assert checked > 40
 
 
-def test_close_ups_show_one_joint_in_the_middle_from_near() -> None:
+def test_close_ups_show_a_joint_and_its_neighbours_from_near() -> None:
     side = 129
     pixels, truth = make(dotted_pack(), AugmentSettings.none(1.0).model_copy(update={"close_up": 1.0}), side)
     seen = set()
     for picture in range(len(pixels)):
         joints = torch.nonzero(truth.labelled[picture])
-        middles = (truth.keypoints[picture][truth.labelled[picture]] - (side - 1) / 2).norm(dim=1)
-        person, joint = joints[middles.argmin()].tolist()
-        assert middles.min() < 0.1
-        assert colour_at(pixels, picture, truth.keypoints[picture, person, joint]).max() > 200
-        # A dot of 5 pixels grows with a box of 56 that a part of 0.3 to 0.6 now fills the input.
+        places = truth.keypoints[picture][truth.labelled[picture]]
+        # One joint, or two of them, lie about the middle.
+        middles = [*places, *((a + b) / 2 for a in places for b in places)]
+        assert min(float((middle - (side - 1) / 2).norm()) for middle in middles) < 0.1
+        for (person, joint), place in zip(joints.tolist(), places, strict=True):
+            assert colour_at(pixels, picture, truth.keypoints[picture, person, joint]).max() > 200
+            seen |= {joint} if float((place - (side - 1) / 2).norm()) < 0.1 else set()
+        # A dot of 5 pixels grows with a box of 56 of which a part of 0.3, or two joints with room, fills the input.
         area = float((pixels[picture].amax(0) > 128).sum()) / len(joints)
-        assert area > 0.6 * (5 * side / (0.6 * 56)) ** 2
-        seen.add(joint)
+        assert area > 0.6 * (5 * side / (1.4 * 50)) ** 2
     assert seen == {0, 1, 2}
     assert (truth.labels == Label.ABSENT).any()
+
+
+def test_close_ups_hold_from_a_head_to_a_half_body() -> None:
+    """Of a person as a line of ten joints: neighbours only, up to two thirds of them, at every height."""
+    line = np.column_stack([np.full(10, 50.0), np.arange(10) * 20.0 + 10]).astype(np.float32)
+    box, generator = np.array([30.0, 0.0, 70.0, 200.0]), np.random.default_rng(0)
+    held = []
+    for _ in range(300):
+        x0, y0, x1, y1 = _part_of(box, line, generator)
+        assert x1 - x0 == pytest.approx(y1 - y0)
+        assert 0.3 * 200 <= x1 - x0 <= 1.4 * 5 * 20
+        inside = np.flatnonzero((line[:, 1] >= y0) & (line[:, 1] <= y1))
+        assert (np.diff(inside) == 1).all()
+        held.append((inside[0], len(inside)))
+    assert {count for _, count in held} >= {2, 3, 5, 7}
+    assert {first for first, _ in held} >= {0, 4, 8}
 
 
 def test_mirroring_swaps_left_and_right() -> None:

@@ -26,6 +26,8 @@ from posecore.skeleton import Skeleton
 
 #: A person's neighbourhood is its box made this much larger; unlabelled joints may lie anywhere in it.
 NEIGHBOURHOOD = 1.2
+#: A close-up's side relative to the extent of the joints that it is made for.
+_ROOM = 1.4
 
 
 def check_mirror(skeleton: Skeleton) -> None:
@@ -247,13 +249,16 @@ def _focus_box(
 def _part_of(
     box: NDArray[np.float64], keypoints: NDArray[np.float32], generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """A smaller square about one of a person's joints."""
-    places = keypoints[np.isfinite(keypoints).all(1)]
+    """A square about one of a person's joints and some of those next to it: a head, a bust, a half body, a leg."""
+    places = keypoints[np.isfinite(keypoints).all(1)].astype(np.float64)
     if len(places) == 0:
         return box
-    centre = places[generator.integers(len(places))]
-    half = generator.uniform(0.3, 0.6) * float((box[2:] - box[:2]).max()) / 2
-    return np.concatenate([centre - half, centre + half]).astype(np.float64)
+    away = np.linalg.norm(places - places[generator.integers(len(places))], axis=1)
+    near = places[np.argsort(away, kind="stable")[: generator.integers(1, max(2 * len(places) // 3, 1) + 1)]]
+    centre = (near.min(0) + near.max(0)) / 2
+    least = generator.uniform(0.3, 0.6) * float((box[2:] - box[:2]).max()) / 2
+    half = max(least, _ROOM * float(np.ptp(near, axis=0).max()) / 2)
+    return np.concatenate([centre - half, centre + half])
 
 
 def grown(boxes: NDArray[np.floating], factor: float) -> NDArray[np.floating]:

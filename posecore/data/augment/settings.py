@@ -43,7 +43,8 @@ class AugmentSettings(Settings):
         title="Close-ups",
         ge=0,
         le=1,
-        description="Chance of looking at a part of the person from near; the other joints lie outside.",
+        description="Chance of looking at a part of the person from near (a head, a bust, a half body, a leg); the "
+        "other joints lie outside.",
     )
     mosaic: float = Field(0.0, title="Mosaic", ge=0, le=1, description="Chance of four pictures in one.")
     paste: float = Field(0.0, title="Paste", ge=0, le=1, description="Chance of a second person laid on the picture.")
