@@ -9,9 +9,14 @@ import posecore.ui.app
 from posecore.ui.app.guard import Guard
 from posecore.ui.app.server import lifespan
 from posecore.ui.shared.error_messages import show_trouble
+from posecore.ui.shared.widgets.frontend import module_routes
 from posecore.ui.video.serving import clip_routes
 
 router = Path(posecore.ui.app.__file__).with_name("router.py")
 app = st.App(
-    router, lifespan=lifespan, routes=clip_routes(), middleware=[Middleware(Guard)], on_script_error=show_trouble
+    router,
+    lifespan=lifespan,
+    routes=[*clip_routes(), *module_routes()],
+    middleware=[Middleware(Guard)],
+    on_script_error=show_trouble,
 )

@@ -1,4 +1,4 @@
-"""The label editor in the browser and its messages; what it looks like and does lies in ``frontend/labels.*``."""
+"""The label editor in the browser and its messages; what it looks like and does lies in ``frontend/labels``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from posecore.labelling.template import template
 from posecore.skeleton import Skeleton
 from posecore.ui.label.pictures import Shown
 from posecore.ui.shared.visitors import require
-from posecore.ui.shared.widgets.components import component
+from posecore.ui.shared.widgets.frontend import component
 from posecore.words import counted
 
 #: Height that the picture may take: the window's, less what stands above and below it.
 ROOM = "max(300px, 100vh - 330px)"
 
-_editor = component("labels")
+_editor = component("labels", styles=("viewer",))
 _wake = component("wake")
 
 

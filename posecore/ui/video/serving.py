@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from posecore.errors import VideoError
+from posecore.ui.shared.routes import route_path
 
 _FOLDER = "clips"
 
@@ -22,8 +22,7 @@ def clip_address(token: str, clip: Path) -> str:
 
 def clip_routes() -> list[Route]:
     """Routes to add to the app. Whoever knows a run's token gets its clip."""
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
-    return [Route(f"{'/' if base else ''}{base}/{_FOLDER}/{{token}}/{{name}}", _send_clip)]
+    return [Route(route_path(f"{_FOLDER}/{{token}}/{{name}}"), _send_clip)]
 
 
 async def _send_clip(request: Request) -> Response:

@@ -6,7 +6,6 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -16,19 +15,11 @@ from numpy.typing import NDArray
 
 from posecore.imaging import Region
 from posecore.poses import Poses
+from posecore.ui.shared.widgets.frontend import component
 
-_FRONTEND = Path(__file__).resolve().parents[2] / "frontend"
-
-
-def component(name: str) -> Any:
-    """Register the component whose files are ``frontend/NAME.*``."""
-    html, css, js = ((_FRONTEND / f"{name}.{ending}").read_text("utf-8") for ending in ("html", "css", "js"))
-    return st.components.v2.component(f"posecore_{name}", html=html, css=css, js=js)
-
-
-_picture = component("picture")
+_picture = component("picture", styles=("viewer",))
 _filmstrip = component("filmstrip")
-_fields = component("fields")
+_fields = component("fields", styles=("viewer",))
 _player = component("player")
 _camera = component("camera")
 

@@ -1,0 +1,147 @@
+// A picture on which a part can be chosen by dragging, and which names the joint under the pointer.
+// Triggers: region = [left, top, right, bottom] in source pixels, or "whole".
+
+import { find, findButtons, isFrom } from "../shared/elements.js";
+import { boxBetween, clampTo, nearestThing } from "../shared/geometry.js";
+import { showPicture } from "../shared/pictures.js";
+import { Stage } from "../shared/stage.js";
+import { onePerPlace } from "../shared/streamlit.js";
+
+/** @import { Box, Point } from "../shared/geometry.js" */
+/** @import { Picture } from "../shared/pictures.js" */
+/** @import { Component } from "../shared/streamlit.js" */
+
+/** @typedef {Picture & { people: [number, number, string][], region: boolean, parts: boolean }} Data */
+
+const NEAR = 14; // CSS pixels around a joint in which it is named.
+const SMALLEST = 12; // CSS pixels below which a drag was a click.
+
+class PictureView {
+  /** Where the drag began, in the frame. @type {Point | null} */
+  start = null;
+  /** @type {Component<Data>["setTriggerValue"]} */
+  send = () => {};
+  /** @type {Data | null} */
+  data = null;
+
+  /** @param {ParentNode} root */
+  constructor(root) {
+    this.stage = new Stage(root, { onPlace: () => {} });
+    this.box = find(root, ".box", HTMLElement);
+    this.tip = find(root, ".tip", HTMLElement);
+    this.buttons = findButtons(root, "whole", "choose");
+    const { frame } = this.stage;
+    frame.onpointerdown = (event) => this.press(event);
+    frame.onpointermove = (event) => (this.start ? this.stretch(this.start, event) : this.hint(event));
+    frame.onpointerup = (event) => this.release(event);
+    frame.onpointercancel = () => this.drop();
+    frame.onpointerleave = () => this.stage.showTip(this.tip, null);
+    // In braces: a handler that returns false would swallow the key, Tab included.
+    frame.onkeydown = (event) => {
+      if (event.key === "Escape") this.drop();
+    };
+    this.buttons.choose.onclick = () => this.choosing(!frame.classList.contains("choosing"));
+    this.buttons.whole.onclick = () => this.send("region", "whole");
+  }
+
+  /** @param {Data} data */
+  show(data) {
+    this.data = data;
+    this.buttons.whole.hidden = !data.region;
+    this.buttons.choose.hidden = !data.parts;
+    this.stage.measure(data);
+    showPicture(this.stage, data);
+  }
+
+  /** @param {PointerEvent} event */
+  press(event) {
+    const { frame } = this.stage;
+    if (event.button !== 0 || !this.data?.parts || isFrom(event, ".tools")) return;
+    // A finger scrolls the page unless the tool was chosen; a mouse may drag at any time.
+    if (event.pointerType !== "mouse" && !frame.classList.contains("choosing")) return;
+    event.preventDefault();
+    frame.setPointerCapture(event.pointerId);
+    this.start = this.at(event);
+    this.stage.showTip(this.tip, null);
+  }
+
+  /**
+   * @param {Point} start
+   * @param {PointerEvent} event
+   */
+  stretch(start, event) {
+    const [left, top, right, bottom] = boxBetween(start, this.at(event));
+    Object.assign(this.box.style, {
+      display: "block",
+      left: `${left}px`,
+      top: `${top}px`,
+      width: `${right - left}px`,
+      height: `${bottom - top}px`,
+    });
+  }
+
+  /** @param {PointerEvent} event */
+  release(event) {
+    if (!this.start || !this.data) return;
+    const dragged = boxBetween(this.start, this.at(event));
+    this.drop();
+    const region = regionOf(dragged, (point) => this.stage.viewport.toSource(point), this.data);
+    if (!region) return;
+    this.choosing(false);
+    this.send("region", region);
+  }
+
+  drop() {
+    this.start = null;
+    this.box.style.display = "none";
+  }
+
+  /** @param {boolean} on */
+  choosing(on) {
+    this.stage.frame.classList.toggle("choosing", on);
+    this.buttons.choose.setAttribute("aria-pressed", String(on));
+  }
+
+  /** @param {PointerEvent} event */
+  hint(event) {
+    if (!this.data) return;
+    const { stage } = this;
+    stage.frame.classList.toggle("mouse", this.data.parts && event.pointerType === "mouse");
+    const source = stage.viewport.toSource(stage.at(event));
+    const joint = nearestThing(source, this.data.people, NEAR / stage.viewport.scale);
+    if (!joint || isFrom(event, ".tools")) stage.showTip(this.tip, null);
+    else stage.showTip(this.tip, joint.thing, stage.viewport.toFrame(joint.at));
+  }
+
+  /**
+   * @param {PointerEvent} event
+   * @returns {Point}
+   */
+  at(event) {
+    return clampTo(this.stage.at(event), this.stage.viewport.frame);
+  }
+}
+
+/**
+ * The part of the picture that was dragged, in whole source pixels; null for a click.
+ *
+ * @param {Box} dragged In the frame.
+ * @param {(point: Point) => Point} toSource
+ * @param {{ width: number, height: number }} size
+ * @returns {Box | null}
+ */
+export function regionOf([left, top, right, bottom], toSource, size) {
+  if (right - left < SMALLEST || bottom - top < SMALLEST) return null;
+  const [x0, y0] = clampTo(toSource([left, top]), size);
+  const [x1, y1] = clampTo(toSource([right, bottom]), size);
+  return [Math.round(x0), Math.round(y0), Math.round(x1), Math.round(y1)];
+}
+
+const viewAt = onePerPlace((root) => new PictureView(root));
+
+/** @param {Component<Data>} component */
+export default function ({ data, parentElement, setTriggerValue }) {
+  const view = viewAt(parentElement);
+  view.send = setTriggerValue;
+  view.show(data);
+}
