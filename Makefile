@@ -2,9 +2,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MODULES := node_modules/.ready
+TOOL := $(BIN)/node node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help app test slow browser pages check format benchmark lock wheel clean
+.PHONY: help app test frontend slow browser pages check format benchmark lock wheel clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,11 +18,19 @@ $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
+# Node itself comes with the environment.
+$(MODULES): $(READY) package-lock.json
+	$(BIN)/npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
 app: $(READY)  ## Open the app in the browser
 	$(BIN)/streamlit run app.py
 
 test: $(READY)  ## Run the tests (all but slow and browser ones)
 	$(BIN)/python -m pytest
+
+frontend: $(MODULES)  ## Run the tests of the browser's side that need no browser
+	$(BIN)/node --test --test-reporter=dot tests/frontend/*.test.js
 
 slow: $(READY)  ## Run the slow tests only
 	$(BIN)/python -m pytest -m slow --timeout=3600
@@ -32,15 +42,18 @@ pages: $(READY)  ## One pass through every page in a real Chromium
 	.ci/chromium
 	$(BIN)/python -m pytest -m browser tests/browser/test_pages.py
 
-check: $(READY)  ## Lint, formatting, types, which way imports go
+check: $(MODULES)  ## Lint, formatting, types, which way imports go; Python and JavaScript
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(TOOL)/biome ci --error-on-warnings
+	$(TOOL)/tsc
 
-format: $(READY)  ## Mend what can be mended by itself
+format: $(MODULES)  ## Mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(TOOL)/biome check --write
 
 benchmark: $(READY)  ## Ratios between two things in one run
 	$(BIN)/python -m benchmarks.posenet_decode
@@ -56,4 +69,4 @@ wheel: $(READY)  ## Build the wheel, install it in an empty environment, use it 
 	.ci/wheel $(PYTHON)
 
 clean:  ## Remove the environment and caches
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

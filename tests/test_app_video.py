@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import threading
@@ -12,13 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pytest
 from app_support import forget_everything, forward_passes, install_model, open_app, without_shipped_models, words
-from starlette.applications import Starlette
+from routes_support import fetch
 from streamlit.testing.v1 import AppTest
 from video_support import (
     StubModel,
@@ -823,38 +821,13 @@ def test_files_hold_what_is_shown(squats: VideoRun) -> None:
         assert archive.read("it.mp4") == squats.clip.read_bytes()
 
 
-def fetch(address: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and content with which the app's own routes answer."""
-    path, _, query = address.partition("?")
-    sent: list[dict[str, Any]] = []
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "method": "GET",
-        "path": unquote(path),
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-    }
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    asyncio.run(Starlette(routes=clip_routes())(scope, receive, send))
-    answer = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return sent[0]["status"], answer, b"".join(message.get("body", b"") for message in sent[1:])
-
-
 def test_the_clip_is_served_in_pieces_to_those_who_know_its_name(squats: VideoRun) -> None:
     address = "/" + clip_address(squats.token, squats.clip)
     whole = squats.clip.read_bytes()
-    status, headers, content = fetch(address, range="bytes=10-19")
+    status, headers, content = fetch(clip_routes(), address, range="bytes=10-19")
     assert (status, content) == (206, whole[10:20])
     assert headers["content-type"] == "video/mp4"
-    _, headers, content = fetch(f"{address}?save=my%20clip.mp4")
+    _, headers, content = fetch(clip_routes(), f"{address}?save=my%20clip.mp4")
     assert content == whole
     assert "my%20clip.mp4" in headers["content-disposition"]
     for wrong in (
@@ -862,7 +835,7 @@ def test_the_clip_is_served_in_pieces_to_those_who_know_its_name(squats: VideoRu
         f"/clips/{squats.token}/other.mp4",
         f"/clips/{squats.token}/..%2Fsource%2Fsquats.mp4",
     ):
-        assert fetch(wrong)[0] == 404
+        assert fetch(clip_routes(), wrong)[0] == 404
 
 
 # Small things

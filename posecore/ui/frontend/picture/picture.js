@@ -6,15 +6,15 @@ import { boxBetween, clampTo, nearestThing } from "../shared/geometry.js";
 import { showPicture } from "../shared/pictures.js";
 import { Stage } from "../shared/stage.js";
 import { onePerPlace } from "../shared/streamlit.js";
+import { regionOf } from "./region.js";
 
-/** @import { Box, Point } from "../shared/geometry.js" */
+/** @import { Point } from "../shared/geometry.js" */
 /** @import { Picture } from "../shared/pictures.js" */
 /** @import { Component } from "../shared/streamlit.js" */
 
 /** @typedef {Picture & { people: [number, number, string][], region: boolean, parts: boolean }} Data */
 
 const NEAR = 14; // CSS pixels around a joint in which it is named.
-const SMALLEST = 12; // CSS pixels below which a drag was a click.
 
 class PictureView {
   /** Where the drag began, in the frame. @type {Point | null} */
@@ -120,21 +120,6 @@ class PictureView {
   at(event) {
     return clampTo(this.stage.at(event), this.stage.viewport.frame);
   }
-}
-
-/**
- * The part of the picture that was dragged, in whole source pixels; null for a click.
- *
- * @param {Box} dragged In the frame.
- * @param {(point: Point) => Point} toSource
- * @param {{ width: number, height: number }} size
- * @returns {Box | null}
- */
-export function regionOf([left, top, right, bottom], toSource, size) {
-  if (right - left < SMALLEST || bottom - top < SMALLEST) return null;
-  const [x0, y0] = clampTo(toSource([left, top]), size);
-  const [x1, y1] = clampTo(toSource([right, bottom]), size);
-  return [Math.round(x0), Math.round(y0), Math.round(x1), Math.round(y1)];
 }
 
 const viewAt = onePerPlace((root) => new PictureView(root));

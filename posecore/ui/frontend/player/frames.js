@@ -2,7 +2,7 @@
 
 import { clamp } from "../shared/geometry.js";
 
-const EARLY = 0.004; // Seconds by which browsers' clocks are off.
+const EARLY = 0.004; // Seconds by which browsers' clocks are off, but never more than a quarter of a frame.
 const LAST = 0.02; // Seconds that the last frame is taken to last.
 
 /** @typedef {ArrayLike<number>} Beginnings When each frame begins, in order; never empty. */
@@ -18,7 +18,8 @@ export function frameAt(seconds, moment) {
   let high = seconds.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (seconds[middle] <= moment + EARLY) low = middle;
+    const early = Math.min(EARLY, (seconds[middle] - seconds[middle - 1]) / 4);
+    if (seconds[middle] <= moment + early) low = middle;
     else high = middle - 1;
   }
   return low;

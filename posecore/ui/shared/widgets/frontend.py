@@ -1,7 +1,7 @@
 """The browser's side of the app's own widgets: a folder of ``posecore/ui/frontend`` each.
 
-The browser loads the JavaScript module by module, as it is written. The address of the modules has a fingerprint of them
-all in it: what a browser keeps never mixes two versions, and need never be asked for again.
+The browser loads the JavaScript module by module, as it is written. The address of the modules has a fingerprint of all
+of them in it: what a browser keeps never mixes two versions, and need never be asked for again.
 """
 
 from __future__ import annotations
@@ -35,8 +35,13 @@ def component(name: str, *, styles: tuple[str, ...] = ()) -> Any:
         f"posecore_{name}",
         html=(folder / f"{name}.html").read_text("utf-8"),
         css="\n".join(sheet.read_text("utf-8") for sheet in sheets),
-        js=_entry(f"{_ADDRESS}/{_fingerprint()}/{name}/{name}.js"),
+        js=_entry(module_address(f"{name}/{name}.js")),
     )
+
+
+def module_address(name: str) -> str:
+    """Address of a module, relative to the app's pages."""
+    return f"{_ADDRESS}/{_fingerprint()}/{name}"
 
 
 def _entry(address: str) -> str:
@@ -53,20 +58,21 @@ def module_routes() -> list[Route]:
 
 
 @cache
-def _modules() -> dict[str, Path]:
+def modules() -> dict[str, Path]:
+    """Name below ``frontend`` → file of every module."""
     return {path.relative_to(_FRONTEND).as_posix(): path for path in sorted(_FRONTEND.rglob("*.js"))}
 
 
 @cache
 def _fingerprint() -> str:
     content = hashlib.blake2b(digest_size=8)
-    for name, path in _modules().items():
+    for name, path in modules().items():
         content.update(f"{name}\n".encode() + path.read_bytes())
     return content.hexdigest()
 
 
 async def _send_module(request: Request) -> Response:
-    path = _modules().get(request.path_params["name"])
+    path = modules().get(request.path_params["name"])
     if path is None or request.path_params["fingerprint"] != _fingerprint():
         return PlainTextResponse("There is no such module; reload the page.", status_code=404)
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
