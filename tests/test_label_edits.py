@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from posecore.data.annotations import Label, Person
 from posecore.data.people import make_person
 from posecore.errors import DataError
-from posecore.labelling.edits import Drawn, Inbox, Message, read_sheet, to_entry
+from posecore.labelling.edits import MAX_TABS, Drawn, Inbox, Message, read_sheet, to_entry
 from posecore.labelling.proposals import box_around
 from posecore.labelling.template import template
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, SKELETONS, Skeleton
@@ -129,21 +129,80 @@ def test_a_box_of_its_own_is_told_from_one_that_follows() -> None:
 # --- which changes are new -------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 3), st.integers(1, 6)), max_size=40))
-def test_a_change_is_saved_once_and_never_after_a_later_one(messages: list[tuple[str, int, int]]) -> None:
-    inbox = Inbox()
+class Tab:
+    """What a tab does with numbers: every message has all changes that it does not know to be saved."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.attempt, self.revision = name, 0, 0
+        self.pending: dict[int, int] = {}
+
+    def says(self, picture: int) -> tuple[int, dict[int, int]]:
+        self.revision += 1
+        self.attempt += 1
+        self.pending[picture] = self.revision
+        return self.attempt, dict(self.pending)
+
+    def hears(self, inbox: Inbox) -> None:
+        if inbox.tab != self.name:
+            return
+        for picture, revision in inbox.revisions().items():
+            if self.pending.get(int(picture)) == revision:
+                del self.pending[int(picture)]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(1, 3), st.sampled_from(("heard", "late", "lost")), st.booleans()),
+        max_size=40,
+    )
+)
+def test_a_change_is_saved_once_and_never_after_a_later_one(steps: list[tuple[str, int, str, bool]]) -> None:
+    inbox, tabs = Inbox(), {name: Tab(name) for name in "ab"}
     kept: dict[tuple[str, int], list[int]] = {}
-    for attempt, (tab, picture, revision) in enumerate(messages):
-        inbox.hear(tab, attempt)
-        if inbox.is_new(picture, revision):
-            inbox.saved(picture, revision, {})
-            kept.setdefault((tab, picture), []).append(revision)
-        expected = {str(picture): some[-1] for (whose, picture), some in kept.items() if whose == tab}
-        assert inbox.revisions() == expected
+    late: list[tuple[str, int, dict[int, int]]] = []
+
+    def deliver(tab: str, attempt: int, edits: dict[int, int]) -> None:
+        inbox.hear(tab, attempt, edits.keys())
+        for picture, revision in edits.items():
+            if inbox.is_new(picture, revision):
+                inbox.saved(picture, revision, {})
+                kept.setdefault((tab, picture), []).append(revision)
+
+    for name, picture, fate, answered in steps:
+        attempt, edits = tabs[name].says(picture)
+        if fate == "heard":
+            deliver(name, attempt, edits)
+            for message in late:
+                deliver(*message)
+            late.clear()
+        elif fate == "late":
+            late.append((name, attempt, edits))
+        if answered:
+            tabs[name].hears(inbox)
+    for name, tab in tabs.items():
+        attempt, edits = tab.says(1)
+        deliver(name, attempt, edits)
+        assert inbox.revisions() == {str(picture): revision for picture, revision in edits.items()}
     for revisions in kept.values():
         assert revisions == sorted(set(revisions))
-    for tab, picture, revision in messages:
-        assert max(kept[tab, picture]) >= revision, "a change was lost"
+    for name, picture, *_ in steps:
+        assert kept[name, picture]
+
+
+def test_what_is_remembered_does_not_grow_with_the_pictures_of_a_session() -> None:
+    inbox, tab = Inbox(), Tab("a")
+    for picture in range(1, 2000):
+        attempt, edits = tab.says(picture)
+        inbox.hear(tab.name, attempt, edits.keys())
+        for changed, revision in edits.items():
+            assert inbox.is_new(changed, revision)
+            inbox.saved(changed, revision, {})
+        assert len(inbox.revisions()) == 1
+        tab.hears(inbox)
+    for name in range(1000):
+        inbox.hear(f"tab {name}", 1, [1])
+        inbox.saved(1, 1, {})
+    assert len(inbox._tabs) == MAX_TABS
 
 
 def test_a_message_is_read_and_nonsense_refused() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +21,8 @@ from posecore.skeleton import Skeleton
 _EDGE = 0.5
 #: Pixels by which a box may differ from the one that joints give and still follow them.
 _SAME = 0.05
+#: Editors of one session that are told apart; older ones are forgotten.
+MAX_TABS = 8
 #: Most people that one picture may have.
 MAX_PEOPLE = 1000
 
@@ -202,39 +203,63 @@ def _holding(box: Region, joints: NDArray[np.float64]) -> Region:
 
 
 @dataclass
+class _Heard:
+    """What one editor has said: the number of its last message, and picture → revision and content of the changes in it
+    that are saved.
+    """
+
+    attempt: int = 0
+    saved: dict[int, tuple[int, Any]] = field(default_factory=dict)
+
+
+@dataclass
 class Inbox:
     """Remembers which changes of which editor were saved, so that one that comes twice or late is not saved again.
 
-    Every tab of a browser numbers its changes of a picture upwards. Tabs do not know each other: each says what its
-    change began with, and what others saved meanwhile is kept (:mod:`posecore.labelling.merging`).
+    Every tab of a browser numbers its changes and messages upwards, and every message has all changes in it that the
+    tab does not know to be saved. So what is not in a tab's last message need not be remembered, and a message with a
+    lower number than one before says nothing new. Tabs do not know each other: each says what its change began with,
+    and what others saved meanwhile is kept (:mod:`posecore.labelling.merging`).
 
     Attributes:
         tab: The editor that was heard last.
-        attempt: Number of its last message.
         notice: What to know about the last changes that were saved, as a sentence, or empty.
-        visit: Tells this inbox from that of another session, so that an editor notices when the server began anew.
     """
 
     tab: str = ""
-    attempt: int = 0
     notice: str = ""
-    visit: str = field(default_factory=lambda: secrets.token_hex(8))
-    _saved: dict[tuple[str, int], int] = field(default_factory=dict)
-    _last: dict[tuple[str, int], Any] = field(default_factory=dict)
+    _tabs: dict[str, _Heard] = field(default_factory=dict)
+    _late: bool = False
 
-    def hear(self, tab: str, attempt: int) -> None:
-        """Note a message."""
-        self.attempt = max(attempt, self.attempt) if tab == self.tab else attempt
+    @property
+    def attempt(self) -> int:
+        """Number of the last-heard tab's last message."""
+        return self._heard.attempt
+
+    @property
+    def _heard(self) -> _Heard:
+        return self._tabs.get(self.tab, _Heard())
+
+    def hear(self, tab: str, attempt: int, pictures: Collection[int]) -> None:
+        """Note a message, and the pictures that it has changes of."""
         self.tab = tab
+        heard = self._tabs.pop(tab, _Heard())
+        self._late = attempt < heard.attempt
+        if not self._late:
+            saved = {picture: change for picture, change in heard.saved.items() if picture in pictures}
+            heard = _Heard(attempt, saved)
+        # Last in the dictionary: the tab that was silent for the longest time is forgotten first.
+        self._tabs[tab] = heard
+        while len(self._tabs) > MAX_TABS:
+            del self._tabs[next(iter(self._tabs))]
 
     def is_new(self, picture: int, revision: int) -> bool:
-        """True for a change of the last-heard tab that is newer than all that were saved for it."""
-        return revision > self._saved.get((self.tab, picture), 0)
+        """True for a change in the message that was heard last that is newer than all that were saved for it."""
+        return not self._late and revision > self._revision(picture)
 
     def saved(self, picture: int, revision: int, edit: Any) -> None:
         """Note that a change is saved, and what it was."""
-        self._saved[self.tab, picture] = revision
-        self._last[self.tab, picture] = edit
+        self._heard.saved[picture] = (revision, edit)
 
     def base_of(self, picture: int, edit: Mapping[str, Any]) -> Any:
         """What a change began with, unchecked, or None where the editor does not say.
@@ -243,13 +268,16 @@ class Inbox:
         editor knew.
         """
         known = edit.get("base_revision")
-        if isinstance(known, int) and known < self._saved.get((self.tab, picture), 0):
-            return self._last[self.tab, picture]
+        if isinstance(known, int) and known < self._revision(picture):
+            return self._heard.saved[picture][1]
         return edit.get("base")
 
     def revisions(self) -> dict[str, int]:
-        """The last saved change of each picture, for the last-heard tab, by the picture's number as text."""
-        return {str(picture): revision for (tab, picture), revision in self._saved.items() if tab == self.tab}
+        """The saved changes of the last-heard tab's last message, by the picture's number as text."""
+        return {str(picture): revision for picture, (revision, _) in self._heard.saved.items()}
+
+    def _revision(self, picture: int) -> int:
+        return self._heard.saved.get(picture, (0, None))[0]
 
 
 @dataclass(frozen=True)

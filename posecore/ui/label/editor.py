@@ -95,7 +95,7 @@ def label_editor(
         "next": _text(neighbours.next),
         "open": _text(neighbours.open),
         "where": neighbours.where,
-        "seen": {"visit": inbox.visit, "tab": inbox.tab, "attempt": inbox.attempt, "revisions": inbox.revisions()},
+        "seen": {"tab": inbox.tab, "attempt": inbox.attempt, "revisions": inbox.revisions()},
         "trouble": trouble or None,
     }
     _editor(key=key, data=data, on_event_change=lambda: on_message(st.session_state[key].event))
@@ -128,7 +128,7 @@ def save_edits(desk: LabelDesk, message: Message, inbox: Inbox) -> str:
     What could be saved is saved, whatever happens to the rest. What others changed meanwhile stays; the inbox's
     ``notice`` says where both changed the same.
     """
-    inbox.hear(message.tab, message.attempt)
+    inbox.hear(message.tab, message.attempt, message.edits.keys())
     trouble, twice = "", 0
     for picture, (revision, edit) in message.edits.items():
         if not inbox.is_new(picture, revision):
