@@ -35,7 +35,7 @@ frontend: $(MODULES)  ## Run the tests of the browser's side that need no browse
 slow: $(READY)  ## Run the slow tests only
 	$(BIN)/python -m pytest -m slow --timeout=3600
 
-browser: $(READY)  ## Run the tests that drive a real Chromium
+browser: $(MODULES)  ## Run the tests that drive a real Chromium
 	$(BIN)/python -m pytest -m browser
 
 pages: $(READY)  ## One pass through every page in a real Chromium

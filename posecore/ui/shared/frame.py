@@ -8,20 +8,21 @@ import streamlit as st
 
 STATIC = Path(__file__).resolve().parents[1] / "app" / "static"
 SIDEBAR_WIDTH = 340
-#: What themes have no setting for: margins (pictures need the room more), contrast of small print, rings of focus, the
-#: page's heading, and the menu of the group that the open page is in.
+#: What themes have no setting for: margins (pictures need the room more), contrast of small print and of words on the
+#: primary colour, rings of focus, the page's heading, and the menu of the group that the open page is in.
 _STYLE = """<style>
 [data-testid='stMainBlockContainer'] {{ padding-inline: clamp(0.75rem, 2vw, 2rem); }}
 [data-testid='stCaptionContainer'] {{ opacity: 1; }}
 [data-testid='stCaptionContainer'], [data-testid='stCaptionContainer'] p {{ color: {small_print}; }}
+[data-testid^='stBaseButton-primary'], [data-testid^='stBaseLinkButton-primary'] {{ color: {on_primary}; }}
 [data-testid='stTopNavLink']:focus-visible {{ outline: 2px solid {ring}; outline-offset: 2px; }}
 [data-testid='stTopNav'] > div:nth-child({group}) [data-testid='stTopNavSection'] {{
   background: {mark}; border-radius: 8px; font-weight: 600; }}
 h1.page-heading {{ font-size: 1.05rem; font-weight: 650; margin: 0; padding: 0; }}
 h1.page-heading small {{ font-size: 0.9rem; font-weight: 400; color: {small_print}; margin-inline-start: 0.6rem; }}
 </style>"""
-_LIGHT = {"small_print": "#4A5964", "ring": "#0B6B74", "mark": "#E1E9ED"}
-_DARK = {"small_print": "#A9B6C1", "ring": "#4FC3B8", "mark": "#22303B"}
+_LIGHT = {"small_print": "#4A5964", "ring": "#0B6B74", "mark": "#E1E9ED", "on_primary": "#FFFFFF"}
+_DARK = {"small_print": "#A9B6C1", "ring": "#4FC3B8", "mark": "#22303B", "on_primary": "#0E1419"}
 PROJECT = "Explore the classic networks of human pose estimation: what they see, and how they decide."
 
 

@@ -46,7 +46,7 @@ function lineOf(plot) {
   line.className = LINE;
   Object.assign(line.style, { position: "absolute", width: "2px", pointerEvents: "none", zIndex: 5 });
   // Seen on every ground and line.
-  line.style.background = "var(--st-primary-color, #1A948A)";
+  line.style.background = "var(--st-primary-color, #1EA297)";
   line.style.boxShadow = "0 0 0 1px rgb(255 255 255 / 55%)";
   plot.style.position = "relative";
   plot.append(line);
