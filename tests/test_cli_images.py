@@ -231,11 +231,14 @@ def test_benchmark_tells_the_stages_apart(model: PoseModel, folder: Path, tmp_pa
     result = run("benchmark", folder / "a.png", "--runs", 3, "--json", report, "--threads", 1, *SMALL)
     assert result.exit_code == 0, result.output
     figures = json.loads(report.read_text())
-    assert figures["threads"] == 1
-    assert set(figures["milliseconds"]) == {"preprocess", "network", "decode", "draw", "total"}
+    (row,) = figures["rows"]
+    assert row["trial"]["threads"] == 1
+    assert set(row["milliseconds"]) == {"preprocess", "network", "decode", "draw", "total"}
     parts = ("preprocess", "network", "decode", "draw")
-    assert all(figures["milliseconds"][part]["p50"] > 0 for part in parts)
-    assert figures["settings"]["input_size"] == 97
+    assert all(row["milliseconds"][part]["p50"] > 0 for part in parts)
+    assert row["trial"]["settings"]["input_size"] == 97
+    assert row["computed"] == "torch float32"
+    assert figures["machine"]["torch"] == torch.__version__
 
 
 def test_models_are_listed_as_a_table_and_as_json(home: Path) -> None:

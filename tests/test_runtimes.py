@@ -24,7 +24,7 @@ from posecore.runtimes.converting import ConversionError, Job, convert
 from posecore.runtimes.engines import ENGINES, Compiled, Engine
 from posecore.runtimes.graph import Graph
 from posecore.runtimes.kept import graphs_folder
-from posecore.runtimes.runner import Runner
+from posecore.runtimes.runner import Runner, settle
 from posecore.settings import build_settings
 
 #: Architecture, (height, width) of the input, settings.
@@ -145,7 +145,7 @@ def settled(made: PoseModel, **settings: Any) -> str:
     """How it does once everything is ready."""
     first = computed(made, **settings)
     assert first.startswith("torch")
-    made.runner.wait()
+    settle()
     return computed(made, **settings)
 
 
@@ -153,7 +153,7 @@ def test_the_first_picture_waits_for_nothing_and_later_ones_are_as_exact(pretend
     """PyTorch computes until the graph is ready; fields and poses say what computed them and are the same."""
     made = model()
     before = made.fields(picture(), **SETTINGS)
-    made.runner.wait()
+    settle()
     after = made.fields(picture(), **SETTINGS)
     assert before.provenance.computed == "torch float32"
     assert after.provenance.computed.startswith("openvino") or "openvino" not in made.runner.said()[0]
@@ -181,10 +181,10 @@ def test_a_few_pictures_convert_nothing(pretended: Pretended, monkeypatch: pytes
     monkeypatch.setattr(Runner, "worth", 10)
     made = model()
     computed(made)
-    made.runner.wait()
+    settle()
     assert pretended.made == 0
     made.fields([picture(seed) for seed in range(Runner.worth)], **SETTINGS)
-    made.runner.wait()
+    settle()
     assert pretended.made == 1
 
 
@@ -287,7 +287,7 @@ def test_only_some_input_sizes_stay_ready(pretended: Pretended, monkeypatch: pyt
     made = model()
     for side in (65, 81, 97):
         made.fields(picture(), input_size=side)
-    made.runner.wait()
+    settle()
     assert len(made.runner.said()) == 2
 
 

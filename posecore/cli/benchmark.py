@@ -1,96 +1,101 @@
-"""The command that times a model."""
+"""The command that times models."""
 
 from __future__ import annotations
 
 import json
-import os
-import platform
-import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-import torch
 import typer
 from rich.table import Table
 
+from posecore.benchmark import STAGES, Row, machine_facts, measure, table_of, trials
 from posecore.cli.console import output
 from posecore.cli.images import find_pictures
-from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
-from posecore.cli.settings import settings_options
-from posecore.data.synthetic import render_scene
-from posecore.drawing.overlay import draw_poses
-from posecore.imaging import Picture, picture_id, read_image
+from posecore.cli.loading import Device, WeightsFile, open_model
+from posecore.cli.settings import family_controls, parsed, settings_options
+from posecore.errors import SettingsError
+from posecore.imaging import read_image
 from posecore.model import PoseModel
-
-#: Seed of the scene that is used when no picture is given.
-_SCENE = 155
+from posecore.settings import check_names
 
 
 @settings_options
 def benchmark(
-    model: ModelName = None,
     pictures: Annotated[list[str] | None, typer.Argument(help="Pictures to use; a rendered scene if none.")] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="Model name, as often as you like; the best one on this machine if none."),
+    ] = None,
     weights: WeightsFile = None,
-    runs: Annotated[int, typer.Option(min=1, help="Timed runs per picture, after two untimed ones.")] = 20,
+    each: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure each of these values of a setting: --each runtime=torch,openvino."),
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs per picture, after untimed ones.")] = 20,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of the processor; PyTorch's choice if none.")
+        list[int] | None, typer.Option(min=1, help="Threads of the processor, as often as you like.")
+    ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="Pictures at a time, as often as you like; 1 if none.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file too.")] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file too.")] = None,
     device: Device = "auto",
     *,
     settings: dict[str, Any],
 ) -> None:
-    """Time preprocessing, network, decoding and drawing, each apart."""
-    if threads:
-        torch.set_num_threads(threads)
-    loaded = open_model(model, device, weights)
-    network, decode = loaded.split_settings(settings)
-    shots = (
-        [read_image(path) for path in find_pictures(pictures, recursive=False)]
-        if pictures
-        else [render_scene(_SCENE).image]
-    )
-    times: dict[str, list[float]] = {"preprocess": [], "network": [], "decode": [], "draw": []}
-    for shot in shots:
-        for run in range(-2, runs):
-            measured = _timed(loaded, shot, network, decode)
-            if run >= 0:
-                for stage, spent in measured.items():
-                    times[stage].append(spent)
-    times["total"] = [sum(parts) for parts in zip(*times.values(), strict=True)]
-    figures = {
-        stage: {f"p{level}": round(float(np.percentile(spent, level)), 3) for level in (5, 50, 95)}
-        for stage, spent in times.items()
-    }
-    sizes = [f"{shot.shape[1]}×{shot.shape[0]}" for shot in shots]
-    report = {
-        "model": loaded.name,
-        "device": str(loaded.device),
-        "threads": torch.get_num_threads(),
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "torch": torch.__version__,
-        "pictures": sizes,
-        "runs": runs,
-        "settings": loaded.network_settings(**network).model_dump() | loaded.decode_settings(**decode).model_dump(),
-        "milliseconds": figures,
-    }
+    """Time preprocessing, network, decoding and drawing, each apart, for models and settings side by side."""
+    shots = [read_image(path) for path in find_pictures(pictures, recursive=False)] if pictures else []
+    opened: dict[str, PoseModel] = {}
+
+    def load(name: str) -> PoseModel:
+        if name not in opened:
+            opened[name] = open_model(name or None, device, weights)
+        return opened[name]
+
+    wanted = trials(models or [load("").name], _each(each or []), settings, threads or (), batch or (1,))
+    opened = {model.name: model for model in opened.values()}
+    rows = []
+    for row in measure(wanted, shots, runs, load):
+        rows.append(row)
+        _show(row)
     if json_file:
+        sizes = [f"{shot.shape[1]}×{shot.shape[0]}" for shot in shots]
+        report = {"machine": machine_facts(), "pictures": sizes, "runs": runs, "rows": [asdict(row) for row in rows]}
         json_file.write_text(json.dumps(report, indent=2, ensure_ascii=False), "utf-8")
+    if csv_file:
+        csv_file.write_text(table_of(rows).to_csv(index=False), "utf-8")
+    if all(row.error for row in rows):
+        raise typer.Exit(1)
+
+
+def _each(texts: list[str]) -> dict[str, list[Any]]:
+    """``name=value,value`` as values by name."""
+    known = family_controls()
+    values: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, listed = text.partition("=")
+        if not equals or not listed:
+            raise SettingsError(f"--each {text} says no values; write it as --each runtime=torch,openvino.")
+        name = name.strip().replace("-", "_")
+        check_names([name], known)
+        values[name] = [parsed(known[name], value.strip()) for value in listed.split(",")]
+    return values
+
+
+def _show(row: Row) -> None:
+    trial = row.trial
+    told = ", ".join(f"{name}={value}" for name, value in trial.settings.items())
+    threads = f"{trial.threads} thread{'s' if trial.threads > 1 else ''}"
+    parts = (trial.model, told, threads, f"{trial.batch} at a time" if trial.batch > 1 else "")
+    output.print(", ".join(filter(None, parts)), highlight=False)
+    if row.error:
+        output.print(f"  [red]{row.error}[/red]", highlight=False)
+        return
+    output.print(f"  {row.computed}, input {row.size}, {row.people} people", highlight=False)
     table = Table("Milliseconds", "5 %", "median", "95 %", box=None, pad_edge=False)
-    for stage, levels in figures.items():
-        table.add_row(stage, *(f"{value:.2f}" for value in levels.values()))
-    output.print(f"{loaded.name} on {loaded.device}, {torch.get_num_threads()} threads, {', '.join(sizes)}")
+    for stage in (*STAGES, "total"):
+        table.add_row(stage, *(f"{value:.2f}" for value in row.milliseconds[stage].values()))
     output.print(table)
-
-
-def _timed(model: PoseModel, picture: Picture, network: dict[str, Any], decode: dict[str, Any]) -> dict[str, float]:
-    """Milliseconds of each stage for one picture."""
-    fields = model.fields(picture, picture=picture_id(picture), **network)
-    start = time.perf_counter()
-    poses = model.decode(fields, **decode)
-    decoded = time.perf_counter()
-    draw_poses(picture, poses)
-    drawn = time.perf_counter()
-    return {**fields.timings, "decode": 1000 * (decoded - start), "draw": 1000 * (drawn - decoded)}

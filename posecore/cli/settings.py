@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -78,6 +79,14 @@ def _with_flags(function: Callable[..., Any], argument: str, flags: dict[str, Co
     command.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *added)}
     return command
+
+
+def parsed(control: Control, text: str) -> Any:
+    """A setting's value from text; an impossible one is left for the settings to refuse."""
+    if control.kind in ("int", "float"):
+        with suppress(ValueError):
+            return _TYPES[control.kind](text)
+    return {"true": True, "false": False}.get(text.lower(), text) if control.kind == "flag" else _parsed(control, text)
 
 
 def _annotation(control: Control) -> Any:

@@ -133,10 +133,6 @@ class Runner:
             mine = [place.said for key, place in _places.items() if key[0] == self._number]
         return tuple(dict.fromkeys(filter(None, mine)))
 
-    def wait(self) -> None:
-        """Wait until everything that was begun in the background is done."""
-        _work.join()
-
     def _place(self, pixels: Pixels, settings: NetworkSettings) -> _Place:
         wish = wish_of(settings, self._device)
         key = (self._number, wish, settings, _size(pixels), torch.get_num_threads())
@@ -269,6 +265,11 @@ def _fastest(fits: Sequence[tuple[_Ready, Deviation]], pixels: Pixels) -> tuple[
             spent[index] = min(spent[index], time.perf_counter() - start)
     quick = [fit for fit, seconds in zip(fits, spent, strict=True) if seconds <= _ABOUT * min(spent)]
     return min(quick, key=lambda fit: (fit[1].pixels, fit[1].score))
+
+
+def settle() -> None:
+    """Wait until everything that was begun in the background is done."""
+    _work.join()
 
 
 def _draft() -> DraftFolder:

@@ -82,7 +82,9 @@ class TwoStageModel(PoseModel):
 
     def comparison_settings(self, one_person: bool) -> dict[str, Any]:
         """See :meth:`posecore.model.PoseModel.comparison_settings`; the second network keeps its own size of input."""
-        return {finder_name(name): value for name, value in self.finder.comparison_settings(one_person).items()}
+        shared = NetworkSettings.model_fields
+        chosen = self.finder.comparison_settings(one_person)
+        return {name if name in shared else finder_name(name): value for name, value in chosen.items()}
 
     def follower(self, **settings: Any) -> Follower | None:
         """None: several people may be found."""
@@ -172,7 +174,8 @@ class TwoStageModel(PoseModel):
     def join(self, found: Fields, close_ups: tuple[CloseUp, ...], **settings: Any) -> Fields:
         """The finder's fields and the close-ups that they led to as fields of this model."""
         source = self.provenance(found.provenance.picture, found.provenance.region, **settings)
-        return _with(replace(found, provenance=source), close_ups)
+        computed = replace(source, computed=found.provenance.computed)
+        return _with(replace(found, provenance=computed), close_ups)
 
     def _look(
         self,

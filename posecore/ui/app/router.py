@@ -29,7 +29,10 @@ MENU: dict[str, tuple[st.Page, ...]] = {
         _page("train.py", "Train", "model_training", "Fine-tune a model on labelled pictures."),
         _page("runs.py", "Runs", "monitoring", "What training brought, before and after."),
     ),
-    "Help": (_page("about.py", "About", "info", "Versions, licences and limits."),),
+    "Help": (
+        _page("benchmark.py", "Benchmark", "speed", "How long this machine takes, by model, runtime and settings."),
+        _page("about.py", "About", "info", "Versions, licences and limits."),
+    ),
 }
 
 

@@ -12,7 +12,9 @@ from posecore.shipped import shipped
 #: The pages.
 PAGES = shipped("pages")
 
-Page = Literal["explore", "video", "webcam", "fields", "datasets", "label", "train", "runs", "models", "about"]
+Page = Literal[
+    "explore", "video", "webcam", "fields", "datasets", "label", "train", "runs", "models", "benchmark", "about"
+]
 
 
 def open_page(page: Page, address: Mapping[str, str] | None = None) -> NoReturn:

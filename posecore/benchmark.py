@@ -1,0 +1,258 @@
+"""How long a machine takes: models, runtimes and settings side by side, with what each stage takes of it.
+
+``python -m posecore.benchmark`` reads a plan as JSON and writes a line of JSON per row: the app measures in a process
+of its own, which disturbs nobody, has its own memory and can be stopped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from posecore.data.synthetic import render_scene
+from posecore.drawing.overlay import draw_poses
+from posecore.errors import PosecoreError
+from posecore.imaging import Picture, picture_id
+from posecore.model import PoseModel
+from posecore.runtimes.engines import ENGINES
+from posecore.runtimes.runner import Runner, settle
+from posecore.runtimes.ways import processor_name
+from posecore.zoo import load_model
+
+#: Seed of the scene that is used when no picture is given.
+_SCENE = 155
+STAGES = ("preprocess", "network", "decode", "draw")
+_LEVELS = (5, 50, 95)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one row measures.
+
+    Attributes:
+        model: Name of the model.
+        settings: Network and decode settings that differ from the model's own.
+        threads: Threads of the processor.
+        batch: Pictures that go through the network together.
+    """
+
+    model: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    threads: int = 0
+    batch: int = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured.
+
+    Attributes:
+        trial: What was asked for.
+        computed: Runtime and precision that computed the network.
+        size: Input of the network, ``width×height``.
+        milliseconds: For each stage and their ``total``: ``p5``, ``p50`` and ``p95`` of the time for one picture.
+        megabytes: What the process grew by while it was measured, as the system tells.
+        people: People found in the pictures.
+        error: Why nothing was measured, as a sentence.
+    """
+
+    trial: Trial
+    computed: str = ""
+    size: str = ""
+    milliseconds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    megabytes: float = 0.0
+    people: int = 0
+    error: str = ""
+
+
+def trials(
+    models: Sequence[str],
+    each: Mapping[str, Sequence[Any]],
+    settings: Mapping[str, Any] | None = None,
+    threads: Sequence[int] = (),
+    batches: Sequence[int] = (1,),
+) -> list[Trial]:
+    """Every combination of models, of the values of ``each`` setting, of threads and of batches."""
+    shared = dict(settings or {})
+    combinations = itertools.product(
+        models, itertools.product(*each.values()), threads or (torch.get_num_threads(),), batches
+    )
+    return [
+        Trial(model, {**shared, **dict(zip(each, values, strict=True))}, count, batch)
+        for model, values, count, batch in combinations
+    ]
+
+
+def measure(
+    wanted: Sequence[Trial],
+    pictures: Sequence[Picture] = (),
+    runs: int = 20,
+    load: Callable[[str], PoseModel] = load_model,
+) -> Iterator[Row]:
+    """One row after the other, in this process; what goes wrong with one is said in its row.
+
+    Args:
+        wanted: What to measure.
+        pictures: Pictures to look at; a drawn scene unless given.
+        runs: Timed runs per picture.
+        load: Loads a model by name.
+    """
+    shots = list(pictures) or [render_scene(_SCENE).image]
+    before = torch.get_num_threads()
+    try:
+        for trial in wanted:
+            try:
+                yield _measured(trial, shots, runs, load)
+            except PosecoreError as error:
+                yield Row(trial, error=str(error))
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measured(trial: Trial, shots: Sequence[Picture], runs: int, load: Callable[[str], PoseModel]) -> Row:
+    if trial.threads:
+        torch.set_num_threads(trial.threads)
+    memory = _megabytes()
+    model = load(trial.model)
+    network, decode = model.split_settings(trial.settings)
+    times: dict[str, list[float]] = {stage: [] for stage in (*STAGES, "total")}
+    people, computed, size = 0, "", ""
+    for shot in shots:
+        pictures = [shot] * trial.batch
+        # What is left open is chosen before anything is timed.
+        for _ in range(-(-Runner.worth // trial.batch) + 1):
+            model.fields(pictures, picture=[picture_id(shot)] * trial.batch, **network)
+        settle()
+        for run in range(-2, runs):
+            spent, fields, found = _timed(model, pictures, network, decode)
+            if run >= 0:
+                for stage, milliseconds in spent.items():
+                    times[stage].append(milliseconds)
+        people += found
+        computed, size = fields.provenance.computed, "×".join(map(str, fields.transform.input_size))
+    figures = {
+        stage: {f"p{level}": round(float(np.percentile(values, level)), 3) for level in _LEVELS}
+        for stage, values in times.items()
+    }
+    return Row(trial, computed, size, figures, round(max(_megabytes() - memory, 0.0), 1), people)
+
+
+def _timed(
+    model: PoseModel, pictures: Sequence[Picture], network: Mapping[str, Any], decode: Mapping[str, Any]
+) -> tuple[dict[str, float], Any, int]:
+    """Milliseconds of each stage for one picture of a batch, the last picture's fields, and its people."""
+    fields = model.fields(list(pictures), picture=["measured"] * len(pictures), **network)
+    start = time.perf_counter()
+    poses = [model.decode(one, **decode) for one in fields]
+    decoded = time.perf_counter()
+    for picture, found in zip(pictures, poses, strict=True):
+        draw_poses(picture, found)
+    drawn = time.perf_counter()
+    count = len(pictures)
+    spent = {stage: sum(one.timings[stage] for one in fields) / count for stage in ("preprocess", "network")}
+    spent |= {"decode": 1000 * (decoded - start) / count, "draw": 1000 * (drawn - decoded) / count}
+    return {**spent, "total": sum(spent.values())}, fields[-1], len(poses[-1])
+
+
+def _megabytes() -> float:
+    """Memory of this process; 0 where the system does not say."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/self/statm").read_text("utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return 0.0
+
+
+def machine_facts() -> dict[str, Any]:
+    """Processor, cores and versions: what figures depend on."""
+    versions = {name: engine.version() for name, engine in ENGINES.items() if engine.installed()}
+    return {
+        "processor": processor_name(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        **versions,
+    }
+
+
+def table_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as a table: one column per setting, the median of every stage, the total's percentiles, memory."""
+    listed = []
+    for row in rows:
+        asked = {**row.trial.settings, "threads": row.trial.threads, "batch": row.trial.batch}
+        medians = {stage: row.milliseconds.get(stage, {}).get("p50") for stage in STAGES}
+        total = {f"total {level}": row.milliseconds.get("total", {}).get(level) for level in ("p5", "p50", "p95")}
+        found = {"computed": row.computed, "input": row.size, **medians, **total}
+        listed.append(
+            {"model": row.trial.model, **asked, **found, "MB": row.megabytes, "people": row.people, "error": row.error}
+        )
+    return pd.DataFrame(listed)
+
+
+# --- in a process of its own -----------------------------------------------------------------------------------------
+
+
+def measure_apart(wanted: Sequence[Trial], runs: int, stop: threading.Event) -> Iterator[Row]:
+    """As :func:`measure` with a drawn scene, in another process, until ``stop`` is set.
+
+    Raises:
+        PosecoreError: When that process ends before it is done.
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "posecore.benchmark"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    watcher = threading.Thread(target=_kill_when, args=(process, stop), daemon=True)
+    watcher.start()
+    try:
+        with suppress(BrokenPipeError), process.stdin as pipe:
+            json.dump({"runs": runs, "trials": [asdict(trial) for trial in wanted]}, pipe)
+        done = 0
+        for line in process.stdout:
+            content = json.loads(line)
+            done += 1
+            yield Row(**{**content, "trial": Trial(**content["trial"])})
+        if done < len(wanted) and not stop.is_set():
+            raise PosecoreError(f"Measuring ended after {done} of {len(wanted)} rows; its process was ended.")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _kill_when(process: subprocess.Popen[str], stop: threading.Event) -> None:
+    while process.poll() is None:
+        if stop.wait(0.2):
+            process.kill()
+
+
+def main() -> None:
+    """Do what standard input asks for."""
+    plan = json.load(sys.stdin)
+    for row in measure([Trial(**trial) for trial in plan["trials"]], runs=plan["runs"]):
+        sys.stdout.write(json.dumps(asdict(row)) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
