@@ -14,7 +14,17 @@ from posecore.cli.images import find_pictures
 from posecore.cli.loading import WeightsFile, open_model
 from posecore.cli.settings import settings_options_without
 from posecore.errors import ExportError
-from posecore.export import FORMATS, PUBLISHED, Exported, Plan, export_model, write_back
+from posecore.export import (
+    FORMAT_NAMES,
+    PUBLISHED,
+    WEB,
+    Exported,
+    Plan,
+    export_model,
+    export_page,
+    server_of,
+    write_back,
+)
 from posecore.export.formats import usable_format
 from posecore.imaging import Picture, read_image
 from posecore.zoo import licence_of
@@ -26,9 +36,7 @@ _DYNAMIC = "dynamic"
 def export(
     model: Annotated[str, typer.Argument(help="Model name, as listed by “posecore models”, or an architecture.")],
     to: Annotated[Path, typer.Option("--to", help="Folder to write; made if missing.")],
-    format: Annotated[
-        str, typer.Option("--format", "-f", help=f"One of {', '.join([*FORMATS, *PUBLISHED])}.")
-    ] = "onnx",
+    format: Annotated[str, typer.Option("--format", "-f", help=f"One of {', '.join(FORMAT_NAMES)}.")] = "onnx",
     size: Annotated[
         str | None,
         typer.Option(help=f"Input in pixels, WIDTHxHEIGHT or one side, or {_DYNAMIC}; the model's own if none."),
@@ -52,6 +60,8 @@ def export(
         typer.Option(help="The published file whose graph takes the weights; fetched if none (tfjs-graph, tflite)."),
     ] = None,
     weights: WeightsFile = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Then show the page (web) on 127.0.0.1.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0 for any that is free.")] = 8765,
     as_json: Annotated[bool, typer.Option("--json", help="Print the parity figures as JSON.")] = False,
     *,
     settings: dict[str, Any],
@@ -59,19 +69,32 @@ def export(
     """Write a model for another runtime, with a program that runs it and its parity."""
     width_height, dynamic = _size(size)
     plan = Plan(format, width_height, dynamic, layout, precision, graph, settings)
+    if serve and format != WEB:
+        raise ExportError(f"Only a page can be served; take --format {WEB}.")
     made = _export(plan, model, weights, to, _pictures(pictures), published)
     summary = made.parity.summary()
     if as_json:
         typer.echo(json.dumps(summary, indent=2, ensure_ascii=False))
-        return
-    output.print(
-        f"{made.file}: what it takes and gives, and how to run it, lies beside it", soft_wrap=True, highlight=False
-    )
-    output.print(
-        f"Beside posecore, {summary['people']} people in {len(summary['pictures'])} pictures: keypoints at most "
-        f"{summary['largest_pixels']:g} px apart, scores {summary['largest_score']:g}, {summary['missed']} missed.",
-        soft_wrap=True,
-    )
+    else:
+        output.print(f"{made.file}: what it takes and gives lies beside it", soft_wrap=True, highlight=False)
+        output.print(
+            f"Beside posecore, {summary['people']} people in {len(summary['pictures'])} pictures: keypoints at most "
+            f"{summary['largest_pixels']:g} px apart, scores {summary['largest_score']:g}, {summary['missed']} missed.",
+            soft_wrap=True,
+        )
+    if serve:
+        _serve(made.folder, port)
+
+
+def _serve(folder: Path, port: int) -> None:
+    """Serve a page until somebody stops it."""
+    try:
+        server = server_of(folder, port)
+    except OSError as error:
+        raise ExportError(f"Port {port} cannot be used ({error.strerror or error}); choose another.") from error
+    with server:
+        output.print(f"http://127.0.0.1:{server.server_port} shows it; Ctrl-C stops.", highlight=False)
+        server.serve_forever()
 
 
 def _export(
@@ -87,7 +110,7 @@ def _export(
     if published is not None and not back:
         raise ExportError(f"A published file is of use for {' and '.join(PUBLISHED)} only.")
     if not back:
-        usable_format(plan.format, plan.dynamic)
+        usable_format("onnx" if plan.format == WEB else plan.format, plan.dynamic)
     licence = licence_of(name, weights)
     model = open_model(name, "cpu", weights)
 
@@ -96,7 +119,8 @@ def _export(
 
     if back:
         return write_back(model, to, plan.format, published, pictures, licence=licence, progress=progress)
-    return export_model(model, to, plan, pictures, licence=licence, progress=progress)
+    make = export_page if plan.format == WEB else export_model
+    return make(model, to, plan, pictures, licence=licence, progress=progress)
 
 
 def _size(text: str | None) -> tuple[tuple[int, int] | None, bool]:

@@ -99,6 +99,11 @@ PUBLISHED = {
     "tflite": ("tflite", "model.tflite", "a TensorFlow Lite file with float16 or float32 weights"),
 }
 
+#: A page for the browser, which runs the model as ONNX.
+WEB = "web"
+#: All that can be asked for.
+FORMAT_NAMES = (*FORMATS, *PUBLISHED, WEB)
+
 
 def usable_format(name: str, dynamic: bool = False) -> Format:
     """The format of this name, when it can be written here.
@@ -108,7 +113,7 @@ def usable_format(name: str, dynamic: bool = False) -> Format:
         MissingExtraError: When what it needs is not installed.
     """
     if name not in FORMATS:
-        raise ExportError(f"There is no format {name!r}; there are {', '.join([*FORMATS, *PUBLISHED])}.")
+        raise ExportError(f"There is no format {name!r}; there are {', '.join(FORMAT_NAMES)}.")
     found = FORMATS[name]
     if found.extra is not None:
         require(found.extra)
