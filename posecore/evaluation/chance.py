@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from posecore.evaluation.evaluate import Evaluation, cases
-from posecore.evaluation.oks import coco_matches
+from posecore.evaluation.matching import PictureMatcher, precision_curve
 from posecore.evaluation.pck import all_correct_joints, limb_joints
 
 #: Part of differences that an interval holds.
@@ -25,8 +25,6 @@ CONFIDENCE = 0.95
 #: both sides).
 FEWEST_PICTURES = 6
 _DRAWS = 1000
-#: Places on the axis of recall at which COCO reads precision.
-_RECALLS = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True)
@@ -154,8 +152,11 @@ def _precision(
     evaluation: Evaluation, place: Mapping[int, int], times: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """AP and AR of every draw, as pycocotools accumulates them; ``times`` is ``(draws, pictures)``."""
-    matches = coco_matches(evaluation.predictions, evaluation.skeleton, evaluation.common)
-    chosen = [match for match in matches if match.picture in place]
+    chosen = [
+        PictureMatcher(item.image, item.poses, evaluation.common, evaluation.skeleton.sigmas).match()
+        for item in evaluation.predictions
+        if item.image.image_id in place
+    ]
     people = np.zeros(len(place))
     for match in chosen:
         people[place[match.picture]] = match.people
@@ -168,22 +169,6 @@ def _precision(
     right = np.concatenate([match.right for match in chosen], 1)[:, order]
     wrong = np.concatenate([match.wrong for match in chosen], 1)[:, order]
     weight = times[:, owner]
-    curves = [_curve(weight * yes, weight * no, total) for yes, no in zip(right, wrong, strict=True)]
+    curves = [precision_curve(weight * yes, weight * no, total) for yes, no in zip(right, wrong, strict=True)]
     ap, ar = np.mean([ap for ap, _ in curves], 0), np.mean([ar for _, ar in curves], 0)
     return {"ap": np.where(total > 0, ap, np.nan), "ar": np.where(total > 0, ar, np.nan)}
-
-
-def _curve(
-    right: NDArray[np.float64], wrong: NDArray[np.float64], total: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean precision over recalls, and highest recall, of ``(draws, poses)`` in order of falling score."""
-    if right.shape[1] == 0:
-        return np.zeros(len(right)), np.zeros(len(right))
-    hits, misses = right.cumsum(1), wrong.cumsum(1)
-    recall = hits / np.maximum(total, 1)[:, None]
-    precision = hits / np.maximum(hits + misses, np.spacing(1))
-    precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
-    padded = np.concatenate([precision, np.zeros((len(precision), 1))], 1)
-    # Recall is a count divided by a count: without slack, rounding would miss a place it just reaches.
-    places = np.stack([np.searchsorted(row, _RECALLS - 1e-9) for row in recall])
-    return np.take_along_axis(padded, places, 1).mean(1), recall[:, -1]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -78,16 +77,15 @@ def assigned(matrix: NDArray[np.float64]) -> NDArray[np.intp]:
     return result
 
 
-def excused(image: AnnotatedImage, poses: Poses, common: NDArray[np.bool_], sigmas: Sequence[float]) -> Any:
+def excused(
+    image: AnnotatedImage, poses: Poses, common: NDArray[np.bool_], sigmas: Sequence[float]
+) -> NDArray[np.bool_]:
     """``(P,)`` True for poses that match nobody and whose box has its centre in an ignore region."""
     if not image.ignore or not len(poses):
         return np.zeros(len(poses), bool)
     matrix = np.nan_to_num(similarity_matrix(image.people, poses, common, sigmas))
     unmatched = ~(matrix >= MATCH).any(0)
-    boxes = poses.boxes()
-    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
-    covered = [(x >= x0) & (x <= x1) & (y >= y0) & (y <= y1) for x0, y0, x1, y1 in image.ignore]
-    return unmatched & np.any(covered, axis=0)
+    return unmatched & centre_in(_box_centres(poses), image.ignore)
 
 
 def pardoned(
@@ -97,17 +95,24 @@ def pardoned(
 
     Those are :func:`excused` ones and those whose box has its centre on a crowd or on a person without labels.
     """
-    excuse = np.asarray(excused(image, poses, common, sigmas), bool)
+    excuse = excused(image, poses, common, sigmas)
     shadows = [one.box for one in image.people if one.crowd or not (one.labelled & common).any()]
-    boxes = poses.boxes()
-    shaded: NDArray[np.bool_] = np.array([_centre_in(box, shadows) for box in boxes], bool)
-    either: NDArray[np.bool_] = excuse | shaded
+    either: NDArray[np.bool_] = excuse | centre_in(_box_centres(poses), shadows)
     return either
 
 
-def _centre_in(box: NDArray[np.float32], regions: Sequence[Region]) -> bool:
-    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    return any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in regions)
+def _box_centres(poses: Poses) -> NDArray[np.float32]:
+    boxes = poses.boxes()
+    return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2)
+
+
+def centre_in(centres: NDArray[np.float32], regions: Sequence[Region]) -> NDArray[np.bool_]:
+    """``(N,)`` True for points ``(N, 2)`` that lie in any of the regions."""
+    x, y = centres[:, 0], centres[:, 1]
+    inside = np.zeros(len(centres), bool)
+    for x0, y0, x1, y1 in regions:
+        inside |= (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+    return inside
 
 
 def average_precision(
@@ -126,42 +131,6 @@ def average_precision(
         run.accumulate()
         run.summarize()
     return {name: None if value < 0 else float(value) for name, value in zip(_STATS, run.stats, strict=True)}
-
-
-@dataclass(frozen=True, eq=False)
-class Matches:
-    """What pycocotools made of one picture, for the ten similarities 0.50 … 0.95.
-
-    Attributes:
-        picture: ``image_id``.
-        people: How many there are to find.
-        scores: ``(P,)`` of the poses, falling.
-        right, wrong: ``(10, P)`` bool: poses that found somebody and poses that found nobody; those that do not count
-            are neither.
-    """
-
-    picture: int
-    people: int
-    scores: NDArray[np.float64]
-    right: NDArray[np.bool_]
-    wrong: NDArray[np.bool_]
-
-
-def coco_matches(predictions: Sequence[PicturePoses], skeleton: Skeleton, common: NDArray[np.bool_]) -> list[Matches]:
-    """The matches behind :func:`average_precision`, picture by picture; pictures without people and poses left out."""
-    run = _coco_run(predictions, skeleton, common)
-    # People of all sizes come first, then the others.
-    found = [entry for entry in run.evalImgs[: len(run.params.imgIds)] if entry is not None]
-    return [
-        Matches(
-            int(entry["image_id"]),
-            int(np.count_nonzero(np.asarray(entry["gtIgnore"]) == 0)),
-            np.asarray(entry["dtScores"], np.float64),
-            (entry["dtMatches"] > 0) & ~entry["dtIgnore"].astype(bool),
-            (entry["dtMatches"] == 0) & ~entry["dtIgnore"].astype(bool),
-        )
-        for entry in found
-    ]
 
 
 def _coco_run(predictions: Sequence[PicturePoses], skeleton: Skeleton, common: NDArray[np.bool_]) -> Any:
