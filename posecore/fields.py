@@ -169,8 +169,8 @@ class Fields:
         """Cell coordinates ``(…, 2)`` (x, y) of map ``name`` to source-picture pixels."""
         return self.transform.to_source(self[name].cell_to_input(cells))
 
-    def save(self, path: str | Path) -> None:
-        """Write a compressed ``.npz``: one array per map under its name, and ``__meta__`` with the rest as JSON.
+    def save(self, path: str | Path, compressed: bool = True) -> None:
+        """Write an ``.npz``: one array per map under its name, and ``__meta__`` with the rest as JSON.
 
         Maps of close-ups are under ``N/name``, N counting from 1.
         """
@@ -179,7 +179,8 @@ class Fields:
         for number, view in enumerate(self.close_ups, 1):
             arrays |= {f"{number}/{m.name}": m.values for m in view.fields.maps}
         with Path(path).open("wb") as file:
-            np.savez_compressed(file, __meta__=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
+            write = np.savez_compressed if compressed else np.savez
+            write(file, __meta__=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path) -> Fields:

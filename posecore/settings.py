@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 import annotated_types
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -71,6 +71,9 @@ def _extra(step: float, when: Mapping[str, Any] | None) -> dict[str, Any]:
 
 class DecodeSettings(Settings):
     """What every family's decoder can be told."""
+
+    #: Settings that only hide: decoding with them at 0 and hiding afterwards (:meth:`Poses.filter`) gives the same.
+    filters: ClassVar[tuple[str, ...]] = ("keypoint_threshold",)
 
     pose_threshold: float = threshold_field(0.25, "Pose threshold", "Lowest score of a person that is shown.")
     keypoint_threshold: float = threshold_field(0.1, "Keypoint threshold", "Lowest score of a joint that is shown.")

@@ -258,7 +258,7 @@ class TruthModel:
 
     name, skeleton, family = "truth", COCO_17, POSENET
     network_settings_class, decode_settings_class = PoseNetNetworkSettings, PoseNetDecodeSettings
-    split_settings = PoseModel.split_settings
+    split_settings, comparison_settings = PoseModel.split_settings, PoseModel.comparison_settings
 
     def __init__(self, dataset: PoseDataset, shift: float = 0.0) -> None:
         self.by_size = {image.size: image for image in dataset}

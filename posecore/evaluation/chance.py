@@ -8,7 +8,7 @@ pictures as Hesterberg proposes (What Teachers Should Know About the Bootstrap, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from posecore.evaluation.evaluate import Evaluation, cases
-from posecore.evaluation.matching import PictureMatcher, precision_curve
+from posecore.evaluation.matching import Matches, PictureMatcher, precision_curve
 from posecore.evaluation.pck import all_correct_joints, limb_joints
 
 #: Part of differences that an interval holds.
@@ -25,6 +25,8 @@ CONFIDENCE = 0.95
 #: both sides).
 FEWEST_PICTURES = 6
 _DRAWS = 1000
+#: The same for figures that are measured anew on every draw.
+_FIGURE_DRAWS = 300
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,17 @@ def mean_interval(values: NDArray[np.float64], owners: NDArray[np.intp], seed: i
     times = _times(count, seed)
     sums, members = (np.bincount(place, weight, count) for weight in (values, np.ones(len(values))))
     return _interval((times @ sums) / (times @ members), count)
+
+
+def paired_interval(
+    before: Sequence[Matches], after: Sequence[Matches], figure: Callable[[Sequence[Matches]], float], seed: int = 0
+) -> Interval:
+    """Interval of the difference of any figure between two ways of finding people on the same pictures."""
+    generator = np.random.default_rng(seed)
+    count = len(before)
+    draws = [generator.integers(0, count, count) for _ in range(_FIGURE_DRAWS)] if count else []
+    differences = [figure([after[one] for one in draw]) - figure([before[one] for one in draw]) for draw in draws]
+    return _interval(np.array(differences, np.float64), count)
 
 
 def _times(pictures: int, seed: int) -> NDArray[np.float64]:

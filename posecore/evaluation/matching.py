@@ -57,9 +57,10 @@ class PictureMatcher:
         self._image, self._poses = image, poses
         self._counted = np.array([one.labelled & common for one in image.people], bool).reshape(-1, len(common))
         self._crowd = np.array([one.crowd for one in image.people], bool)
-        self._ignored = self._crowd | ~self._counted.any(1)
+        self._labelled = np.asarray(self._counted.any(axis=1), bool)
+        self._ignored = self._crowd | ~self._labelled
         # People whose keypoints nobody labelled are compared by the place of every joint, as pycocotools does it.
-        self._weights = np.where(self._counted.any(1)[:, None], self._counted, True)
+        self._weights = np.where(self._labelled[:, None], self._counted, True)
         variance = 2 * (2 * np.asarray(sigmas, np.float64)) ** 2
         rows = [
             np.exp(-_squared(one, counted, poses) / (variance * (one.area + np.spacing(1))))
@@ -81,8 +82,7 @@ class PictureMatcher:
         order = self._order[poses.scores[self._order] >= np.float32(pose_threshold)]
         present = poses.present[order] & (poses.keypoint_scores[order] >= np.float32(keypoint_threshold))
         oks = self._oks(order, present)
-        labelled = self._counted.any(1)
-        nobody = ~(oks[labelled] >= MATCH).any(0)
+        nobody = ~np.asarray((oks[self._labelled] >= MATCH).any(axis=0), bool)
         centres = _centres(poses.keypoints[order], present)
         kept = ~(nobody & centre_in(centres, self._image.ignore))
         order, oks, centres, nobody = order[kept][:MAX_POSES], oks[:, kept], centres[kept], nobody[kept]

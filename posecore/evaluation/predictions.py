@@ -127,7 +127,7 @@ def analyse(
         problems: Takes pictures that cannot be read or are not of the size that the labels say; such are left out.
         advance: Called after every picture read.
     """
-    pictures = _pictures(images, protocol, problems, advance)
+    pictures = pictures_of(images, protocol, problems, advance)
     while some := list(islice(pictures, batch)):
         yield from zip(
             (view for view, _, _ in some),
@@ -141,13 +141,13 @@ def analyse(
         )
 
 
-def _pictures(
+def pictures_of(
     images: Iterable[AnnotatedImage],
     protocol: Protocol,
     problems: list[Problem] | None,
     advance: Callable[[], object],
 ) -> Iterator[tuple[View, Picture, str]]:
-    """Views with their picture and its identity; every file is read once."""
+    """Every view with its picture and the identity of that; every file is read once. See :func:`analyse`."""
     for image in images:
         try:
             picture = read_labelled(image)

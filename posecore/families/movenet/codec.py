@@ -33,6 +33,8 @@ Index = NDArray[np.intp]
 class MoveNetDecodeSettings(DecodeSettings):
     """How MoveNet's fields become poses."""
 
+    filters = ("keypoint_threshold", "pose_threshold")
+
     mode: Literal["auto", "single", "multi"] = Field(
         "auto",
         title="People",

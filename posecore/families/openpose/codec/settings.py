@@ -12,6 +12,8 @@ from posecore.settings import DecodeSettings, max_poses_field, nms_radius_field,
 class OpenPoseDecodeSettings(DecodeSettings):
     """How OpenPose's fields become poses."""
 
+    filters = ("keypoint_threshold", "pose_threshold")
+
     pose_threshold: float = threshold_field(
         0.1,
         "Pose threshold",

@@ -1,0 +1,145 @@
+"""The fields of a whole set, made once and kept on disk, so that decoding can be tried again and again.
+
+Values are kept as they are, in 32 bits: decoding them is decoding what the network said, to the last bit. Stages that a
+decoder does not look at are left out. Files lie under ``POSECORE_HOME/fields``, named by their provenance, and are
+found again by whoever asks for the same pictures, weights and network settings; those not used for longest go first
+when there are more than ``POSECORE_FIELDS_GB`` (4 unless set).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from posecore.data.annotations import AnnotatedImage, Problem
+from posecore.errors import DataError, SettingsError
+from posecore.evaluation.predictions import BATCH, Protocol, View, pictures_of
+from posecore.fields import Fields
+from posecore.home import home
+from posecore.model import PoseModel
+from posecore.storage import replacing, writing
+
+_USUAL_LIMIT = 4.0
+
+
+class FieldSet:
+    """Views of labelled pictures and where their fields are kept.
+
+    Attributes:
+        views: What was looked at, picture by picture.
+        problems: Pictures that could not be used.
+    """
+
+    def __init__(self, views: Sequence[View], files: Sequence[Path], problems: Sequence[Problem]) -> None:
+        self.views = tuple(views)
+        self.problems = tuple(problems)
+        self._files = tuple(files)
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    def __iter__(self) -> Iterator[tuple[View, Fields]]:
+        for view, file in zip(self.views, self._files, strict=True):
+            yield view, Fields.load(file)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes on disk."""
+        return sum(file.stat().st_size for file in self._files)
+
+
+def keep_fields(
+    model: PoseModel,
+    images: Sequence[AnnotatedImage],
+    protocol: Protocol,
+    network: Mapping[str, Any],
+    *,
+    folder: Path | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> FieldSet:
+    """Fields of every view; the network runs only for pictures that are not there yet.
+
+    Args:
+        model: The model.
+        images: Labelled pictures.
+        protocol: What is looked at, see :mod:`posecore.evaluation.predictions`.
+        network: All network settings.
+        folder: Where to keep them; else ``POSECORE_HOME/fields``.
+        advance: Called after every picture.
+
+    Raises:
+        StorageError: When there is no room for them.
+        SettingsError: When ``POSECORE_FIELDS_GB`` is no number.
+    """
+    place = folder or home() / "fields"
+    with writing(place):
+        place.mkdir(parents=True, exist_ok=True)
+    problems: list[Problem] = []
+    views, files = [], []
+    looked_at = pictures_of(images, protocol, problems, advance)
+    while some := list(islice(looked_at, BATCH)):
+        names = [place / f"{model.provenance(name, view.region, **network).key}.npz" for view, _, name in some]
+        missing = [index for index, file in enumerate(names) if not _is_kept(file)]
+        if missing:
+            made = model.fields(
+                [some[index][1] for index in missing],
+                [some[index][0].region for index in missing],
+                picture=[some[index][2] for index in missing],
+                **network,
+            )
+            for index, fields in zip(missing, made, strict=True):
+                _keep(fields, names[index])
+        views += [view for view, _, _ in some]
+        files += names
+    _prune(place, set(files))
+    return FieldSet(views, files, problems)
+
+
+def _is_kept(file: Path) -> bool:
+    """True when a file is there and whole; it then counts as used now."""
+    try:
+        Fields.load(file)
+        os.utime(file)
+    except (OSError, DataError):
+        return False
+    return True
+
+
+def _keep(fields: Fields, file: Path) -> None:
+    last = max(one.stage for one in fields.maps)
+    slim = replace(fields, maps=tuple(one for one in fields.maps if one.stage == last))
+    with writing(file), replacing(file) as part:
+        slim.save(part, compressed=False)
+
+
+def _prune(place: Path, in_use: set[Path]) -> None:
+    """Remove what was not used for longest beyond the limit; never what is being used now."""
+    dated = []
+    for file in place.glob("*.npz"):
+        with suppress(OSError):
+            dated.append((file.stat().st_mtime, file.stat().st_size, file))
+    total = sum(size for _, size, _ in dated)
+    for _, size, file in sorted(dated):
+        if total <= limit():
+            break
+        if file not in in_use:
+            with suppress(OSError):
+                file.unlink()
+                total -= size
+
+
+def limit() -> float:
+    """Most bytes of kept fields; raises ``SettingsError`` when ``POSECORE_FIELDS_GB`` is no number."""
+    text = os.environ.get("POSECORE_FIELDS_GB", "")
+    try:
+        size = float(text or _USUAL_LIMIT)
+    except ValueError:
+        size = -1.0
+    if not 0 <= size < float("inf"):
+        raise SettingsError(f"POSECORE_FIELDS_GB is {text!r}; give a number of gigabytes from 0.")
+    return 1e9 * size
