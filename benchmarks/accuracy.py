@@ -20,9 +20,11 @@ import torch
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.coco import read_coco
-from posecore.evaluation import evaluate, threshold_sweep
+from posecore.evaluation import evaluate
 from posecore.evaluation.chance import Interval, intervals
 from posecore.evaluation.predictions import Protocol, analyse, protocol_settings
+from posecore.evaluation.tuning import Bench
+from posecore.evaluation.tuning import sweep as figures_along
 from posecore.model import PoseModel
 from posecore.zoo import load_model
 
@@ -49,10 +51,10 @@ def sweep(
     """A line for every value and side of the input, on whole pictures."""
     for side in sides:
         network, decode = protocol_settings(model, "full", {"input_size": side})
-        looked_at = analyse(model, dataset.images, "full", network)
-        for point in threshold_sweep(model, looked_at, dataset.skeleton, setting, values, decode):
-            shown = {name: getattr(point, name) for name in ("precision", "recall", "f1", "AP")}
-            yield {"model": model.name, "set": dataset.name, "side": side, setting: point.value} | {
+        bench = Bench(model, list(analyse(model, dataset.images, "full", network)), dataset.skeleton, decode)
+        for value, figures in zip(values, figures_along(bench, setting, values), strict=True):
+            shown = {name: getattr(figures, name) for name in ("precision", "recall", "f1", "AP")}
+            yield {"model": model.name, "set": dataset.name, "side": side, setting: value} | {
                 name: "–" if value is None else f"{value:.3f}" for name, value in shown.items()
             }
 

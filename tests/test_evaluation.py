@@ -28,12 +28,12 @@ from posecore.evaluation import (
     measure,
     protocol_settings,
     similarity_matrix,
-    threshold_sweep,
     worst_cases,
 )
+from posecore.evaluation.matching import PictureMatcher
 from posecore.evaluation.oks import average_precision
 from posecore.evaluation.sheets import contact_sheet, labelled_poses
-from posecore.evaluation.sweep import match_counts
+from posecore.evaluation.tuning import Bench, figures_of, sweep
 from posecore.families.posenet import POSENET, PoseNetDecodeSettings, PoseNetNetworkSettings
 from posecore.imaging import full_region
 from posecore.model import PoseModel
@@ -194,8 +194,9 @@ def test_ignore_regions_excuse_poses_of_nobody_only() -> None:
     assert everywhere.precision["AR"] == pytest.approx(1.0)  # the person counts wherever they stand
     # A second pose on a person is a mistake, ignore region or not.
     twice = poses([truth.keypoints, truth.keypoints + 1], [0.5, 0.9])
-    item = PicturePoses(image(truth, ignore=(full_region(SIZE),)), twice)
-    assert match_counts(item, EVERY, COCO_17) == (1, 2, 1)
+    matcher = PictureMatcher(image(truth, ignore=(full_region(SIZE),)), twice, EVERY, COCO_17.sigmas)
+    figures = figures_of([matcher.match()])
+    assert (figures.precision, figures.recall, figures.false_per_100) == (0.5, 1.0, 100)
 
 
 # --- PCK -------------------------------------------------------------------------------------------------------------
@@ -348,21 +349,20 @@ def test_pictures_of_another_size_are_reported(scenes: PoseDataset) -> None:
     assert "170 × 120 pixels" in result.problems[0].reason
 
 
-def test_threshold_sweep(scenes: PoseDataset) -> None:
+def test_sweep_of_a_threshold(scenes: PoseDataset) -> None:
     """Of two people per picture, with scores 1 and 0.5, a threshold of 0.7 keeps the first."""
     model: Any = TruthModel(scenes)
     network, decode = protocol_settings(model, "full")
-    analysed = analyse(model, scenes, "full", network)
-    low, high, none = threshold_sweep(
-        model, analysed, COCO_17, "pose_threshold", [0.1, 0.7, 1.0], {**decode, "max_poses": 20}
-    )
+    analysed = list(analyse(model, scenes, "full", network))
+    bench = Bench(model, analysed, COCO_17, {**decode, "max_poses": 20})
+    low, high, highest = sweep(bench, "pose_threshold", [0.1, 0.7, 1.0])
     assert (low.precision, low.recall, low.poses) == (1.0, 1.0, 4)
     assert (high.precision, high.recall, high.poses) == (1.0, 0.5, 2)
     assert high.f1 == pytest.approx(2 / 3)
-    assert none.value == 1.0
     assert (low.AP or 0) > (high.AP or 0)
-    with pytest.raises(SettingsError, match="not a decode setting"):
-        threshold_sweep(model, [], COCO_17, "output_stride", [8])
+    assert highest.poses <= high.poses
+    with pytest.raises(SettingsError, match="output_stride"):
+        sweep(bench, "output_stride", [8])
 
 
 def test_contact_sheet(scenes: PoseDataset) -> None:

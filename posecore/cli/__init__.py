@@ -35,7 +35,12 @@ COMMANDS = {
     "evaluate": (
         "evaluate",
         "evaluate",
-        "Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, and every keypoint.",
+        "Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, every keypoint, and the kinds of errors.",
+    ),
+    "tune": (
+        "tune",
+        "tune",
+        "Find the decode settings that suit labelled pictures best, and what they are worth on pictures kept apart.",
     ),
     "export": ("export", "export", "Write a model for another runtime, with a program that runs it and its parity."),
     "train": ("train", "train", "Train or fine-tune a network."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,15 +13,22 @@ from rich.table import Table
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import open_model
 from posecore.cli.settings import settings_options
+from posecore.data.annotations import PoseDataset
 from posecore.data.detect import open_dataset
-from posecore.evaluation import Evaluation, ranked, worst_cases
+from posecore.errors import SettingsError
+from posecore.evaluation import Evaluation, Protocol, ranked, worst_cases
 from posecore.evaluation import evaluate as run_evaluation
+from posecore.evaluation.chance import ANYTHING, intervals
+from posecore.evaluation.error_kinds import KINDS, LOCALISATION, ErrorKinds, error_kinds
+from posecore.evaluation.results_files import evaluate_results
 from posecore.evaluation.sheets import contact_sheet
+from posecore.storage import write_json, writing
 
 
 @settings_options
 def evaluate(
-    model: Annotated[str, typer.Option(help="Name of the model, as listed by “posecore models”.")],
+    model: Annotated[str | None, typer.Option(help="Name of the model, as listed by “posecore models”.")] = None,
+    *,
     annotations: Annotated[Path, typer.Option(help="COCO keypoint JSON, or a folder or zip of labelled pictures.")],
     images: Annotated[
         Path | None, typer.Option(help="Folder that the labels' file names are relative to; else looked for.")
@@ -34,28 +41,53 @@ def evaluate(
     sheet: Annotated[
         Path | None, typer.Option(help="Write a picture of the worst and the best cases here (PNG or JPEG).")
     ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(help="Measure this file of results in COCO's format, from any program, in place of a model."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")] = "auto",
-    *,
     settings: dict[str, Any],
 ) -> None:
-    """Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, and every keypoint."""
+    """Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, every keypoint, and the kinds of errors."""
+    if (model is None) == (results is None):
+        raise SettingsError("Say what to measure: either --model NAME or --results FILE.")
     dataset = open_dataset(annotations, images=images)
-    loaded = open_model(model, device)
-    with counting_progress() as progress:
-        task = progress.add_task("Pictures", total=min(limit or len(dataset), len(dataset)))
-        evaluation = run_evaluation(
-            loaded, dataset, protocol, settings, limit=limit, advance=lambda: progress.advance(task)
-        )
+    if results is not None:
+        evaluation = evaluate_results(results, replace(dataset, images=dataset.images[:limit]))
+    else:
+        evaluation = _of_model(str(model), dataset, protocol, settings, limit, device)
     for problem in (*dataset.problems, *evaluation.problems):
         errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
+    for remark in evaluation.remarks:
+        errors.print(f"[yellow]results[/yellow] {escape(str(remark))}", soft_wrap=True, highlight=False)
+    kinds = error_kinds(evaluation)
     if json_file is not None:
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(evaluation.to_dict(), indent=2) + "\n", "utf-8")
+        with writing(json_file):
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(
+                json_file, {**evaluation.to_dict(), "intervals": _intervals(evaluation), "errors": kinds.to_dict()}
+            )
     if sheet is not None:
         save_sheet(evaluation, sheet)
     output.print(summary(evaluation))
     output.print(keypoint_table(evaluation))
+    output.print(kinds_table(kinds))
+
+
+def _of_model(
+    name: str, dataset: PoseDataset, protocol: Protocol, settings: dict[str, Any], limit: int | None, device: str
+) -> Evaluation:
+    loaded = open_model(name, device)
+    with counting_progress() as progress:
+        task = progress.add_task("Pictures", total=min(limit or len(dataset), len(dataset)))
+        return run_evaluation(loaded, dataset, protocol, settings, limit=limit, advance=lambda: progress.advance(task))
+
+
+def _intervals(evaluation: Evaluation) -> dict[str, list[float]]:
+    """Figures with where they lie on other pictures with 95 % confidence; those that cannot be told left out."""
+    found = intervals(evaluation)
+    return {name: [one.low, one.high] for name, one in found.items() if one != ANYTHING}
 
 
 def save_sheet(evaluation: Evaluation, path: Path) -> None:
@@ -74,7 +106,7 @@ def summary(evaluation: Evaluation) -> Table:
     shown = [name for name in ("AP", "AP50", "AP75", "AP_medium", "AP_large", "AR", "PCK@0.2") if name in figures]
     for name in ("People", *shown, "Seconds"):
         table.add_column(name.replace("_medium", " M").replace("_large", " L"), justify="right")
-    values = (_figure(figures[name]) for name in shown)
+    values = (figure_text(figures[name]) for name in shown)
     table.add_row(str(evaluation.people), *values, f"{evaluation.seconds:.1f}")
     return table
 
@@ -86,9 +118,24 @@ def keypoint_table(evaluation: Evaluation) -> Table:
     for title in ("Labelled", "Similarity", "PCK@0.2"):
         table.add_column(title, justify="right")
     for name, one in evaluation.per_keypoint.items():
-        table.add_row(name, str(one.count), _figure(one.similarity), _figure(one.pck))
+        table.add_row(name, str(one.count), figure_text(one.similarity), figure_text(one.pck))
     return table
 
 
-def _figure(value: float | None) -> str:
+def kinds_table(kinds: ErrorKinds) -> Table:
+    """What kinds of errors there are, and the AP that mending each would gain."""
+    table = Table(box=None, pad_edge=False)
+    for title in ("Errors", "Joints", "Share", "AP gained"):
+        table.add_column(title, justify="left" if title == "Errors" else "right")
+    for kind, row in zip(KINDS, kinds.counts, strict=True):
+        gain = figure_text(kinds.gains.get(kind)) if kind in LOCALISATION else ""
+        table.add_row(kind, str(int(row.sum())), f"{kinds.shares[kind]:.1%}", gain)
+    table.add_row("people in the wrong order", "", "", figure_text(kinds.gains.get("score")))
+    table.add_row(f"{kinds.false_poses} poses about nobody", "", "", figure_text(kinds.gains.get("background")))
+    table.add_row(f"{kinds.missed_people} people not found", "", "", figure_text(kinds.gains.get("not found")))
+    return table
+
+
+def figure_text(value: float | None) -> str:
+    """A figure of 0 … 1, or a dash where there is none."""
     return "–" if value is None else f"{value:.3f}"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from posecore.errors import SettingsError
 from posecore.families import FAMILIES
+from posecore.parsing import MalformedError, parse_json, shown
 from posecore.settings import Control, Settings, controls
 from posecore.two_stage.settings import (
     FINDER,
@@ -44,14 +47,17 @@ def model_controls() -> dict[str, Control]:
 
 
 def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command one flag per network and decode setting; its ``settings`` argument gets those that were used."""
-    return _with_flags(function, "settings", model_controls())
+    """Give a command one flag per network and decode setting; its ``settings`` argument gets those that were used.
+
+    ``--settings FILE`` takes them from a file, as “posecore tune --json FILE” writes it; flags go first.
+    """
+    return _with_file(_with_flags(function, "settings", model_controls()))
 
 
 def settings_options_without(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """As :func:`settings_options`, for a command to which some settings mean nothing."""
     flags = {name: control for name, control in family_controls().items() if name not in names}
-    return lambda function: _with_flags(function, "settings", flags)
+    return lambda function: _with_file(_with_flags(function, "settings", flags))
 
 
 def options_of(name: str, settings_class: type[Settings]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -87,6 +93,47 @@ def parsed(control: Control, text: str) -> Any:
         with suppress(ValueError):
             return _TYPES[control.kind](text)
     return {"true": True, "false": False}.get(text.lower(), text) if control.kind == "flag" else _parsed(control, text)
+
+
+_FILE = typer.Option(
+    "--settings", help="Take settings from this file, as “posecore tune --json” writes it.", rich_help_panel="Settings"
+)
+
+
+def _with_file(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command with flags for settings one more, for a file of them."""
+    signature = inspect.signature(command)
+    added = inspect.Parameter(
+        "settings_file", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Path | None, _FILE]
+    )
+
+    @functools.wraps(command)
+    def with_file(**values: Any) -> Any:
+        file: Path | None = values.pop("settings_file", None)
+        known = {} if file is None else _settings_of(file, signature.parameters)
+        unsaid = {name: value for name, value in known.items() if values.get(name) is None}
+        return command(**{**values, **unsaid})
+
+    with_file.__signature__ = signature.replace(parameters=[*signature.parameters.values(), added])  # type: ignore[attr-defined]
+    with_file.__annotations__ = {**command.__annotations__, added.name: added.annotation}
+    return with_file
+
+
+def _settings_of(file: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
+    """What a settings file holds, as flags would give it."""
+    try:
+        data = parse_json(file.read_bytes())
+    except MalformedError as error:
+        raise SettingsError(f"{file}: no settings can be read: {error}.") from error
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror or error}.") from error
+    settings = data.get("settings", data) if isinstance(data, dict) else None
+    if not isinstance(settings, dict):
+        raise SettingsError(f"{file}: settings are an object of names and values, not {shown(data)}.")
+    for name in settings:
+        if name not in flags:
+            raise SettingsError(f"{file}: there is no setting {shown(name)}.")
+    return settings
 
 
 def _annotation(control: Control) -> Any:

@@ -21,7 +21,6 @@ from posecore.evaluation.predictions import (
     predict,
     protocol_settings,
 )
-from posecore.evaluation.sweep import SweepPoint, threshold_sweep
 
 __all__ = [
     "Case",
@@ -30,7 +29,6 @@ __all__ = [
     "KeypointFigures",
     "PicturePoses",
     "Protocol",
-    "SweepPoint",
     "View",
     "analyse",
     "average_precision",
@@ -45,6 +43,5 @@ __all__ = [
     "protocol_settings",
     "ranked",
     "similarity_matrix",
-    "threshold_sweep",
     "worst_cases",
 ]

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,22 @@ class ErrorKinds:
         """Part of the judged keypoints that is of each kind; all 0 when nothing was judged."""
         total = max(int(self.counts.sum()), 1)
         return {kind: float(row.sum() / total) for kind, row in zip(KINDS, self.counts, strict=True)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        per_keypoint = {
+            name: dict(zip(KINDS, map(int, column), strict=True))
+            for name, column in zip(self.keypoints, self.counts.T, strict=True)
+        }
+        return {
+            "shares": self.shares,
+            "AP_gained": dict(self.gains),
+            "AP_stacked": dict(self.stacked),
+            "false_poses": self.false_poses,
+            "missed_people": self.missed_people,
+            "disorder": self.disorder,
+            "per_keypoint": per_keypoint,
+        }
 
 
 def error_kinds(evaluation: Evaluation, costs: bool = True) -> ErrorKinds:

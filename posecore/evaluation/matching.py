@@ -32,7 +32,8 @@ class Matches:
         scores: ``(P,)`` of the poses, falling.
         right, wrong: ``(10, P)`` bool: poses that found somebody and poses that found nobody; those that do not count
             are neither.
-        mistaken: Poses that are about nobody (OKS below 0.5), crowds and people without labels excused by place.
+        mistaken: Poses that found nobody at an OKS of 0.5, second ones of a person among them; those with their centre
+            on a crowd or on a person without labels are excused.
     """
 
     picture: int
@@ -85,9 +86,9 @@ class PictureMatcher:
         nobody = ~np.asarray((oks[self._labelled] >= MATCH).any(axis=0), bool)
         centres = _centres(poses.keypoints[order], present)
         kept = ~(nobody & centre_in(centres, self._image.ignore))
-        order, oks, centres, nobody = order[kept][:MAX_POSES], oks[:, kept], centres[kept], nobody[kept]
-        found, excused = self._assign(oks[:, :MAX_POSES])
-        mistaken = nobody[:MAX_POSES] & ~found[0] & ~centre_in(centres[:MAX_POSES], self._shadows)
+        order, centres = order[kept][:MAX_POSES], centres[kept][:MAX_POSES]
+        found, excused = self._assign(oks[:, kept][:, :MAX_POSES])
+        mistaken = ~found[0] & ~centre_in(centres, self._shadows)
         return Matches(
             self._image.image_id,
             self.people,
