@@ -1,0 +1,91 @@
+"""``posecore tune``, the settings file it writes, and what ``posecore evaluate`` says beyond figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from posecore.cli import app
+from posecore.data.synthetic import write_dataset
+
+runner = CliRunner()
+MODEL = ["--model", "posenet-mobilenet_v1-075", "--input-size", "161"]
+
+
+def invoke(command: str, *arguments: str | Path) -> tuple[int, str]:
+    result = runner.invoke(app, [command, *map(str, arguments)], env={"COLUMNS": "200"})
+    return result.exit_code, f"{result.output}{result.exception or ''}"
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("drawn"), 8, seed=3, size=(160, 160))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSECORE_HOME", str(tmp_path / "home"))
+
+
+def test_tuned_settings_go_into_other_commands(labels: Path, tmp_path: Path) -> None:
+    file = tmp_path / "out" / "settings.json"
+    code, said = invoke(
+        "tune", *MODEL, "--annotations", labels, "--trials", "12", "--goal", "precision", "--json", file
+    )
+    assert code == 0, said
+    assert "kept apart" in said
+    settings = json.loads(file.read_text())["settings"]
+    assert settings["input_size"] == 161
+    figures = tmp_path / "figures.json"
+    arguments = ("--model", MODEL[1], "--annotations", labels, "--protocol", "full", "--json", figures)
+    code, said = invoke("evaluate", *arguments, "--settings", file, "--pose-threshold", "0.01")
+    assert code == 0, said
+    used = json.loads(figures.read_text())["settings"]
+    assert used == {**used, **settings, "pose_threshold": 0.01}, "flags go before the file"
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [('{"strid": 8}', "no setting 'strid'"), ("[1]", "names and values"), ("{", "no settings can be read")],
+)
+def test_files_that_hold_no_settings(labels: Path, tmp_path: Path, text: str, part: str) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(text)
+    code, said = invoke("evaluate", *MODEL, "--annotations", labels, "--settings", file)
+    assert code != 0
+    assert part in said
+
+
+def test_what_cannot_be_searched_over(labels: Path) -> None:
+    code, said = invoke("tune", *MODEL, "--annotations", labels, "--search", "output-stride")
+    assert code != 0
+    assert "nothing to search over" in said
+
+
+def test_evaluate_tells_kinds_of_errors_and_intervals(labels: Path, tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    code, said = invoke("evaluate", *MODEL, "--annotations", labels, "--json", file)
+    assert code == 0, said
+    assert "inversion" in said
+    report = json.loads(file.read_text())
+    assert set(report["errors"]["shares"]) == {"good", "jitter", "inversion", "swap", "miss"}
+    assert sum(report["errors"]["shares"].values()) == pytest.approx(1.0)
+    low, high = report["intervals"]["ap"]
+    assert low <= report["AP"] <= high
+
+
+def test_evaluate_measures_results_of_other_programs(labels: Path, tmp_path: Path) -> None:
+    truth = json.loads(labels.read_text())
+    results = [{**one, "category_id": 1, "score": 0.9} for one in truth["annotations"]]
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(results))
+    file = tmp_path / "figures.json"
+    code, said = invoke("evaluate", "--results", path, "--annotations", labels, "--json", file)
+    assert code == 0, said
+    assert json.loads(file.read_text())["AP"] == pytest.approx(1.0)
+    code, said = invoke("evaluate", "--annotations", labels)
+    assert code != 0
+    assert "either --model NAME or --results FILE" in said
