@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from posecore.families import family_of
 from posecore.ui.shared.models.caches import drawings_cache, fields_cache
 from posecore.ui.shared.models.engine import _loaded
 from posecore.zoo import save_weights
+
+State = TypeVar("State")
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUTER = ROOT / "posecore" / "ui" / "app" / "router.py"
@@ -53,6 +56,12 @@ def _random_model(name: str, seed: int) -> bytes:
         network = family_of(architecture).build(architecture)
         save_weights(path, network, name=name, architecture=architecture, title="Random", licence="none")
         return path.read_bytes()
+
+
+def kept(app: AppTest, kind: type[State]) -> State:
+    """What a page remembers of its visitor."""
+    found: State = app.session_state["posecore"].pages[kind]
+    return found
 
 
 def open_app(page: str = "explore", query: Mapping[str, str] | None = None, **state: object) -> AppTest:

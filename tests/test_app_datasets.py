@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from app_support import jpeg, open_app, words
+from app_support import jpeg, kept, open_app, words
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.annotations import Label, Person, PoseDataset
@@ -27,6 +27,8 @@ from posecore.skeleton import COCO_17, Skeleton
 from posecore.training.preview import PreviewPlan, make_preview
 from posecore.ui.data.browser import ALL, FEW, NOBODY, WAITING, matching
 from posecore.ui.data.figures import label_chart
+from posecore.ui.data.target_preview import Previewing
+from posecore.ui.shared.session import Session
 
 TABS = ("Pictures", "Labels", "Skeleton", "Split", "Training targets")
 
@@ -179,7 +181,7 @@ def test_no_folders_for_those_who_come_over_the_network(library: Library, monkey
 
 def test_a_taken_or_unsafe_name_is_said(library: Library) -> None:
     library.add_synthetic("drawn", 1, 0)
-    app = open_data(dataset_adding=True)
+    app = open_data(posecore=Session(adding_set=True))
     app.segmented_control(key="dataset_from").set_value("Synthetic people").run()
     for name, message in (("drawn", "already"), ("../x", "cannot be called")):
         app.text_input(key="dataset_drawn_name").set_value(name)
@@ -218,7 +220,7 @@ def test_visitors_who_may_not_change_sets(library: Library, monkeypatch: pytest.
     app.button(key="dataset_delete").click().run()
     assert [stored.name for stored in library.all()] == ["drawn"]
     assert "not allowed to visitors" in words(app)
-    app = open_data(dataset_adding=True, dataset_from="Synthetic people")
+    app = open_data(posecore=Session(adding_set=True), dataset_from="Synthetic people")
     next(button for button in app.button if button.label == "Generate").click().run()
     assert [stored.name for stored in library.all()] == ["drawn"]
     assert "not allowed to visitors" in words(app)
@@ -287,10 +289,10 @@ def test_targets_of_every_family(library: Library) -> None:
         app.selectbox(key="target_architecture").set_value(architecture).run()
         assert not app.exception, app.exception
         assert not app.error, words(app)
-    kept = app.session_state["target_kept"]
+    plan, preview = kept(app, Previewing).made[1:]
     press(app, "New random crop")
-    assert app.session_state["target_kept"][1].seed == kept[1].seed + 1
-    assert not np.array_equal(app.session_state["target_kept"][2].pictures[0], kept[2].pictures[0])
+    assert kept(app, Previewing).made[1].seed == plan.seed + 1
+    assert not np.array_equal(kept(app, Previewing).made[2].pictures[0], preview.pictures[0])
 
 
 def test_targets_say_when_pairs_are_wrong(library: Library) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from app_support import forget_everything, install_model, jpeg, open_app, without_shipped_models, words
+from app_support import forget_everything, install_model, jpeg, kept, open_app, without_shipped_models, words
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.annotations import Label
@@ -21,7 +21,7 @@ from posecore.labelling.edits import Drawn, Sheet
 from posecore.labelling.proposals import Proposal
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.ui.label.proposals import run_of
-from posecore.ui.label.sets import desk_of
+from posecore.ui.label.sets import Labelling, desk_of
 from posecore.ui.shared.sets.export_set import FORMATS, exported
 
 
@@ -167,6 +167,6 @@ def test_the_address_keeps_set_and_picture(stored: StoredSet) -> None:
     asked = {"set": stored.name, "picture": "2"}
     app = open_app("label", asked)
     assert app.selectbox(key="dataset").value == stored.name
-    assert app.session_state["label_place"].picture == 2
+    assert kept(app, Labelling).place.picture == 2
     assert app.query_params["set"] == stored.name
     assert other.name != stored.name

@@ -296,10 +296,10 @@ def test_weights_that_were_replaced_are_loaded_anew() -> None:
 
 def test_going_on_from_a_run_chooses_it_as_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn_set("more")
-    written_run("mine", "paused")
+    written_run("mine_2", "paused")
     compared(monkeypatch, lambda run, progress, cancel: a_comparison(run))
     app = press(open_app("runs"), "Continue from it")
-    assert app.selectbox(key="train_base").value == "run:mine"
+    assert app.selectbox(key="train_base").value == "run:mine_2"
 
 
 @pytest.mark.parametrize("known", [True, False])

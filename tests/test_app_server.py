@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from app_support import open_app
+from app_support import kept, open_app
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.library import Library
@@ -18,7 +18,7 @@ from posecore.labelling.edits import Message, to_entry
 from posecore.storage import sweep
 from posecore.ui.app.guard import Guard
 from posecore.ui.label.editor import save_edits
-from posecore.ui.label.sets import desk_of
+from posecore.ui.label.sets import Labelling, desk_of
 from posecore.ui.shared import presence
 from posecore.ui.shared.models.caches import ByteCache
 from posecore.ui.shared.presence import PATIENCE
@@ -267,7 +267,7 @@ def test_nothing_is_changed_where_visitors_may_only_use(home: Path, monkeypatch:
     before = {path: path.read_bytes() for path in stored.folder.rglob("*") if path.is_file()}
     monkeypatch.setenv(VARIABLE, "use")
     app = open_app("label", {"set": "people"})
-    desk, place = desk_of(stored), app.session_state["label_place"]
+    desk, place = desk_of(stored), kept(app, Labelling).place
     image = desk.images()[0]
     sheet = desk.sheet(image)
     entry = {"people": [to_entry(drawn, image.size) for drawn in sheet.people][:0], "done": True}

@@ -13,7 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from app_support import MODEL, forget_everything, install_model, open_app, without_shipped_models, words
+from app_support import MODEL, forget_everything, install_model, kept, open_app, without_shipped_models, words
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.synthetic import render_scene
@@ -269,7 +269,7 @@ def test_no_picture_is_explained_by_what_is_set() -> None:
 
 
 def the_camera(app: AppTest) -> Webcam:
-    return app.session_state["posecore_webcam"]
+    return kept(app, Webcam)
 
 
 def test_the_page_waits_for_the_camera(model: Any) -> None:

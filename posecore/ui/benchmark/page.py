@@ -14,9 +14,10 @@ from posecore.errors import PosecoreError
 from posecore.runtimes.engines import ENGINES
 from posecore.settings import NetworkSettings
 from posecore.ui.benchmark.chart import bars
+from posecore.ui.shared.address import Parameter
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.models.model_picker import CHOICE
+from posecore.ui.shared.models.model_picker import choose_model
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
@@ -185,9 +186,9 @@ def _words(trial: Trial) -> str:
 
 def use(trial: Trial) -> None:
     """Go to Explore with a row's model and settings."""
-    st.session_state[CHOICE] = trial.model
+    choose_model(trial.model)
     session().address_read = True
     for name, value in trial.settings.items():
         st.session_state[name] = value
     told = {name: str(value) for name, value in trial.settings.items() if value != "auto"}
-    open_page("explore", {"model": trial.model, **told})
+    open_page("explore", {Parameter.MODEL: trial.model, **told})

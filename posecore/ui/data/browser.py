@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from posecore.errors import DataError, ImageError
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.pictures.open_picture import open_picture, to_jpeg
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.sets.set_library import poses_of, source_of
 from posecore.ui.shared.widgets.components import Mark, field_view, filmstrip
 from posecore.words import counted
@@ -26,7 +28,13 @@ PAGE = 14
 _ROOM = "max(240px, 100vh - 330px)"
 ALL, WAITING, NOBODY, FEW = "All", "Not labelled yet", "Nobody on it", "Few keypoints"
 _WORDS = {Label.VISIBLE: "visible", Label.HIDDEN: "hidden", Label.ABSENT: "not in the picture"}
-_CHOSEN = "dataset_picture"
+
+
+@dataclass
+class _Browsing:
+    """Number of the picture that is looked at, in whatever set."""
+
+    picture: int | None = None
 
 
 def matching(dataset: PoseDataset, part: str, labels: str, text: str) -> list[AnnotatedImage]:
@@ -93,7 +101,7 @@ def _filter(stored: StoredSet, dataset: PoseDataset) -> list[AnnotatedImage]:
 
 
 def _chosen(images: Sequence[AnnotatedImage]) -> AnnotatedImage:
-    wanted = st.session_state.get(_CHOSEN)
+    wanted = state_of(_Browsing).picture
     return next((image for image in images if image.image_id == wanted), images[0])
 
 
@@ -145,7 +153,7 @@ def _strip(images: Sequence[AnnotatedImage], chosen: AnnotatedImage) -> None:
     shown = images[start : start + PAGE]
 
     def pick(key: str) -> None:
-        st.session_state[_CHOSEN] = int(key)
+        state_of(_Browsing).picture = int(key)
 
     filmstrip(
         [(str(image.image_id), image.path.name, _thumbnail(image)) for image in shown],
@@ -164,7 +172,7 @@ def _strip(images: Sequence[AnnotatedImage], chosen: AnnotatedImage) -> None:
 
 def _turn(label: str, icon: str, images: Sequence[AnnotatedImage], start: int) -> None:
     def turn() -> None:
-        st.session_state[_CHOSEN] = images[start].image_id
+        state_of(_Browsing).picture = images[start].image_id
 
     st.button(label, icon=f":material/{icon}:", disabled=not 0 <= start < len(images), on_click=turn, type="tertiary")
 

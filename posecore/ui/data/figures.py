@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from posecore.results import safe_table
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import require
 from posecore.words import counted
 
@@ -27,7 +29,19 @@ _COLORS = {
     Label.ABSENT: ("not in the picture", "#9AA7B2"),
     Label.UNLABELLED: ("not labelled", "#E0A458"),
 }
-_CHECKED = "dataset_checked"
+
+
+@dataclass
+class _Checked:
+    """What opening every picture of a set found.
+
+    Attributes:
+        about: Name and size of the set; None before any was checked.
+        problems: Its pictures that are not whole.
+    """
+
+    about: tuple[str, int] | None = None
+    problems: list[Problem] = field(default_factory=list)
 
 
 def show_labels(stored: StoredSet) -> None:
@@ -71,9 +85,8 @@ def label_chart(dataset: PoseDataset) -> go.Figure:
 
 def _problems(stored: StoredSet, dataset: PoseDataset) -> None:
     stamp = (stored.name, len(dataset))
-    checked: list[Problem] = []
-    if (kept := st.session_state.get(_CHECKED)) is not None and kept[0] == stamp:
-        checked = kept[1]
+    kept = state_of(_Checked)
+    checked = kept.problems if kept.about == stamp else []
     problems = [*stored.problems, *checked]
     if problems:
         st.markdown(f"**{counted(len(problems), 'problem')}**: what could not be used, and why")
@@ -92,7 +105,7 @@ def _problems(stored: StoredSet, dataset: PoseDataset) -> None:
         st.markdown(":green[:material/check:] Everything in the set can be used.")
     for remark in stored.remarks:
         st.caption(f":material/info: Read all the same: {plain(remark)}")
-    if kept is not None and kept[0] == stamp and not checked:
+    if kept.about == stamp and not checked:
         st.caption("Every picture was opened; all are whole.")
     if st.button(
         "Open every picture",
@@ -100,7 +113,7 @@ def _problems(stored: StoredSet, dataset: PoseDataset) -> None:
         key="dataset_check",
         help="Finds pictures that are cut off or damaged. Takes about a second for fifty photographs.",
     ):
-        st.session_state[_CHECKED] = (stamp, _verify(dataset))
+        kept.about, kept.problems = stamp, _verify(dataset)
         st.rerun()
 
 

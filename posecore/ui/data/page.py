@@ -8,7 +8,8 @@ from posecore.ui.data.figures import show_labels, show_split
 from posecore.ui.data.skeleton import edit_skeleton
 from posecore.ui.data.target_preview import show_targets
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.sets.add_set import ADDING, add_set
+from posecore.ui.shared.session import session
+from posecore.ui.shared.sets.add_set import add_set
 from posecore.ui.shared.sets.set_picker import add_button, next_steps, pick_set, set_actions, set_facts
 
 
@@ -24,7 +25,7 @@ def main() -> None:
             add_button()
             if not broken:
                 next_steps(stored)
-    if stored is None or st.session_state.get(ADDING):
+    if stored is None or session().adding_set:
         add_set(first=stored is None)
     elif broken:
         st.error(f"**{plain(stored.title)}** cannot be read: {plain(broken)}", icon=":material/error:")

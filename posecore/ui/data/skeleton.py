@@ -20,9 +20,9 @@ from posecore.errors import DataError, PosecoreError, SkeletonError
 from posecore.skeleton import COCO_17, Skeleton, map_skeleton
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.session import forget_state, state_of
 from posecore.ui.shared.visitors import require
 
-_STATE = "skeleton_editing"
 _HEIGHT = 426
 #: Colours of text in the drawing, by theme.
 _INK = {"light": "#13212B", "dark": "#E6EDF3"}
@@ -76,10 +76,15 @@ def edit_skeleton(stored: StoredSet) -> None:
 
 def _editing(stored: StoredSet) -> _Editing:
     """The visitor's edits, or none yet; begun anew when the set or its skeleton is another."""
-    editing: _Editing | None = st.session_state.get(_STATE)
-    if editing is None or editing.name != stored.name or editing.draft.origin != stored.skeleton:
+
+    def begin() -> _Editing:
         draft = SkeletonDraft.of(stored.skeleton)
-        editing = st.session_state[_STATE] = _Editing(stored.name, draft, draft)
+        return _Editing(stored.name, draft, draft)
+
+    editing = state_of(_Editing, begin)
+    if editing.name != stored.name or editing.draft.origin != stored.skeleton:
+        forget_state(_Editing)
+        editing = state_of(_Editing, begin)
     for table in editing.versions:
         # The page was left and its tables forgotten; the edits were not.
         if editing.key(table) not in st.session_state:
@@ -224,7 +229,7 @@ def _save(stored: StoredSet, editing: _Editing, dataset: PoseDataset) -> None:
         except PosecoreError as error:
             show_error(error)
             return
-        st.session_state.pop(_STATE, None)
+        forget_state(_Editing)
         st.toast("The skeleton is saved.", icon=":material/check:")
         st.rerun()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -28,16 +28,31 @@ from posecore.ui.shared.maps.map_choice import CHANNEL_KEY, pick_view
 from posecore.ui.shared.maps.map_readings import legend_of, readable
 from posecore.ui.shared.maps.map_tabs import TILE, words
 from posecore.ui.shared.pictures.open_picture import to_jpeg
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.widgets.components import field_view, filmstrip
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 
-_SEED, _SHOWN, _KEPT = "target_seed", "target_shown", "target_kept"
 _ROOM = "max(260px, 100vh - 300px)"
 #: Side of the drawn picture in pixels.
 _DRAWN = 780
 #: Maps whose every cell is taught something unless it is unknown; vectors are taught only where they are defined.
 _DENSE = (FieldKind.HEATMAP, FieldKind.CENTRE, FieldKind.PART_AFFINITY)
 _JOINTS = DrawingOptions(opacity=0.75, thickness=0.6)
+
+
+@dataclass
+class Previewing:
+    """What the tab remembers.
+
+    Attributes:
+        seed: Which random crops are taken.
+        shown: Place of the picture that is looked at.
+        made: The batch, with the set and the plan that it was made for.
+    """
+
+    seed: int = 0
+    shown: int = 0
+    made: tuple[PoseDataset, PreviewPlan, Preview] | None = None
 
 
 @st.fragment
@@ -56,7 +71,7 @@ def show_targets(stored: StoredSet) -> None:
         with left:
             show_error(error)
         return
-    shown = min(st.session_state.get(_SHOWN, 0), len(preview.pictures) - 1)
+    shown = min(state_of(Previewing).shown, len(preview.pictures) - 1)
     with right:
         # One joint says more than all of them at once, which only shows where somebody is.
         st.session_state.setdefault(CHANNEL_KEY, words(plan.skeleton.keypoints[0]))
@@ -103,7 +118,7 @@ def _plan(stored: StoredSet) -> tuple[PreviewPlan, bool]:
         build_settings(AugmentSettings, augment.values),
         loss.values,
         next((source.pack for source in sources.train), PackSettings()),
-        seed=st.session_state.get(_SEED, 0),
+        seed=state_of(Previewing).seed,
     )
     return plan, joints
 
@@ -117,19 +132,17 @@ def _skeleton(own: Skeleton) -> Skeleton:
 
 
 def _roll() -> None:
-    st.session_state[_SEED] = st.session_state.get(_SEED, 0) + 1
+    state_of(Previewing).seed += 1
 
 
 def _preview(stored: StoredSet, dataset: PoseDataset, plan: PreviewPlan) -> Preview:
     """The batch; kept while nothing that decides it changes."""
-    kept = st.session_state.get(_KEPT)
+    mine = state_of(Previewing)
     # The set itself is kept along: another one has another identity, even when it is read anew.
-    if kept is None or kept[0] is not dataset or kept[1] != plan:
+    if mine.made is None or mine.made[0] is not dataset or mine.made[1] != plan:
         train = tuple(image for image in dataset if image.split == "train") if stored.parts() else dataset.images
-        preview = make_preview(replace(dataset, images=train), plan)
-        kept = st.session_state[_KEPT] = (dataset, plan, preview)
-    made: Preview = kept[2]
-    return made
+        mine.made = (dataset, plan, make_preview(replace(dataset, images=train), plan))
+    return mine.made[2]
 
 
 def _show(preview: Preview, shown: int, view: MapView, *, joints: bool) -> None:
@@ -198,7 +211,7 @@ def _countable(fields: Fields, preview: Preview, shown: int, view: MapView) -> F
 
 def _strip(preview: Preview, shown: int) -> None:
     def pick(key: str) -> None:
-        st.session_state[_SHOWN] = int(key)
+        state_of(Previewing).shown = int(key)
 
     filmstrip(
         [

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode, urlsplit
-
 import streamlit as st
+
+from posecore.ui.shared.address import Parameter, link_to_this
 
 
 def share_link(model: str, sample: str | None) -> None:
@@ -14,15 +14,9 @@ def share_link(model: str, sample: str | None) -> None:
         model: Name of the model; said even when it is the first choice here, which it need not be elsewhere.
         sample: The sample that is shown, or None for a picture of the visitor's own.
     """
-    query = st.query_params.to_dict() | {"model": model} | ({"sample": sample} if sample else {})
-    if sample is None:
-        query = {name: value for name, value in query.items() if name not in ("source", "part")}
-    parts = urlsplit(st.context.url or "")
+    said = {Parameter.MODEL: model} | ({Parameter.SAMPLE: sample} if sample else {})
+    mine = frozenset() if sample else frozenset({Parameter.SOURCE, Parameter.REGION})
     st.markdown("Anyone opening this link sees the same:")
-    st.code(
-        f"{parts.scheme}://{parts.netloc}{parts.path or '/'}?{urlencode(query, safe=',')}",
-        language=None,
-        wrap_lines=True,
-    )
+    st.code(link_to_this(said, left_out=mine), language=None, wrap_lines=True)
     if sample is None:
         st.caption("It carries the model and all settings, but not your picture: that stays here.")

@@ -11,9 +11,9 @@ from posecore.ui.label.editor import label_editor, save_edits, wakeable
 from posecore.ui.label.export import export_panel
 from posecore.ui.label.pictures import editor_picture, prepare
 from posecore.ui.label.proposals import proposal_panel, show_note, unconfirmed_panel
-from posecore.ui.label.sets import PICTURE, Place, neighbours, no_sets, pick_order, pick_set, sort_again, strip
+from posecore.ui.label.sets import Place, neighbours, no_sets, pick_order, pick_set, sort_again, strip
+from posecore.ui.shared.address import Parameter, say
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.session import say_in_address
 from posecore.ui.shared.sidebar import popover
 
 
@@ -40,7 +40,7 @@ def main() -> None:
 def work(desk: LabelDesk, place: Place) -> None:
     """The editor and what stands around it; runs without the rest of the page at every change."""
     header(desk)
-    say_in_address(PICTURE, str(place.picture))
+    say(Parameter.PICTURE, str(place.picture))
     image = desk.stored.image(place.picture)
     around = neighbours(desk, place)
     try:

@@ -12,13 +12,14 @@ from posecore.labelling.desk import LabelDesk
 from posecore.labelling.proposals import check_shared_names
 from posecore.labelling.proposing import Proposed, propose_for, propose_for_all
 from posecore.model import PoseModel
-from posecore.ui.label.sets import Place, sort_again
+from posecore.ui.label.sets import Labelling, Place, sort_again
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import network_slots, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file, suggested
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.setting_controls import SettingControls
@@ -129,7 +130,7 @@ def _start(desk: LabelDesk, model: PoseModel, settings: dict[str, Any], fewest: 
     statuses = desk.statuses()
     images = [image for image in desk.images() if statuses[image.image_id] == "unlabelled"]
     if not images:
-        st.session_state["label_note"] = "Every picture has labels or proposals already."
+        state_of(Labelling).note = "Every picture has labels or proposals already."
         return
 
     def work(task: _Proposing) -> Proposed:
@@ -138,7 +139,7 @@ def _start(desk: LabelDesk, model: PoseModel, settings: dict[str, Any], fewest: 
     try:
         _runs().start(str(desk.stored.folder), work, again=True)
     except PosecoreError as error:
-        st.session_state["label_note"] = str(error)
+        state_of(Labelling).note = str(error)
 
 
 def _may_propose() -> bool:
@@ -146,7 +147,7 @@ def _may_propose() -> bool:
     try:
         require("all", "Changing labels")
     except PosecoreError as error:
-        st.session_state["label_note"] = str(error)
+        state_of(Labelling).note = str(error)
         return False
     return True
 
@@ -158,10 +159,10 @@ def _one(desk: LabelDesk, place: Place, model: PoseModel, settings: dict[str, An
     try:
         found = propose_for(desk, model, image, settings, fewest, network_slots())
     except (PosecoreError, OSError) as error:
-        st.session_state["label_note"] = f"{image.path.name}: {error}"
+        state_of(Labelling).note = f"{image.path.name}: {error}"
         return
     if not found:
-        st.session_state["label_note"] = (
+        state_of(Labelling).note = (
             "The model finds nobody here who is not labelled yet. Lower the thresholds under Settings, try another "
             "model, or add people by hand."
         )
@@ -169,7 +170,8 @@ def _one(desk: LabelDesk, place: Place, model: PoseModel, settings: dict[str, An
 
 def show_note() -> None:
     """Say what the last request brought, once."""
-    note = st.session_state.pop("label_note", "")
+    mine = state_of(Labelling)
+    note, mine.note = mine.note, ""
     if note:
         st.toast(plain(note), icon=":material/info:", duration="long")
 
@@ -232,4 +234,4 @@ def _do(act: Callable[[], int]) -> None:
         require("all", "Changing labels")
         act()
     except PosecoreError as error:
-        st.session_state["label_note"] = str(error)
+        state_of(Labelling).note = str(error)

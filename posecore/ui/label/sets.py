@@ -16,21 +16,18 @@ from posecore.labelling.edits import Inbox
 from posecore.skeleton import COCO_17
 from posecore.ui.label.editor import Neighbours
 from posecore.ui.label.pictures import thumbnail
+from posecore.ui.shared.address import Parameter, asked
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.pictures.open_picture import to_jpeg
 from posecore.ui.shared.pictures.sources import samples
-from posecore.ui.shared.session import say_in_address
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.sets.set_library import choose_set, library
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.components import filmstrip
 
-#: Session state: where the visitor is in which set.
-_PLACE = "label_place"
 #: Name of the set that one click makes.
 PRACTICE = "practice"
-#: Name in the address of the picture that is shown.
-PICTURE = "picture"
 
 #: Thumbnails shown on each side of the chosen one.
 _STRIP_REACH = 9
@@ -61,6 +58,19 @@ class Place:
     trouble: str = ""
 
 
+@dataclass
+class Labelling:
+    """What the page remembers of a visitor.
+
+    Attributes:
+        place: Where they are in which set; None before the first.
+        note: What the last request brought, to be said once.
+    """
+
+    place: Place | None = None
+    note: str = ""
+
+
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _desk(folder: Path, created: float) -> LabelDesk:
     return LabelDesk(library().get(folder.name))
@@ -77,7 +87,6 @@ def pick_set() -> LabelDesk | None:
     if not sets:
         return None
     stored = choose_set(sets)
-    say_in_address("set", stored.name)
     if stored.broken:
         show_error(DataError(stored.broken), "Choose another set, or mend or remove this one.")
         return None
@@ -99,10 +108,11 @@ def pick_order(desk: LabelDesk) -> Place:
         "0 for one it did not find; that of a picture is the lowest of its people. The order stays while you "
         "work; *Sort again* puts the pictures in order anew.",
     )
-    place: Place | None = st.session_state.get(_PLACE)
+    mine = state_of(Labelling)
+    place = mine.place
     if place is None or place.about != desk.identity:
         order = desk.order(kind)
-        place = st.session_state[_PLACE] = Place(desk.identity, order, kind, _asked(order) or _first(desk, order))
+        place = mine.place = Place(desk.identity, order, kind, _asked(order) or _first(desk, order))
     elif place.kind != kind:
         sort_again(desk, place, kind)
     elif set(place.order) != {image.image_id for image in desk.images()}:
@@ -121,7 +131,7 @@ def sort_again(desk: LabelDesk, place: Place, kind: Order | None = None) -> None
 
 def _asked(order: Sequence[int]) -> int | None:
     """The picture that the address names, when the set has it."""
-    return next((picture for picture in order if str(picture) == st.query_params.get(PICTURE)), None)
+    return next((picture for picture in order if str(picture) == asked(Parameter.PICTURE)), None)
 
 
 def _first(desk: LabelDesk, order: Sequence[int]) -> int:

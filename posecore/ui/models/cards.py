@@ -12,7 +12,7 @@ from posecore.families import FAMILIES, family_of
 from posecore.settings import controls
 from posecore.ui.models.uploaded_weights import remove_own_model
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.models.model_picker import CHOICE, badges, fetch_with_progress, is_own_file, megabytes
+from posecore.ui.shared.models.model_picker import badges, choose_model, fetch_with_progress, is_own_file, megabytes
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.visitors import require, shown_path
@@ -29,7 +29,7 @@ def model_card(info: ModelInfo) -> None:
         with st.container(horizontal=True, gap="xsmall"):
             if info.available:
                 if st.button("Try it", key=f"try_{info.name}", type="primary", icon=":material/play_arrow:"):
-                    st.session_state[CHOICE] = info.name
+                    choose_model(info.name)
                     open_page("explore")
                 if not is_own_file(info) and st.button("Verify", key=f"verify_{info.name}"):
                     _verify(info)

@@ -1,5 +1,6 @@
 """Models: what there is, what is on this machine, and how to get more."""
 
+from dataclasses import dataclass
 from itertools import groupby
 
 import streamlit as st
@@ -10,13 +11,18 @@ from posecore.home import home
 from posecore.ui.models.cards import model_card
 from posecore.ui.models.uploaded_weights import ENDINGS, add_own_model
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.models.model_picker import CHOICE, all_models, megabytes
+from posecore.ui.shared.models.model_picker import all_models, choose_model, megabytes
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import shown_path
 from posecore.zoo import ModelInfo
 
-#: Session state: title of a model that was added by the last run of the page.
-_ADDED = "model_added"
+
+@dataclass
+class _Added:
+    """Title of a model that was added by the last run of the page."""
+
+    title: str = ""
 
 
 def main() -> None:
@@ -84,13 +90,14 @@ def own_file() -> None:
     except PosecoreError as error:
         show_error(error)
         return
-    st.session_state[CHOICE] = info.name
-    st.session_state[_ADDED] = info.title
+    choose_model(info.name)
+    state_of(_Added).title = info.title
     st.rerun()
 
 
 def say_added() -> None:
     """What became of a file: the card of its model is far above the form."""
-    title = st.session_state.pop(_ADDED, None)
-    if title is not None:
-        st.success(f"**{plain(title)}** is chosen on every page now. Its card is below.", icon=":material/check:")
+    added = state_of(_Added)
+    if added.title:
+        st.success(f"**{plain(added.title)}** is chosen on every page now. Its card is below.", icon=":material/check:")
+        added.title = ""

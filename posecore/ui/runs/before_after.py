@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_p
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_curves import keypoint_bars
 from posecore.ui.shared.runs.run_words import ACTIVE, count
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.components import filmstrip
 from posecore.ui.shared.widgets.watching import watch
@@ -28,6 +30,14 @@ _SHOWN = 24
 #: Longer side of a shown picture in pixels.
 _SIDE = 640
 _ORDERS = {"Most improved first": False, "Largest regressions first": True}
+
+
+@dataclass
+class _Looked:
+    """The validation picture that is looked at, and the order in which it was chosen."""
+
+    picture: str = ""
+    order: str = ""
 
 
 def comparisons() -> Tasks[Comparison, float]:
@@ -176,10 +186,11 @@ def _pictures(pictures: Sequence[PictureChange]) -> None:
     ordered = ordered[:_SHOWN]
     opened = {str(one.path): _opened(one.path) for one in ordered}
     keys = list(opened)
-    if st.session_state.get("change_shown") not in opened or st.session_state.get("change_ordered") != order:
-        st.session_state["change_shown"] = keys[0]
-    st.session_state["change_ordered"] = order
-    one = ordered[keys.index(st.session_state["change_shown"])]
+    looked = state_of(_Looked)
+    if looked.picture not in opened or looked.order != order:
+        looked.picture = keys[0]
+    looked.order = order
+    one = ordered[keys.index(looked.picture)]
     _pair(one, opened[str(one.path)], labels)
     filmstrip(
         [
@@ -188,7 +199,7 @@ def _pictures(pictures: Sequence[PictureChange]) -> None:
         ],
         str(one.path),
         title="Validation pictures",
-        on_pick=lambda key: st.session_state.update(change_shown=key),
+        on_pick=lambda key: setattr(looked, "picture", key),
         key="changes",
     )
 

@@ -12,8 +12,11 @@ from posecore.ui.runs.toolbar import toolbar
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_actions import answer_asked
-from posecore.ui.shared.runs.run_list import CHOSEN, chosen_run, one_run
+from posecore.ui.shared.runs.run_list import choose as look_at
+from posecore.ui.shared.runs.run_list import chosen_run, one_run
 from posecore.ui.shared.runs.run_words import ago
+
+_CHOICE = "run"
 
 
 def main() -> None:
@@ -56,7 +59,7 @@ def nothing_yet() -> None:
 def choose(runs: list[Run]) -> Run:
     """The widget for the run that is looked at."""
     by_name = {run.name: run for run in runs}
-    st.session_state[CHOSEN] = chosen_run(runs).name
+    st.session_state[_CHOICE] = chosen_run(runs).name
 
     def label(name: str) -> str:
         run = by_name.get(name)
@@ -66,9 +69,9 @@ def choose(runs: list[Run]) -> Run:
         "Run",
         list(by_name),
         format_func=label,
-        key=CHOSEN,
+        key=_CHOICE,
         label_visibility="collapsed",
         width=330,
-        on_change=lambda: st.query_params.update({CHOSEN: st.session_state[CHOSEN]}),
+        on_change=lambda: look_at(st.session_state[_CHOICE]),
     )
     return by_name[name]

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from posecore.runs import Registry, Run, best_epoch
-from posecore.ui.shared.runs.run_list import CHOSEN
+from posecore.ui.shared.runs.run_list import choose
 from posecore.ui.shared.runs.run_words import duration, state_word
 
 
@@ -20,7 +20,7 @@ def runs_table(runs: Sequence[Run]) -> None:
     def clicked() -> None:
         lines = st.session_state.runs_table.selection.rows
         if lines:
-            st.query_params[CHOSEN] = runs[lines[0]].name
+            choose(runs[lines[0]].name)
 
     st.dataframe(
         table,

@@ -10,11 +10,12 @@ from posecore.runs import Run
 from posecore.training.card import archive
 from posecore.training.config import make_config
 from posecore.ui.runs.before_after import measured
+from posecore.ui.shared.address import Parameter
 from posecore.ui.shared.navigation import Page, open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_actions import ask, use_model
 from posecore.ui.shared.runs.run_words import ACTIVE, state_badge
-from posecore.ui.shared.runs.train_setup import BASE
+from posecore.ui.shared.runs.train_setup import set_base
 from posecore.ui.shared.sets.set_library import library, remember
 
 #: Pages that take a model, with their icons.
@@ -69,7 +70,7 @@ def toolbar(run: Run) -> None:
 
 def _go_on(run: Run) -> None:
     """The Train page with the run's model and, while it is there, the set that the run learnt from."""
-    st.session_state[BASE] = f"run:{plain(run.name)}"
+    set_base(f"run:{run.name}")
     kept = {stored.name: stored for stored in library().all()}
     for mark in make_config(run.config).stored_sets:
         if mark.name not in kept:
@@ -78,7 +79,7 @@ def _go_on(run: Run) -> None:
         if mark != kept[mark.name].mark:
             st.toast(f"The labels of {plain(mark.name)} have changed since {plain(run.name)} learnt from them.")
         remember(mark.name)
-        open_page("train", {"set": mark.name})
+        open_page("train", {Parameter.SET: mark.name})
     open_page("train")
 
 

@@ -1,8 +1,14 @@
-"""What the app remembers about one visitor: pictures, models of their own, and the part of the picture they look at."""
+"""What the app remembers about one visitor, beside the values of widgets: one typed object per session.
+
+What several pages use is an attribute of :class:`Session`; what one page or part of it remembers is a class of its own
+beside it, see :func:`state_of`. Values of widgets are Streamlit's, under the widgets' keys.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -13,6 +19,7 @@ from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.zoo import ModelInfo
 
 _KEY = "posecore"
+_State = TypeVar("_State")
 
 
 @dataclass
@@ -22,12 +29,16 @@ class Session:
     Attributes:
         uploads: Pictures that were uploaded.
         snapshots: Pictures that the camera took.
-        uploader: Counts up, so that the upload field starts empty again after files were taken from it.
+        uploader: Counts up, so that upload fields start empty again after files were taken from them.
         refused: Sentences about files that were not taken.
         own_models: Models from files of the visitor's own, by name.
         folder: Where files of the session lie; it goes when the session does.
         region: The part that is looked at, and the key of the picture it belongs to.
         address_read: True once the address of the page was looked at.
+        model_gone: What became of a model that was chosen and is not known any more, as a sentence.
+        dataset: Name of the set that was looked at last, on any page.
+        adding_set: Whether a set is being added on the Data page.
+        pages: States of single pages, by their classes.
     """
 
     uploads: Uploads = field(default_factory=Uploads)
@@ -38,6 +49,10 @@ class Session:
     folder: DraftFolder = field(default_factory=visitor_folders.new)
     region: tuple[str, Region] | None = None
     address_read: bool = False
+    model_gone: str = ""
+    dataset: str | None = None
+    adding_set: bool = False
+    pages: dict[type, Any] = field(default_factory=dict)
 
 
 def session() -> Session:
@@ -48,9 +63,20 @@ def session() -> Session:
     return mine
 
 
-def say_in_address(name: str, value: str | None) -> None:
-    """Write a value into the page's address, or take it out when None."""
-    if value is None:
-        st.query_params.pop(name, None)
-    elif st.query_params.get(name) != value:
-        st.query_params[name] = value
+def state_of(kind: type[_State], make: Callable[[], _State] | None = None) -> _State:
+    """This visitor's one object of a class, made when it is asked for first.
+
+    Args:
+        kind: The class.
+        make: Makes it; by default the class itself, without arguments.
+    """
+    pages = session().pages
+    if kind not in pages:
+        pages[kind] = (make or kind)()
+    kept: _State = pages[kind]
+    return kept
+
+
+def forget_state(kind: type) -> None:
+    """Begin anew with what :func:`state_of` gives."""
+    session().pages.pop(kind, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -16,17 +16,27 @@ from posecore.training.advice import SetFacts, warnings, what_happens
 from posecore.training.card import config_text
 from posecore.training.config import RunConfig
 from posecore.training.recipe import Recipe, skeleton_of, to_config
+from posecore.ui.shared.address import Parameter, say
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.runs.run_list import CHOSEN
 from posecore.ui.shared.runs.train_setup import choose_base, choose_keypoints, choose_recipe, choose_set
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import require
 from posecore.ui.train.estimate import show_estimate
 from posecore.zoo import ModelInfo
 
-#: Session state: the page's tab, the tab to go to on the next run, and the name that was suggested last.
-TAB, GO_TO, _NAMED = "train_tab", "train_tab_wanted", "run_name_suggested"
-SETUP, QUEUE = "New run", "Queue"
+
+@dataclass
+class Plan:
+    """What the page remembers of the run that is being set up.
+
+    Attributes:
+        suggested_name: The name that was suggested last; an untouched one follows the suggestion.
+        show_queue: Whether a run was just started, so that the page shows the queue next.
+    """
+
+    suggested_name: str | None = None
+    show_queue: bool = False
 
 
 def new_run() -> None:
@@ -72,9 +82,10 @@ def _plan(stored: StoredSet, facts: SetFacts, base: ModelInfo, recipe: Recipe) -
 def _name(stored: StoredSet, taken: Collection[str]) -> str:
     """The widget for the run's name; an untouched one changes with the set."""
     suggested = _unused(stored.name, taken)
-    if st.session_state.get("run_name") in (None, st.session_state.get(_NAMED)):
+    plan = state_of(Plan)
+    if st.session_state.get("run_name") in (None, plan.suggested_name):
         st.session_state["run_name"] = suggested
-    st.session_state[_NAMED] = suggested
+    plan.suggested_name = suggested
     name = st.text_input(
         "Name of the run",
         key="run_name",
@@ -115,7 +126,7 @@ def _submit(config: RunConfig) -> None:
     except PosecoreError as error:
         show_error(error, "Nothing was started.")
         return
-    st.query_params[CHOSEN] = run.name
+    say(Parameter.RUN, run.name)
     # The tabs are drawn already; theirs can be set before the next run draws them.
-    st.session_state[GO_TO] = QUEUE
+    state_of(Plan).show_queue = True
     st.rerun()

@@ -3,19 +3,26 @@
 import streamlit as st
 
 from posecore.runs import Registry
+from posecore.ui.shared.address import Parameter, asked
 from posecore.ui.shared.runs.run_actions import answer_asked
 from posecore.ui.shared.runs.run_list import queue_and_view
 from posecore.ui.shared.runs.run_words import ACTIVE
-from posecore.ui.train.form import GO_TO, QUEUE, SETUP, TAB, new_run
+from posecore.ui.shared.session import state_of
+from posecore.ui.train.form import Plan, new_run
+
+_TAB = "train_tab"
+SETUP, QUEUE = "New run", "Queue"
 
 
 def main() -> None:
     """The page."""
     answer_asked()
-    if GO_TO in st.session_state:
-        st.session_state[TAB] = st.session_state.pop(GO_TO)
-    st.session_state.setdefault(TAB, first_tab())
-    setup, queue = st.tabs([SETUP, QUEUE], on_change="rerun", key=TAB)
+    plan = state_of(Plan)
+    if plan.show_queue:
+        plan.show_queue = False
+        st.session_state[_TAB] = QUEUE
+    st.session_state.setdefault(_TAB, first_tab())
+    setup, queue = st.tabs([SETUP, QUEUE], on_change="rerun", key=_TAB)
     if setup.open:
         with setup:
             new_run()
@@ -26,5 +33,4 @@ def main() -> None:
 
 def first_tab() -> str:
     """What a visitor most likely came for: a run that goes on, or one that is still to be set up."""
-    asked = "run" in st.query_params
-    return QUEUE if asked or any(run.state in ACTIVE for run in Registry().all()) else SETUP
+    return QUEUE if asked(Parameter.RUN) is not None or any(run.state in ACTIVE for run in Registry().all()) else SETUP

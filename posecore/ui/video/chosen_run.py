@@ -6,7 +6,7 @@ import streamlit as st
 
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
-from posecore.ui.shared.session import say_in_address
+from posecore.ui.shared.address import Parameter, asked, say
 from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.ui.shared.visitors import is_local, require, visitor_name
 from posecore.ui.video.run_folders import Owner, run_folders
@@ -17,8 +17,6 @@ from posecore.video import VideoOptions
 PREVIEW, RESULT = "Preview", "Result"
 _VIEW = "video_view"
 _RUN = "video_run"
-#: Name in the address, so that a reloaded page finds its run.
-_ADDRESS = "result"
 
 
 def my_runs() -> dict[str, VideoRun]:
@@ -27,17 +25,17 @@ def my_runs() -> dict[str, VideoRun]:
     if not mine.address_read:
         mine.address_read = True
         mine.runs = [folder.path.name for folder in run_folders(_owner())]
-        asked = st.query_params.get(_ADDRESS)
-        if asked and asked not in mine.runs:
-            if run_desk().get(asked) is None:
+        token = asked(Parameter.VIDEO_RUN)
+        if token and token not in mine.runs:
+            if run_desk().get(token) is None:
                 mine.refused.append(
                     "The result of this address is not here any more: it was removed, or nobody looked at it for long. "
                     "Run the video again."
                 )
             else:
-                mine.runs.append(asked)
-        if asked in mine.runs:
-            st.session_state[_VIEW], st.session_state[_RUN] = RESULT, asked
+                mine.runs.append(token)
+        if token in mine.runs:
+            st.session_state[_VIEW], st.session_state[_RUN] = RESULT, token
     found = {token: run for token in reversed(mine.runs) if (run := run_desk().get(token)) is not None}
     mine.runs = list(reversed(found))
     return found
@@ -55,7 +53,7 @@ def pick_view(video: Video | None) -> VideoRun | None:
         st.session_state[_VIEW] = PREVIEW
     mine.last = key
     if not runs:
-        say_in_address(_ADDRESS, None)
+        say(Parameter.VIDEO_RUN, None)
         return None
     view = st.segmented_control(
         "View",
@@ -67,7 +65,7 @@ def pick_view(video: Video | None) -> VideoRun | None:
         persist_state="session",
     )
     run = _pick_run(runs) if view == RESULT else None
-    say_in_address(_ADDRESS, None if run is None else run.token)
+    say(Parameter.VIDEO_RUN, None if run is None else run.token)
     return run
 
 

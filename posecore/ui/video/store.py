@@ -17,12 +17,12 @@ from posecore.errors import VideoError
 from posecore.home import home
 from posecore.storage import DraftFolder
 from posecore.ui.shared.pictures.open_picture import safe_stem
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.video import ClipWriter, OutputSettings, VideoInfo, VideoReader
 
 #: Bytes on disk that the uploads of one session may take.
 MAX_SESSION_BYTES = 4_000_000_000
-_KEY = "posecore_videos"
 #: Bytes of a name that every file system takes.
 _NAME_BYTES = 200
 #: One sample is rendered at a time, whoever asks for it.
@@ -216,7 +216,4 @@ def _digest(path: Path) -> str:
 
 def shelf() -> Shelf:
     """This visitor's videos."""
-    mine: Shelf | None = st.session_state.get(_KEY)
-    if mine is None:
-        mine = st.session_state[_KEY] = Shelf()
-    return mine
+    return state_of(Shelf)

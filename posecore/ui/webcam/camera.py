@@ -22,6 +22,7 @@ import streamlit as st
 from posecore.errors import VideoError
 from posecore.imaging import Picture
 from posecore.ui.shared.models.engine import network_slots
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import require
 from posecore.video import LiveOptions, LiveSession, LiveStatus, VideoResult, save_tables
 from posecore.video.finding import VideoModel
@@ -34,8 +35,6 @@ RECORDING_LIMIT = 600.0
 MOST_RECORDINGS = 6
 #: Seconds that a camera picture waits for the network before the last drawn one is shown again.
 _PATIENCE = 0.04
-
-_KEY = "posecore_webcam"
 
 
 def most_at_once() -> int:
@@ -232,7 +231,4 @@ class Webcam:
 
 def webcam(folder: Path) -> Webcam:
     """This visitor's camera; recordings lie in ``folder``."""
-    mine: Webcam | None = st.session_state.get(_KEY)
-    if mine is None:
-        mine = st.session_state[_KEY] = Webcam(folder, network_slots(), places())
-    return mine
+    return state_of(Webcam, lambda: Webcam(folder, network_slots(), places()))

@@ -16,6 +16,7 @@ from posecore.settings import narrow
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.pictures.open_picture import to_png
 from posecore.ui.shared.pictures.posed_picture import people
+from posecore.ui.shared.pictures.source_picker import look_at_snapshot
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
 from posecore.ui.shared.widgets.setting_controls import SettingControls
@@ -200,9 +201,7 @@ def _take_snapshot(camera: Webcam) -> None:
         return
     try:
         kept = session().snapshots
-        st.session_state["snapshot"] = kept.add(f"webcam_{len(kept) + 1}.png", to_png(picture))
-        # Where the Explore page looks first when it is opened next.
-        st.session_state["source"] = "Camera"
+        look_at_snapshot(kept.add(f"webcam_{len(kept) + 1}.png", to_png(picture)))
     except PosecoreError as error:
         session().refused.append(str(error))
 

@@ -9,18 +9,16 @@ import streamlit as st
 
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
+from posecore.ui.shared.address import Parameter, asked, say
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.session import say_in_address, session
+from posecore.ui.shared.session import session
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.zoo import ModelInfo, default_model, fetch_model, list_models
 
-#: Session state of the choice; pages that offer to try a model write its name here.
-CHOICE = "model_choice"
-#: Session state: what became of a model that was chosen and is not known any more.
-_GONE = "model_gone"
+_CHOICE = "model_choice"
 
 #: Words and colours for where models come from.
 ORIGINS = {
@@ -53,14 +51,14 @@ def pick_model() -> ModelInfo:
     first = suggested(models).name
     if not mine.address_read:
         mine.address_read = True
-        asked = st.query_params.get("model")
-        if asked is not None and asked not in models:
-            mine.refused.append(f"The link asks for a model {asked!r}, which is not known here; {first} is used.")
-        st.session_state.setdefault(CHOICE, asked if asked in models else first)
-    gone = st.session_state.get(CHOICE, first)
+        linked = asked(Parameter.MODEL)
+        if linked is not None and linked not in models:
+            mine.refused.append(f"The link asks for a model {linked!r}, which is not known here; {first} is used.")
+        st.session_state.setdefault(_CHOICE, linked if linked in models else first)
+    gone = st.session_state.get(_CHOICE, first)
     if gone not in models:
-        st.session_state[CHOICE] = first
-        st.session_state[_GONE] = (
+        st.session_state[_CHOICE] = first
+        mine.model_gone = (
             f"{plain(gone)} is not here any more: it was renamed or removed. {plain(models[first].title)} is used."
         )
     order = sorted(models.values(), key=lambda info: (not info.available, list(FAMILIES).index(info.family)))
@@ -68,19 +66,30 @@ def pick_model() -> ModelInfo:
         "Model",
         [info.name for info in order],
         format_func=option_texts({name: info.title for name, info in models.items()}),
-        key=CHOICE,
+        key=_CHOICE,
         persist_state="session",
-        on_change=lambda: st.session_state.pop(_GONE, None),
+        on_change=lambda: setattr(mine, "model_gone", ""),
         help="Those on this machine come first. All models, with a description of each, are on the Models page.",
     )
-    if _GONE in st.session_state:
-        st.warning(st.session_state[_GONE], icon=":material/info:")
+    if mine.model_gone:
+        st.warning(mine.model_gone, icon=":material/info:")
     info = models[name]
     licence = info.licence.partition(",")[0] or "licence not stated"
     here = ":green[:material/check: downloaded]" if info.available else ":orange[not downloaded]"
     st.caption(f"{ORIGINS[info.origin][0]} · {here} · {megabytes(info.size_bytes)} · {plain(licence)}")
-    say_in_address("model", None if name == first else name)
+    say(Parameter.MODEL, None if name == first else name)
     return info
+
+
+def choose_model(name: str) -> None:
+    """Choose a model on every page; before the widget is drawn, or in a callback."""
+    st.session_state[_CHOICE] = name
+
+
+def follow_renamed(old: str, new: str) -> None:
+    """Keep the choice of a model that is called otherwise now."""
+    if st.session_state.get(_CHOICE) == old:
+        choose_model(new)
 
 
 def badges(info: ModelInfo) -> list[str]:
@@ -164,15 +173,11 @@ def fetch_panel(info: ModelInfo) -> None:
                 f"Download it ({megabytes(info.size_bytes)})", type="primary", icon=":material/download:", key="fetch"
             )
             if others:
-                st.button(f"Use {plain(others[0].title)} instead", on_click=_choose, args=(others[0].name,))
+                st.button(f"Use {plain(others[0].title)} instead", on_click=choose_model, args=(others[0].name,))
             if st.button("Your own weights", icon=":material/upload_file:"):
                 open_page("models")
         if wanted and fetch_with_progress(info):
             st.rerun()
-
-
-def _choose(name: str) -> None:
-    st.session_state[CHOICE] = name
 
 
 def _ways_without_network(info: ModelInfo) -> None:

@@ -6,23 +6,22 @@ import streamlit as st
 
 from posecore.errors import ImageError
 from posecore.imaging import Region, check_region
+from posecore.ui.shared.address import Parameter, asked, say
 from posecore.ui.shared.pictures.open_picture import OpenPicture
-from posecore.ui.shared.session import say_in_address, session
-
-_ADDRESS = "part"
+from posecore.ui.shared.session import session
 
 
 def current_region(opened: OpenPicture) -> Region | None:
     """The chosen part of this picture; another picture starts as a whole."""
     mine = session()
-    if mine.region is None and (asked := st.query_params.get(_ADDRESS)) is not None:
-        box = _parse(asked)
+    if mine.region is None and (text := asked(Parameter.REGION)) is not None:
+        box = _parse(text)
         if box is not None:
             mine.region = (opened.source.key, box)
     if mine.region is not None and mine.region[0] != opened.source.key:
         mine.region = None
     box = None if mine.region is None else mine.region[1]
-    say_in_address(_ADDRESS, None if box is None else ",".join(f"{side:.0f}" for side in box))
+    say(Parameter.REGION, None if box is None else ",".join(f"{side:.0f}" for side in box))
     return box
 
 
@@ -30,7 +29,7 @@ def set_region(opened: OpenPicture, box: Region | None) -> None:
     """Look at ``box`` from now on, or at the whole picture when None; to be used in callbacks."""
     session().region = None if box is None else (opened.source.key, box)
     # Read again on the next run; without this the address would bring the old part back.
-    st.query_params.pop(_ADDRESS, None)
+    say(Parameter.REGION, None)
 
 
 def region_form(opened: OpenPicture, box: Region | None) -> None:

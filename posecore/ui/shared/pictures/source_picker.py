@@ -10,6 +10,7 @@ import streamlit as st
 
 from posecore.errors import ImageError, PosecoreError
 from posecore.picture_files import IMAGE_SUFFIXES, MAX_PIXELS
+from posecore.ui.shared.address import Parameter
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.pictures.sources import Uploads, first_sample, samples
 from posecore.ui.shared.pictures.uploads import take_over
@@ -40,7 +41,7 @@ def pick_source() -> Selection:
         KINDS,
         default=KINDS[0],
         required=True,
-        key="source",
+        key=Parameter.SOURCE,
         width="stretch",
         bind="query-params",
         label_visibility="collapsed",
@@ -53,10 +54,10 @@ def pick_source() -> Selection:
     labels = [source.label for source in everything]
     first = labels.index(first_sample().label)
     label = st.selectbox(
-        "Sample", labels, first, key="sample", bind="query-params", label_visibility="collapsed", required=True
+        "Sample", labels, first, key=Parameter.SAMPLE, bind="query-params", label_visibility="collapsed", required=True
     )
     chosen = next((source for source in everything if source.label == label), everything[0])
-    return Selection("Samples", everything, chosen, "sample")
+    return Selection("Samples", everything, chosen, Parameter.SAMPLE)
 
 
 def _uploads() -> Selection:
@@ -103,6 +104,12 @@ def take_snapshot(photo: bytes) -> None:
     mine.refused.clear()
     key = _keep(mine.snapshots, f"snapshot_{len(mine.snapshots) + 1}.jpg", photo)
     st.session_state["snapshot"] = key or st.session_state.get("snapshot")
+
+
+def look_at_snapshot(key: str) -> None:
+    """Choose one of the camera's pictures; pages about pictures begin with it."""
+    st.session_state["snapshot"] = key
+    st.session_state[Parameter.SOURCE] = "Camera"
 
 
 def _from_store(kind: str, store: Uploads, widget: str) -> Selection:
@@ -180,7 +187,7 @@ def source_strip(selection: Selection) -> None:
     place = selection.sources.index(selection.chosen)
     start = min(max(place - _STRIP_REACH, 0), max(len(selection.sources) - 2 * _STRIP_REACH - 1, 0))
     shown = selection.sources[start : start + 2 * _STRIP_REACH + 1]
-    by_label = selection.widget == "sample"
+    by_label = selection.widget == Parameter.SAMPLE
 
     def pick(key: str) -> None:
         source = next((source for source in selection.sources if source.key == key), None)
@@ -233,4 +240,4 @@ def nothing_chosen(selection: Selection) -> None:
 
 
 def _to_samples() -> None:
-    st.session_state["source"] = KINDS[0]
+    st.session_state[Parameter.SOURCE] = KINDS[0]

@@ -3,37 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
 
 from posecore.errors import PosecoreError
 from posecore.runs import Registry, Run
 from posecore.training import jobs
-from posecore.ui.shared.models.model_picker import CHOICE
+from posecore.ui.shared.address import Parameter, say
+from posecore.ui.shared.models.model_picker import choose_model, follow_renamed
 from posecore.ui.shared.navigation import Page, open_page
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.runs.train_setup import BASE
+from posecore.ui.shared.runs.train_setup import follow_renamed_base
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import require
 
-#: Session state: (question, run) that the next run of the page opens. A part of a page that refreshes itself cannot
-#: hold a dialog open, so it only asks for one.
-_ASKED = "run_asked"
-#: Session state: something that went wrong with a button and is to be said.
-_TROUBLE = "run_trouble"
+Question = Literal["cancel", "delete", "rename"]
 
 
-def ask(question: str, run: Run) -> None:
+@dataclass
+class _Asked:
+    """What the next run of the page opens or says.
+
+    Attributes:
+        question: The dialog to open. A part of a page that refreshes itself cannot hold one open, so it only asks.
+        run: Name of the run that it is about.
+        trouble: What went wrong with a button.
+    """
+
+    question: Question | None = None
+    run: str = ""
+    trouble: str = ""
+
+    def take_trouble(self) -> str:
+        """What went wrong, which is said once."""
+        trouble, self.trouble = self.trouble, ""
+        return trouble
+
+
+def ask(question: Question, run: Run) -> None:
     """Open a question about a run; ends this run of the script."""
-    st.session_state[_ASKED] = (question, run.name)
+    asked = state_of(_Asked)
+    asked.question, asked.run = question, run.name
     st.rerun()
 
 
 def answer_asked() -> None:
     """Open the dialog that was asked for and say what went wrong; belongs into the page itself, not into a fragment."""
-    if trouble := st.session_state.pop(_TROUBLE, None):
+    asked = state_of(_Asked)
+    if trouble := asked.take_trouble():
         st.error(plain(trouble), icon=":material/error:")
-    question, name = st.session_state.pop(_ASKED, (None, None))
-    run = Registry().get(name) if name else None
+    question, asked.question = asked.question, None
+    run = None if question is None else Registry().get(asked.run)
     if question is not None and run is not None:
         {"cancel": _cancel, "delete": _delete, "rename": _rename}[question](run)
 
@@ -44,7 +66,7 @@ def attempt(action: Callable[..., object], *arguments: object) -> None:
         require("all", "Changing runs")
         action(*arguments)
     except PosecoreError as error:
-        st.session_state[_TROUBLE] = str(error)
+        state_of(_Asked).trouble = str(error)
 
 
 @st.dialog("Cancel this run?", icon=":material/cancel:")
@@ -87,7 +109,7 @@ def _rename(run: Run) -> None:
         )
     if not saved:
         return
-    if trouble := st.session_state.pop(_TROUBLE, None):
+    if trouble := state_of(_Asked).take_trouble():
         # Here, where the name can be corrected.
         st.error(plain(trouble), icon=":material/error:")
     else:
@@ -99,13 +121,12 @@ def _save(name: str) -> None:
     new = st.session_state["new_name"].strip()
     jobs.rename(name, new)
     jobs.set_note(new, st.session_state["new_note"])
-    for choice in (CHOICE, BASE):
-        if st.session_state.get(choice) == f"run:{name}":
-            st.session_state[choice] = f"run:{new}"
-    st.query_params["run"] = new
+    follow_renamed(f"run:{name}", f"run:{new}")
+    follow_renamed_base(f"run:{name}", f"run:{new}")
+    say(Parameter.RUN, new)
 
 
 def use_model(run: Run, page: Page) -> None:
     """Choose a run's model and go to a page, for example ``explore``."""
-    st.session_state[CHOICE] = f"run:{run.name}"
+    choose_model(f"run:{run.name}")
     open_page(page)

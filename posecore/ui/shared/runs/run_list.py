@@ -8,6 +8,7 @@ import streamlit as st
 
 from posecore.runs import Registry, Run
 from posecore.training import jobs
+from posecore.ui.shared.address import Parameter, asked, say
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_actions import ask, attempt
@@ -18,8 +19,6 @@ from posecore.ui.shared.runs.run_words import ACTIVE, ago, duration, state_badge
 POLL = 2.0
 #: Ended runs that are listed below the active ones; all are on the Runs page.
 RECENT = 5
-#: Session state and address: the run that is looked at.
-CHOSEN = "run"
 
 
 def queue_and_view() -> None:
@@ -78,13 +77,13 @@ def _view(name: str) -> None:
 
 def chosen_run(runs: Sequence[Run]) -> Run:
     """The run that is looked at: the one asked for, else the first."""
-    asked = st.query_params.get(CHOSEN)
-    return next((run for run in runs if run.name == asked), runs[0])
+    wanted = asked(Parameter.RUN)
+    return next((run for run in runs if run.name == wanted), runs[0])
 
 
 def choose(name: str) -> None:
     """Look at a run; a callback."""
-    st.query_params[CHOSEN] = name
+    say(Parameter.RUN, name)
 
 
 def _row(run: Run, place: int, chosen: bool) -> None:
@@ -128,7 +127,7 @@ def _buttons(run: Run, state: str) -> None:
     ):
         ask("cancel", run)
     if run.weights is not None and state not in ACTIVE:
-        page_link("runs", "Result", "monitoring", address={CHOSEN: run.name})
+        page_link("runs", "Result", "monitoring", address={Parameter.RUN: run.name})
 
 
 def _button(label: str, icon: str, run: Run, action: Callable[[str], None], help_text: str) -> None:

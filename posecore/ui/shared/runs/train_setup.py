@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -20,11 +21,13 @@ from posecore.training.recipe import (
     suggest,
     trainable_bases,
 )
+from posecore.ui.shared.address import names_setting
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import badges, fetch_with_progress, megabytes
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_words import count
+from posecore.ui.shared.session import state_of
 from posecore.ui.shared.sets.set_library import library, remember
 from posecore.ui.shared.sets.set_picker import pick_set
 from posecore.ui.shared.visitors import require
@@ -32,12 +35,9 @@ from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.zoo import ModelInfo, list_models
 
-#: Session state of the base model. Other pages write here before they open this one.
-BASE = "train_base"
+_BASE = "train_base"
 #: Before the names of a recipe's settings in session state.
 PREFIX = "recipe_"
-#: Session state: the recipe that was suggested last, and the one that was set last.
-_SUGGESTED, _KEPT = "suggested recipe", "kept recipe"
 #: Settings that are always in sight.
 _MAIN = ("epochs", "learning_rate")
 #: Pictures and seed of the set that one click draws.
@@ -50,6 +50,25 @@ _PART_WORDS = {
     "last_blocks": "The heads and the last layers before them learn: a middle way for unusual views or clothes.",
     "all": "Every layer learns, the early ones more slowly than the heads. Best with some dozens of pictures or more.",
 }
+
+
+@dataclass
+class _RecipeSoFar:
+    """The recipe that was suggested last, and the one that was set last: widgets forget theirs with their page."""
+
+    suggested: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
+
+
+def set_base(name: str) -> None:
+    """Choose the model to start from, before the Train page is opened."""
+    st.session_state[_BASE] = name
+
+
+def follow_renamed_base(old: str, new: str) -> None:
+    """Keep the choice of a base model that is called otherwise now."""
+    if st.session_state.get(_BASE) == old:
+        set_base(new)
 
 
 def choose_set() -> tuple[StoredSet, SetFacts] | None:
@@ -112,13 +131,13 @@ def _draw_set() -> bool:
 def choose_base(labels: Skeleton) -> ModelInfo | None:
     """The widget for the model to start from; None, with a way to get it, while it is not on this machine."""
     bases = {info.name: info for info in (*trainable_bases(labels), *_to_be_fetched())}
-    if st.session_state.get(BASE) not in bases:
-        st.session_state[BASE] = next(iter(bases))
+    if st.session_state.get(_BASE) not in bases:
+        st.session_state[_BASE] = next(iter(bases))
     name = st.selectbox(
         "Base model",
         list(bases),
         format_func=option_texts({name: info.title for name, info in bases.items()}),
-        key=BASE,
+        key=_BASE,
         persist_state="session",
         help="What it knows is kept; training goes on from there. Your own runs can be continued as well.",
     )
@@ -183,21 +202,22 @@ def choose_recipe(info: ModelInfo, facts: SetFacts) -> Recipe:
     with st.expander("More settings", icon=":material/tune:"):
         controls.draw(name for name in controls.open if name not in ("base", "part", *_MAIN))
     values = controls.values | {"base": info.name, "part": part}
-    st.session_state[_KEPT] = values
+    state_of(_RecipeSoFar).kept = values
     _reason(suggestion, values, facts)
     return settings(**values)
 
 
 def _follow(suggestion: Mapping[str, Any]) -> None:
     """Bring back what was set before another page was visited, and move untouched settings to a new suggestion."""
-    before, kept = st.session_state.get(_SUGGESTED, {}), st.session_state.get(_KEPT, {})
+    so_far = state_of(_RecipeSoFar)
+    before, kept = so_far.suggested, so_far.kept
     for name, value in suggestion.items():
         key = PREFIX + name
-        if key not in st.session_state and key not in st.query_params and name in kept:
+        if key not in st.session_state and not names_setting(key) and name in kept:
             st.session_state[key] = kept[name]
         if key in st.session_state and name in before and st.session_state[key] == before[name]:
             st.session_state[key] = value
-    st.session_state[_SUGGESTED] = dict(suggestion)
+    so_far.suggested = dict(suggestion)
 
 
 def _reason(suggestion: Mapping[str, Any], values: Mapping[str, Any], facts: SetFacts) -> None:

@@ -20,13 +20,12 @@ from posecore.ui.shared.pictures.open_picture import safe_stem
 from posecore.ui.shared.pictures.uploads import take_over_to
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.quota import check_room
+from posecore.ui.shared.session import session
 from posecore.ui.shared.sets.set_library import library, remember
 from posecore.ui.shared.visitors import is_local, require
 
 #: Environment variable that lets everybody who reaches the app name folders of the machine it runs on.
 FOLDERS_VARIABLE = "POSECORE_ALLOW_FOLDERS"
-#: Session state: the page shows how to add a set.
-ADDING = "dataset_adding"
 #: Seconds between two signs of progress.
 _TELL = 0.2
 #: Width of the forms in pixels.
@@ -76,7 +75,7 @@ def add_set(first: bool) -> None:
 
 
 def _leave() -> None:
-    st.session_state[ADDING] = False
+    session().adding_set = False
 
 
 def _name_field(key: str) -> str:
@@ -238,9 +237,8 @@ def _run(doing: str, add: Callable[[Library, Path, Progress], StoredSet]) -> Non
         return
     finally:
         bar.empty()
-    for key in ("dataset_zip_file", "dataset_picture_files"):
-        st.session_state[f"{key}_number"] = st.session_state.get(f"{key}_number", 0) + 1
-    st.session_state[ADDING] = False
+    session().uploader += 1
+    session().adding_set = False
     remember(stored.name)
     st.toast(f"{plain(stored.title)} is here: {len(stored.dataset())} pictures.", icon=":material/check:")
     st.rerun()
@@ -248,4 +246,4 @@ def _run(doing: str, add: Callable[[Library, Path, Progress], StoredSet]) -> Non
 
 def _counted(key: str) -> str:
     """A key that changes after files were taken, so that the field is empty again."""
-    return f"{key}_{st.session_state.get(f'{key}_number', 0)}"
+    return f"{key}_{session().uploader}"

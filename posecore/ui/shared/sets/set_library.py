@@ -15,12 +15,12 @@ from posecore.home import home
 from posecore.imaging import read_image
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
+from posecore.ui.shared.address import Parameter, asked, say
 from posecore.ui.shared.pictures.open_picture import Source
+from posecore.ui.shared.session import session
 from posecore.ui.shared.widgets.options import option_texts
 
-#: Session state of the set that is looked at; the pages of fine-tuning share it.
-CHOICE = "dataset"
-_LAST = "dataset_last"
+_CHOICE = "dataset"
 
 
 def library() -> Library:
@@ -35,7 +35,7 @@ def _library(folder: str) -> Library:
 
 def remember(name: str) -> None:
     """Choose a set for all pages from now on; a widget's own state does not outlive its page."""
-    st.session_state[_LAST] = name
+    session().dataset = name
 
 
 def choose_set(sets: Mapping[str, StoredSet]) -> StoredSet:
@@ -44,16 +44,17 @@ def choose_set(sets: Mapping[str, StoredSet]) -> StoredSet:
     Args:
         sets: What there is to choose from, by name; at least one.
     """
-    asked = (st.session_state.get(_LAST), st.session_state.get(CHOICE), st.query_params.get("set"), next(iter(sets)))
-    st.session_state[CHOICE] = next(name for name in asked if name in sets)
+    wanted = (session().dataset, st.session_state.get(_CHOICE), asked(Parameter.SET), next(iter(sets)))
+    st.session_state[_CHOICE] = next(name for name in wanted if name in sets)
     name = st.selectbox(
         "Set of pictures",
         list(sets),
         format_func=option_texts({name: title_of(stored) for name, stored in sets.items()}),
-        key=CHOICE,
-        on_change=lambda: remember(st.session_state[CHOICE]),
+        key=_CHOICE,
+        on_change=lambda: remember(st.session_state[_CHOICE]),
     )
     remember(name)
+    say(Parameter.SET, name)
     return sets[name]
 
 

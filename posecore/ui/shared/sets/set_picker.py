@@ -7,11 +7,11 @@ import streamlit as st
 from posecore.data.counts import lost_in
 from posecore.data.library import StoredSet
 from posecore.errors import DataError, PosecoreError
+from posecore.ui.shared.address import Parameter
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.session import say_in_address
-from posecore.ui.shared.sets.add_set import ADDING
+from posecore.ui.shared.session import session
 from posecore.ui.shared.sets.export_set import export_button, pick_format
 from posecore.ui.shared.sets.set_library import choose_set, library
 from posecore.ui.shared.visitors import require, shown_path
@@ -23,9 +23,7 @@ def pick_set() -> StoredSet | None:
     sets = {stored.name: stored for stored in library().all()}
     if not sets:
         return None
-    stored = choose_set(sets)
-    say_in_address("set", stored.name)
-    return stored
+    return choose_set(sets)
 
 
 def set_facts(stored: StoredSet) -> None:
@@ -112,9 +110,9 @@ def next_steps(stored: StoredSet) -> None:
         if waiting
         else "Review labels"
     )
-    page_link("label", label, "draw", address={"set": stored.name})
+    page_link("label", label, "draw", address={Parameter.SET: stored.name})
     if any(person.labelled.any() for image in stored.dataset() for person in image.people):
-        page_link("train", "Train on this set", "model_training", address={"set": stored.name})
+        page_link("train", "Train on this set", "model_training", address={Parameter.SET: stored.name})
 
 
 def add_button() -> None:
@@ -123,4 +121,4 @@ def add_button() -> None:
 
 
 def _open_adding() -> None:
-    st.session_state[ADDING] = True
+    session().adding_set = True

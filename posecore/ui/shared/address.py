@@ -1,0 +1,70 @@
+"""The address of a page: which parameters there are, what each means, and reading and writing them.
+
+Besides these, widgets that are bound to the address write under their own keys: every setting under its name, with the
+prefix of its group. A link brings all of it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum, unique
+from urllib.parse import urlencode, urlsplit
+
+import streamlit as st
+
+
+@unique
+class Parameter(StrEnum):
+    """What an address may say; each name has one meaning on all pages."""
+
+    MODEL = "model"
+    """Name of the model that looks at pictures and videos."""
+    REGION = "part"
+    """The region of the picture that is looked at: x0,y0,x1,y1 in its pixels."""
+    SOURCE = "source"
+    """Where the picture comes from; bound to its widget."""
+    SAMPLE = "sample"
+    """The sample that is shown; bound to its widget."""
+    SET = "set"
+    """Name of the set of labelled pictures."""
+    PICTURE = "picture"
+    """Number of the set's picture that is labelled."""
+    RUN = "run"
+    """Name of the training run that is looked at."""
+    VIDEO_RUN = "result"
+    """Token of the run over a video whose result is shown."""
+
+
+#: What a link says: parameters, and values of settings by the keys of their widgets.
+Address = Mapping[Parameter, str] | Mapping[str, str]
+
+
+def asked(parameter: Parameter) -> str | None:
+    """What the address says; None when it says nothing."""
+    return st.query_params.get(parameter)
+
+
+def say(parameter: Parameter, value: str | None) -> None:
+    """Write a value into the address, or take it out when None."""
+    if value is None:
+        st.query_params.pop(parameter, None)
+    elif st.query_params.get(parameter) != value:
+        st.query_params[parameter] = value
+
+
+def names_setting(key: str) -> bool:
+    """Whether the address says what the widget with this key shall show."""
+    return key in st.query_params
+
+
+def link_to_this(said: Mapping[Parameter, str], left_out: frozenset[Parameter] = frozenset()) -> str:
+    """The whole address of what is shown.
+
+    Args:
+        said: What it says besides, or in place of, what it says now.
+        left_out: What means nothing to others.
+    """
+    query = st.query_params.to_dict() | dict(said)
+    kept = {name: value for name, value in query.items() if name not in left_out}
+    parts = urlsplit(st.context.url or "")
+    return f"{parts.scheme}://{parts.netloc}{parts.path or '/'}?{urlencode(kept, safe=',')}"
