@@ -26,7 +26,6 @@ from posecore.training.card import archive, model_card
 from posecore.training.comparison import Comparison, Figures, PictureChange
 from posecore.training.config import read_config
 from posecore.ui.shared.background import close_all_tasks
-from posecore.ui.shared.models.model_picker import CHOICE
 from posecore.ui.shared.runs.run_curves import line_of, over_epochs, run_comparison
 from posecore.ui.shared.runs.run_words import ago, duration
 from posecore.zoo import list_models, load_model
@@ -263,19 +262,19 @@ def test_the_model_is_used_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch, p
     app = open_app("runs")
     app.menu_button(key="use_in").click(page).run()
     assert not app.exception
-    assert app.selectbox(key=CHOICE).value == f"run:{run.name}"
+    assert app.selectbox(key="model_choice").value == f"run:{run.name}"
 
 
 def test_a_new_model_is_in_the_lists_without_a_restart(home: Path) -> None:
     install_model(home)
     app = open_app()
-    assert "run:mine" not in app.selectbox(key=CHOICE).options
+    assert "run:mine" not in app.selectbox(key="model_choice").options
     written_run("mine")
     app.run()
     assert any(info.name == "run:mine" for info in list_models())
-    app.selectbox(key=CHOICE).set_value("run:mine").run()
+    app.selectbox(key="model_choice").set_value("run:mine").run()
     assert not app.exception
-    assert app.selectbox(key=CHOICE).value == "run:mine"
+    assert app.selectbox(key="model_choice").value == "run:mine"
 
 
 def test_weights_that_were_replaced_are_loaded_anew() -> None:

@@ -1,0 +1,111 @@
+# ruff: noqa: T201 - what it says is what it is for
+"""usage: readme.py BIN   does what README.md says, with the posecore that is installed in BIN.
+
+Every line of its bash and Python blocks is run in a folder that holds the files it speaks of. A line is left out only
+if it is among LEFT_OUT, with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+#: Beginnings of commands that are not run here.
+LEFT_OUT = {
+    "git clone": "this is a clone",
+    "make ": "part of .ci/run",
+    "pip install": ".ci/wheel does that",
+    "posecore app": ".ci/wheel opens it",
+    "posecore webcam": "there is no camera",
+    "posecore weights fetch": "needs a network",
+    "posecore train configs/": "takes hours; make slow trains",
+    "posecore train squats-1.yaml": "needs a file that the Train page makes",
+    "posecore image photo.jpg -m run:": "needs a finished run",
+}
+#: Less of what takes long.
+SHORTER = {"--count 200": "--count 4"}
+
+PREPARE = """
+import json, shutil, zipfile
+from fractions import Fraction
+from pathlib import Path
+from matplotlib import cbook
+from posecore.data.synthetic import render_clip
+from posecore.video import ClipWriter, OutputSettings, VideoInfo
+
+photo = cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+Path("holiday").mkdir()
+for name in ("photo.jpg", "team.jpg", "holiday/beach.jpg", "holiday/hills.jpg"):
+    shutil.copy(photo, name)
+info = VideoInfo(320, 180, Fraction(20), None, None, Fraction(1, 20), "h264", None, 0)
+writer = ClipWriter(Path("squats.mp4"), (320, 180), info, OutputSettings())
+for index, scene in enumerate(render_clip(29, (320, 180), 40, 20, 1, "squat")):
+    writer.write(scene.image, index, 1)
+writer.finish(whole=True)
+Path("movenet.json").write_text(json.dumps({"img_size": 192, "batch_size": 8, "epochs": 2}))
+"""
+#: What is there once pictures with labels were drawn.
+PREPARE_LABELS = """
+import shutil, zipfile
+from pathlib import Path
+labels = next(Path("drawn").glob("*.json"))
+shutil.copy(labels, "val.json")
+shutil.copytree(next(path for path in Path("drawn").iterdir() if path.is_dir()), "val")
+for name in ("export.zip", "labels.zip"):
+    with zipfile.ZipFile(name, "w") as archive:
+        for path in Path("drawn").rglob("*"):
+            archive.write(path, path.relative_to("drawn"))
+"""
+
+
+def blocks() -> list[tuple[str, str]]:
+    """Language and text of the blocks of code."""
+    return re.findall(r"^```(bash|python)\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(block: str) -> list[str]:
+    """Its commands, without what is said about them."""
+    lines = (re.split(r"\s+# ", line)[0].strip() for line in block.splitlines())
+    return [line for line in lines if line]
+
+
+def main() -> None:
+    """Run everything; the first failure ends it."""
+    tools = Path(sys.argv[1]).resolve()
+    found = blocks()
+    assert found, "README.md has no blocks of code"
+    with tempfile.TemporaryDirectory(prefix="posecore-readme-") as folder:
+        environment = os.environ | {
+            "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+            "POSECORE_HOME": str(Path(folder, "home")),
+        }
+
+        def run(*words: str) -> None:
+            subprocess.run(words, cwd=folder, env=environment, check=True)
+
+        run(str(tools / "python"), "-c", PREPARE)
+        run("posecore", "data", "synthesize", "drawn", "--count", "4")
+        run(str(tools / "python"), "-c", PREPARE_LABELS)
+        for language, block in found:
+            if language == "python":
+                print("== the block of Python", flush=True)
+                run(str(tools / "python"), "-c", block)
+                continue
+            for command in commands(block):
+                reason = next((why for start, why in LEFT_OUT.items() if command.startswith(start)), None)
+                if reason is not None:
+                    print(f"-- left out ({reason}): {command}", flush=True)
+                    continue
+                for long, short in SHORTER.items():
+                    command = command.replace(long, short)
+                print(f"== {command}", flush=True)
+                run("bash", "-euc", command)
+
+
+if __name__ == "__main__":
+    main()
