@@ -19,7 +19,7 @@ from posecore.fields import Fields, Provenance
 from posecore.imaging import ImageSource, Region, check_region, picture_id, read_image
 from posecore.poses import MadeBy, Poses
 from posecore.runtimes.runner import Runner
-from posecore.settings import DecodeSettings, NetworkSettings, build_settings, check_names
+from posecore.settings import DecodeSettings, NetworkSettings, build_settings, check_names, with_defaults
 from posecore.skeleton import COCO_17, Skeleton
 
 
@@ -68,6 +68,7 @@ class PoseModel:
         skeleton: Skeleton = COCO_17,
         device: str = "auto",
         network_settings: Mapping[str, Any] | None = None,
+        decode_settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.family = family
@@ -78,7 +79,7 @@ class PoseModel:
         self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.runner = Runner(family, architecture, self.network, skeleton, self.device)
         self.network_settings_class: type[NetworkSettings] = family.network_settings(architecture)
-        self.decode_settings_class: type[DecodeSettings] = family.decode_settings
+        self.decode_settings_class: type[DecodeSettings] = with_defaults(family.decode_settings, decode_settings or {})
         self.network_defaults = build_settings(self.network_settings_class, network_settings or {})
 
     def __repr__(self) -> str:

@@ -176,6 +176,22 @@ def narrow(
     return create_model(settings_class.__name__, __base__=settings_class, **fields)
 
 
+def with_defaults(settings_class: type[SettingsClass], defaults: Mapping[str, Any]) -> type[SettingsClass]:
+    """A subclass with other defaults: what one model was published for, or is best at.
+
+    Raises:
+        SettingsError: For an unknown name or a value out of range.
+    """
+    if not defaults:
+        return settings_class
+    valid = build_settings(settings_class, defaults)
+    fields: dict[str, Any] = {}
+    for name in defaults:
+        info = settings_class.model_fields[name]
+        fields[name] = (info.annotation, type(info).merge_field_infos(info, default=getattr(valid, name)))
+    return create_model(settings_class.__name__, __base__=settings_class, **fields)
+
+
 def check_names(names: Iterable[str], known: Collection[str]) -> None:
     """Raise ``SettingsError`` for the first of ``names`` that is not ``known``, naming the nearest one that is."""
     for name in names:

@@ -357,12 +357,24 @@ def test_own_skeleton_and_settings_travel_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "stick.safetensors"
     settings = {"output_stride": 8, "input_size": 129}
     network = small_network(skeleton=skeleton)
-    save_weights(path, network, name="stick", architecture=SMALL, skeleton=skeleton, network_settings=settings)
+    save_weights(
+        path,
+        network,
+        name="stick",
+        architecture=SMALL,
+        skeleton=skeleton,
+        network_settings=settings,
+        decode_settings={"pose_threshold": 0.125},
+    )
     assert read_header(path).skeleton == skeleton
     model = load_model(SMALL, weights=path, device="cpu", input_size=257)
     assert model.skeleton == skeleton
     assert model.network_defaults.model_dump() | settings | {"input_size": 257} == model.network_defaults.model_dump()
     assert model.name == "stick"
+    usual = model.family.decode_settings().model_dump()
+    assert model.decode_settings().model_dump() == usual | {"pose_threshold": 0.125}
+    assert usual["pose_threshold"] != 0.125
+    assert model.decode_settings(pose_threshold=0.3).pose_threshold == 0.3
 
 
 def test_weights_that_do_not_fit_are_not_written(tmp_path: Path) -> None:

@@ -323,6 +323,7 @@ def load_model(
         skeleton=header.skeleton,
         device=device,
         network_settings={**header.network_settings, **network_settings},
+        decode_settings=header.decode_settings,
     )
 
 

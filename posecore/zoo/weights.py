@@ -2,7 +2,8 @@
 
 The tensors are the state of the *fused* network. The header (safetensors metadata, text to text) holds ``format``,
 ``version``, ``name``, ``architecture``, ``skeleton`` (a known name, or JSON of the dataclass), ``title``,
-``description``, ``licence``, ``network_settings`` (JSON), ``sha256`` of the tensors, and whatever else the writer adds.
+``description``, ``licence``, ``network_settings`` and ``decode_settings`` (JSON), ``sha256`` of the tensors, and
+whatever else the writer adds.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class WeightsHeader:
         skeleton: Meaning of its keypoints.
         sha256: Hash of the tensors as :func:`weights_id` computes it.
         title, description, licence: Words for people.
-        network_settings: Defaults other than the architecture's.
+        network_settings, decode_settings: Defaults other than the architecture's and the family's.
         extra: Everything else, as text.
     """
 
@@ -57,6 +58,7 @@ class WeightsHeader:
     description: str = ""
     licence: str = ""
     network_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    decode_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     extra: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -87,6 +89,7 @@ def save_weights(
     skeleton: Skeleton = COCO_17,
     dtype: torch.dtype = torch.float32,
     network_settings: Mapping[str, Any] | None = None,
+    decode_settings: Mapping[str, Any] | None = None,
     **metadata: Any,
 ) -> str:
     """Write a weights file; an existing one is replaced only once the new one is complete.
@@ -98,7 +101,7 @@ def save_weights(
         architecture: Name of its architecture.
         skeleton: Meaning of its keypoints.
         dtype: Type to store floating-point tensors in; float16 halves the file.
-        network_settings: Defaults other than the architecture's.
+        network_settings, decode_settings: Defaults other than the architecture's and the family's.
         **metadata: More for the header: ``title``, ``description``, ``licence``, or any other key. What is not text
             is written as JSON.
 
@@ -122,6 +125,7 @@ def save_weights(
         "architecture": architecture,
         "skeleton": data if isinstance(data := data_of_skeleton(skeleton), str) else _json(data),
         "network_settings": _json(dict(network_settings or {})),
+        "decode_settings": _json(dict(decode_settings or {})),
         "sha256": sha256,
         **{key: value if isinstance(value, str) else _json(value) for key, value in metadata.items()},
     }
@@ -235,7 +239,8 @@ def _header(metadata: Mapping[str, str], path: Path | str) -> WeightsHeader:
             title=fields.pop("title", ""),
             description=fields.pop("description", ""),
             licence=fields.pop("licence", ""),
-            network_settings=_settings(fields.pop("network_settings", "{}")),
+            network_settings=_settings(fields, "network_settings"),
+            decode_settings=_settings(fields, "decode_settings"),
             extra=fields,
         )
     except KeyError as error:
@@ -249,10 +254,10 @@ def _skeleton(text: str) -> Skeleton:
     return skeleton_of_data(text if text in SKELETONS else parse_json(text))
 
 
-def _settings(text: str) -> dict[str, Any]:
-    values = parse_json(text)
+def _settings(fields: dict[str, str], name: str) -> dict[str, Any]:
+    values = parse_json(fields.pop(name, "{}"))
     if not isinstance(values, dict):
-        raise ValueError(f"network_settings must be an object with named fields, not {shown(values)}")
+        raise ValueError(f"{name} must be an object with named fields, not {shown(values)}")
     return values
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, create_model
+from pydantic import Field
 from scipy.special import expit
 from torch import nn
 
@@ -43,7 +43,7 @@ from posecore.families.trace import Trace
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample, stretch
 from posecore.poses import Poses
-from posecore.settings import NetworkSettings
+from posecore.settings import NetworkSettings, with_defaults
 from posecore.skeleton import COCO_17, Skeleton
 
 
@@ -85,7 +85,9 @@ class MoveNetFamily(Family[MoveNetNetworkSettings, MoveNetDecodeSettings, MoveNe
 
     def network_settings(self, architecture: str) -> type[MoveNetNetworkSettings]:
         layout = ARCHITECTURES[architecture]
-        return _with_defaults(input_size=layout.input_size, preprocessing="fit" if layout.multi else "letterbox")
+        preprocessing = "fit" if layout.multi else "letterbox"
+        published = {"input_size": layout.input_size, "preprocessing": preprocessing}
+        return with_defaults(MoveNetNetworkSettings, published)
 
     def build(self, architecture: str, skeleton: Skeleton = COCO_17, fused: bool = True) -> MoveNet:
         return MoveNet(ARCHITECTURES[architecture], skeleton, fused)
@@ -234,16 +236,6 @@ def _several(settings: MoveNetDecodeSettings, boxes: bool) -> bool:
 def _valid_side(side: float) -> int:
     """The nearest side that the network can be run at."""
     return max(round(side / SIDE_MULTIPLE), 1) * SIDE_MULTIPLE
-
-
-def _with_defaults(**defaults: Any) -> type[MoveNetNetworkSettings]:
-    """The settings class with other defaults: each architecture was published for its own."""
-    fields: dict[str, Any] = {}
-    for name, value in defaults.items():
-        info = MoveNetNetworkSettings.model_fields[name]
-        changed = type(info).merge_field_infos(info, default=value)
-        fields[name] = (info.annotation, changed)
-    return create_model(MoveNetNetworkSettings.__name__, __base__=MoveNetNetworkSettings, **fields)
 
 
 MOVENET = MoveNetFamily()
