@@ -11,7 +11,7 @@ from posecore.data.augment import AugmentSettings
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import SettingsError
 from posecore.families import FAMILIES
-from posecore.settings import Settings, build_settings, controls, narrow
+from posecore.settings import Settings, build_settings, controls, narrow, with_defaults
 
 
 class Knobs(Settings):
@@ -64,6 +64,20 @@ def test_narrowing_leaves_what_is_possible() -> None:
     with pytest.raises(SettingsError, match="way = 'left'"):
         build_settings(narrowed, {"way": "left"})
     assert Knobs().way == "left"
+
+
+def test_other_defaults_leave_everything_else() -> None:
+    changed = with_defaults(Knobs, {"size": 7})
+    assert (changed().size, changed().gain) == (7, 0.5)
+    assert [(c.name, c.label, c.help, c.maximum, c.step) for c in controls(changed)] == [
+        (c.name, c.label, c.help, c.maximum, c.step) for c in controls(Knobs)
+    ]
+    assert build_settings(changed, {"size": 4}).size == 4
+    with pytest.raises(SettingsError, match="less than or equal to 9"):
+        with_defaults(Knobs, {"size": 10})
+    with pytest.raises(SettingsError, match="did you mean 'size'"):
+        with_defaults(Knobs, {"sise": 3})
+    assert Knobs().size == 4
 
 
 @pytest.mark.parametrize(
