@@ -12,6 +12,7 @@ from posecore.families import FAMILIES, family_of
 from posecore.settings import controls
 from posecore.ui.models.uploaded_weights import remove_own_model
 from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.models.export_model import export_button
 from posecore.ui.shared.models.model_picker import badges, choose_model, fetch_with_progress, is_own_file, megabytes
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
@@ -31,6 +32,7 @@ def model_card(info: ModelInfo) -> None:
                 if st.button("Try it", key=f"try_{info.name}", type="primary", icon=":material/play_arrow:"):
                     choose_model(info.name)
                     open_page("explore")
+                export_button(info, f"export_{info.name}")
                 if not is_own_file(info) and st.button("Verify", key=f"verify_{info.name}"):
                     _verify(info)
                 if info.origin != "shipped" and st.button("Remove", key=f"remove_{info.name}"):

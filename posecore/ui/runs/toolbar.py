@@ -11,6 +11,8 @@ from posecore.training.card import archive
 from posecore.training.config import make_config
 from posecore.ui.runs.before_after import measured
 from posecore.ui.shared.address import Parameter
+from posecore.ui.shared.models.export_model import export_button
+from posecore.ui.shared.models.model_picker import all_models
 from posecore.ui.shared.navigation import Page, open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_actions import ask, use_model
@@ -54,6 +56,7 @@ def toolbar(run: Run) -> None:
         disabled=not usable,
         help="Weights, configuration, curves and a model card, as a zip.",
     )
+    export_button(all_models().get(f"run:{run.name}") if usable else None, "export_run")
     if st.button(
         "Continue from it",
         icon=":material/model_training:",
