@@ -192,6 +192,8 @@ def test_proposals_are_coco_json(
     assert result.exit_code == 0, result.exception
     dataset = read_coco(out, scenes)
     assert len(dataset) == 4
+    made_by = json.loads(out.read_text())["info"]["made_by"]
+    assert (made_by["model"], made_by["settings"], made_by["fewest"]) == ("seeing", {"pose_threshold": 0.3}, 3)
     if command == "ignore":
         assert all(image.ignore for image in dataset)
     else:
@@ -221,7 +223,7 @@ def seeing() -> Callable[..., Any]:
     from posecore.skeleton import COCO_17
 
     class Seeing:
-        name, skeleton = "seeing", COCO_17
+        name, weights_id, skeleton = "seeing", "0", COCO_17
 
         def split_settings(self, settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
             return {}, dict(settings)

@@ -32,6 +32,7 @@ from posecore.data.synthetic import write_dataset
 from posecore.data.verify import verify_pictures
 from posecore.labelling.completing import CompletionRules, complete_labels
 from posecore.labelling.proposals import propose_ignore, propose_labels, unlabelled
+from posecore.model import PoseModel
 from posecore.skeleton import SKELETONS
 
 app = typer.Typer(help="Labelled pictures: inspect, convert, split, crop, synthesize, fetch.", no_args_is_help=True)
@@ -321,12 +322,11 @@ def ignore(
     dataset = open_dataset(path, source_format, images)
     _report(dataset)
     before = sum(len(image.ignore) for image in dataset)
+    loaded = open_model(model, device)
     with _counting("Pictures", len(dataset)) as advance:
-        marked = propose_ignore(
-            open_model(model, device), replace(dataset, problems=()), settings, fewest=fewest, advance=advance
-        )
+        marked = propose_ignore(loaded, replace(dataset, problems=()), settings, fewest=fewest, advance=advance)
     _report(marked)
-    _write_labels(marked, target, images or path)
+    _write_labels(marked, target, images or path, _made_by(loaded, path, settings, fewest=fewest))
     regions = sum(len(image.ignore) for image in marked) - before
     output.print(f"{target}: {regions} new ignore regions on {len(marked)} pictures.", soft_wrap=True)
 
@@ -351,7 +351,7 @@ def prelabel(
     with _counting("Pictures", len(dataset)) as advance:
         proposed = propose_labels(loaded, replace(dataset, problems=()), settings, fewest=fewest, advance=advance)
     _report(proposed)
-    _write_labels(proposed, target, images or path)
+    _write_labels(proposed, target, images or path, _made_by(loaded, path, settings, fewest=fewest))
     output.print(f"{target}: {proposed.people - before} proposed people on {len(proposed)} pictures.", soft_wrap=True)
 
 
@@ -391,13 +391,8 @@ def complete(
             advance=advance,
         )
     _report(done.dataset)
-    made_by = {
-        "model": loaded.name,
-        "weights": loaded.weights_id,
-        "settings": settings,
-        "rules": CompletionRules().model_dump(),
-    }
-    _write_labels(done.dataset, target, images or path, {**made_by, "labels": path.name, "counts": done.counts})
+    made_by = _made_by(loaded, path, settings, rules=CompletionRules().model_dump(), counts=dict(done.counts))
+    _write_labels(done.dataset, target, images or path, made_by)
     said = ", ".join(f"{count} {name}" for name, count in sorted(done.counts.items()))
     output.print(f"{target}: {done.dataset.people} people; {said}.", soft_wrap=True)
 
@@ -407,7 +402,13 @@ app.command("prelabel")(prelabel)
 app.command("complete")(complete)
 
 
-def _write_labels(dataset: PoseDataset, target: Path, near: Path, made_by: Mapping[str, Any] | None = None) -> None:
+def _made_by(model: PoseModel, labels: Path, settings: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """Where labels come from that no person gave."""
+    named = {"model": model.name, "weights": model.weights_id, "settings": dict(settings), "labels": labels.name}
+    return {**named, **more}
+
+
+def _write_labels(dataset: PoseDataset, target: Path, near: Path, made_by: Mapping[str, Any]) -> None:
     """Labels alone, with file names relative to the folder that all the pictures lie in."""
     folder = _common_folder(dataset, near)
     names = {image.image_id: image.path.resolve().relative_to(folder).as_posix() for image in dataset}
