@@ -79,7 +79,8 @@ class PoseModel:
         self.network = network.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.runner = Runner(family, architecture, self.network, skeleton, self.device)
         self.network_settings_class: type[NetworkSettings] = family.network_settings(architecture)
-        self.decode_settings_class: type[DecodeSettings] = with_defaults(family.decode_settings, decode_settings or {})
+        offered = family.decode_settings_of(architecture)
+        self.decode_settings_class: type[DecodeSettings] = with_defaults(offered, decode_settings or {})
         self.network_defaults = build_settings(self.network_settings_class, network_settings or {})
 
     def __repr__(self) -> str:

@@ -97,7 +97,8 @@ class Control:
         default: Value when nothing is said.
         choices: Allowed values of a choice.
         minimum, maximum, step: Range of a number.
-        when: Other settings' values without which this one has no effect (name → value).
+        when: Other settings' values without which this one has no effect (name → the values that give it one).
+        words: What some choices are called where people read them; see :meth:`text`.
     """
 
     name: str
@@ -109,19 +110,33 @@ class Control:
     minimum: float | None = None
     maximum: float | None = None
     step: float | None = None
-    when: tuple[tuple[str, Any], ...] = ()
+    when: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    words: tuple[tuple[Any, str], ...] = ()
 
     def applies(self, values: Mapping[str, Any]) -> bool:
         """True when the setting has an effect given the other ``values``."""
-        return all(values.get(name) == value for name, value in self.when)
+        return all(values.get(name) in allowed for name, allowed in self.when)
+
+    def text(self, choice: Any) -> str:
+        """A choice as people read it: its word, else its name with a capital unless that holds figures."""
+        for known, word in self.words:
+            if known == choice:
+                return word
+        plain = str(choice).replace("_", " ")
+        return plain[:1].upper() + plain[1:] if plain.replace(" ", "").isalpha() else str(choice)
 
 
 def controls(settings_class: type[Settings]) -> tuple[Control, ...]:
-    """One :class:`Control` per field, in the order of definition (a subclass's own fields come last)."""
-    return tuple(_control(name, info) for name, info in settings_class.model_fields.items())
+    """One :class:`Control` per field, in the order of definition (a subclass's own fields come last).
+
+    Conditions on settings that the class does not have are left out: they are as they must be.
+    """
+    return tuple(
+        _control(name, info, settings_class.model_fields) for name, info in settings_class.model_fields.items()
+    )
 
 
-def _control(name: str, info: FieldInfo) -> Control:
+def _control(name: str, info: FieldInfo, known: Collection[str]) -> Control:
     extra: Mapping[str, Any] = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     kind: Literal["choice", "int", "float", "flag"]
     choices: tuple[Any, ...] = ()
@@ -157,7 +172,12 @@ def _control(name: str, info: FieldInfo) -> Control:
         default=info.default,
         choices=choices,
         step=extra.get("step"),
-        when=tuple(dict(extra.get("when", {})).items()),
+        when=tuple(
+            (other, tuple(value) if isinstance(value, (list, tuple)) else (value,))
+            for other, value in dict(extra.get("when", {})).items()
+            if other in known
+        ),
+        words=tuple(dict(extra.get("words", {})).items()),
         **limits,
     )
 

@@ -140,8 +140,9 @@ def _annotation(control: Control) -> Any:
     allowed = ""
     if control.minimum is not None and control.maximum is not None:
         allowed = f" From {control.minimum:g} to {control.maximum:g}."
+    only = " and ".join(f"{name} {' or '.join(map(str, values))}" for name, values in control.when)
     option = typer.Option(
-        help=f"{control.help}{allowed} Default {control.default}.",
+        help=f"{control.help}{allowed}{f' Only with {only}.' if only else ''} Default {control.default}.",
         show_default=False,
         rich_help_panel="Settings of the finder in joined models" if control.name.startswith(FINDER) else "Settings",
         metavar="|".join(map(str, control.choices)) or None,

@@ -154,6 +154,10 @@ class Family(ABC, Generic[NetworkS, DecodeS, LossS]):
     def network_settings(self, architecture: str) -> type[NetworkS]:
         """Settings of this architecture, with choices that it cannot do left out."""
 
+    def decode_settings_of(self, architecture: str) -> type[DecodeS]:
+        """Decode settings of this architecture, which says of each when it has an effect."""
+        return self.decode_settings
+
     @abstractmethod
     def build(self, architecture: str, skeleton: Skeleton = COCO_17, fused: bool = True) -> nn.Module:
         """A network with random weights: fused for inference, or with BatchNorm for training."""

@@ -48,6 +48,7 @@ class SmoothingSettings(Settings):
         title="Smoothing",
         description="live smooths each frame from those before it; offline looks at the whole video first, repairs it "
         "and smooths without lag.",
+        json_schema_extra={"words": {"none": "Off"}},
     )
     min_cutoff: float = Field(
         default=1.5,

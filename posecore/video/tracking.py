@@ -43,7 +43,7 @@ class TrackingSettings(Settings):
         default="oks",
         title="Compare by",
         description="How a person found is compared with those known: joint by joint (oks) or box by box (iou).",
-        json_schema_extra={"when": {"track": True}},
+        json_schema_extra={"when": {"track": True}, "words": {"oks": "OKS", "iou": "IoU"}},
     )
     min_similarity: float = Field(
         default=0.2,

@@ -29,6 +29,8 @@ from posecore.families.movenet.codec import (
     ORIGIN,
     MoveNetDecodeSettings,
     MoveNetMaps,
+    MultiPoseDecodeSettings,
+    SinglePoseDecodeSettings,
     decode_multi,
     decode_single,
 )
@@ -88,6 +90,9 @@ class MoveNetFamily(Family[MoveNetNetworkSettings, MoveNetDecodeSettings, MoveNe
         preprocessing = "fit" if layout.multi else "letterbox"
         published = {"input_size": layout.input_size, "preprocessing": preprocessing}
         return with_defaults(MoveNetNetworkSettings, published)
+
+    def decode_settings_of(self, architecture: str) -> type[MoveNetDecodeSettings]:
+        return MultiPoseDecodeSettings if ARCHITECTURES[architecture].multi else SinglePoseDecodeSettings
 
     def build(self, architecture: str, skeleton: Skeleton = COCO_17, fused: bool = True) -> MoveNet:
         return MoveNet(ARCHITECTURES[architecture], skeleton, fused)

@@ -8,14 +8,14 @@ back, so that it chooses the same cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, create_model
 
 from posecore.families.maxima import local_maxima
 from posecore.families.movenet.network import STRIDE
@@ -30,6 +30,11 @@ Array = NDArray[Any]
 Index = NDArray[np.intp]
 
 
+#: Modes in which settings have an effect, whatever the network was published for.
+_ONE: dict[str, Any] = {"mode": ["auto", "single"]}
+_SEVERAL: dict[str, Any] = {"mode": ["auto", "multi"]}
+
+
 class MoveNetDecodeSettings(DecodeSettings):
     """How MoveNet's fields become poses."""
 
@@ -38,8 +43,9 @@ class MoveNetDecodeSettings(DecodeSettings):
     mode: Literal["auto", "single", "multi"] = Field(
         "auto",
         title="People",
-        description="single takes the person nearest the middle, multi everybody; auto does what the network was "
-        "published for.",
+        description="One (single) takes the person nearest the middle, All (multi) everybody; Auto does what the "
+        "network was published for.",
+        json_schema_extra={"words": {"single": "One", "multi": "All"}},
     )
     # For one person the network always answers; pictures without anybody mostly score below 0.1.
     pose_threshold: float = threshold_field(0.15, "Pose threshold", "Lowest score of a person that is shown.")
@@ -50,7 +56,7 @@ class MoveNetDecodeSettings(DecodeSettings):
         le=50,
         description="One person: scores are divided by the distance in cells plus this, so a larger value lets strong "
         "peaks win that are further away.",
-        json_schema_extra={"step": 0.1},
+        json_schema_extra={"step": 0.1, "when": _ONE},
     )
     search_spread: float = Field(
         0.3,
@@ -59,23 +65,45 @@ class MoveNetDecodeSettings(DecodeSettings):
         le=5,
         description="Several people: how far from where the centre points a joint is looked for, as variance relative "
         "to the side of the grid.",
-        json_schema_extra={"step": 0.005},
+        json_schema_extra={"step": 0.005, "when": _SEVERAL},
     )
     rescoring_threshold: float = threshold_field(
         0.127,
         "Rescoring threshold",
         "Several people: a person's score is the centre's times the mean of the joints that score higher than this.",
+        when=_SEVERAL,
     )
     root_threshold: float = threshold_field(
-        0.05, "Root threshold", "Several people: lowest peak of the centre map from which a person may be started."
+        0.05,
+        "Root threshold",
+        "Several people: lowest peak of the centre map from which a person may be started.",
+        when=_SEVERAL,
     )
     nms_radius: float = nms_radius_field(
         8.0,
         "Several people: pixels of the network's input, along either axis, within which a higher centre suppresses a "
         "lower one.",
         step=4.0,
+        when=_SEVERAL,
     )
-    max_poses: int = max_poses_field(6, "Several people: most people that are returned.")
+    max_poses: int = max_poses_field(6, "Several people: most people that are returned.", when=_SEVERAL)
+
+
+def _narrowed(name: str, one: Sequence[str], several: Sequence[str]) -> type[MoveNetDecodeSettings]:
+    """The settings of networks for which *auto* is among the modes of ``one`` person or of ``several``."""
+    fields: dict[str, Any] = {}
+    for field, info in MoveNetDecodeSettings.model_fields.items():
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and "when" in extra:
+            modes = one if extra["when"] == _ONE else several
+            changed = type(info).merge_field_infos(info, json_schema_extra={**extra, "when": {"mode": list(modes)}})
+            fields[field] = (info.annotation, changed)
+    return create_model(name, __base__=MoveNetDecodeSettings, **fields)
+
+
+#: Of networks that were published for one person, and for several.
+SinglePoseDecodeSettings = _narrowed("SinglePoseDecodeSettings", ("auto", "single"), ("multi",))
+MultiPoseDecodeSettings = _narrowed("MultiPoseDecodeSettings", ("single",), ("auto", "multi"))
 
 
 @dataclass(frozen=True)

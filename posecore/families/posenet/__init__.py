@@ -84,6 +84,7 @@ class PoseNetNetworkSettings(NetworkSettings):
         title="Dilation",
         description="How strides become dilations below the native output stride: on both axes, or only on the "
         "vertical one as TensorFlow.js runs the published graphs.",
+        json_schema_extra={"words": {"tfjs": "TF.js"}},
     )
 
 

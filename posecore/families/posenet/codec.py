@@ -53,7 +53,9 @@ class PoseNetDecodeSettings(DecodeSettings):
     mode: Literal["multi", "single"] = Field(
         "multi",
         title="People",
-        description="multi finds everybody; single takes the best cell of every heatmap, for pictures of one person.",
+        description="All (multi) finds everybody; One (single) takes the best cell of every heatmap, for pictures of "
+        "one person.",
+        json_schema_extra={"words": {"single": "One", "multi": "All"}},
     )
     root_threshold: float = threshold_field(
         0.4, "Root threshold", "Lowest heatmap peak from which a person may be started.", when=_MULTI
