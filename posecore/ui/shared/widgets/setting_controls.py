@@ -10,11 +10,14 @@ import streamlit as st
 from pydantic import BaseModel
 
 from posecore.settings import Control, controls
+from posecore.ui.shared.session import say_in_address
 
 #: Settings that matter most, by the names that all families share; others go where there is more room.
 MAIN = ("output_stride", "input_size", "mode", "max_poses", "pose_threshold", "keypoint_threshold", "nms_radius")
 #: Session state: the default of every control as it was drawn last.
 _DEFAULTS = "setting_defaults"
+#: Session state: what was last written into the address of every choice.
+_WRITTEN = "written_choices"
 #: Letters that the choices of a row of buttons may have together, in half the sidebar's width.
 _BUTTON_LETTERS = 11
 
@@ -23,6 +26,7 @@ class SettingControls:
     """The controls of one settings class, drawn in as many places as the page likes.
 
     Every widget is bound to the address bar under ``prefix`` and its name, so that a link brings its value back.
+    Choices are shown in words and stand in the address as the values that they are.
 
     Args:
         settings_class: Where ranges, defaults and help come from.
@@ -39,6 +43,8 @@ class SettingControls:
         self._prefix = prefix
         for control in self._controls.values():
             self._replace_unfit(control)
+            if control.kind == "choice":
+                self._follow_address(control)
 
     @property
     def main(self) -> tuple[str, ...]:
@@ -78,12 +84,26 @@ class SettingControls:
         return self._prefix + name
 
     def _value(self, control: Control) -> Any:
-        key = self._key(control.name)
-        value = st.session_state.get(key)
-        if value is None and control.kind == "choice" and (asked := st.query_params.get(key)) is not None:
-            # The widget itself, which would have read the address, may not have been drawn yet.
-            value = next((choice for choice in control.choices if str(choice) == asked), None)
+        value = st.session_state.get(self._key(control.name))
         return self._defaults[control.name] if value is None else value
+
+    def _follow_address(self, control: Control) -> None:
+        """Take a choice from the address when it says another one than was last written there."""
+        key = self._key(control.name)
+        said, written = st.query_params.get(key), st.session_state.setdefault(_WRITTEN, {})
+        if said is not None and said != written.get(key):
+            asked = [choice for choice in control.choices if said in (str(choice), control.text(choice))]
+            if asked:
+                st.session_state[key] = asked[0]
+            written[key] = said
+        st.session_state.setdefault(key, self._defaults[control.name])
+
+    def _write_address(self, control: Control) -> None:
+        """Say a choice in the address, unless it is the default."""
+        key, value = self._key(control.name), self._value(control)
+        said = None if value == self._defaults[control.name] else str(value)
+        say_in_address(key, said)
+        st.session_state[_WRITTEN][key] = said
 
     def _replace_unfit(self, control: Control) -> None:
         """Replace a value that another model's or page's control of the same name left behind and nobody chose here.
@@ -100,15 +120,31 @@ class SettingControls:
         known[key] = default
 
     def _widget(self, control: Control) -> None:
+        applies = control.applies({name: self._value(self._controls[name]) for name, _ in control.when})
         shared: dict[str, Any] = {
             "key": self._key(control.name),
-            "help": control.help or None,
-            "disabled": not control.applies({name: self._value(self._controls[name]) for name, _ in control.when}),
-            "bind": "query-params",
-            # Said on every run: what equals it is left out of the address.
-            **_initial(control, self._defaults[control.name]),
+            "help": control.help if applies else f"{control.help} {self._condition(control)}",
+            "disabled": not applies,
         }
-        _WIDGETS[control.kind](control, shared)
+        if control.kind == "choice":
+            _choice(control, shared)
+            self._write_address(control)
+            return
+        default = self._defaults[control.name]
+        # The default is said on every run: what equals it is left out of the address.
+        value = float(default) if control.kind == "float" else default
+        _WIDGETS[control.kind](control, shared | {"bind": "query-params", "value": value})
+
+    def _condition(self, control: Control) -> str:
+        """Why a setting has no effect now."""
+        wanted = []
+        for name, values in control.when:
+            other = self._controls[name]
+            if other.kind == "flag":
+                wanted.append(f"*{other.label}* switched {'on' if values[0] else 'off'}")
+            else:
+                wanted.append(f"*{other.label}* at {' or '.join(other.text(value) for value in values)}")
+        return f"**No effect now:** it needs {' and '.join(wanted)}."
 
 
 def _row(columns: int) -> Sequence[Any]:
@@ -126,22 +162,16 @@ def _fits(value: Any, control: Control) -> bool:
     return (low is None or value >= low) and (high is None or value <= high)
 
 
-def _initial(control: Control, default: Any) -> dict[str, Any]:
-    """The argument that gives a widget of this kind its first value."""
-    if control.kind == "choice":
-        return {"default": default} if _as_buttons(control.choices) else {"index": control.choices.index(default)}
-    return {"value": float(default) if control.kind == "float" else default}
-
-
-def _as_buttons(choices: Sequence[Any]) -> bool:
-    return sum(len(str(choice)) for choice in choices) <= _BUTTON_LETTERS
+def _as_buttons(control: Control) -> bool:
+    return sum(len(control.text(choice)) for choice in control.choices) <= _BUTTON_LETTERS
 
 
 def _choice(control: Control, shared: dict[str, Any]) -> None:
-    if _as_buttons(control.choices):
-        st.segmented_control(control.label, control.choices, format_func=str, required=True, width="stretch", **shared)
+    shared = {"format_func": control.text, "persist_state": "session", **shared}
+    if _as_buttons(control):
+        st.segmented_control(control.label, control.choices, required=True, width="stretch", **shared)
     else:
-        st.selectbox(control.label, control.choices, format_func=str, **shared)
+        st.selectbox(control.label, control.choices, **shared)
 
 
 def _flag(control: Control, shared: dict[str, Any]) -> None:
@@ -178,7 +208,6 @@ def _round_step(step: float) -> float:
 
 
 _WIDGETS: dict[str, Callable[[Control, dict[str, Any]], None]] = {
-    "choice": _choice,
     "flag": _flag,
     "int": _int,
     "float": _float,
