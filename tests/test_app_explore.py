@@ -145,6 +145,24 @@ def test_controls_without_effect_are_disabled(model: Path) -> None:
     assert app.slider(key="input_size").disabled
     set_control(app, "mode", "single")
     assert app.slider(key="nms_radius").disabled
+    assert "No effect now:** it needs *People* at All" in app.slider(key="nms_radius").help
+
+
+def test_choices_are_words_on_the_page_and_values_in_the_address(model: Path) -> None:
+    app = open_app(query={"mode": "single", "draw_color_by": "side"})
+    assert app.segmented_control(key="mode").options == ["All", "One"]
+    assert app.segmented_control(key="mode").value == "single"
+    assert app.selectbox(key="draw_color_by").value == "side"
+    assert "mode" in app.query_params
+    set_control(app, "mode", "multi")
+    assert "mode" not in app.query_params
+    set_control(app, "mode", "single")
+    assert app.query_params["mode"] == "single"
+    app.query_params["mode"] = "multi"
+    app.run()
+    assert app.segmented_control(key="mode").value == "multi"
+    app.query_params["mode"] = "nonsense"
+    assert open_app(query={"mode": "nonsense"}).segmented_control(key="mode").value == "multi"
 
 
 def test_reset_brings_the_defaults_back(model: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 from posecore.data.augment import AugmentSettings
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import SettingsError
-from posecore.families import FAMILIES
+from posecore.families import FAMILIES, family_of
 from posecore.settings import Settings, build_settings, controls, narrow, with_defaults
 
 
@@ -121,3 +121,32 @@ def test_wrong_values_are_quoted_in_short() -> None:
     with pytest.raises(SettingsError) as caught:
         build_settings(Knobs, {"size": "x" * 100_000})
     assert len(str(caught.value)) < 300
+
+
+def test_settings_say_for_which_networks_they_have_an_effect() -> None:
+    family = family_of("movenet-lightning")
+    for architecture, several in (("movenet-lightning", False), ("movenet-multipose", True)):
+        known = {control.name: control for control in controls(family.decode_settings_of(architecture))}
+        for mode, wanted in (("auto", several), ("multi", True), ("single", False)):
+            assert known["max_poses"].applies({"mode": mode}) is wanted
+            assert known["nms_radius"].applies({"mode": mode}) is wanted
+            assert known["distance_offset"].applies({"mode": mode}) is not wanted
+        assert known["pose_threshold"].applies({})
+
+
+def test_choices_are_read_as_words() -> None:
+    class Choices(Settings):
+        kind: Literal["as_is", "oks", "float32", "0.5, 1"] = Field("oks", json_schema_extra={"words": {"oks": "OKS"}})
+        size: Literal[4, 8] = 4
+
+    kind, size = controls(Choices)
+    assert [kind.text(choice) for choice in kind.choices] == ["As is", "OKS", "float32", "0.5, 1"]
+    assert size.text(4) == "4"
+
+
+def test_conditions_on_settings_that_are_not_offered_hold() -> None:
+    class Part(Settings):
+        spread: float = Field(1.0, ge=0, le=2, json_schema_extra={"when": {"mode": "multi"}})
+
+    (spread,) = controls(Part)
+    assert spread.applies({})

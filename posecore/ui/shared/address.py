@@ -1,7 +1,7 @@
 """The address of a page: which parameters there are, what each means, and reading and writing them.
 
-Besides these, widgets that are bound to the address write under their own keys: every setting under its name, with the
-prefix of its group. A link brings all of it back.
+Besides these, every setting stands there under the key of its widget: its name, with the prefix of its group. A
+link brings all of it back.
 """
 
 from __future__ import annotations
@@ -46,10 +46,24 @@ def asked(parameter: Parameter) -> str | None:
 
 def say(parameter: Parameter, value: str | None) -> None:
     """Write a value into the address, or take it out when None."""
+    _write(parameter, value)
+
+
+def asked_setting(key: str) -> str | None:
+    """What the address says of a setting by the key of its widget; None when it says nothing."""
+    return st.query_params.get(key)
+
+
+def say_setting(key: str, value: str | None) -> None:
+    """Write a setting into the address by the key of its widget, or take it out when None."""
+    _write(key, value)
+
+
+def _write(name: str, value: str | None) -> None:
     if value is None:
-        st.query_params.pop(parameter, None)
-    elif st.query_params.get(parameter) != value:
-        st.query_params[parameter] = value
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
 
 
 def names_setting(key: str) -> bool:

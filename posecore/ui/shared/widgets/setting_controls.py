@@ -10,7 +10,7 @@ import streamlit as st
 from pydantic import BaseModel
 
 from posecore.settings import Control, controls
-from posecore.ui.shared.session import say_in_address
+from posecore.ui.shared.address import asked_setting, say_setting
 
 #: Settings that matter most, by the names that all families share; others go where there is more room.
 MAIN = ("output_stride", "input_size", "mode", "max_poses", "pose_threshold", "keypoint_threshold", "nms_radius")
@@ -90,7 +90,7 @@ class SettingControls:
     def _follow_address(self, control: Control) -> None:
         """Take a choice from the address when it says another one than was last written there."""
         key = self._key(control.name)
-        said, written = st.query_params.get(key), st.session_state.setdefault(_WRITTEN, {})
+        said, written = asked_setting(key), st.session_state.setdefault(_WRITTEN, {})
         if said is not None and said != written.get(key):
             asked = [choice for choice in control.choices if said in (str(choice), control.text(choice))]
             if asked:
@@ -102,7 +102,7 @@ class SettingControls:
         """Say a choice in the address, unless it is the default."""
         key, value = self._key(control.name), self._value(control)
         said = None if value == self._defaults[control.name] else str(value)
-        say_in_address(key, said)
+        say_setting(key, said)
         st.session_state[_WRITTEN][key] = said
 
     def _replace_unfit(self, control: Control) -> None:
