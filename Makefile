@@ -6,7 +6,7 @@ MODULES := node_modules/.ready
 TOOL := $(BIN)/node node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help app test frontend slow browser pages check format benchmark lock wheel clean
+.PHONY: help app test frontend coverage readme slow browser pages check format benchmark lock wheel clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,13 @@ test: $(READY)  ## Run the tests (all but slow and browser ones)
 
 frontend: $(MODULES)  ## Run the tests of the browser's side that need no browser
 	$(BIN)/node --test --test-reporter=dot tests/frontend/*.test.js
+
+coverage: $(READY)  ## Run the tests and print which lines they reach (takes half as long again)
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+
+readme: $(READY)  ## Run README's commands and its Python, but those that need a network, a camera or hours
+	$(BIN)/python .ci/readme.py $(BIN)
 
 slow: $(READY)  ## Run the slow tests only
 	$(BIN)/python -m pytest -m slow --timeout=3600
