@@ -30,7 +30,7 @@ from posecore.video import (
     TrackingSettings,
     VideoReader,
     ViewSettings,
-    can_crop,
+    crop_settings,
     save_tables,
 )
 
@@ -430,8 +430,8 @@ def test_smart_crop_follows_one_person(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_smart_crop_is_offered_where_it_has_an_effect() -> None:
     single, multi = movenet(), movenet("movenet-multipose")
-    assert can_crop(single, {})
-    assert not can_crop(single, {"mode": "multi"})
-    assert not can_crop(multi, {})
-    assert can_crop(multi, {"mode": "single"})
-    assert not can_crop(Stub(), {})
+    assert crop_settings(single, {})
+    assert not crop_settings(single, {"mode": "multi"})
+    assert not crop_settings(multi, {})
+    assert crop_settings(multi, {"mode": "single"})
+    assert not crop_settings(Stub(), {})

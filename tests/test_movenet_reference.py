@@ -147,7 +147,7 @@ def test_smart_crop_steadies_a_sequence(reference: Path, model: PoseModel) -> No
     finder = Finder(model)
     found: dict[str, list[Poses]] = {"whole": [model(shot, **EVERYTHING) for shot in shots], "smart": []}
     for number, shot in enumerate(shots):
-        crop = finder.crops(CropSettings(), EVERYTHING)
+        crop = finder.crops(CropSettings(), EVERYTHING, {})
         (fields,) = finder.fields([shot], [str(number)], {}, crop)
         region = fields.provenance.region
         found["smart"].append(finder.decode(fields, EVERYTHING, crop))

@@ -26,9 +26,11 @@ from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.settings import controls
 from posecore.skeleton import COCO_17, LSP_14, Skeleton
-from posecore.two_stage import TwoStageModel
+from posecore.two_stage import TwoStageModel, stages_of
 from posecore.two_stage.settings import finder_name
 from posecore.two_stage.views import View, square_around, square_of_box, views_of
+from posecore.video import CropSettings, crop_settings
+from posecore.video.finding import Finder
 from posecore.zoo import load_model, resolve_name
 from posecore.zoo.models import fetch_model, model_info, remove_model, verify_model
 
@@ -417,3 +419,83 @@ def test_the_command_takes_a_joined_model(home: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(again.keypoints, poses.keypoints, atol=1e-4)
     refused = CliRunner().invoke(app, ["image", str(tmp_path / "scene.png"), "-m", f"{name}+movenet-thunder"])
     assert refused.exit_code != 0
+
+
+def test_every_stage_is_what_its_model_says_alone() -> None:
+    model = TwoStageModel(FINDER, CLOSER)
+    picture = np.random.default_rng(1).integers(0, 255, PICTURE.shape, np.uint8)
+    asked: dict[str, Any] = {"input_size": 64, "finder_input_size": 129}
+    with Knowing(model, crowd(2, 5)):
+        fields = model.fields(picture, **asked)
+        stages = stages_of(model, fields, {"pose_threshold": 0.87})
+    assert [stage.title for stage in stages] == ["Finder", "Person 1", "Left out 1"]
+    finder, person, left_out = stages
+    alone = FINDER.fields(picture, input_size=129)
+    assert finder.fields.provenance == alone.provenance
+    assert finder.person is None
+    np.testing.assert_allclose(finder.fields["heatmaps"].values, alone["heatmaps"].values, atol=1e-5)
+    assert finder.settings["pose_threshold"] == model.network_settings().model_dump()["finder_pose_threshold"]
+    assert person.model is left_out.model is CLOSER
+    assert person.person is not None
+    assert left_out.person is not None
+    assert (person.person.outcome, left_out.person.setting) == ("taken", "pose_threshold")
+    # Who is left out is explained too.
+    assert len(CLOSER.decode(left_out.fields, **left_out.settings)) == 1
+    assert stages_of(model, model.look_at([picture], [[]])[0], {}) == []
+
+
+def walking(frames: int) -> list[np.ndarray]:
+    """Two people ``(2, 17, 2)`` frame after frame, one of them on the way to the right."""
+    people = crowd(2, 6) * 0.5 + 20
+    return [people + np.array([[[4.0 * frame, 0]], [[0, 0]]]) for frame in range(frames)]
+
+
+def follow(every: int, frames: list[np.ndarray], **settings: Any) -> tuple[Knowing, list[Poses], list[int]]:
+    """Who is found in each frame, and when the finder ran."""
+    model = TwoStageModel(FINDER, CLOSER)
+    network = {"input_size": 64, "finder_input_size": 65}
+    finder, found, searched = Finder(model), [], []
+    with Knowing(model, frames[0]) as known:
+        for number, people in enumerate(frames):
+            known.people, known.noise = people, np.zeros_like(people)
+            before = known.runs["finder"]
+            crop = finder.crops(CropSettings(find_every=every, **settings), {}, network)
+            (fields,) = finder.fields([PICTURE], [str(number)], network, crop)
+            found.append(finder.decode(fields, {}, crop))
+            searched += [number] * (known.runs["finder"] - before)
+    return known, found, searched
+
+
+def test_in_a_sequence_the_finder_runs_now_and_then() -> None:
+    frames = walking(9)
+    for every, expected in ((1, list(range(9))), (4, [0, 4, 8]), (100, [0])):
+        known, found, searched = follow(every, frames)
+        assert searched == expected
+        # Whoever is known is looked at once, also where the finder finds them again.
+        assert known.runs["closer"] == 2 * len(frames)
+        for poses, people in zip(found, frames, strict=True):
+            order = np.argsort(poses.keypoints[..., 0].mean(1))
+            np.testing.assert_allclose(poses.keypoints[order], people[np.argsort(people[..., 0].mean(1))], atol=1e-3)
+
+
+def test_whoever_is_lost_or_new_is_searched_for() -> None:
+    frames = walking(6)
+    gone = [frames[0], frames[1], frames[2][1:], frames[3][1:], frames[4], frames[5]]
+    _, found, searched = follow(4, gone)
+    # Lost in frame 2, so the next one is searched; who is back in frame 4 is seen at the next search.
+    assert searched == [0, 3]
+    assert [len(poses) for poses in found] == [2, 2, 1, 1, 1, 1]
+    _, found, searched = follow(4, [frames[0][:0]] * 3 + frames[:2])
+    assert searched == [0, 1, 2, 3]
+    assert [len(poses) for poses in found] == [0, 0, 0, 2, 2]
+
+
+def test_without_smart_crop_every_frame_is_searched() -> None:
+    _, _, searched = follow(4, walking(3), smart_crop=False)
+    assert searched == [0, 1, 2]
+
+
+def test_settings_of_cropping_are_offered_where_they_have_an_effect() -> None:
+    assert crop_settings(TwoStageModel(FINDER, CLOSER), {}) == ("smart_crop", "find_every")
+    assert crop_settings(CLOSER, {}) == ("smart_crop",)
+    assert crop_settings(FINDER, {}) == ()

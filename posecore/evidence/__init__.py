@@ -10,7 +10,14 @@ from posecore.evidence.lookup import (
     nearest_joint,
 )
 from posecore.evidence.tables import candidate_table, limb_table, step_table
-from posecore.evidence.telling import limb_labels, tell_candidate, tell_joint, tell_limb, tell_thresholds
+from posecore.evidence.telling import (
+    limb_labels,
+    tell_candidate,
+    tell_joint,
+    tell_limb,
+    tell_person,
+    tell_thresholds,
+)
 from posecore.evidence.trials import Trial, try_setting
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "tell_candidate",
     "tell_joint",
     "tell_limb",
+    "tell_person",
     "tell_thresholds",
     "try_setting",
 ]

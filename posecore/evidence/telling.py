@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from posecore.evidence.lookup import other_end
-from posecore.families.trace import Candidate, JointEvidence, LimbEvidence
+from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, PersonEvidence
 
 
 def tell_joint(joint: JointEvidence, name: str, names: tuple[str, ...]) -> str:
@@ -59,6 +59,15 @@ def tell_limb(limb: LimbEvidence, keypoint: int, names: tuple[str, ...], labels:
     return (
         f"**{names[keypoint].capitalize()}** with the **{names[other]}** at x {x:.0f}, y {y:.0f}, score "
         f"{limb.score:.2f}: {limb.outcome}.{_decided(limb.setting, labels)}"
+    )
+
+
+def tell_person(person: PersonEvidence, labels: Mapping[str, str]) -> str:
+    """How somebody who was looked at closely was found, and what became of them, as Markdown."""
+    decided = _decided(person.setting, labels)
+    return (
+        f"Found with score **{person.found_score:.2f}**; the closer look gives **{person.score:.2f}**: "
+        f"{person.outcome}.{decided}"
     )
 
 

@@ -27,7 +27,7 @@ from posecore.two_stage.settings import (
     of_closer,
     of_finder,
 )
-from posecore.two_stage.views import View, views_of
+from posecore.two_stage.views import View, shown_already, views_of
 
 #: Views that go through the second network together: a processor gains little from more, a graphics card much.
 _BATCH_CPU, _BATCH_GPU = 8, 64
@@ -117,39 +117,57 @@ class TwoStageModel(PoseModel):
             found: The finder's fields.
             **settings: Network settings of this model.
         """
-        values = self.network_settings(**settings)
         _, decode = self.finder_settings(settings)
         people: Poses = self.finder.decode(found, **decode)
-        expand: float = values.model_dump()["crop_expand"]
-        return [View(region, float(people.scores[person])) for person, region in views_of(people, expand)]
+        seen = views_of(people, self.room(**settings))
+        return [View(region, float(people.scores[person])) for person, region in seen]
+
+    def room(self, **settings: Any) -> float:
+        """Side of the square around a person relative to their joints' extent, under these network settings."""
+        expand: float = self.network_settings(**settings).model_dump()["crop_expand"]
+        return expand
 
     def look_at(
         self,
         images: Sequence[ImageSource],
         views: Sequence[Sequence[View]],
         *,
+        find: bool = False,
         picture: Sequence[str] | None = None,
         **settings: Any,
     ) -> list[Fields]:
-        """Fields of pictures in which it is known where people are; the finder does not run.
+        """Fields of pictures in which it is known where people are.
 
         Args:
             images: The pictures.
             views: Where the people of each are.
+            find: Let the finder search for others too; else it does not run.
             picture: Identities of the pictures for the provenance; hashes of their pixels unless given.
             **settings: Network settings of this model.
         """
         pictures = [read_image(image) for image in images]
         names = [picture_id(one) for one in pictures] if picture is None else list(picture)
-        empty = []
-        for one, name, wanted in zip(pictures, names, views, strict=True):
-            size = (one.shape[1], one.shape[0])
-            source = self.provenance(name, None, **settings)
-            source = replace(source, settings={**source.settings, "views": [(*v.region, v.score) for v in wanted]})
-            whole = InputTransform((1.0, 1.0), (0.0, 0.0), size, size)
-            empty.append(Fields(self.finder.family.name, (), whole, self.skeleton, source))
-        close = self.close_ups(pictures, views, names, **settings)
-        return [_with(fields, near) for fields, near in zip(empty, close, strict=True)]
+        if find:
+            network, _ = self.finder_settings(settings)
+            found = self.finder.fields(pictures, picture=names, **network)
+            everybody = [self._with_others(known, one, settings) for known, one in zip(views, found, strict=True)]
+        else:
+            found = [self._unsearched(*item) for item in zip(pictures, names, strict=True)]
+            everybody = [list(some) for some in views]
+        close = self.close_ups(pictures, everybody, names, **settings)
+        joined = [self.join(one, near, **settings) for one, near in zip(found, close, strict=True)]
+        return [_given(one, some) for one, some in zip(joined, views, strict=True)]
+
+    def _with_others(self, known: Sequence[View], found: Fields, settings: Mapping[str, Any]) -> list[View]:
+        """Those known, and whom the finder finds elsewhere."""
+        regions = [view.region for view in known]
+        return [*known, *(v for v in self.views(found, **settings) if not shown_already(v.region, regions))]
+
+    def _unsearched(self, picture: Picture, name: str) -> Fields:
+        """Fields of a picture in which the finder did not look."""
+        size = (picture.shape[1], picture.shape[0])
+        whole = InputTransform((1.0, 1.0), (0.0, 0.0), size, size)
+        return Fields(self.finder.family.name, (), whole, self.skeleton, self.provenance(name))
 
     def close_ups(
         self, pictures: Sequence[Picture], views: Sequence[Sequence[View]], names: Sequence[str], **settings: Any
@@ -234,3 +252,10 @@ def _with(fields: Fields, close_ups: tuple[CloseUp, ...]) -> Fields:
         for name in ("preprocess", "network")
     }
     return replace(fields, close_ups=close_ups, timings=timings)
+
+
+def _given(fields: Fields, views: Sequence[View]) -> Fields:
+    """Fields whose provenance says which views were given."""
+    source = fields.provenance
+    given = [(*view.region, view.score) for view in views]
+    return replace(fields, provenance=replace(source, settings={**source.settings, "views": given}))

@@ -14,7 +14,7 @@ from posecore.poses import Poses
 #: Smallest square that is looked at, in pixels of the picture: in fewer there is nobody to be seen.
 LEAST_SIDE = 8.0
 #: Squares that overlap more than this (intersection over union) show the same; the surer person's is looked at.
-SAME_VIEW = 0.8
+SAME_VIEW = 0.7
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Videos: people found, followed, smoothed, drawn and measured over time."""
 
 from posecore.video.containers import VIDEO_SUFFIXES
-from posecore.video.finding import CropSettings, can_crop
+from posecore.video.finding import CropSettings, crop_settings
 from posecore.video.live import LiveSession
 from posecore.video.live_options import LiveFrame, LiveOptions, LiveStatus, ViewSettings
 from posecore.video.measures import (
@@ -55,9 +55,9 @@ __all__ = [
     "VideoReader",
     "VideoResult",
     "ViewSettings",
-    "can_crop",
     "count_repetitions",
     "count_track",
+    "crop_settings",
     "frame_at",
     "joint_angles",
     "keypoint_table",

@@ -1,4 +1,8 @@
-"""People in frame after frame: for networks made for one person, each frame tells where to look in the next."""
+"""People in frame after frame: each frame tells where to look in the next.
+
+Networks made for one person follow that person; joined models follow everybody, and search the whole picture only now
+and then.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from posecore.imaging import Picture, Region
 from posecore.poses import Poses
 from posecore.settings import DecodeSettings, Settings
 from posecore.skeleton import Skeleton
+from posecore.two_stage import PeopleFollower, TwoStageModel
 
 
 class VideoModel(Protocol):
@@ -39,20 +44,31 @@ class VideoModel(Protocol):
 
 
 class CropSettings(Settings):
-    """Where networks for one person look."""
+    """Where networks that look closely look."""
 
     smart_crop: bool = Field(
         default=True,
         title="Smart crop",
-        description="MoveNet for one person: look closely at the place where the person was in the frame before. Much "
-        "more exact where they fill a part of the picture only. Frames then go through the network one by one, as each "
-        "depends on the one before.",
+        description="MoveNet for one person, and joined models: look closely at the place where people were in the "
+        "frame before. Much more exact for one person who fills a part of the picture only, and faster for joined "
+        "models. Frames then go through the network one by one, as each depends on the one before.",
+    )
+    find_every: int = Field(
+        default=5,
+        ge=1,
+        le=300,
+        title="Search every … frames",
+        description="Joined models: after so many frames the finder searches the whole picture again. It also does "
+        "when somebody is lost, or while nobody is known.",
+        json_schema_extra={"when": {"smart_crop": True}},
     )
 
 
-def can_crop(model: VideoModel, decode: Mapping[str, Any]) -> bool:
-    """True when smart crop has an effect: with these decode settings the model finds one person at most."""
-    return model.follower(**decode) is not None
+def crop_settings(model: VideoModel, decode: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the :class:`CropSettings` that have an effect: none with models that do not look closely at people."""
+    if isinstance(model, TwoStageModel):
+        return tuple(CropSettings.model_fields)
+    return () if model.follower(**decode) is None else ("smart_crop",)
 
 
 class Finder:
@@ -64,14 +80,23 @@ class Finder:
 
     def __init__(self, model: VideoModel) -> None:
         self.model = model
-        self._follower: Follower | None = None
+        self._follower: Follower | PeopleFollower | None = None
 
-    def crops(self, settings: CropSettings, decode: Mapping[str, Any]) -> bool:
+    def crops(self, settings: CropSettings, decode: Mapping[str, Any], network: Mapping[str, Any]) -> bool:
         """True when the next picture is cropped: pictures must then come one by one, each decoded before the next."""
-        offered = self.model.follower(**decode) if settings.smart_crop else None
+        offered = self._offered(settings, decode, network) if settings.smart_crop else None
         if offered is None or self._follower is None:
             self._follower = offered
+        elif isinstance(self._follower, PeopleFollower) and isinstance(offered, PeopleFollower):
+            self._follower.expand, self._follower.every = offered.expand, offered.every
         return self._follower is not None
+
+    def _offered(
+        self, settings: CropSettings, decode: Mapping[str, Any], network: Mapping[str, Any]
+    ) -> Follower | PeopleFollower | None:
+        if isinstance(self.model, TwoStageModel):
+            return PeopleFollower(self.model.room(**network), settings.find_every)
+        return self.model.follower(**decode)
 
     def fields(
         self, pictures: Sequence[Picture], names: Sequence[str], network: Mapping[str, Any], crop: bool
@@ -80,8 +105,12 @@ class Finder:
         if self._follower is None or not crop:
             return self.model.fields(pictures, picture=names, **network)
         (picture,) = pictures
-        region = self._follower.next_region((picture.shape[1], picture.shape[0]))
-        return self.model.fields(pictures, region, picture=names, **network)
+        size = (picture.shape[1], picture.shape[0])
+        if isinstance(self._follower, PeopleFollower):
+            assert isinstance(self.model, TwoStageModel)
+            views, find = self._follower.next_views(size)
+            return self.model.look_at(pictures, [views], find=find, picture=names, **network)
+        return self.model.fields(pictures, self._follower.next_region(size), picture=names, **network)
 
     def decode(self, fields: Fields, decode: Mapping[str, Any], crop: bool) -> Poses:
         """The people; with ``crop`` they also say where to look in the next picture."""

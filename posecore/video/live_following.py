@@ -35,7 +35,7 @@ class Follower:
 
     def look(self, picture: Picture, options: LiveOptions) -> tuple[Any, bool]:
         """Fields of the picture, and whether it was cropped."""
-        crop = self.finder.crops(options.cropping, options.decode)
+        crop = self.finder.crops(options.cropping, options.decode, options.network)
         return self.finder.fields([picture], ["live"], options.network, crop)[0], crop
 
     def follow(self, poses: Poses, options: LiveOptions, seconds: float) -> Poses:

@@ -93,7 +93,7 @@ class _Run:
         self.source, self.model, self.clip, self.options = source, model, clip, options
         self.report = progress
         self.finder = Finder(model)
-        self.crop = self.finder.crops(options.cropping, options.decode)
+        self.crop = self.finder.crops(options.cropping, options.decode, options.network)
         self.batch = 1 if self.crop else options.feeding.size_on(model.device)
         self.cancel = cancel or threading.Event()
         self.watch = Stopwatch()

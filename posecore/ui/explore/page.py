@@ -11,6 +11,7 @@ from posecore.ui.explore.overview import show_overview
 from posecore.ui.explore.sharing import share_link
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.maps.map_tabs import show_heatmaps, show_keypoints, show_timings, show_vectors
+from posecore.ui.shared.maps.stage_choice import at_stage, pick_stage
 from posecore.ui.shared.models.engine import Analysis, analyse
 from posecore.ui.shared.pictures.downloads import single_downloads, zip_download
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
@@ -66,21 +67,30 @@ def explore(
         under_picture(opened, analysis.poses)
         source_strip(selection)
     with right:
-        evidence(analysis, draw_ms, selection, analyse_source)
+        evidence(analysis, model, decoder, draw_ms, selection, analyse_source)
 
 
 @st.fragment
 def evidence(
-    analysis: Analysis, draw_ms: float, selection: Selection, analyse_source: Callable[[Source], Analysis]
+    analysis: Analysis,
+    model: PoseModel,
+    decoder: dict[str, Any],
+    draw_ms: float,
+    selection: Selection,
+    analyse_source: Callable[[Source], Analysis],
 ) -> None:
     """Tabs about what lies behind the poses; only the open one is drawn."""
     names = ["Heatmaps", "Vectors", "Keypoints", "Timings"]
     if selection.kind != "Samples" and len(selection.sources) > 1:
         names.append("All pictures")
     tabs = dict(zip(names, st.tabs(names, on_change="rerun", key="tab"), strict=True))
+
+    def stage() -> Analysis:
+        return at_stage(analysis, pick_stage(model, analysis, decoder))
+
     views = {
-        "Heatmaps": lambda: show_heatmaps(analysis),
-        "Vectors": lambda: show_vectors(analysis),
+        "Heatmaps": lambda: show_heatmaps(stage()),
+        "Vectors": lambda: show_vectors(stage()),
         "Keypoints": lambda: show_keypoints(analysis),
         "Timings": lambda: show_timings(analysis, draw_ms),
         "All pictures": lambda: show_overview(selection.sources, analyse_source),

@@ -24,10 +24,11 @@ from posecore.evidence import (
     tell_candidate,
     tell_joint,
     tell_limb,
+    tell_person,
     tell_thresholds,
     try_setting,
 )
-from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, Trace
+from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, PersonEvidence, Trace
 from posecore.fields import Fields
 from posecore.model import PoseModel
 from posecore.poses import Poses
@@ -55,6 +56,7 @@ class Case:
         settings: How.
         poses: Who was found.
         trace: Why.
+        who: What the one person is called whom a stage of a joined model looks at; empty where people are numbered.
     """
 
     model: PoseModel
@@ -62,6 +64,12 @@ class Case:
     settings: Mapping[str, Any]
     poses: Poses
     trace: Trace
+    who: str = ""
+
+    @property
+    def people(self) -> list[str]:
+        """What the people are called."""
+        return [self.who or f"Person {number}" for number in range(1, len(self.trace.poses) + 1)]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,10 +95,10 @@ class Answer:
     marks: tuple[Mark, ...]
 
 
-def open_case(model: PoseModel, fields: Fields, settings: Mapping[str, Any]) -> Case:
+def open_case(model: PoseModel, fields: Fields, settings: Mapping[str, Any], who: str = "") -> Case:
     """Decode with evidence."""
     poses, trace = model.decode(fields, trace=True, **settings)
-    return Case(model, fields, settings, poses, trace)
+    return Case(model, fields, settings, poses, trace, who)
 
 
 def explain(case: Case) -> Answer:
@@ -104,6 +112,16 @@ def explain(case: Case) -> Answer:
     _summary(case, person, keypoint, joint)
     picked = _sections(case, keypoint, joint, candidates, limbs)
     return Answer(keypoint, tuple(marks_of(joint, candidates, limbs, picked)))
+
+
+def tell_stage(case: Case, person: PersonEvidence) -> None:
+    """How somebody was found and what became of them in a joined model, whose ``case`` it is."""
+    st.markdown(tell_person(person, case.labels))
+    index = case.trace.people.index(person)
+    if person.pose is None:
+        _offer_trial(
+            case, person.setting, lambda trace: trace.people[index].pose is not None, "taken", "why_try_person"
+        )
 
 
 def choose_spot(case: Case, x: float, y: float, reach: float) -> None:
@@ -124,6 +142,7 @@ def choose_spot(case: Case, x: float, y: float, reach: float) -> None:
 
 def choose_joint(names: tuple[str, ...], person: int, keypoint: int) -> None:
     """Choose a joint of a person; for callbacks."""
+    # Where there is one person under another name, that one is fallen back to.
     st.session_state[PERSON_KEY] = f"Person {person + 1}"
     st.session_state[JOINT_KEY] = names[keypoint]
     st.session_state[PEAK_KEY] = _NONE
@@ -131,7 +150,7 @@ def choose_joint(names: tuple[str, ...], person: int, keypoint: int) -> None:
 
 def _pick(case: Case) -> tuple[int | None, int]:
     left, right = st.columns(2, gap="small")
-    people = [f"Person {number}" for number in range(1, len(case.trace.poses) + 1)]
+    people = case.people
     person = None
     if people:
         _fit(PERSON_KEY, people)
@@ -152,11 +171,12 @@ def _fit(key: str, options: Sequence[str]) -> None:
 def _summary(case: Case, person: int | None, keypoint: int, joint: JointEvidence | None) -> None:
     name = case.names[keypoint]
     if joint is not None and person is not None:
-        st.markdown(tell_joint(joint, f"{plain(name.capitalize())} of person {person + 1}", plain_names(case)))
+        whose = f"{plain(name.capitalize())} of {case.people[person].lower()}"
+        st.markdown(tell_joint(joint, whose, plain_names(case)))
         score = float(case.poses.scores[person]) if person < len(case.poses) else None
         st.caption(" ".join(tell_thresholds(joint, score, case.settings)))
     elif person is not None:
-        st.markdown(f"**Person {person + 1} has no {plain(name)}.** *Peaks* lists every candidate that was seen.")
+        st.markdown(f"**{case.people[person]} has no {plain(name)}.** *Peaks* lists every candidate that was seen.")
     else:
         st.markdown(
             "**Nobody was found, so no joint has a place.** *Peaks* tells which ones were seen and what they lacked."
@@ -264,7 +284,9 @@ def _peak_labels(candidates: list[Candidate]) -> list[str]:
     return [f"Peak {n} · {c.score:.2f} · {c.outcome}" for n, c in enumerate(candidates, 1)]
 
 
-def _offer_trial(case: Case, setting: str | None, hoped: Callable[[Trace], bool], wanted: str) -> None:
+def _offer_trial(
+    case: Case, setting: str | None, hoped: Callable[[Trace], bool], wanted: str, key: str = "why_try"
+) -> None:
     """Let the decoder say which other value of the setting that decided would have changed the outcome."""
     control = case.controls.get(setting or "")
     if control is None:
@@ -273,7 +295,7 @@ def _offer_trial(case: Case, setting: str | None, hoped: Callable[[Trace], bool]
         f"What would “{control.label}” have to be?",
         icon=":material/science:",
         help=f"Decodes again with other values until this one is {wanted}.",
-        key="why_try",
+        key=key,
     ):
         return
 

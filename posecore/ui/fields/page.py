@@ -7,10 +7,11 @@ import streamlit as st
 
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
-from posecore.ui.fields.evidence_panel import explain, open_case
+from posecore.ui.fields.evidence_panel import explain, open_case, tell_stage
 from posecore.ui.fields.field_picture import show_answer, show_view
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.maps.map_choice import pick_view
+from posecore.ui.shared.maps.stage_choice import at_stage, pick_stage
 from posecore.ui.shared.models.engine import Analysis, analyse
 from posecore.ui.shared.pictures.downloads import map_downloads
 from posecore.ui.shared.pictures.open_picture import OpenPicture
@@ -54,11 +55,17 @@ def look_inside(
             with menu:
                 region_form(opened, region)
         save = popover("Save", "download", "Download maps")
+    whole = analysis
     with right:
+        stage = pick_stage(model, whole, decoder)
+        analysis = at_stage(whole, stage)
+        if stage.person is not None:
+            tell_stage(open_case(model, whole.fields, decoder), stage.person)
         maps, why = st.tabs(["Maps", "Why is this joint here?"], on_change="rerun", key="fields_tab")
     if why.open:
         with why:
-            case = open_case(model, analysis.fields, decoder)
+            who = "" if stage.person is None else stage.title
+            case = open_case(stage.model, stage.fields, stage.settings, who)
             answer = explain(case)
         with left:
             show_answer(analysis, case, answer, people=people)

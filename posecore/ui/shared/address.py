@@ -19,6 +19,8 @@ class Parameter(StrEnum):
 
     MODEL = "model"
     """Name of the model that looks at pictures and videos."""
+    CLOSER = "closer"
+    """Name of the model that looks closely at everybody whom the first one finds."""
     REGION = "part"
     """The region of the picture that is looked at: x0,y0,x1,y1 in its pixels."""
     SOURCE = "source"

@@ -22,7 +22,7 @@ from posecore.video import (
     SmoothingSettings,
     TrackingSettings,
     VideoOptions,
-    can_crop,
+    crop_settings,
 )
 
 _Settings = TypeVar("_Settings", bound=BaseModel)
@@ -117,9 +117,10 @@ def _smoothing(place: DeltaGenerator, tracking: TrackingSettings) -> SmoothingSe
 
 
 def _cropping(model: PoseModel, place: DeltaGenerator, decode: Mapping[str, Any]) -> CropSettings:
-    if not can_crop(model, decode):
+    names = crop_settings(model, decode)
+    if not names:
         return CropSettings()
     controls = SettingControls(CropSettings, prefix=_CROP_PREFIX)
     with place:
-        controls.draw(controls.others)
+        controls.draw(names)
     return CropSettings(**controls.values)

@@ -33,7 +33,7 @@ from posecore.ui.webcam.view import (
     show_recordings,
     show_withheld,
 )
-from posecore.video import can_crop
+from posecore.video import crop_settings
 
 CONSTRAINTS: dict[str, Any] = {
     "video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 30}},
@@ -89,7 +89,7 @@ def settings(
 ) -> None:
     """The controls that act at once, without the rest of the page."""
     decode, drawing = decoder_controls(model, sidebar), drawing_controls(sidebar)
-    live.draw(view, following, can_crop(model, decode))
+    live.draw(view, following, crop_settings(model, decode))
     camera.prepare(model, live.options(network, decode, drawing))
 
 

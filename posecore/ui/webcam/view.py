@@ -64,12 +64,12 @@ class LiveControls:
         """All of them."""
         return self.view, self.crop, self.track, self.smooth
 
-    def draw(self, view: DeltaGenerator, following: DeltaGenerator, crops: bool) -> None:
-        """Put them into the sidebar; smart crop only where it has an effect."""
+    def draw(self, view: DeltaGenerator, following: DeltaGenerator, crops: Sequence[str]) -> None:
+        """Put them into the sidebar; of smart crop the settings that have an effect."""
         with view:
             self.view.draw(self.view.others, columns=1)
             if crops:
-                self.crop.draw(self.crop.others)
+                self.crop.draw(crops)
         with following:
             self.track.draw(self.track.others)
             if self.track.values["track"]:

@@ -19,13 +19,16 @@ import numpy as np
 import streamlit as st
 import torch
 
-from posecore.fields import Fields
+from posecore.fields import CloseUp, Fields
 from posecore.imaging import Region
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.runtimes.runner import Runner
+from posecore.two_stage import TwoStageModel
+from posecore.two_stage.views import View
 from posecore.ui.shared.models.caches import ByteCache, fields_cache
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
+from posecore.ui.shared.session import session
 from posecore.zoo import ModelInfo, default_model, load_model
 
 #: Models that stay loaded at the same time.
@@ -65,9 +68,25 @@ def shared_model(info: ModelInfo, own_file: bool = False) -> PoseModel:
     Raises:
         WeightsError: When its file is missing or damaged.
     """
+    if info.stages:
+        mine = session().own_models
+        return _joined(*(_identity(stage, stage.name in mine) for stage in info.stages))
+    return _loaded(*_identity(info, own_file))
+
+
+#: Name, file when it is a person's own, and when it was changed.
+_Identity = tuple[str, str | None, int]
+
+
+def _identity(info: ModelInfo, own_file: bool) -> _Identity:
     # A file that was replaced is another model, although its name is the same.
     stamp = info.path.stat().st_mtime_ns if info.path is not None and info.path.is_file() else 0
-    return _loaded(info.name, str(info.path) if own_file else None, stamp)
+    return info.name, str(info.path) if own_file else None, stamp
+
+
+@st.cache_resource(max_entries=MODELS_IN_MEMORY, show_spinner=False)
+def _joined(finder: _Identity, closer: _Identity) -> PoseModel:
+    return TwoStageModel(_loaded(*finder), _loaded(*closer))
 
 
 @st.cache_resource(max_entries=MODELS_IN_MEMORY, show_spinner=False)
@@ -90,6 +109,8 @@ def find_fields(
     model: PoseModel, opened: OpenPicture, region: Region | None, settings: Mapping[str, Any]
 ) -> tuple[Fields, bool]:
     """Fields of a picture and whether they were there already; sessions that ask for the same wait for one pass."""
+    if isinstance(model, TwoStageModel):
+        return _find_in_stages(model, opened, region, settings)
     cache = fields_cache()
     key = model.provenance(opened.contents.identity, region, **settings).key
     known = key in cache
@@ -100,6 +121,31 @@ def find_fields(
             return model.fields(pixels, region, picture=opened.contents.identity, **settings)
 
     return cache.get(key, run_network), known
+
+
+def _find_in_stages(
+    model: TwoStageModel, opened: OpenPicture, region: Region | None, settings: Mapping[str, Any]
+) -> tuple[Fields, bool]:
+    """Fields of a joined model; another threshold of the finder runs the second network for new people only."""
+    cache, identity = fields_cache(), opened.contents.identity
+    found, known = find_fields(model.finder, opened, region, model.finder_settings(settings)[0])
+    views = model.views(found, **settings)
+    near, _ = model.closer_settings(settings, {})
+    keys = [model.closer.provenance(identity, view.region, **near).key for view in views]
+
+    def look(chosen: list[View]) -> list[Fields]:
+        pixels = opened.pixels()
+        with network_slots():
+            return [one.fields for one in model.close_ups([pixels], [chosen], [identity], **settings)[0]]
+
+    missing = {key: view for key, view in zip(keys, views, strict=True) if key not in cache}
+    fresh = dict(zip(missing, look(list(missing.values())), strict=True)) if missing else {}
+
+    def looked(key: str, view: View) -> Fields:
+        return cache.get(key, lambda: fresh[key] if key in fresh else look([view])[0])
+
+    close = [CloseUp(looked(key, view), view.score) for key, view in zip(keys, views, strict=True)]
+    return model.join(found, tuple(close), **settings), known and not missing
 
 
 @st.cache_resource(show_spinner=False)

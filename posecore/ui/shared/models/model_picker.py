@@ -11,6 +11,7 @@ from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
 from posecore.ui.shared.address import Parameter, asked, say
 from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.models.second_stage import in_two, pick_closer
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
@@ -51,7 +52,7 @@ def pick_model() -> ModelInfo:
     first = suggested(models).name
     if not mine.address_read:
         mine.address_read = True
-        linked = asked(Parameter.MODEL)
+        linked = in_two(asked(Parameter.MODEL))
         if linked is not None and linked not in models:
             mine.refused.append(f"The link asks for a model {linked!r}, which is not known here; {first} is used.")
         st.session_state.setdefault(_CHOICE, linked if linked in models else first)
@@ -78,7 +79,7 @@ def pick_model() -> ModelInfo:
     here = ":green[:material/check: downloaded]" if info.available else ":orange[not downloaded]"
     st.caption(f"{ORIGINS[info.origin][0]} · {here} · {megabytes(info.size_bytes)} · {plain(licence)}")
     say(Parameter.MODEL, None if name == first else name)
-    return info
+    return pick_closer(info, models)
 
 
 def choose_model(name: str) -> None:
@@ -142,7 +143,8 @@ def fetch_with_progress(info: ModelInfo) -> bool:
     bar = FetchBar(info.title)
     try:
         require("use", "Downloading models")
-        fetch_model(info.name, bar)
+        for one in info.stages or (info,):
+            fetch_model(one.name, bar)
     except PosecoreError as error:
         bar.close()
         show_error(error)

@@ -13,7 +13,17 @@ from posecore.settings import Control, controls
 from posecore.ui.shared.address import asked_setting, say_setting
 
 #: Settings that matter most, by the names that all families share; others go where there is more room.
-MAIN = ("output_stride", "input_size", "mode", "max_poses", "pose_threshold", "keypoint_threshold", "nms_radius")
+MAIN = (
+    "output_stride",
+    "input_size",
+    "finder_input_size",
+    "finder_pose_threshold",
+    "mode",
+    "max_poses",
+    "pose_threshold",
+    "keypoint_threshold",
+    "nms_radius",
+)
 #: Session state: the default of every control as it was drawn last.
 _DEFAULTS = "setting_defaults"
 #: Session state: what was last written into the address of every choice.

@@ -1,0 +1,64 @@
+"""Looking closely at everybody whom the chosen model finds: the choice of a second model, made for one person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from posecore.families import family_of
+from posecore.two_stage import JOIN, for_one_person
+from posecore.ui.shared.address import Parameter, asked, say
+from posecore.ui.shared.session import session
+from posecore.ui.shared.widgets.options import option_texts
+from posecore.zoo import ModelInfo, joined
+
+#: Session state of the choice.
+_CLOSER = "closer_choice"
+_NOTHING = "nothing"
+
+
+def in_two(linked: str | None) -> str | None:
+    """The first of the names in a link; the second, if there is one, becomes the choice here."""
+    # A plus that was typed into the address bar arrives as a space.
+    first, _, second = (linked or "").replace(" ", JOIN).partition(JOIN)
+    if second:
+        st.session_state.setdefault(_CLOSER, second)
+    return first or None
+
+
+def pick_closer(info: ModelInfo, models: Mapping[str, ModelInfo]) -> ModelInfo:
+    """Offer to look closely at the people of ``info``; returns the joined model where that is wanted."""
+    fitting = {} if _one_person(info) else {one.name: one for one in _closers(models)}
+    if not fitting:
+        say(Parameter.CLOSER, None)
+        return info
+    if (linked := asked(Parameter.CLOSER)) is not None:
+        st.session_state.setdefault(_CLOSER, linked)
+    if st.session_state.get(_CLOSER, _NOTHING) not in (_NOTHING, *fitting):
+        missing = st.session_state[_CLOSER]
+        session().refused.append(f"{missing!r}, which was to look closely at everybody, is not a model for one person.")
+        st.session_state[_CLOSER] = _NOTHING
+    name = st.selectbox(
+        "Look closely with",
+        [_NOTHING, *fitting],
+        format_func=option_texts({_NOTHING: "Nothing", **{name: one.title for name, one in fitting.items()}}),
+        key=_CLOSER,
+        persist_state="session",
+        help="A model for one person looks again at everybody whom the first one finds. Much more exact, most of all "
+        "for people who are small in the picture; it takes its time once for every person.",
+    )
+    say(Parameter.CLOSER, None if name == _NOTHING else name)
+    return info if name == _NOTHING else joined(info, fitting[name])
+
+
+def _closers(models: Mapping[str, ModelInfo]) -> list[ModelInfo]:
+    """Models for one person, those on this machine first."""
+    mine = session().own_models
+    fitting = [info for info in models.values() if info.name not in mine and _one_person(info)]
+    # Larger networks see more.
+    return sorted(fitting, key=lambda info: (not info.available, -info.size_bytes))
+
+
+def _one_person(info: ModelInfo) -> bool:
+    return for_one_person(family_of(info.architecture), info.architecture)
