@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 
 from posecore.families import family_of
 from posecore.ui.shared.models.caches import drawings_cache, fields_cache
-from posecore.ui.shared.models.engine import _loaded
+from posecore.ui.shared.models.engine import _joined, _loaded
 from posecore.zoo import save_weights
 
 State = TypeVar("State")
@@ -30,7 +30,7 @@ MODEL = "posenet-mobilenet_v1-050.google_quant2"
 
 def forget_everything() -> None:
     """Start without models and fields, as a new server does. Samples that were read stay: they are always the same."""
-    for cached in (fields_cache, drawings_cache, _loaded):
+    for cached in (fields_cache, drawings_cache, _loaded, _joined):
         cached.clear()
 
 
