@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from posecore.cli import app
@@ -114,8 +112,7 @@ def crowd(count: int, seed: int) -> np.ndarray:
     return people + [0, 10] + width * np.stack([np.arange(count), np.zeros(count)], 1)[:, None]
 
 
-@settings(max_examples=20, deadline=None)
-@given(count=st.integers(1, 6), seed=st.integers(0, 1000))
+@pytest.mark.parametrize(("count", "seed"), [(1, 0), (2, 1), (3, 2), (6, 3)])
 def test_exact_models_make_an_exact_one(count: int, seed: int) -> None:
     model = TwoStageModel(FINDER, CLOSER)
     people = crowd(count, seed)
@@ -127,8 +124,7 @@ def test_exact_models_make_an_exact_one(count: int, seed: int) -> None:
     np.testing.assert_allclose(poses.keypoints[order], expected, atol=1e-3)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 1000))
+@pytest.mark.parametrize("seed", [4, 5, 6])
 def test_the_second_stage_mends_a_rough_finder(seed: int) -> None:
     model = TwoStageModel(FINDER, CLOSER)
     people = crowd(2, seed)
@@ -142,10 +138,13 @@ def test_the_second_stage_mends_a_rough_finder(seed: int) -> None:
 def test_views_of_all_pictures_go_through_the_second_network_together(monkeypatch: pytest.MonkeyPatch) -> None:
     model = TwoStageModel(FINDER, CLOSER)
     sizes = []
-    forward = CLOSER._forward
-    monkeypatch.setattr(
-        CLOSER, "_forward", lambda pixels, values: (sizes.append(len(pixels)), forward(pixels, values))[1]
-    )
+    run = CLOSER.runner.run
+
+    def counted(pixels: Any, values: Any) -> Any:
+        sizes.append(len(pixels))
+        return run(pixels, values)
+
+    monkeypatch.setattr(CLOSER.runner, "run", counted)
     with Knowing(model, crowd(3, 1)) as known:
         several = model.fields([PICTURE, PICTURE], input_size=64, finder_input_size=65)
     assert known.runs == {"finder": 2, "closer": 6}

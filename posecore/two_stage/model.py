@@ -191,9 +191,12 @@ class TwoStageModel(PoseModel):
 
     def join(self, found: Fields, close_ups: tuple[CloseUp, ...], **settings: Any) -> Fields:
         """The finder's fields and the close-ups that they led to as fields of this model."""
-        source = self.provenance(found.provenance.picture, found.provenance.region, **settings)
-        computed = replace(source, computed=found.provenance.computed)
-        return _with(replace(found, provenance=computed), close_ups)
+        first = found.provenance
+        ways = dict.fromkeys([first.computed, *(view.fields.provenance.computed for view in close_ups)])
+        source = replace(
+            self.provenance(first.picture, first.region, **settings), computed=", ".join(way for way in ways if way)
+        )
+        return _with(replace(found, provenance=source), close_ups)
 
     def _look(
         self,
