@@ -82,9 +82,7 @@ class TwoStageModel(PoseModel):
 
     def comparison_settings(self, one_person: bool) -> dict[str, Any]:
         """See :meth:`posecore.model.PoseModel.comparison_settings`; the second network keeps its own size of input."""
-        shared = NetworkSettings.model_fields
-        chosen = self.finder.comparison_settings(one_person)
-        return {name if name in shared else finder_name(name): value for name, value in chosen.items()}
+        return {finder_name(name): value for name, value in self.finder.comparison_settings(one_person).items()}
 
     def follower(self, **settings: Any) -> Follower | None:
         """None: several people may be found."""
