@@ -52,7 +52,7 @@ def pick_model() -> ModelInfo:
     first = suggested(models).name
     if not mine.address_read:
         mine.address_read = True
-        linked = in_two(asked(Parameter.MODEL))
+        linked = in_two(asked(Parameter.MODEL), models)
         if linked is not None and linked not in models:
             mine.refused.append(f"The link asks for a model {linked!r}, which is not known here; {first} is used.")
         st.session_state.setdefault(_CHOICE, linked if linked in models else first)

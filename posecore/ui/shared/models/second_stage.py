@@ -18,13 +18,15 @@ _CLOSER = "closer_choice"
 _NOTHING = "nothing"
 
 
-def in_two(linked: str | None) -> str | None:
+def in_two(linked: str | None, models: Mapping[str, ModelInfo]) -> str | None:
     """The first of the names in a link; the second, if there is one, becomes the choice here."""
+    if linked is None or linked in models:
+        return linked
     # A plus that was typed into the address bar arrives as a space.
-    first, _, second = (linked or "").replace(" ", JOIN).partition(JOIN)
+    first, _, second = linked.replace(" ", JOIN).partition(JOIN)
     if second:
         st.session_state.setdefault(_CLOSER, second)
-    return first or None
+    return first
 
 
 def pick_closer(info: ModelInfo, models: Mapping[str, ModelInfo]) -> ModelInfo:
