@@ -23,6 +23,8 @@ LEFT_OUT = {
     "posecore app": ".ci/wheel opens it",
     "posecore webcam": "there is no camera",
     "posecore weights fetch": "needs a network",
+    "posecore data complete": "needs weights of others",
+    "posecore export run:": "needs a finished run",
     "posecore train configs/": "takes hours; make slow trains",
     "posecore train squats-1.yaml": "needs a file that the Train page makes",
     "posecore image photo.jpg -m run:": "needs a finished run",
