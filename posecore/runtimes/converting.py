@@ -46,6 +46,7 @@ class Job:
         architecture, skeleton: Of the network.
         settings: All network settings.
         size: (height, width) of the input.
+        hurry: Somebody waits for it; else it leaves the processor to others.
     """
 
     engine: str
@@ -53,10 +54,11 @@ class Job:
     skeleton: Skeleton
     settings: dict[str, Any]
     size: tuple[int, int]
+    hurry: bool = False
 
 
 def convert(job: Job, network: nn.Module, folder: Path, stop: threading.Event) -> Path:
-    """Convert in another process, with little claim on the processor.
+    """Convert in another process.
 
     Args:
         job: What to convert.
@@ -107,11 +109,12 @@ def _wait(process: subprocess.Popen[bytes], stop: threading.Event) -> str:
 
 def main(folder: Path) -> None:
     """Do the work of this process."""
-    with suppress(AttributeError, OSError):
-        os.nice(10)
+    content = parse_json((folder / _JOB).read_bytes())
+    if not content["hurry"]:
+        with suppress(AttributeError, OSError):
+            os.nice(10)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    content = parse_json((folder / _JOB).read_bytes())
     family = family_of(content["architecture"])
     network = family.build(content["architecture"], skeleton_of_data(content["skeleton"])).eval()
     network.load_state_dict(safetensors.torch.load_file(folder / _STATE))

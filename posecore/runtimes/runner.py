@@ -160,7 +160,7 @@ class Runner:
                     raise SettingsError(f"{place.said}. Choose runtime 'torch' or 'auto'.")
                 return
             try:
-                place.ready = self._load(ways(place.wish, self._device)[0], settings, size)
+                place.ready = self._load(ways(place.wish, self._device)[0], settings, size, hurry=True)
             except (ConversionError, OSError, RuntimeError) as error:
                 raise SettingsError(f"{_why(error).rstrip('.')}; choose runtime 'torch' or 'auto'.") from error
 
@@ -175,7 +175,7 @@ class Runner:
             if _stop.is_set():
                 return None
             try:
-                ready = self._load(way, settings, size)
+                ready = self._load(way, settings, size, place.wish.runtime in ENGINES)
                 other = dict(zip(ready.names, ready.compiled(pixels), strict=True))
             except (PosecoreError, OSError, RuntimeError) as error:
                 refused.append(f"{way}: {_why(error)}")
@@ -202,7 +202,7 @@ class Runner:
         known = self._fast.get(wish)
         return ways(wish, self._device) if known is None else (known,)
 
-    def _load(self, way: Way, settings: NetworkSettings, size: Size) -> _Ready:
+    def _load(self, way: Way, settings: NetworkSettings, size: Size, hurry: bool) -> _Ready:
         names = tuple(self._torch(np.zeros((1, *size, 3), np.float32), settings, "float32"))
         if way.runtime == "torch":
             return _Ready(way, lambda pixels: list(self._torch(pixels, settings, way.precision).values()), names)
@@ -211,7 +211,7 @@ class Runner:
         if (found := kept.find(made_of)) is not None:
             return _Ready(way, engine.load(found, way.precision, threads), names)
         with _draft() as folder:
-            job = Job(way.runtime, self._architecture, self._skeleton, settings.model_dump(), size)
+            job = Job(way.runtime, self._architecture, self._skeleton, settings.model_dump(), size, hurry)
             graph = convert(job, self._network, folder, _stop)
             # Loaded before it is kept: what cannot be loaded is not worth keeping.
             ready = _Ready(way, engine.load(graph, way.precision, threads), names)

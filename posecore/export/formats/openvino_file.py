@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from posecore.export.formats.tracing import traced
 from posecore.export.graph import PIXELS, ExportGraph
 from posecore.export.plan import Checked
+from posecore.runtimes.engines import openvino_module
 
 PROGRAM = (
     "import openvino",
@@ -22,8 +23,7 @@ PROGRAM = (
 
 def write(graph: ExportGraph, pixels: torch.Tensor, path: Path, checked: Checked) -> None:
     """Write ``model.xml`` and, beside it, ``model.bin``."""
-    import openvino
-
+    openvino = openvino_module()
     converted = openvino.convert_model(traced(graph, pixels, checked))
     converted.inputs[0].get_tensor().set_names({PIXELS})
     for name, output in zip(graph(pixels), converted.outputs, strict=True):
@@ -33,8 +33,7 @@ def write(graph: ExportGraph, pixels: torch.Tensor, path: Path, checked: Checked
 
 def open_model(path: Path, names: tuple[str, ...]) -> Any:
     """What runs the file, in float32 whatever the processor would prefer."""
-    import openvino
-
+    openvino = openvino_module()
     compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
