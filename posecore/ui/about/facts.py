@@ -75,7 +75,7 @@ def environment() -> dict[str, str]:
 #: Environment variables that change the app.
 VARIABLES = {
     "POSECORE_HOME": "Folder for weights and everything else that is kept.",
-    "POSECORE_RUNTIME": "What *auto* stands for as the runtime: torch, openvino or onnxruntime; the fastest unless set.",
+    "POSECORE_RUNTIME": "Runtime that *auto* stands for: torch, openvino or onnxruntime; the fastest unless set.",
     "POSECORE_CACHE_MB": "Memory, in megabytes, for maps and pictures of all visitors together.",
     "POSECORE_WEIGHTS_MIRROR": "Folder or server to fetch published weights from instead of the publisher.",
     "POSECORE_VISITORS": "What visitors may do: all, use (nothing of others is changed) or view; see docs/serving.md.",
