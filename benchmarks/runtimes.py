@@ -10,6 +10,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,12 @@ def measure(
         except PosecoreError as error:
             print(f"{architecture}: {error}", flush=True)  # noqa: T201
             continue
-        alternatives[f"{runtime} {precision}"] = lambda settings=settings: model.runner.run(pixels, settings)
+        alternatives[f"{runtime} {precision}"] = partial(model.runner.run, pixels, settings)
     open_settings = model.network_settings()
     for _ in range(Runner.worth + 1):
         model.runner.run(pixels, open_settings)
     settle()
-    alternatives["auto"] = lambda: model.runner.run(pixels, open_settings)
+    alternatives["auto"] = partial(model.runner.run, pixels, open_settings)
     taken = str(model.runner.run(pixels, open_settings)[1])
     least = {name: min(spent) for name, spent in turns(alternatives, rounds, clock).items()}
     return {"network": architecture, "size": size, "auto": taken, "milliseconds": least}

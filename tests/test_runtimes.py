@@ -289,6 +289,9 @@ def test_only_some_input_sizes_stay_ready(pretended: Pretended, monkeypatch: pyt
         made.fields(picture(), input_size=side)
     settle()
     assert len(made.runner.said()) == 2
+    monkeypatch.setattr("posecore.runtimes.runner.MOST_BYTES", 1)
+    made.fields(picture(), input_size=97)
+    assert len(made.runner.said()) == 1
 
 
 def test_a_conversion_that_fails_is_said(pretended: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:

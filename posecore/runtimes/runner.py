@@ -40,8 +40,9 @@ from posecore.storage import DraftFolder, sentence
 
 log = logging.getLogger(__name__)
 
-#: Input sizes for which graphs stay ready.
+#: Input sizes for which graphs stay ready, and bytes of weights in them; the one in use stays whatever it takes.
 PLACES = 16
+MOST_BYTES = 1_000_000_000
 #: How often ways are timed, and what counts as equally fast.
 _TURNS = 7
 _ABOUT = 1.05
@@ -67,6 +68,7 @@ class _Place:
     """How far things have come for one network, its settings and one input size."""
 
     wish: Wish
+    nbytes: int
     seen: int = 0
     begun: bool = False
     ready: _Ready | None = None
@@ -100,6 +102,7 @@ class Runner:
         self._skeleton = skeleton
         self._device = device
         self._number = next(_numbers)
+        self._nbytes = sum(parameter.numel() * 4 for parameter in network.parameters())
         self._fast: dict[Wish, Way] = {}
 
     def run(self, pixels: Pixels, settings: NetworkSettings) -> tuple[Outputs, Way]:
@@ -123,6 +126,8 @@ class Runner:
         if ready is None:
             way = meanwhile(place.wish, self._device)
             return self._torch(pixels, settings, way.precision), way
+        if ready.way.runtime == "torch":
+            return dict(zip(ready.names, ready.compiled(pixels), strict=True)), ready.way
         found = [ready.compiled(pixels[index : index + 1]) for index in range(len(pixels))]
         joined = [np.concatenate(values) if len(values) > 1 else values[0] for values in zip(*found, strict=True)]
         return dict(zip(ready.names, joined, strict=True)), ready.way
@@ -137,10 +142,11 @@ class Runner:
         wish = wish_of(settings, self._device)
         key = (self._number, wish, settings, _size(pixels), torch.get_num_threads())
         with _lock:
-            place = _places.setdefault(key, _Place(wish))
+            place = _places.setdefault(key, _Place(wish, self._nbytes))
             _places.move_to_end(key)
-            while len(_places) > PLACES:
-                _places.popitem(last=False)
+            held = sum(one.nbytes for one in _places.values())
+            while len(_places) > PLACES or (held > MOST_BYTES and len(_places) > 1):
+                held -= _places.popitem(last=False)[1].nbytes
         return place
 
     def _begin(self, place: _Place, settings: NetworkSettings, size: Size) -> None:
