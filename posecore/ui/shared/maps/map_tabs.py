@@ -223,8 +223,8 @@ def show_timings(analysis: Analysis, draw_ms: float) -> None:
     computed = analysis.fields.provenance.computed
     by = f", computed by {computed}" if computed else ""
     st.caption(
-        f"The network saw {width} × {height} pixels{by}. It runs once for a picture and its settings, and what it says is "
-        f"cached; decoding and drawing follow every change. "
+        f"The network saw {width} × {height} pixels{by}. It runs once for a picture and its settings, and what it says "
+        f"is cached; decoding and drawing follow every change. "
         + ("This time its answer was in memory." if analysis.from_cache else "This time it ran.")
     )
     counters = fields_cache().counters
