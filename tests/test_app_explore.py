@@ -77,7 +77,7 @@ def test_first_view_without_a_model_offers_the_smallest() -> None:
 
 
 def test_fetching_makes_the_picture_analysed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(name: str, progress: object) -> Path:
+    def fetch(name: str, progress: object, agreed: bool) -> Path:
         progress.update(500_000, 1_000_000)
         progress.update(1_000_000, 1_000_000)
         return install_model(home, name)

@@ -44,7 +44,7 @@ def test_without_any_model() -> None:
 
 def test_fetch(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "posecore.ui.shared.models.model_picker.fetch_model", lambda name, progress: install_model(home, name)
+        "posecore.ui.shared.models.model_picker.fetch_model", lambda name, progress, agreed: install_model(home, name)
     )
     app = press(open_app("models"), f"fetch_{OTHER}")
     assert "**1 of " in words(app)

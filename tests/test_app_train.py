@@ -109,7 +109,7 @@ def test_a_damaged_set_is_a_sentence(ready: None) -> None:
 def test_a_model_that_is_not_here_can_be_fetched(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn_set()
 
-    def fetch(name: str, progress: object) -> Path:
+    def fetch(name: str, progress: object, agreed: bool) -> Path:
         return install_model(home, name)
 
     monkeypatch.setattr("posecore.ui.shared.models.model_picker.fetch_model", fetch)

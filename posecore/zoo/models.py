@@ -26,6 +26,9 @@ from posecore.zoo.weights import Weights, load_weights, read_header
 
 log = logging.getLogger(__name__)
 
+#: What shows quickest and best what these networks can do.
+RECOMMENDED = "movenet-multipose.google_tfjs"
+
 Origin = Literal["shipped", "official", "yours"]
 
 
@@ -243,9 +246,15 @@ def joined(finder: ModelInfo, closer: ModelInfo) -> ModelInfo:
     )
 
 
+def recommended_model() -> ModelInfo:
+    """The official model to begin with; it need not be on this machine."""
+    return model_info(RECOMMENDED)
+
+
 def default_model() -> ModelInfo | None:
-    """The best model that works without a network: shipped, else official and cached, else yours; None without any."""
-    return next((info for info in list_models() if info.available), None)
+    """The best model that works without a network: the recommended one, else shipped, official, yours; or None."""
+    here = [info for info in list_models() if info.available]
+    return min(here, key=lambda info: info.name != RECOMMENDED, default=None)
 
 
 def fetch_model(name: str, progress: Progress | None = None, agreed: bool = False) -> Path:

@@ -8,6 +8,7 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.explore.overview import show_overview
+from posecore.ui.explore.published import offer_published
 from posecore.ui.explore.sharing import share_link
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.maps.map_tabs import show_heatmaps, show_keypoints, show_timings, show_vectors
@@ -103,4 +104,5 @@ def evidence(
 
 def main() -> None:
     """The page."""
+    offer_published()
     picture_page(explore)

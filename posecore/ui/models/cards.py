@@ -1,90 +1,104 @@
-"""Models as cards: what each is, and what can be done with it."""
+"""Networks as cards: what each is for, how good its weights are, and what can be done with them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 import torch
 
-from posecore.errors import PosecoreError
-from posecore.families import FAMILIES, family_of
-from posecore.settings import controls
-from posecore.ui.models.uploaded_weights import remove_own_model
-from posecore.ui.shared.error_messages import show_error
+from posecore.families import family_of
+from posecore.ui.models.dialogs import about, ask_to_remove, verify
+from posecore.ui.models.speed import show_speed
 from posecore.ui.shared.models.export_model import export_button
-from posecore.ui.shared.models.model_picker import badges, choose_model, fetch_with_progress, is_own_file, megabytes
+from posecore.ui.shared.models.model_picker import ORIGINS, choose_model, fetch_with_progress, is_own_file, megabytes
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.visitors import require, shown_path
-from posecore.zoo import ModelInfo, remove_model, verify_model
+from posecore.zoo import ModelInfo
+from posecore.zoo.guide import Figures, guide
+
+#: Figures of weights: (name of the attribute, words).
+_FIGURES = (("crops", "AP of crops"), ("full", "of pictures"), ("lsp", "PCK in sports"))
 
 
-def model_card(info: ModelInfo) -> None:
-    """One model with its buttons."""
-    with st.container(border=True, height="stretch", gap="xsmall", key=f"card_{info.name}"):
-        st.markdown(f"**{plain(info.title)}**")
-        st.markdown(" ".join(badges(info)))
-        st.caption(plain(info.description))
+def network_card(variants: Sequence[ModelInfo]) -> None:
+    """One network with all weights that there are for it."""
+    architecture = variants[0].architecture
+    described = guide().networks.get(architecture)
+    title = family_of(architecture).architectures[architecture].title
+    with st.container(border=True, height="stretch", gap="xsmall", key=f"network_{architecture}"):
+        st.markdown(f"**{plain(title)}**")
+        marks = [f":gray-badge[{_millions(anatomy(architecture).parameters)}]"]
+        if described is not None:
+            several = described.people == "several"
+            marks.insert(0, ":blue-badge[several people]" if several else ":gray-badge[one person]")
+            if described.start:
+                marks.insert(0, ":green-badge[:material/star: start here]")
+        st.markdown(" ".join(marks))
+        if described is not None:
+            st.caption(plain(described.purpose))
+        for info in variants:
+            _variant(info)
         st.space("stretch")
+        here = [info for info in variants if info.available and not is_own_file(info)]
+        if here:
+            show_speed(here[0])
+
+
+def _variant(info: ModelInfo) -> None:
+    """One set of weights: where from, how good, and its buttons."""
+    word, color = ORIGINS[info.origin]
+    with st.container(border=True, gap="xsmall", key=f"card_{info.name}"):
+        here = "  :green[:material/check: on this machine]" if info.available else ""
+        st.markdown(f":{color}-badge[{word}] **{plain(_called(info))}** :small[{megabytes(info.size_bytes)}{here}]")
+        figures = _figures(guide().figures.get(info.name))
+        if figures:
+            st.markdown(f":small[{figures}]")
+        limits = guide().limits.get(info.name)
+        st.caption(plain(limits or info.terms or info.description))
+        agreed = info.available or not info.terms or st.checkbox("I agree to these terms", key=f"agree_{info.name}")
         with st.container(horizontal=True, gap="xsmall"):
-            if info.available:
-                if st.button("Try it", key=f"try_{info.name}", type="primary", icon=":material/play_arrow:"):
-                    choose_model(info.name)
-                    open_page("explore")
-                export_button(info, f"export_{info.name}")
-                if not is_own_file(info) and st.button("Verify", key=f"verify_{info.name}"):
-                    _verify(info)
-                if info.origin != "shipped" and st.button("Remove", key=f"remove_{info.name}"):
-                    _remove(info)
-                wanted = False
-            else:
-                label = f"Download {megabytes(info.size_bytes)}"
-                wanted = st.button(label, key=f"fetch_{info.name}", icon=":material/download:")
-            if st.button("Details", key=f"details_{info.name}", type="tertiary"):
-                _details(info)
-        if wanted and fetch_with_progress(info):
+            wanted = _buttons(info, agreed)
+        if wanted and fetch_with_progress(info, agreed):
             st.rerun()
 
 
-@st.dialog("Verify a model")
-def _verify(info: ModelInfo) -> None:
-    st.markdown(f"**{plain(info.title)}**")
-    try:
-        with st.spinner("Reading the file and computing its checksum …"):
-            found = verify_model(info.name)
-    except PosecoreError as error:
-        show_error(error, "Remove it and download it again.")
-        return
-    st.success("File intact: weights match the recorded checksum.", icon=":material/verified:")
-    st.markdown(f"{found.tensors} tensors, {found.parameters:,} parameters")
-    st.caption("SHA-256 of the tensors")
-    st.code(found.sha256, language=None, wrap_lines=True)
-    if found.originals:
-        st.caption("Published files that it was converted from")
-        st.json(found.originals, expanded=False)
-
-
-@st.dialog("Remove a model")
-def _remove(info: ModelInfo) -> None:
-    own = is_own_file(info)
-    again = "You can upload the file again." if own else "It can be fetched again whenever you like."
-    st.markdown(f"Remove **{plain(info.title)}** from this machine? This frees {megabytes(info.size_bytes)}. {again}")
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("Keep it"):
-            st.rerun()
-        if not st.button("Remove", type="primary", key="remove_surely"):
-            return
-    if own:
-        remove_own_model(info)
+def _buttons(info: ModelInfo, agreed: bool) -> bool:
+    """Draw a variant's buttons; True when it is to be fetched."""
+    wanted = False
+    if info.available:
+        if st.button("Try it", key=f"try_{info.name}", type="primary", icon=":material/play_arrow:"):
+            choose_model(info.name)
+            open_page("explore")
+        export_button(info, f"export_{info.name}")
+        if not is_own_file(info) and st.button("Verify", key=f"verify_{info.name}"):
+            verify(info)
+        if info.origin != "shipped" and st.button("Remove", key=f"remove_{info.name}"):
+            ask_to_remove(info)
     else:
-        try:
-            require("all", "Removing models")
-            remove_model(info.name)
-        except PosecoreError as error:
-            show_error(error)
-            return
-    st.rerun()
+        label = f"Download {megabytes(info.size_bytes)}"
+        wanted = st.button(label, key=f"fetch_{info.name}", icon=":material/download:", disabled=not agreed)
+    if st.button("Details", key=f"details_{info.name}", type="tertiary"):
+        size = anatomy(info.architecture)
+        about(info, size.parameters, size.layers)
+    return wanted
+
+
+def _called(info: ModelInfo) -> str:
+    """What tells a variant from the others of its network."""
+    architecture = family_of(info.architecture).architectures[info.architecture].title
+    rest = info.title.removeprefix(architecture).strip()
+    return rest.removeprefix("(").removesuffix(")") or info.tag
+
+
+def _figures(figures: Figures | None) -> str:
+    found = [(words, getattr(figures, name, None)) for name, words in _FIGURES]
+    return " · ".join(f"{words} **{value:.3f}**".replace("0.", ".") for words, value in found if value is not None)
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f} million parameters"
 
 
 @dataclass(frozen=True)
@@ -102,29 +116,3 @@ def anatomy(architecture: str) -> Anatomy:
         network = family_of(architecture).build(architecture)
     layers = sum(isinstance(module, torch.nn.Conv2d) for module in network.modules())
     return Anatomy(sum(parameter.numel() for parameter in network.parameters()), layers)
-
-
-@st.dialog("About this model", width="medium")
-def _details(info: ModelInfo) -> None:
-    family = FAMILIES[info.family]
-    architecture = family.architectures[info.architecture]
-    size = anatomy(info.architecture)
-    st.markdown(f"### {plain(info.title)}")
-    st.markdown(" ".join(badges(info)))
-    st.markdown(plain(info.description))
-    rows = {
-        "Name": f"`{info.name}`",
-        "Family": family.title,
-        "Architecture": architecture.title,
-        "Parameters": f"{size.parameters:,}",
-        "Convolutions": str(size.layers),
-        "Output strides": ", ".join(str(stride) for stride in architecture.output_strides) or "fixed",
-        "Licence": info.licence or "not stated",
-        "Source": f"[{info.source}]({info.source})" if info.source else "–",
-        "File": f"`{shown_path(info.path)}`" if info.path is not None else "not on this machine",
-    }
-    st.table({"": list(rows), " ": list(rows.values())}, hide_index=True, hide_header=True, border="horizontal")
-    st.caption("What can be set")
-    names = [control.label for control in controls(family.network_settings(info.architecture))]
-    names += [control.label for control in controls(family.decode_settings)]
-    st.markdown(" ".join(f":gray-badge[{word}]" for word in names))

@@ -8,14 +8,15 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
 from posecore.home import home
-from posecore.ui.models.cards import model_card
+from posecore.ui.models.cards import network_card
 from posecore.ui.models.uploaded_weights import ENDINGS, add_own_model
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import all_models, choose_model, megabytes
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import shown_path
-from posecore.zoo import ModelInfo
+from posecore.zoo import ModelInfo, list_trouble
+from posecore.zoo.guide import guide
 
 
 @dataclass
@@ -31,14 +32,25 @@ def main() -> None:
     here = [info for info in models if info.available]
     say_added()
     summary(models, here)
+    if trouble := list_trouble():
+        st.warning(plain(trouble), icon=":material/warning:")
     shown = pick(models, here)
     if not shown:
         st.caption("No model is on this machine yet. Download one below *All*; the smallest takes a second.")
-    for family, members in groupby(sorted(shown, key=_family), key=_family):
-        st.subheader(list(FAMILIES.values())[family].title)
-        with st.grid(min_column_width=300, gap="small"):
-            for info in members:
-                model_card(info)
+    for _, members in groupby(sorted(shown, key=_family), key=_family):
+        networks: dict[str, list[ModelInfo]] = {}
+        for info in members:
+            family = FAMILIES[info.family]
+            networks.setdefault(info.architecture, []).append(info)
+        st.subheader(family.title)
+        with st.grid(min_column_width=330, gap="small"):
+            for architecture in sorted(networks, key=_starts_late):
+                network_card(networks[architecture])
+    if shown:
+        st.caption(
+            f"AP and PCK: `{guide().command}`, of every person cut out (crops) or of whole pictures (full). "
+            f"{guide().sets} Time: one picture of 640 × 480 pixels."
+        )
     own_file()
 
 
@@ -63,8 +75,15 @@ def pick(models: list[ModelInfo], here: list[ModelInfo]) -> list[ModelInfo]:
     return [info for info in models if wanted in ("All", FAMILIES[info.family].title)]
 
 
-def _family(info: ModelInfo) -> int:
-    return list(FAMILIES).index(info.family)
+def _starts_late(architecture: str) -> bool:
+    """Networks to begin with come first."""
+    described = guide().networks.get(architecture)
+    return described is None or not described.start
+
+
+def _family(info: ModelInfo) -> tuple[bool, int]:
+    """The family with a network to begin with comes first."""
+    return all(map(_starts_late, FAMILIES[info.family].architectures)), list(FAMILIES).index(info.family)
 
 
 def own_file() -> None:

@@ -36,6 +36,7 @@ class Session:
         region: The part that is looked at, and the key of the picture it belongs to.
         address_read: True once the address of the page was looked at.
         model_gone: What became of a model that was chosen and is not known any more, as a sentence.
+        before_published: The model that was chosen when a published one was asked for in its place; None else.
         dataset: Name of the set that was looked at last, on any page.
         adding_set: Whether a set is being added on the Data page.
         pages: States of single pages, by their classes.
@@ -50,6 +51,7 @@ class Session:
     region: tuple[str, Region] | None = None
     address_read: bool = False
     model_gone: str = ""
+    before_published: str | None = None
     dataset: str | None = None
     adding_set: bool = False
     pages: dict[type, Any] = field(default_factory=dict)

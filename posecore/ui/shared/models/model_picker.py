@@ -18,6 +18,7 @@ from posecore.ui.shared.session import session
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.zoo import ModelInfo, default_model, fetch_model, list_models
+from posecore.zoo.guide import guide
 
 _CHOICE = "model_choice"
 
@@ -78,8 +79,16 @@ def pick_model() -> ModelInfo:
     licence = info.licence.partition(",")[0] or "licence not stated"
     here = ":green[:material/check: downloaded]" if info.available else ":orange[not downloaded]"
     st.caption(f"{ORIGINS[info.origin][0]} · {here} · {megabytes(info.size_bytes)} · {plain(licence)}")
+    if info.name in guide().limits:
+        st.caption(plain(guide().limits[info.name]))
     say(Parameter.MODEL, None if name == first else name)
     return pick_closer(info, models)
+
+
+def chosen_model() -> str | None:
+    """Name of the model that is chosen; None before anybody has looked."""
+    name = st.session_state.get(_CHOICE)
+    return None if name is None else str(name)
 
 
 def choose_model(name: str) -> None:
@@ -138,13 +147,16 @@ class FetchBar:
         self._bar.empty()
 
 
-def fetch_with_progress(info: ModelInfo) -> bool:
-    """Fetch a model while a bar shows how far it is; False, with the reason shown, when that fails."""
+def fetch_with_progress(info: ModelInfo, agreed: bool = False) -> bool:
+    """Fetch a model while a bar shows how far it is; False, with the reason shown, when that fails.
+
+    ``agreed`` says whether the visitor agrees to the terms that its weights are under.
+    """
     bar = FetchBar(info.title)
     try:
         require("use", "Downloading models")
         for one in info.stages or (info,):
-            fetch_model(one.name, bar)
+            fetch_model(one.name, bar, agreed)
     except PosecoreError as error:
         bar.close()
         show_error(error)
@@ -170,15 +182,20 @@ def fetch_panel(info: ModelInfo) -> None:
             )
         st.markdown(f"{plain(info.title)}  \n:small[:gray[{plain(info.description)}]]")
         st.markdown(" ".join(badges(info)))
+        agreed = not info.terms or st.checkbox(plain(info.terms) + " I agree.", key="agree")
         with st.container(horizontal=True):
             wanted = st.button(
-                f"Download it ({megabytes(info.size_bytes)})", type="primary", icon=":material/download:", key="fetch"
+                f"Download it ({megabytes(info.size_bytes)})",
+                type="primary",
+                icon=":material/download:",
+                key="fetch",
+                disabled=not agreed,
             )
             if others:
                 st.button(f"Use {plain(others[0].title)} instead", on_click=choose_model, args=(others[0].name,))
             if st.button("Your own weights", icon=":material/upload_file:"):
                 open_page("models")
-        if wanted and fetch_with_progress(info):
+        if wanted and fetch_with_progress(info, agreed):
             st.rerun()
 
 

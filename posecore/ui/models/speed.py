@@ -1,0 +1,54 @@
+"""How fast a model is on this machine, measured beside the page when somebody asks."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import numpy as np
+import streamlit as st
+
+from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.models.engine import network_slots, shared_model
+from posecore.ui.shared.widgets.watching import watch
+from posecore.zoo import ModelInfo
+
+#: (height, width) of the picture that is timed, and passes of which the middle one counts.
+_PICTURE = (480, 640)
+_PASSES = 5
+
+
+def show_speed(info: ModelInfo) -> None:
+    """Milliseconds a picture, or a button that measures them."""
+    task = _measurements().get(info.name)
+    if task is not None and task.active:
+        watch(task, _measuring)
+    elif task is not None and task.result is not None:
+        st.markdown(f":small[Here: **{task.result:.0f} ms** a picture, {1000 / task.result:.0f} a second]")
+    elif st.button("How fast here?", key=f"time_{info.name}", icon=":material/timer:", type="tertiary"):
+        _measurements().start(info.name, lambda task: _measure(info, task), ends_with_session=True)
+        st.rerun()
+
+
+def _measuring() -> None:
+    st.caption("Measuring …")
+
+
+def _measurements() -> Tasks[float, None]:
+    return tasks("speed", kept=40)
+
+
+def _measure(info: ModelInfo, task: Task[float, None]) -> float:
+    """Milliseconds of looking at one picture and finding its people."""
+    model = shared_model(info)
+    picture = np.random.default_rng(0).integers(0, 256, (*_PICTURE, 3), np.uint8)
+    spent = []
+    for _ in range(1 + _PASSES):
+        if task.stopping:
+            break
+        with network_slots():
+            start = time.perf_counter()
+            model.decode(model.fields(picture))
+            spent.append(1000 * (time.perf_counter() - start))
+    # The first pass sets up what later ones find ready.
+    return statistics.median(spent[1:] or spent)

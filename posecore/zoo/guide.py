@@ -1,0 +1,71 @@
+"""What networks are for and how good their weights are: ``guide.toml``, read and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Figures(BaseModel):
+    """What ``posecore evaluate`` measured, 0 … 1; None where nobody did.
+
+    Attributes:
+        crops: OKS AP on ``coco_val``, every labelled person on their own.
+        full: OKS AP on ``coco_val``, whole pictures.
+        lsp: PCK@0.2 on ``lsp_val``, every labelled person on their own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crops: float | None = Field(None, ge=0, le=1)
+    full: float | None = Field(None, ge=0, le=1)
+    lsp: float | None = Field(None, ge=0, le=1)
+
+
+class Network(BaseModel):
+    """What one architecture is for.
+
+    Attributes:
+        people: Whether it finds one person or several.
+        purpose: A sentence.
+        start: Whether it is one to begin with.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    people: Literal["one", "several"]
+    purpose: str
+    start: bool = False
+
+
+class Guide(BaseModel):
+    """All that is known.
+
+    Attributes:
+        command: How the figures were measured.
+        sets: What they were measured on.
+        networks: Architecture → what it is for.
+        figures: Model name → how good it is.
+        limits: Model name → what it cannot do, as a sentence.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: str
+    sets: str
+    networks: Mapping[str, Network]
+    figures: Mapping[str, Figures]
+    limits: Mapping[str, str]
+
+
+@cache
+def guide() -> Guide:
+    """The guide that comes with posecore."""
+    return Guide.model_validate(
+        tomllib.loads(resources.files("posecore.zoo").joinpath("guide.toml").read_text("utf-8"))
+    )
