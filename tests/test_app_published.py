@@ -126,7 +126,7 @@ def test_a_card_says_what_a_network_is_for() -> None:
         "several people",
         "one person",
         "million parameters",
-        "AP of crops",
+        "crops AP",
         "posecore evaluate",
     ):
         assert part in text

@@ -19,7 +19,7 @@ from posecore.zoo import ModelInfo
 from posecore.zoo.guide import Figures, guide
 
 #: Figures of weights: (name of the attribute, words).
-_FIGURES = (("crops", "AP of crops"), ("full", "of pictures"), ("lsp", "PCK in sports"))
+_FIGURES = (("crops", "crops AP"), ("full", "pictures AP"), ("lsp", "sports PCK"))
 
 
 def network_card(variants: Sequence[ModelInfo]) -> None:

@@ -68,7 +68,8 @@ def watch_download(task: Task[Path, Arrived], title: str, meanwhile: str) -> Non
         arrived = task.report or Arrived()
         of = f" of {megabytes(arrived.total)}" if arrived.total else ""
         share = min(arrived.done / arrived.total, 1.0) if arrived.total else 0.0
-        st.progress(share, text=f"Downloading {plain(title)}: {megabytes(arrived.done)}{of}. {plain(meanwhile)}")
+        so_far = f": {megabytes(arrived.done)}{of}" if arrived.done else ""
+        st.progress(share, text=f"Downloading {plain(title)}{so_far}. {plain(meanwhile)}")
         if arrived.said:
             st.caption(plain(arrived.said))
 
