@@ -7,8 +7,8 @@ from difflib import get_close_matches
 
 
 def counted(count: int, singular: str, plural: str | None = None) -> str:
-    """A number with its noun: 1 picture, 2 pictures."""
-    return f"{count} {singular if count == 1 else plural or singular + 's'}"
+    """A number with its noun: 1 picture, 2 pictures, 1,000 pictures."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:

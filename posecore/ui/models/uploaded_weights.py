@@ -12,6 +12,7 @@ from posecore.families import family_of
 from posecore.ui.shared.session import session
 from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.ui.shared.visitors import require
+from posecore.words import unused_name
 from posecore.zoo import ModelInfo, load_model, read_header
 from posecore.zoo.weights import is_posecore_file
 
@@ -42,7 +43,7 @@ def add_own_model(architecture: str, files: Mapping[str, bytes]) -> ModelInfo:
         for part, data in contents.items():
             (folder / part).write_bytes(data)
         architecture = stated_architecture(path) or architecture
-        name = _unused_name(f"{architecture}.{path.stem}")
+        name = unused_name(f"{architecture}.{path.stem}", session().own_models, "_")
         load_model(name, weights=path)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -88,11 +89,3 @@ def _entry(files: Mapping[str, bytes]) -> str:
             f"files; {what}."
         )
     return found[0]
-
-
-def _unused_name(name: str) -> str:
-    taken = session().own_models
-    candidate, number = name, 2
-    while candidate in taken:
-        candidate, number = f"{name}_{number}", number + 1
-    return candidate

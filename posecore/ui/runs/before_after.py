@@ -19,11 +19,12 @@ from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture, shrink, to_jpeg
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_curves import keypoint_bars
-from posecore.ui.shared.runs.run_words import ACTIVE, count
+from posecore.ui.shared.runs.run_words import ACTIVE
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.components import filmstrip
 from posecore.ui.shared.widgets.watching import watch
+from posecore.words import counted
 
 #: Pictures that can be looked at, from either end of the order.
 _SHOWN = 24
@@ -121,7 +122,7 @@ def _comparison(found: Comparison) -> None:
             _metric(label, found, name, words)
     side = f" at an input of {found.side} pixels" if found.side else ""
     st.caption(
-        f"On {count(len(found.pictures), 'validation picture')}{side}, {count(len(found.keypoints), 'keypoint')}"
+        f"On {counted(len(found.pictures), 'validation picture')}{side}, {counted(len(found.keypoints), 'keypoint')}"
         + (f"; before: {plain(found.base)}. " if found.base else ". ")
         + " ".join(plain(sentence) for sentence in found.sentences if sentence != NOTHING_LEARNT)
     )

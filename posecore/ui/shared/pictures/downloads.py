@@ -17,6 +17,7 @@ from posecore.poses import Poses
 from posecore.results import coco_file, keypoint_table
 from posecore.ui.shared.models.engine import Analysis
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, to_png
+from posecore.words import unused_name
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,8 @@ def zip_all(sources: Sequence[Source], analyse: Callable[[Source], Analysis], op
                 refused.append(f"{source.name}: {error}")
                 continue
             done.append(analysis)
-            stem = _unused(source.stem, taken)
+            stem = unused_name(source.stem, taken, "_")
+            taken.add(stem)
             archive.writestr(
                 f"{stem}_poses.png", drawn_png(analysis.opened, analysis.poses, options), zipfile.ZIP_STORED
             )
@@ -164,12 +166,3 @@ def zip_all(sources: Sequence[Source], analyse: Callable[[Source], Analysis], op
         if refused:
             archive.writestr("not_analysed.txt", "\n".join(refused) + "\n")
     return memory.getvalue()
-
-
-def _unused(stem: str, taken: set[str]) -> str:
-    """``stem``, with a number behind it when another picture has that name already."""
-    candidate, number = stem, 2
-    while candidate in taken:
-        candidate, number = f"{stem}_{number}", number + 1
-    taken.add(candidate)
-    return candidate

@@ -57,8 +57,3 @@ def ago(moment: float, now: float | None = None) -> str:
 def memory(count: float) -> str:
     """Bytes of memory in words."""
     return f"{count / 1e9:.1f} GB" if count >= 0.95e9 else f"{10 * round(count / 1e7):d} MB"
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """``1 picture``, ``2 pictures``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -26,13 +26,13 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import badges, fetch_with_progress, megabytes
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.runs.run_words import count
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.sets.set_library import library, remember
 from posecore.ui.shared.sets.set_picker import pick_set
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.setting_controls import SettingControls
+from posecore.words import counted
 from posecore.zoo import ModelInfo, list_models
 
 _BASE = "train_base"
@@ -226,7 +226,7 @@ def _reason(suggestion: Mapping[str, Any], values: Mapping[str, Any], facts: Set
     words, button = st.columns([5, 2], vertical_alignment="center", gap="small")
     with words:
         st.caption(
-            f":material/lightbulb: Suggested for {count(facts.people, 'labelled person', 'labelled people')}: enough "
+            f":material/lightbulb: Suggested for {counted(facts.people, 'labelled person', 'labelled people')}: enough "
             "passes to see each of them often, in steps so small that what the model knows is not lost."
         )
     with button:

@@ -23,6 +23,7 @@ from posecore.ui.shared.quota import check_room
 from posecore.ui.shared.session import session
 from posecore.ui.shared.sets.set_library import library, remember
 from posecore.ui.shared.visitors import is_local, require
+from posecore.words import unused_name
 
 #: Environment variable that lets everybody who reaches the app name folders of the machine it runs on.
 FOLDERS_VARIABLE = "POSECORE_ALLOW_FOLDERS"
@@ -185,13 +186,10 @@ def _written(files: list[UploadedFile], folder: Path) -> list[Path]:
     paths: list[Path] = []
     taken: set[str] = set()
     for file in files:
-        stem, suffix = safe_stem(file.name, "picture"), PurePath(file.name).suffix.lower()
-        number, name = 1, f"{stem}{suffix}"
-        while name.lower() in taken:
-            number, name = number + 1, f"{stem}-{number + 1}{suffix}"
-        taken.add(name.lower())
-        take_over_to(file, folder / name)
-        paths.append(folder / name)
+        stem = unused_name(safe_stem(file.name, "picture"), taken)
+        taken.add(stem)
+        paths.append(folder / f"{stem}{PurePath(file.name).suffix.lower()}")
+        take_over_to(file, paths[-1])
     return paths
 
 
