@@ -304,3 +304,18 @@ def test_the_page_fits(server: Server, browser: Any, size: tuple[int, int], sche
     assert area["x"] + area["width"] <= size[0]
     assert area["y"] + area["height"] <= size[1]
     page.close()
+
+
+def test_a_click_on_a_joint_opens_its_evidence(server: Server, page: Any) -> None:
+    open_explore(page, server, pose_threshold="0", max_poses="1")
+    area = page.locator(SHOWN).bounding_box()
+    spots = [(column / 24, row / 24) for row in range(4, 20) for column in range(4, 20)]
+    for x, y in spots:
+        page.mouse.move(area["x"] + area["width"] * x, area["y"] + area["height"] * y)
+        if page.locator(".tip").is_visible():
+            break
+    joint = page.locator(".tip").inner_text().split(" · ")[1]
+    page.mouse.down()
+    page.mouse.up()
+    page.get_by_text(f"{joint.capitalize()} of person 1").first.wait_for()
+    assert "/fields" in page.url

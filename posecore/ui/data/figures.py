@@ -138,6 +138,10 @@ def problem_table(problems: Iterable[Problem]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["File", "Where", "Why"])
 
 
+#: Pixels that the columns of the split's table need.
+_SPLIT_WIDTHS = {"Part": 45, "Pictures": 65, "People": 60, "Keypoints": 75, "Use": 145}
+
+
 def show_split(stored: StoredSet) -> None:
     """The tab: which pictures are trained on and which measure what was learnt."""
     dataset, parts = stored.dataset(), stored.parts()
@@ -155,7 +159,7 @@ def _parts(stored: StoredSet, dataset: PoseDataset, parts: dict[str, int]) -> No
             "your own keeps whole pictures apart, and stays the same from run to run."
         )
         return
-    meaning = {"train": "what is learnt from", "val": "measured after each epoch", "test": "kept for a last measure"}
+    meaning = {"train": "learnt from", "val": "measured every epoch", "test": "measured at the end"}
     rows = []
     for name in ("train", "val", "test"):
         images = [image for image in dataset if image.split == name]
@@ -166,7 +170,10 @@ def _parts(stored: StoredSet, dataset: PoseDataset, parts: dict[str, int]) -> No
     st.dataframe(
         pd.DataFrame(rows, columns=["Part", "Pictures", "Share", "People", "Keypoints", "Use"]),
         hide_index=True,
-        column_config={"Share": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)},
+        column_config={
+            **{name: st.column_config.Column(width=width) for name, width in _SPLIT_WIDTHS.items()},
+            "Share": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1, width=85),
+        },
         alt="Parts of the set",
     )
     sources = stored.sources()

@@ -11,9 +11,11 @@ from posecore.ui.explore.overview import show_overview
 from posecore.ui.explore.published import offer_published
 from posecore.ui.explore.sharing import share_link
 from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.maps.joint_choice import choose_joint_at
 from posecore.ui.shared.maps.map_tabs import show_heatmaps, show_keypoints, show_timings, show_vectors
 from posecore.ui.shared.maps.stage_choice import at_stage, pick_stage
 from posecore.ui.shared.models.engine import Analysis, analyse
+from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.pictures.downloads import single_downloads, zip_download
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
 from posecore.ui.shared.pictures.posed_picture import download_buttons, facts, show_picture, under_picture
@@ -26,6 +28,9 @@ from posecore.ui.shared.sidebar import (
     picture_page,
     popover,
 )
+
+#: Session state: a joint was clicked, so the page with its evidence comes next.
+_CLICKED = "joint_clicked"
 
 
 @st.fragment
@@ -44,6 +49,8 @@ def explore(
         part = region if source.key == opened.source.key else None
         return analyse(model, open_picture(source), part, network, decoder)
 
+    if st.session_state.pop(_CLICKED, False):
+        open_page("fields")
     try:
         analysis = analyse_source(opened.source)
     except PosecoreError as error:
@@ -62,9 +69,14 @@ def explore(
         if (menu := popover("Link", "link", "A link that shows the same")).open:
             with menu:
                 share_link(model.name, opened.source.label if selection.kind == "Samples" else None)
+
+    def clicked(x: float, y: float) -> None:
+        choose_joint_at(analysis.poses, x, y)
+        st.session_state[_CLICKED] = True
+
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        draw_ms = show_picture(opened, analysis.poses, options, region)
+        draw_ms = show_picture(opened, analysis.poses, options, region, on_joint=clicked)
         under_picture(opened, analysis.poses)
         source_strip(selection)
     with right:

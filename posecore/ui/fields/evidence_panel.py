@@ -34,14 +34,13 @@ from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.settings import Control, controls
 from posecore.ui.fields.marks import marks_of
+from posecore.ui.shared.maps.joint_choice import JOINT_KEY, NO_PEAK, PEAK_KEY, PERSON_KEY, choose_joint
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.components import Mark
 
-PERSON_KEY, JOINT_KEY, PEAK_KEY = "why_person", "why_joint", "why_peak"
 _SECTION_KEY = "why_section"
 _WAY, _PARTNERS, _PEAKS = "How it was found", "Partners", "Peaks"
-_NONE = "None"
 _PAIR_KEY = "why_pair"
 _TABLE_HEIGHT = 215
 
@@ -140,14 +139,6 @@ def choose_spot(case: Case, x: float, y: float, reach: float) -> None:
     st.session_state[_SECTION_KEY] = _PEAKS
 
 
-def choose_joint(names: tuple[str, ...], person: int, keypoint: int) -> None:
-    """Choose a joint of a person; for callbacks."""
-    # Where there is one person under another name, that one is fallen back to.
-    st.session_state[PERSON_KEY] = f"Person {person + 1}"
-    st.session_state[JOINT_KEY] = names[keypoint]
-    st.session_state[PEAK_KEY] = _NONE
-
-
 def _pick(case: Case) -> tuple[int | None, int]:
     left, right = st.columns(2, gap="small")
     people = case.people
@@ -241,9 +232,9 @@ def _show_partners(case: Case, keypoint: int, limbs: list[LimbEvidence]) -> None
         alt="Partners that this joint was compared with",
     )
     labels = limb_labels(limbs, keypoint, case.names)
-    _fit(_PAIR_KEY, [_NONE, *labels])
-    label = st.selectbox("Look closer at", [_NONE, *labels], key=_PAIR_KEY)
-    if label == _NONE:
+    _fit(_PAIR_KEY, [NO_PEAK, *labels])
+    label = st.selectbox("Look closer at", [NO_PEAK, *labels], key=_PAIR_KEY)
+    if label == NO_PEAK:
         st.caption("Lines in the picture: green was chosen, dashed orange was not.")
         return
     limb = limbs[labels.index(label)]
@@ -269,9 +260,9 @@ def _show_peaks(case: Case, keypoint: int, candidates: list[Candidate]) -> Candi
         alt="Peaks of this joint's map",
     )
     labels = _peak_labels(candidates)
-    _fit(PEAK_KEY, [_NONE, *labels])
-    label = st.selectbox("Look closer at", [_NONE, *labels], key=PEAK_KEY)
-    if label == _NONE:
+    _fit(PEAK_KEY, [NO_PEAK, *labels])
+    label = st.selectbox("Look closer at", [NO_PEAK, *labels], key=PEAK_KEY)
+    if label == NO_PEAK:
         st.caption("Rings in the picture: green: this person's; orange: other peaks.")
         return None
     picked = candidates[labels.index(label)]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from posecore.drawing import DrawingOptions, draw_poses
 from posecore.drawing.field_values import heatmap_of
 from posecore.drawing.views import MapView, Style, draw_view, tile_at
 from posecore.imaging import Picture
 from posecore.poses import Poses
-from posecore.ui.fields.evidence_panel import Answer, Case, choose_joint, choose_spot
+from posecore.ui.fields.evidence_panel import Answer, Case, choose_spot
+from posecore.ui.shared.maps.joint_choice import choose_joint, joint_near
 from posecore.ui.shared.maps.map_choice import show_channel, show_keypoint
 from posecore.ui.shared.maps.map_readings import legend_of, readable
 from posecore.ui.shared.maps.map_tabs import TILE, words
@@ -30,7 +29,7 @@ def show_view(analysis: Analysis, view: MapView, *, people: bool) -> None:
     names = tuple(words(name) for name in analysis.fields.skeleton.keypoints)
 
     def clicked(x: float, y: float, reach: float) -> None:
-        found = _joint_near(analysis.poses, x, y, reach)
+        found = joint_near(analysis.poses, x, y, reach)
         if found is not None:
             show_keypoint(analysis.fields, view, found[1])
             choose_joint(names, *found)
@@ -107,13 +106,3 @@ def _jpeg(analysis: Analysis, view: MapView | None, people: bool) -> bytes:
     if people:
         return to_jpeg(draw_poses(draw(), analysis.poses, _PEOPLE))
     return drawings_cache().get((analysis.fields.provenance.key, view), lambda: to_jpeg(draw()))
-
-
-def _joint_near(poses: Poses, x: float, y: float, reach: float) -> tuple[int, int] | None:
-    """Person and keypoint nearest to a place, within ``reach`` pixels."""
-    if not poses.present.any():
-        return None
-    distance = np.hypot(poses.keypoints[..., 0] - x, poses.keypoints[..., 1] - y)
-    distance[~poses.present] = np.inf
-    person, keypoint = np.unravel_index(int(distance.argmin()), distance.shape)
-    return (int(person), int(keypoint)) if distance[person, keypoint] <= reach else None

@@ -10,6 +10,7 @@ from posecore.model import PoseModel
 from posecore.ui.fields.evidence_panel import explain, open_case, tell_stage
 from posecore.ui.fields.field_picture import show_answer, show_view
 from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.maps.joint_choice import TAB_KEY, WHY_TAB
 from posecore.ui.shared.maps.map_choice import pick_view
 from posecore.ui.shared.maps.stage_choice import at_stage, pick_stage
 from posecore.ui.shared.models.engine import Analysis, analyse
@@ -61,7 +62,7 @@ def look_inside(
         analysis = at_stage(whole, stage)
         if stage.person is not None:
             tell_stage(open_case(model, whole.fields, decoder), stage.person)
-        maps, why = st.tabs(["Maps", "Why is this joint here?"], on_change="rerun", key="fields_tab")
+        maps, why = st.tabs(["Maps", WHY_TAB], on_change="rerun", key=TAB_KEY)
     if why.open:
         with why:
             who = "" if stage.person is None else stage.title

@@ -140,7 +140,7 @@ def _latency(status: LiveStatus) -> None:
     if not status.latency:
         return
     names = " | ".join(PARTS)
-    values = " | ".join(f"{status.latency[part]:.1f} ms" for part in PARTS)
+    values = " | ".join(_delay(status.latency[part]) for part in PARTS)
     st.markdown(f"| {names} |\n|{'--:|' * len(PARTS)}\n| {values} |")
     st.caption(
         "Where the delay comes from, mean of two seconds. *wait*: until the network is free; *network*: fitting the "

@@ -1,5 +1,5 @@
 // A picture on which a part can be chosen by dragging, and which names the joint under the pointer.
-// Triggers: region = [left, top, right, bottom] in source pixels, or "whole".
+// Triggers: region = [left, top, right, bottom] in source pixels, or "whole"; joint = [x, y] of one that was clicked.
 
 import { find, findButtons, isFrom } from "../shared/elements.js";
 import { boxBetween, clampTo, nearestThing } from "../shared/geometry.js";
@@ -12,7 +12,7 @@ import { regionOf } from "./region.js";
 /** @import { Picture } from "../shared/pictures.js" */
 /** @import { Component } from "../shared/streamlit.js" */
 
-/** @typedef {Picture & { people: [number, number, string][], region: boolean, parts: boolean }} Data */
+/** @typedef {Picture & { people: [number, number, string][], region: boolean, parts: boolean, joints: boolean }} Data */
 
 const NEAR = 14; // CSS pixels around a joint in which it is named.
 
@@ -23,6 +23,9 @@ class PictureView {
   send = () => {};
   /** @type {Data | null} */
   data = null;
+
+  /** Whether the last press became a drag: the click that follows it is none. */
+  dragged = false;
 
   /** @param {ParentNode} root */
   constructor(root) {
@@ -35,6 +38,7 @@ class PictureView {
     frame.onpointermove = (event) => (this.start ? this.stretch(this.start, event) : this.hint(event));
     frame.onpointerup = (event) => this.release(event);
     frame.onpointercancel = () => this.drop();
+    frame.onclick = (event) => this.click(event);
     frame.onpointerleave = () => this.stage.showTip(this.tip, null);
     // In braces: a handler that returns false would swallow the key, Tab included.
     frame.onkeydown = (event) => {
@@ -55,6 +59,7 @@ class PictureView {
 
   /** @param {PointerEvent} event */
   press(event) {
+    this.dragged = false;
     const { frame } = this.stage;
     if (event.button !== 0 || !this.data?.parts || isFrom(event, ".tools")) return;
     // A finger scrolls the page unless the tool was chosen; a mouse may drag at any time.
@@ -87,8 +92,16 @@ class PictureView {
     this.drop();
     const region = regionOf(dragged, (point) => this.stage.viewport.toSource(point), this.data);
     if (!region) return;
+    this.dragged = true;
     this.choosing(false);
     this.send("region", region);
+  }
+
+  /** @param {MouseEvent} event */
+  click(event) {
+    if (!this.data?.joints || this.dragged) return;
+    const joint = this.joint(event);
+    if (joint) this.send("joint", joint.at);
   }
 
   drop() {
@@ -107,10 +120,22 @@ class PictureView {
     if (!this.data) return;
     const { stage } = this;
     stage.frame.classList.toggle("mouse", this.data.parts && event.pointerType === "mouse");
-    const source = stage.viewport.toSource(stage.at(event));
-    const joint = nearestThing(source, this.data.people, NEAR / stage.viewport.scale);
-    if (!joint || isFrom(event, ".tools")) stage.showTip(this.tip, null);
+    const joint = this.joint(event);
+    stage.frame.classList.toggle("pointing", this.data.joints && joint !== null);
+    if (!joint) stage.showTip(this.tip, null);
     else stage.showTip(this.tip, joint.thing, stage.viewport.toFrame(joint.at));
+  }
+
+  /**
+   * The joint under the pointer.
+   *
+   * @param {MouseEvent} event
+   */
+  joint(event) {
+    if (!this.data || isFrom(event, ".tools")) return null;
+    const { stage } = this;
+    const source = stage.viewport.toSource(stage.at(event));
+    return nearestThing(source, this.data.people, NEAR / stage.viewport.scale);
   }
 
   /**

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -29,10 +30,12 @@ def show_picture(
     *,
     room: str = PICTURE_ROOM,
     parts: bool = True,
+    on_joint: Callable[[float, float], None] | None = None,
 ) -> float:
     """Draw the poses on the preview and show it; returns the milliseconds that drawing took.
 
-    ``parts`` says whether a part of the picture can be chosen in it.
+    ``parts`` says whether a part of the picture can be chosen in it; ``on_joint`` is called with the place of a joint
+    that was clicked.
     """
     start = time.perf_counter()
     canvas = opened.preview
@@ -47,6 +50,7 @@ def show_picture(
         room=room,
         region=region,
         on_region=(lambda box: set_region(opened, box)) if parts else None,
+        on_joint=on_joint,
         key="picture",
     )
     return spent
@@ -82,13 +86,15 @@ def facts(analysis: Analysis) -> str:
             found,
             f":gray-badge[input {width} × {height}]",
             f":gray-badge[network {_milliseconds(network)}{remembered}]",
-            f":gray-badge[decoded in {analysis.decode_ms:.1f} ms]",
+            f":gray-badge[decoded in {_milliseconds(analysis.decode_ms)}]",
         )
     )
 
 
 def _milliseconds(value: float) -> str:
-    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
 
 
 def under_picture(opened: OpenPicture, poses: Poses | None) -> None:

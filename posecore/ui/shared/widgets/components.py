@@ -32,6 +32,7 @@ def picture_view(
     room: str,
     region: Region | None = None,
     on_region: Callable[[Region | None], None] | None = None,
+    on_joint: Callable[[float, float], None] | None = None,
     key: str,
 ) -> None:
     """Show a drawn picture.
@@ -44,6 +45,7 @@ def picture_view(
         region: The part that is looked at, if any.
         on_region: Called with the part that was dragged, in source pixels, or None for the whole picture; without it
             no part can be chosen.
+        on_joint: Called with the place (x, y), in source pixels, of a joint that was clicked; without it none can be.
         key: Name of the widget.
     """
 
@@ -52,6 +54,11 @@ def picture_view(
             return
         chosen = st.session_state[key].region
         on_region(None if chosen == "whole" else tuple(float(side) for side in chosen))  # type: ignore[arg-type]
+
+    def clicked() -> None:
+        if on_joint is not None:
+            x, y = (float(value) for value in st.session_state[key].joint)
+            on_joint(x - 0.5, y - 0.5)
 
     width, height = poses.image_size
     data = {
@@ -64,8 +71,9 @@ def picture_view(
         "people": _joints(poses),
         "region": region is not None,
         "parts": on_region is not None,
+        "joints": on_joint is not None,
     }
-    _picture(key=key, data=data, on_region_change=dragged)
+    _picture(key=key, data=data, on_region_change=dragged, on_joint_change=clicked)
 
 
 @dataclass(frozen=True, eq=False)
