@@ -8,6 +8,7 @@ import { onePerPlace } from "../shared/streamlit.js";
 
 const WANTED = { width: { ideal: 1920 }, height: { ideal: 1080 } };
 const QUALITY = 0.95;
+const LEAVING = 1000; // Milliseconds within which a page that runs once more has set up its camera again.
 /** @type {Record<string, string>} */
 const REFUSALS = {
   NotAllowedError: "The browser refuses the camera: allow it at the left end of the address bar, then try again.",
@@ -20,6 +21,8 @@ class Camera {
   stream = null;
   /** Whether the page was left. */
   gone = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #leaving;
   /** @type {Component<object>["setTriggerValue"]} */
   send = () => {};
 
@@ -76,6 +79,21 @@ class Camera {
     this.send("photo", canvas.toDataURL("image/jpeg", QUALITY));
   }
 
+  /** The camera is on the page, perhaps once more. */
+  stay() {
+    clearTimeout(this.#leaving);
+    this.gone = false;
+  }
+
+  /** The page was left, unless it says at once that it was not: a page that runs again sets everything up again. */
+  leave() {
+    clearTimeout(this.#leaving);
+    this.#leaving = setTimeout(() => {
+      this.gone = true;
+      this.stop();
+    }, LEAVING);
+  }
+
   /** @param {string} words */
   say(words) {
     this.words.textContent = words;
@@ -88,9 +106,6 @@ const cameraAt = onePerPlace((root) => new Camera(root));
 export default function ({ parentElement, setTriggerValue }) {
   const camera = cameraAt(parentElement);
   camera.send = setTriggerValue;
-  camera.gone = false;
-  return () => {
-    camera.gone = true;
-    camera.stop();
-  };
+  camera.stay();
+  return () => camera.leave();
 }

@@ -20,6 +20,8 @@ from posecore.ui.shared.routes import route_path
 
 _FRONTEND = Path(__file__).resolve().parents[2] / "frontend"
 _ADDRESS = "posecore-modules"
+#: Nothing can be pressed before its module is there.
+_UNREADY = '[class^="posecore-"]:not([data-ready]) { visibility: hidden; }'
 
 
 def component(name: str, *, styles: tuple[str, ...] = ()) -> Any:
@@ -34,7 +36,7 @@ def component(name: str, *, styles: tuple[str, ...] = ()) -> Any:
     return st.components.v2.component(
         f"posecore_{name}",
         html=(folder / f"{name}.html").read_text("utf-8"),
-        css="\n".join(sheet.read_text("utf-8") for sheet in sheets),
+        css="\n".join([_UNREADY, *(sheet.read_text("utf-8") for sheet in sheets)]),
         js=_entry(module_address(f"{name}/{name}.js")),
     )
 
@@ -48,7 +50,11 @@ def _entry(address: str) -> str:
     """What the browser runs in place of a module without an address: it takes the real one, relative to the page."""
     return (
         f'const module = await import(new URL("{address}", document.baseURI).href);\n'
-        "export default (component) => module.default(component);\n"
+        "export default (component) => {\n"
+        "  const leave = module.default(component);\n"
+        """  component.parentElement.querySelector('[class^="posecore-"]').dataset.ready = "";\n"""
+        "  return leave;\n"
+        "};\n"
     )
 
 
