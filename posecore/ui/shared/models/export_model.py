@@ -198,6 +198,8 @@ def _follow(task: Task[Archive, str]) -> None:
         while task.active:
             status.update(label=task.report or "Waiting …")
             time.sleep(0.3)
+        done = task.state == "done"
+        status.update(label="Exported" if done else "Not exported", state="complete" if done else "error")
 
 
 def _show(task: Task[Archive, str], name: str) -> None:
