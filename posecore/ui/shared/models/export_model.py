@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -195,9 +194,8 @@ def _follow(task: Task[Archive, str]) -> None:
     if not task.active:
         return
     with st.status("Waiting …") as status:
-        while task.active:
+        while not task.wait(0.3):
             status.update(label=task.report or "Waiting …")
-            time.sleep(0.3)
         done = task.state == "done"
         status.update(label="Exported" if done else "Not exported", state="complete" if done else "error")
 
