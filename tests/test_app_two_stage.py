@@ -74,7 +74,7 @@ def test_every_stage_has_maps_and_evidence() -> None:
     app.session_state["fields_tab"] = "Why is this joint here?"
     app.selectbox(key="stage_choice").set_value("Person 1").run()
     assert not app.exception
-    assert "of person 1 is at" in words(app)
+    assert "of person 1** is at" in words(app)
     assert "the closer look gives" in words(app)
 
 
@@ -82,6 +82,6 @@ def test_who_was_left_out_is_told_with_the_setting_that_decided() -> None:
     app = open_app("fields", model_choice=FINDER, closer_choice=CLOSER, pose_threshold=0.9)
     app.selectbox(key="stage_choice").set_value("Left out 1").run()
     assert "scores too low. Pose threshold decided." in words(app).replace("*", "")
-    app.button(key="try_person").click().run()
+    app.button(key="why_try_person").click().run()
     assert not app.exception
     assert "it would have been taken" in words(app)
