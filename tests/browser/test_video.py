@@ -197,3 +197,31 @@ def test_nothing_is_wider_than_the_screen(server: Server, page: Any, clip: Path,
     settle(page)
     main = "document.querySelector('[data-testid=stMain]')"
     assert page.evaluate(f"{main}.scrollWidth - {main}.clientWidth") <= 1
+
+
+def test_a_browser_finds_its_result_on_the_next_server_and_others_do_not(app_home: Path, browser: Any) -> None:
+    address = "video?clip_stride=20&input_size=97&pose_threshold=0&track_min_hits=1"
+    mine, other = browser.new_context(), browser.new_context()
+    first = Server(app_home)
+    try:
+        page = mine.new_page()
+        page.goto(f"{first.url}{address}")
+        page.get_by_role("button", name="Find poses in this").click(timeout=PATIENCE)
+        page.get_by_role("button", name="Run again").wait_for(timeout=PATIENCE)
+        page.close()
+    finally:
+        first.stop()
+    second = Server(app_home)
+    try:
+        page = mine.new_page()
+        page.goto(f"{second.url}video")
+        page.get_by_text("Result", exact=True).first.click(timeout=PATIENCE)
+        page.get_by_role("button", name="Run again").wait_for(timeout=PATIENCE)
+        stranger = other.new_page()
+        stranger.goto(f"{second.url}video")
+        stranger.get_by_role("button", name="Find poses in this").wait_for(timeout=PATIENCE)
+        assert not stranger.get_by_text("Result", exact=True).count()
+    finally:
+        mine.close()
+        other.close()
+        second.stop()
