@@ -179,8 +179,8 @@ def test_leaving_the_page_frees_camera_and_worker(webcam_server: Server, page: A
     open_webcam(page, webcam_server)
     start(page)
     until(page, lambda: workers(threads) == 1)
-    page.get_by_role("link", name="About").first.click()
-    page.get_by_text("About posecore").first.wait_for()
+    page.get_by_role("link", name="Models").first.click()
+    page.get_by_text("models are on this machine").first.wait_for()
     until(page, lambda: workers(threads) == 0)
     assert page.locator("iframe[title*='webrtc']").count() == 0
 
