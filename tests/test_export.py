@@ -238,16 +238,29 @@ def test_parity_notices_a_model_that_is_not_the_same():
         )
 
 
-@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def stored_in_halves(folder: Path) -> int:
+    """How many numbers of convolutions a folder's model keeps in 16 bits."""
+    if (folder / "model.bin").exists():
+        # The numbers alone, the graph lies beside them.
+        return (folder / "model.bin").stat().st_size // 2
+    import onnx
+
+    tensors = onnx.load(folder / "model.onnx").graph.initializer
+    return sum(int(np.prod(one.dims)) for one in tensors if one.data_type == onnx.TensorProto.FLOAT16)
+
+
+@pytest.mark.parametrize("format", [pytest.param("onnx", marks=pytest.mark.slow), "openvino"])
 def test_other_runtimes_agree(format, tmp_path):
     pytest.importorskip({"onnx": "onnxscript", "openvino": "openvino"}[format])
     model = random_model("movenet-shufflenet_v2-050")
-    plan = Plan(format, size=(64, 64), precision="float16", dynamic=True, settings=SURE)
+    dynamic = FORMATS[format].dynamic
+    plan = Plan(format, size=(64, 64), precision="float16", dynamic=dynamic, settings=SURE)
     made = export_model(model, tmp_path, plan, {"a": noise((80, 60))})
     assert made.parity.summary()["missed"] == 0
-    # Halves are what is in the file: 2 bytes a weight and little else.
-    files = sum(path.stat().st_size for path in tmp_path.glob("model.*") if path.suffix in (".onnx", ".bin"))
-    assert files < 0.7 * Path(tmp_path / "weights.safetensors").stat().st_size
+    kernels = sum(value.numel() for value in model.network.state_dict().values() if value.ndim == 4)
+    assert kernels * 0.9 < stored_in_halves(tmp_path) < kernels * 1.1
+    if not dynamic:
+        return
     other = replace(plan, size=(96, 128))
     run = FORMATS[format].open(made.file, ("poses",))
     checked = check(model, other)

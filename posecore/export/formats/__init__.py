@@ -61,7 +61,8 @@ FORMATS: Mapping[str, Format] = {
         "OpenVINO",
         "model.xml",
         "openvino",
-        True,
+        # Its converter does not know the arithmetic of sizes.
+        False,
         openvino_file.write,
         openvino_file.open_model,
         ("openvino",),
