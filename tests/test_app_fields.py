@@ -95,7 +95,7 @@ def test_partners_and_peaks_are_told(home: Path, monkeypatch: pytest.MonkeyPatch
     install_model(home)
     trace = fake_trace()
 
-    def case(model: object, fields: Fields, settings: dict[str, object]) -> Case:
+    def case(model: object, fields: Fields, settings: dict[str, object], _who: object) -> Case:
         return Case(model, fields, settings, model.decode(fields), trace)
 
     monkeypatch.setattr("posecore.ui.fields.page.open_case", case)

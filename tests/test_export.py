@@ -134,6 +134,7 @@ def test_weights_stored_in_16_bits_change_little_and_leave_the_model_alone():
         ("openpose-mobilenet_thin", Plan(size=(8, 8)), "multiples of 16"),
         ("movenet-lightning", Plan(size=(4096, 4096)), "take 2048"),
         ("openpose-mobilenet_thin", Plan(output="single"), "outside the graph; export it with maps"),
+        ("posenet-mobilenet_v1-050", Plan(dynamic=True), "pads by the size of its input; name one size"),
         ("posenet-mobilenet_v1-050", Plan(output="multi"), "several people cannot be part of a graph"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from posecore.families import family_of
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.runtimes.converting import ConversionError, Job, convert
-from posecore.runtimes.engines import ENGINES, Compiled, Engine
+from posecore.runtimes.engines import ENGINES, Compiled, Engine, openvino_model
 from posecore.runtimes.graph import Graph
 from posecore.runtimes.kept import graphs_folder
 from posecore.runtimes.runner import Runner, settle
@@ -347,3 +348,12 @@ def test_openvino_tells_nobody() -> None:
         "assert not [name for name in sys.modules if name.startswith('openvino_telemetry.')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_conversion_that_fails_leaves_logging_as_it_was() -> None:
+    pytest.importorskip("openvino")
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    with pytest.raises(Exception, match=r"."):
+        openvino_model(torch.nn.Module())
+    assert (root.level, list(root.handlers)) == before

@@ -214,6 +214,7 @@ def test_models_are_listed(home: Path) -> None:
         "available": False,
         "path": None,
         "terms": "",
+        "stages": (),
     }
 
 

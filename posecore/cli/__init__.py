@@ -31,7 +31,11 @@ COMMANDS = {
     "image": ("images", "image", "Find the people in pictures and write what was found."),
     "video": ("video", "video", "Find, follow and measure the people in a video, and draw them into a clip."),
     "webcam": ("webcam", "webcam", "Show poses in a camera's picture, live, on a page in the browser."),
-    "benchmark": ("benchmark", "benchmark", "Time preprocessing, network, decoding and drawing, each apart."),
+    "benchmark": (
+        "benchmark",
+        "benchmark",
+        "Time preprocessing, network, decoding and drawing, each apart, for models and settings side by side.",
+    ),
     "evaluate": (
         "evaluate",
         "evaluate",

@@ -86,6 +86,11 @@ def check(model: PoseModel, plan: Plan) -> Checked:
     side = model.family.training_side(getattr(network, "input_size"), network)  # noqa: B009 - every family has one
     size = plan.size or (side, side)
     sides = _sides(model, network)
+    if plan.dynamic and sides[0] != sides[1]:
+        # Where sides are no plain multiples, how much is padded depends on the size, and a graph holds constants.
+        raise ExportError(
+            f"{model.architecture} pads by the size of its input; name one size in place of a dynamic one."
+        )
     for length in dict.fromkeys(size):
         _check_side(model, length, sides)
     return Checked(plan, size, sides, network, decode, decoder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import sys
 from abc import ABC, abstractmethod
@@ -73,7 +74,7 @@ class OpenVino(Engine):
     def convert(self, graph: Graph, pixels: torch.Tensor, folder: Path) -> None:
         openvino = openvino_module()
         program = torch.export.export(graph, (pixels,))
-        openvino.save_model(openvino.convert_model(program), folder / self._file, compress_to_fp16=False)
+        openvino.save_model(openvino_model(program), folder / self._file, compress_to_fp16=False)
 
     def load(self, folder: Path, precision: str, threads: int) -> Compiled:
         options = {
@@ -96,6 +97,18 @@ class OpenVino(Engine):
             return answers
 
         return run
+
+
+def openvino_model(program: Any) -> Any:
+    """OpenVINO's model of a program that ``torch.export`` made."""
+    root = logging.getLogger()
+    before = root.level, list(root.handlers), list(root.filters)
+    try:
+        return openvino_module().convert_model(program)
+    finally:
+        # A conversion that fails leaves the process without warnings.
+        root.setLevel(before[0])
+        root.handlers[:], root.filters[:] = before[1], before[2]
 
 
 def openvino_module() -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from posecore.export.formats.tracing import traced
 from posecore.export.graph import PIXELS, ExportGraph
 from posecore.export.plan import Checked
-from posecore.runtimes.engines import openvino_module
+from posecore.runtimes.engines import openvino_model, openvino_module
 
 PROGRAM = (
     "import openvino",
@@ -24,7 +24,7 @@ PROGRAM = (
 def write(graph: ExportGraph, pixels: torch.Tensor, path: Path, checked: Checked) -> None:
     """Write ``model.xml`` and, beside it, ``model.bin``."""
     openvino = openvino_module()
-    converted = openvino.convert_model(traced(graph, pixels, checked))
+    converted = openvino_model(traced(graph, pixels, checked))
     converted.inputs[0].get_tensor().set_names({PIXELS})
     for name, output in zip(graph(pixels), converted.outputs, strict=True):
         output.get_tensor().set_names({name})
