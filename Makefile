@@ -6,7 +6,7 @@ MODULES := node_modules/.ready
 TOOL := $(BIN)/node node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help app test frontend coverage readme slow browser pages check format benchmark lock wheel clean
+.PHONY: help app test python frontend coverage readme slow browser pages check format benchmark lock wheel clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,11 +49,13 @@ pages: $(READY)  ## One pass through every page in a real Chromium
 	.ci/chromium
 	$(BIN)/python -m pytest -m browser tests/browser/test_pages.py
 
-check: $(MODULES)  ## Lint, formatting, types, which way imports go; Python and JavaScript
+python: $(READY)  ## Lint, formatting, types of the Python, which way imports go
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: python $(MODULES)  ## The same, and lint, formatting and types of the JavaScript
 	$(TOOL)/biome ci --error-on-warnings
 	$(TOOL)/tsc
 
