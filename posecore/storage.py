@@ -15,12 +15,12 @@ import stat
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from posecore.errors import PosecoreError, StorageError
+from posecore.errors import PosecoreError, SettingsError, StorageError
 from posecore.home import home
 
 try:
@@ -183,6 +183,55 @@ def stamp(path: Path) -> Stamp | None:
 
 
 # --- folders that are drafts -----------------------------------------------------------------------------------------
+
+
+def gigabytes(variable: str, usual: float) -> float:
+    """Bytes that an environment variable allows, which gives them in gigabytes; ``usual`` gigabytes unless it is set.
+
+    Raises:
+        SettingsError: When it is no number from 0.
+    """
+    text = os.environ.get(variable, "")
+    try:
+        size = float(text or usual)
+    except ValueError:
+        size = -1.0
+    if not 0 <= size < float("inf"):
+        raise SettingsError(f"{variable} is {text!r}; give a number of gigabytes from 0.")
+    return 1e9 * size
+
+
+def make_room(entries: Iterable[Path], most: float, remove: Callable[[Path], bool]) -> None:
+    """Remove what was used longest ago until files and folders together take at most so many bytes.
+
+    Args:
+        entries: Files and folders; the time of each says when it was last used.
+        most: Bytes that may stay.
+        remove: Removes one of them; says whether it is gone. One that stays still counts.
+    """
+    dated = sorted((last_use(entry), _size(entry), entry) for entry in entries)
+    room = most - sum(size for _, size, _ in dated)
+    for _, size, entry in dated:
+        if room >= 0:
+            return
+        if remove(entry):
+            room += size
+
+
+def last_use(path: Path) -> float:
+    """When a file or folder was last changed or touched, in seconds; 0 when it is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _size(path: Path) -> int:
+    total = 0
+    for file in path.rglob("*") if path.is_dir() else (path,):
+        with suppress(OSError):
+            total += file.stat().st_size
+    return total
 
 
 class DraftFolder:

@@ -16,9 +16,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from posecore.data.checks import load_json
-from posecore.errors import DataError, SettingsError
+from posecore.errors import DataError
 from posecore.home import home
-from posecore.storage import sweep, write_json
+from posecore.storage import gigabytes, last_use, make_room, sweep, write_json
 
 #: In an entry: what it was made from. When it was last used is the time of its folder.
 _NOTE = "made-from.json"
@@ -37,14 +37,7 @@ def cache_folder() -> Path:
 
 def limit() -> float:
     """Most bytes; raises ``SettingsError`` when ``POSECORE_DISK_CACHE_GB`` is no number."""
-    text = os.environ.get("POSECORE_DISK_CACHE_GB", "")
-    try:
-        size = float(text or _USUAL_LIMIT)
-    except ValueError:
-        size = -1.0
-    if not 0 <= size < float("inf"):
-        raise SettingsError(f"POSECORE_DISK_CACHE_GB is {text!r}; give a number of gigabytes from 0.")
-    return 1e9 * size
+    return gigabytes("POSECORE_DISK_CACHE_GB", _USUAL_LIMIT)
 
 
 def lock_of(entry: Path) -> FileLock:
@@ -87,13 +80,8 @@ def prune(folder: Path | None = None) -> None:
         if made_from is None or not all(folder.is_dir() for folder in made_from):
             _remove(entry)
         else:
-            left.append((_last_use(entry), _size(entry), entry))
-    room = limit() - sum(size for _, size, _ in left)
-    for last, size, entry in sorted(left):
-        if room >= 0:
-            return
-        if time.time() - last > _IN_USE and _remove(entry):
-            room += size
+            left.append(entry)
+    make_room(left, limit(), lambda entry: time.time() - last_use(entry) > _IN_USE and _remove(entry))
 
 
 def _entries(place: Path) -> list[Path]:
@@ -109,21 +97,6 @@ def _made_from(entry: Path) -> list[Path] | None:
         return [Path(folder) for folder in load_json(entry / _NOTE)["folders"]]
     except (DataError, LookupError, TypeError):
         return None
-
-
-def _last_use(entry: Path) -> float:
-    try:
-        return entry.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _size(entry: Path) -> int:
-    total = 0
-    for path in entry.rglob("*"):
-        with suppress(OSError):
-            total += path.stat().st_size
-    return total
 
 
 def _remove(entry: Path) -> bool:

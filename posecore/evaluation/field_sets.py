@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from posecore.data.annotations import AnnotatedImage, Problem
-from posecore.errors import DataError, SettingsError
+from posecore.errors import DataError
 from posecore.evaluation.predictions import BATCH, Protocol, View, pictures_of
 from posecore.fields import Fields
 from posecore.home import home
 from posecore.model import PoseModel
-from posecore.storage import replacing, writing
+from posecore.storage import gigabytes, make_room, replacing, writing
 
-_USUAL_LIMIT = 4.0
+_LIMIT, _USUAL_LIMIT = "POSECORE_FIELDS_GB", 4.0
 
 
 class FieldSet:
@@ -96,7 +95,8 @@ def keep_fields(
                 _keep(fields, names[index])
         views += [view for view, _, _ in some]
         files += names
-    _prune(place, set(files))
+    in_use = set(files)
+    make_room(place.glob("*.npz"), gigabytes(_LIMIT, _USUAL_LIMIT), lambda file: file not in in_use and _removed(file))
     return FieldSet(views, files, problems)
 
 
@@ -117,29 +117,9 @@ def _keep(fields: Fields, file: Path) -> None:
         slim.save(part, compressed=False)
 
 
-def _prune(place: Path, in_use: set[Path]) -> None:
-    """Remove what was not used for longest beyond the limit; never what is being used now."""
-    dated = []
-    for file in place.glob("*.npz"):
-        with suppress(OSError):
-            dated.append((file.stat().st_mtime, file.stat().st_size, file))
-    total = sum(size for _, size, _ in dated)
-    for _, size, file in sorted(dated):
-        if total <= limit():
-            break
-        if file not in in_use:
-            with suppress(OSError):
-                file.unlink()
-                total -= size
-
-
-def limit() -> float:
-    """Most bytes of kept fields; raises ``SettingsError`` when ``POSECORE_FIELDS_GB`` is no number."""
-    text = os.environ.get("POSECORE_FIELDS_GB", "")
+def _removed(file: Path) -> bool:
     try:
-        size = float(text or _USUAL_LIMIT)
-    except ValueError:
-        size = -1.0
-    if not 0 <= size < float("inf"):
-        raise SettingsError(f"POSECORE_FIELDS_GB is {text!r}; give a number of gigabytes from 0.")
-    return 1e9 * size
+        file.unlink()
+    except OSError:
+        return False
+    return True

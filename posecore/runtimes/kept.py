@@ -17,7 +17,7 @@ from typing import Any
 
 from posecore.home import home
 from posecore.parsing import MalformedError, parse_json
-from posecore.storage import sweep, write_json
+from posecore.storage import make_room, sweep, write_json
 
 log = logging.getLogger(__name__)
 
@@ -76,30 +76,16 @@ def prune(fresh: Path) -> None:
     """Remove what killed processes left, and graphs beyond ``LIMIT``, but not ``fresh``."""
     sweep(graphs_folder(), DRAFT)
     entries = [path for path in graphs_folder().iterdir() if path.is_dir() and not path.name.startswith(".")]
-    room = LIMIT - sum(map(_size, entries))
-    for entry in sorted(entries, key=_last_use):
-        if room >= 0:
-            return
-        if entry != fresh:
-            room += _size(entry)
-            shutil.rmtree(entry, ignore_errors=True)
+
+    def remove(entry: Path) -> bool:
+        if entry == fresh:
+            return False
+        shutil.rmtree(entry, ignore_errors=True)
+        return True
+
+    make_room(entries, LIMIT, remove)
 
 
 def _checksums(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.iterdir() if path.name != _NOTE)
     return {path.name: hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in files}
-
-
-def _size(entry: Path) -> int:
-    total = 0
-    with suppress(OSError):
-        for path in entry.iterdir():
-            total += path.stat().st_size
-    return total
-
-
-def _last_use(entry: Path) -> float:
-    try:
-        return entry.stat().st_mtime
-    except OSError:
-        return 0.0
