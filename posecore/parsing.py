@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import reprlib
+from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
+
+from posecore.errors import PosecoreError
 
 #: YAML describes runs and sets in a few lines; more is something else.
 MAX_YAML = 1_000_000
@@ -47,6 +50,22 @@ def parse_json(text: str | bytes, finite: bool = False) -> Any:
         raise
     except ValueError as error:  # whole numbers of thousands of digits
         raise MalformedError("it holds a number that is too long to be read") from error
+
+
+def read_json(path: Path, what: str, kind: type[PosecoreError]) -> Any:
+    """What a JSON file holds.
+
+    Args:
+        path: The file.
+        what: What it should hold, in the plural, for the message.
+        kind: Raised when it cannot be read.
+    """
+    try:
+        return parse_json(path.read_bytes())
+    except MalformedError as error:
+        raise kind(f"{path}: no {what} can be read: {error}.") from error
+    except OSError as error:
+        raise kind(f"{path}: {error.strerror or error}.") from error
 
 
 def _refuse(name: str) -> NoReturn:

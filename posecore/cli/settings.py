@@ -13,7 +13,7 @@ import typer
 
 from posecore.errors import SettingsError
 from posecore.families import FAMILIES
-from posecore.parsing import MalformedError, parse_json, shown
+from posecore.parsing import read_json, shown
 from posecore.settings import Control, Settings, controls
 from posecore.two_stage.settings import (
     FINDER,
@@ -121,12 +121,7 @@ def _with_file(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _settings_of(file: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
     """What a settings file holds, as flags would give it."""
-    try:
-        data = parse_json(file.read_bytes())
-    except MalformedError as error:
-        raise SettingsError(f"{file}: no settings can be read: {error}.") from error
-    except OSError as error:
-        raise SettingsError(f"{file}: {error.strerror or error}.") from error
+    data = read_json(file, "settings", SettingsError)
     settings = data.get("settings", data) if isinstance(data, dict) else None
     if not isinstance(settings, dict):
         raise SettingsError(f"{file}: settings are an object of names and values, not {shown(data)}.")

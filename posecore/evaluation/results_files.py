@@ -20,7 +20,7 @@ from posecore.data.annotations import PoseDataset, Remark
 from posecore.errors import DataError
 from posecore.evaluation.evaluate import Evaluation, measure
 from posecore.evaluation.predictions import PicturePoses, Protocol
-from posecore.parsing import MalformedError, parse_json, shown
+from posecore.parsing import read_json, shown
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
 from posecore.words import counted
@@ -49,12 +49,7 @@ def read_results(path: Path, dataset: PoseDataset) -> Results:
         DataError: When the file cannot be read, is not a list of results, has another number of keypoints than the set
             or speaks of none of the set's pictures.
     """
-    try:
-        data = parse_json(path.read_bytes())
-    except MalformedError as error:
-        raise DataError(f"{path}: no results can be read: {error}.") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}.") from error
+    data = read_json(path, "results", DataError)
     entries, numbers = _entries(data, path, dataset)
     remarks: Counter[str] = Counter()
     found: defaultdict[int, list[tuple[NDArray[np.float64], float]]] = defaultdict(list)
