@@ -119,6 +119,14 @@ def full_region(image_size: tuple[int, int]) -> Region:
     return (0.0, 0.0, float(image_size[0]), float(image_size[1]))
 
 
+def square_around_box(box: Region, expand: float) -> Region:
+    """The square with the box's centre and ``expand`` times its longer side."""
+    x0, y0, x1, y1 = box
+    half = max(x1 - x0, y1 - y0, 1.0) * expand / 2
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    return x - half, y - half, x + half, y + half
+
+
 def check_region(region: Region) -> Region:
     """A region as four floats; raises ``ImageError`` when it is empty or not finite."""
     x0, y0, x1, y1 = (float(value) for value in region)

@@ -12,9 +12,10 @@ from PIL import Image
 
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.augment import AugmentSettings, compose, draw_batch
-from posecore.data.batches import Pack, PackSettings, pack, square_around
+from posecore.data.batches import Pack, PackSettings, pack
 from posecore.data.truth import inside
 from posecore.errors import DataError
+from posecore.imaging import square_around_box
 from posecore.skeleton import COCO_17, LSP_14
 from posecore.training.data import EpochBatches, TrainingSet, hold_out
 
@@ -192,7 +193,7 @@ def test_nothing_to_pack_is_an_error_that_says_what_to_change(tmp_path: Path) ->
 
 
 def test_square_around() -> None:
-    assert square_around((10, 20, 30, 60), 1.5) == (-10, 10, 50, 70)
+    assert square_around_box((10, 20, 30, 60), 1.5) == (-10, 10, 50, 70)
 
 
 def test_inside_a_turned_quadrilateral_in_either_direction() -> None:

@@ -19,14 +19,14 @@ from posecore.families.movenet import MOVENET
 from posecore.families.posenet import POSENET
 from posecore.families.trace import Trace
 from posecore.fields import Fields
-from posecore.imaging import full_region
+from posecore.imaging import full_region, square_around_box
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.settings import controls
 from posecore.skeleton import COCO_17, LSP_14, Skeleton
 from posecore.two_stage import TwoStageModel, stages_of
 from posecore.two_stage.settings import finder_name
-from posecore.two_stage.views import View, square_around, square_of_box, views_of
+from posecore.two_stage.views import View, square_around, views_of
 from posecore.video import CropSettings, crop_settings
 from posecore.video.finding import Finder
 from posecore.zoo import load_model, resolve_name
@@ -400,7 +400,7 @@ def test_squares_hold_the_joints_and_leave_room() -> None:
     assert ((x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5) == (20.0, 40.0)
     assert square_around(joints[1:], 1.5) is None
     assert square_around(joints[:0], 1.5) is None
-    assert square_of_box((10.0, 20.0, 30.0, 60.0), 1.25) == (-5.0, 15.0, 45.0, 65.0)
+    assert square_around_box((10.0, 20.0, 30.0, 60.0), 1.25) == (-5.0, 15.0, 45.0, 65.0)
 
 
 def test_nearly_the_same_square_is_looked_at_once() -> None:

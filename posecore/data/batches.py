@@ -25,7 +25,7 @@ from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.operations import mapped
 from posecore.data.pictures import read_labelled
 from posecore.errors import DataError, ImageError
-from posecore.imaging import Picture, Region, sample, stretch
+from posecore.imaging import Picture, Region, sample, square_around_box, stretch
 from posecore.settings import Settings
 from posecore.skeleton import Skeleton
 from posecore.storage import DraftFolder
@@ -134,23 +134,15 @@ def cuts_of(dataset: PoseDataset, settings: PackSettings) -> Iterator[_Cut]:
         worth = [index for index, person in enumerate(image.people) if _worth_a_square(person, settings)]
         if settings.cut == "people":
             for index in worth:
-                yield _Cut(image, square_around(image.people[index].box, settings.expand), index)
+                yield _Cut(image, square_around_box(image.people[index].box, settings.expand), index)
         elif worth:
-            yield _Cut(image, square_around((0.0, 0.0, float(image.size[0]), float(image.size[1])), 1.0), None)
+            yield _Cut(image, square_around_box((0.0, 0.0, float(image.size[0]), float(image.size[1])), 1.0), None)
 
 
 def _worth_a_square(person: Person, settings: PackSettings) -> bool:
     x0, y0, x1, y1 = person.box
     big = max(x1 - x0, y1 - y0) >= settings.min_size
     return not person.crowd and big and int(person.labelled.sum()) >= settings.min_keypoints
-
-
-def square_around(box: Region, expand: float) -> Region:
-    """The square with the box's centre and ``expand`` times its longer side."""
-    x0, y0, x1, y1 = box
-    half = max(x1 - x0, y1 - y0, 1.0) * expand / 2
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    return x - half, y - half, x + half, y + half
 
 
 def pack(dataset: PoseDataset, skeleton: Skeleton, settings: PackSettings, folder: Path | None = None) -> Pack:

@@ -18,7 +18,7 @@ from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Probl
 from posecore.data.pictures import read_labelled
 from posecore.errors import ImageError, SettingsError
 from posecore.fields import Fields
-from posecore.imaging import Picture, Region, picture_id
+from posecore.imaging import Picture, Region, picture_id, square_around_box
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
@@ -89,10 +89,7 @@ def protocol_settings(
 
 def crop_region(person: Person, expand: float = CROP_EXPAND) -> Region:
     """The square around a person's box, possibly reaching outside the picture."""
-    x0, y0, x1, y1 = person.box
-    half = expand * max(x1 - x0, y1 - y0, 1.0) / 2
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    return x - half, y - half, x + half, y + half
+    return square_around_box(person.box, expand)
 
 
 def views(image: AnnotatedImage, protocol: Protocol) -> list[View]:

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
-from posecore.data.batches import square_around
 from posecore.data.operations import mapped
 from posecore.data.pictures import read_labelled
 from posecore.errors import ImageError
-from posecore.imaging import Picture, Region
+from posecore.imaging import Picture, Region, square_around_box
 from posecore.labelling.opinions import Opinion, OpinionFile
 from posecore.labelling.proposals import check_shared_names
 from posecore.model import PoseModel
@@ -150,7 +149,7 @@ def _opinions(
     model: PoseModel, places: list[_Place], network: Mapping[str, Any], decode: Mapping[str, Any]
 ) -> list[Opinion]:
     """What a model says of some people."""
-    regions = [square_around(image.people[index].box, _EXPAND) for image, index, _ in places]
+    regions = [square_around_box(image.people[index].box, _EXPAND) for image, index, _ in places]
     pictures = [picture for _, _, picture in places]
     mirrored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
     turned = [_mirrored(region, picture.shape[1]) for region, picture in zip(regions, pictures, strict=True)]

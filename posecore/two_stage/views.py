@@ -45,14 +45,6 @@ def square_around(keypoints: NDArray[np.floating], expand: float) -> Region | No
     return x - half, y - half, x + half, y + half
 
 
-def square_of_box(box: Region, expand: float) -> Region:
-    """A square around the middle of a person's box (x0, y0, x1, y1), ``expand`` times its longer side wide."""
-    x0, y0, x1, y1 = box
-    half = max(expand * max(x1 - x0, y1 - y0), LEAST_SIDE) / 2
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    return x - half, y - half, x + half, y + half
-
-
 def views_of(people: Poses, expand: float) -> list[tuple[int, Region]]:
     """Which of ``people`` are looked at, and where: nobody twice in nearly the same square."""
     chosen: list[tuple[int, Region]] = []
