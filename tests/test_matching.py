@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,17 @@ def test_equal_to_the_original(seed: int, labels: object) -> None:
         expected = average_precision(filtered, COCO_17, common)
         found = average_precision_of([matcher.match(joint, pose) for matcher in matchers])
         assert found == (pytest.approx(expected["AP"], abs=1e-9), pytest.approx(expected["AR"], abs=1e-9))
+
+
+def test_scores_below_nought_count() -> None:
+    generator = np.random.default_rng(8)
+    items = [scene(generator, number, 4.0) for number in range(30)]
+    items = [replace(item, poses=replace(item.poses, scores=np.log(item.poses.scores + 0.01))) for item in items]
+    every = np.ones(17, bool)
+    expected = average_precision(items, COCO_17, every)["AP"]
+    assert (expected or 0) > 0
+    matches = [PictureMatcher(item.image, item.poses, every, COCO_17.sigmas).match() for item in items]
+    assert average_precision_of(matches)[0] == pytest.approx(expected, abs=1e-9)
 
 
 def test_nobody_to_find() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.evaluation.chance import Interval, mean_interval
-from posecore.evaluation.error_kinds import NEAR, JudgedPose, error_kinds
+from posecore.evaluation.error_kinds import NEAR, JudgedPose, judged_poses
 from posecore.evaluation.evaluate import Evaluation
 from posecore.evaluation.oks import MATCH, keypoint_similarity, pardoned
 from posecore.poses import Poses
@@ -94,7 +94,7 @@ def person_samples(evaluation: Evaluation) -> Samples:
 
 def _by_picture(evaluation: Evaluation) -> Iterator[tuple[int, list[JudgedPose]]]:
     judged: list[list[JudgedPose]] = [[] for _ in evaluation.predictions]
-    for one in error_kinds(evaluation, costs=False).judged:
+    for one in judged_poses(evaluation):
         judged[one.picture].append(one)
     yield from enumerate(judged)
 

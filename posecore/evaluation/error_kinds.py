@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 
 from posecore.data.annotations import Person
 from posecore.evaluation.evaluate import Evaluation
-from posecore.evaluation.oks import average_precision, keypoint_similarity, pardoned, similarity_matrix
+from posecore.evaluation.matching import PictureMatcher, average_precision_of
+from posecore.evaluation.oks import keypoint_similarity, pardoned, similarity_matrix
 from posecore.evaluation.predictions import PicturePoses
 from posecore.poses import Poses
 
@@ -119,13 +120,9 @@ class ErrorKinds:
         }
 
 
-def error_kinds(evaluation: Evaluation, costs: bool = True) -> ErrorKinds:
-    """Sort the errors of an evaluation into kinds, and measure what each kind costs.
-
-    Takes predictions of both protocols. Under *crops*, where every pose was asked for one person, poses are judged
-    against that person. Without ``costs`` there are no gains, which is what takes the time.
-    """
-    judged = [one for index in range(len(evaluation.predictions)) for one in _judged(evaluation, index)]
+def error_kinds(evaluation: Evaluation) -> ErrorKinds:
+    """Sort the errors of an evaluation into kinds, and measure what each kind costs."""
+    judged = judged_poses(evaluation)
     counts = np.zeros((len(KINDS), len(evaluation.skeleton)), np.int64)
     for one in judged:
         known = one.kinds >= 0
@@ -135,7 +132,7 @@ def error_kinds(evaluation: Evaluation, costs: bool = True) -> ErrorKinds:
         taken[one.picture].add(one.pose)
     false_poses = sum(_mistaken(item, taken[index], evaluation) for index, item in enumerate(evaluation.predictions))
     ap = evaluation.precision["AP"]
-    gains, stacked = _gains(evaluation, judged, ap) if costs else ({}, {})
+    gains, stacked = _gains(evaluation, judged, ap)
     return ErrorKinds(
         evaluation.skeleton.keypoints,
         counts,
@@ -147,6 +144,15 @@ def error_kinds(evaluation: Evaluation, costs: bool = True) -> ErrorKinds:
         evaluation.people - len(judged),
         _disorder(evaluation, judged),
     )
+
+
+def judged_poses(evaluation: Evaluation) -> list[JudgedPose]:
+    """Every pose that is about somebody, picture by picture.
+
+    Takes predictions of both protocols. Under *crops*, where every pose was asked for one person, poses are judged
+    against that person.
+    """
+    return [one for index in range(len(evaluation.predictions)) for one in _judged(evaluation, index)]
 
 
 def _judged(evaluation: Evaluation, index: int) -> Iterator[JudgedPose]:
@@ -199,8 +205,12 @@ def _kinds(
     return np.where(judged, kinds, -1).astype(np.int8), np.where(judged, similarity, np.nan)
 
 
-def _ap(evaluation: Evaluation, predictions: Sequence[PicturePoses]) -> float | None:
-    return average_precision(predictions, evaluation.skeleton, evaluation.common)["AP"]
+def _ap(evaluation: Evaluation, predictions: Sequence[PicturePoses]) -> float:
+    """As pycocotools has it, at a thirtieth of the time; 0 where there is nobody to find."""
+    common, sigmas = evaluation.common, evaluation.skeleton.sigmas
+    matchers = (PictureMatcher(item.image, item.poses, common, sigmas) for item in predictions)
+    ap, _ = average_precision_of([matcher.match() for matcher in matchers])
+    return ap or 0.0
 
 
 def _gains(
@@ -214,9 +224,9 @@ def _gains(
         "background": _without_background(evaluation, judged),
         "not found": _with_everybody(evaluation, judged),
     }
-    gains = {name: (_ap(evaluation, items) or 0.0) - ap for name, items in (alone | others).items()}
+    gains = {name: _ap(evaluation, items) - ap for name, items in (alone | others).items()}
     stacked: dict[str, float] = {
-        kind: _ap(evaluation, mended(evaluation, judged, LOCALISATION[: index + 1])) or 0.0
+        kind: _ap(evaluation, mended(evaluation, judged, LOCALISATION[: index + 1]))
         for index, kind in enumerate(LOCALISATION)
     }
     return gains, stacked

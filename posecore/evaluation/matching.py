@@ -77,8 +77,11 @@ class PictureMatcher:
         """How many there are to find."""
         return int((~self._ignored).sum())
 
-    def match(self, keypoint_threshold: float = 0.0, pose_threshold: float = 0.0) -> Matches:
-        """Matches when joints and people with lower scores are hidden, as :meth:`Poses.filter` hides them."""
+    def match(self, keypoint_threshold: float = -np.inf, pose_threshold: float = -np.inf) -> Matches:
+        """Matches when joints and people with lower scores are hidden, as :meth:`Poses.filter` hides them.
+
+        Unless thresholds are given nothing is hidden: scores of other programs may be below 0.
+        """
         poses = self._poses
         order = self._order[poses.scores[self._order] >= np.float32(pose_threshold)]
         present = poses.present[order] & (poses.keypoint_scores[order] >= np.float32(keypoint_threshold))
