@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from app_support import ROOT
 
@@ -48,3 +49,9 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
+
+
+def open_from_menu(page: Any, group: str, title: str) -> None:
+    """Go to a page by the bar's menus."""
+    page.get_by_test_id("stTopNavSection").filter(has_text=group).click()
+    page.get_by_role("menuitem", name=title).click()

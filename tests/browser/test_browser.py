@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from app_support import MODEL, encoded
 from PIL import Image
-from running_app import Server
+from running_app import Server, open_from_menu
 
+from posecore.ui.app.router import MENU
 from posecore.zoo import list_models
 
 SHOWN = ".frame[data-shown]"
@@ -66,8 +67,8 @@ def test_cold_deep_link(app_home: Path, page: Any, path: str, text: str) -> None
     try:
         page.goto(fresh.url + path)
         page.get_by_text(text).first.wait_for()
-        for title in ("Explore", "Fields", "Models"):
-            page.get_by_role("link", name=title).first.wait_for()
+        groups = page.get_by_test_id("stTopNavSection").all_inner_texts()
+        assert groups == list(MENU)
     finally:
         page.goto("about:blank")
         fresh.stop()
@@ -263,7 +264,7 @@ def test_a_model_is_removed_and_fetched_again(tmp_path: Path, mirror: Path | Non
         page.goto(f"{fresh.url}?model={MODEL}")
         page.get_by_role("button", name="Download it").click()
         page.get_by_text("input 513").wait_for()
-        page.get_by_role("link", name="Models").first.click()
+        open_from_menu(page, "Models", "Models")
         page.get_by_role("button", name="Verify").last.click()
         page.get_by_text("File intact").wait_for()
         page.get_by_text(f"{shipped + 1} of").first.wait_for()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_app import Server
+from running_app import Server, open_from_menu
 from test_browser import SHOWN, settle, shown
 from video_support import even_ticks, times_of, write_video
 
@@ -77,7 +77,7 @@ def test_cold_deep_link(app_home: Path, page: Any) -> None:
     try:
         page.goto(f"{fresh.url}video?video_source=Upload")
         page.get_by_text("Drop a video into the field").wait_for()
-        page.get_by_role("link", name="Explore").first.wait_for()
+        page.get_by_test_id("stTopNavSection").filter(has_text="Motion").wait_for()
     finally:
         page.goto("about:blank")
         fresh.stop()
@@ -98,10 +98,9 @@ def test_from_upload_to_a_result_that_stays(server: Server, page: Any, clip: Pat
     assert player(page, "video.duration") == pytest.approx(2.0, abs=0.05)
     address = page.url
     assert "result=" in address
-    page.get_by_role("link", name="Explore").first.click()
+    open_from_menu(page, "Explore", "Explore")
     page.get_by_text("Heatmaps").first.wait_for()
-    page.get_by_test_id("stTopNavSection").filter(has_text="Motion").click()
-    page.get_by_role("menuitem", name="Video").click()
+    open_from_menu(page, "Motion", "Video")
     wait_for_player(page, "video.readyState >= 2")
     page.goto("about:blank")
     page.goto(address)

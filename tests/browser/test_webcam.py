@@ -11,7 +11,7 @@ import cv2
 import pytest
 from app_support import MODEL
 from conftest import CHROMIUM
-from running_app import Server
+from running_app import Server, open_from_menu
 
 from posecore.data.synthetic import render_clip
 
@@ -179,7 +179,7 @@ def test_leaving_the_page_frees_camera_and_worker(webcam_server: Server, page: A
     open_webcam(page, webcam_server)
     start(page)
     until(page, lambda: workers(threads) == 1)
-    page.get_by_role("link", name="Models").first.click()
+    open_from_menu(page, "Models", "Models")
     page.get_by_text("models are on this machine").first.wait_for()
     until(page, lambda: workers(threads) == 0)
     assert page.locator("iframe[title*='webrtc']").count() == 0

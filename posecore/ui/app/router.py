@@ -12,12 +12,14 @@ def _page(file: str, title: str, icon: str, help_text: str, *, default: bool = F
     return st.Page(PAGES / file, title=title, icon=f":material/{icon}:", help=help_text, default=default)
 
 
-#: Menus of the bar, in their order; pages without one come first, whatever their place here.
+#: Menus of the bar, in their order, so few that one sees all of them at once.
 MENU: dict[str, tuple[st.Page, ...]] = {
-    "": (
+    "Explore": (
         _page("explore.py", "Explore", "person_search", "Poses in a picture, and why.", default=True),
         _page("fields.py", "Fields", "blur_on", "What the network sees, map by map."),
-        _page("models.py", "Models", "deployed_code", "Download, check and remove models."),
+    ),
+    "Evidence": (
+        _page("benchmark.py", "Benchmark", "speed", "How long this machine takes, by model, runtime and settings."),
     ),
     "Motion": (
         _page("video.py", "Video", "movie", "People over time: tracks, angles, repetitions."),
@@ -29,8 +31,8 @@ MENU: dict[str, tuple[st.Page, ...]] = {
         _page("train.py", "Train", "model_training", "Fine-tune a model on labelled pictures."),
         _page("runs.py", "Runs", "monitoring", "What training brought, before and after."),
     ),
-    "Help": (
-        _page("benchmark.py", "Benchmark", "speed", "How long this machine takes, by model, runtime and settings."),
+    "Models": (
+        _page("models.py", "Models", "deployed_code", "Download, check and remove models."),
         _page("about.py", "About", "info", "Versions, licences and limits."),
     ),
 }
@@ -45,14 +47,9 @@ def main() -> None:
 
 
 def place_of(page: st.Page) -> int:
-    """The place in the bar, from 1, of the menu that a page is in; 0 without one."""
-    place = len(MENU[""])
-    for group, pages in MENU.items():
-        if group:
-            place += 1
-            if any(one.url_path == page.url_path for one in pages):
-                return place
-    return 0
+    """The place in the bar, from 1, of the menu that a page is in."""
+    pages_by_place = enumerate(MENU.values(), start=1)
+    return next(place for place, pages in pages_by_place if any(one.url_path == page.url_path for one in pages))
 
 
 if __name__ == "__main__":  # as Streamlit runs it

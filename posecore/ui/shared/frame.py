@@ -31,13 +31,13 @@ def set_icon() -> None:
     st.set_page_config(page_icon=str(STATIC / "icon.png"))
 
 
-def frame(title: str, about: str, group: int = 0) -> None:
+def frame(title: str, about: str, group: int) -> None:
     """Set up the page around the content.
 
     Args:
         title: Name of the page.
         about: What it is for, in a few words.
-        group: Place in the bar, from 1, of the menu that the page is in; 0 for a page with a place of its own.
+        group: Place in the bar, from 1, of the menu that the page is in.
     """
     st.set_page_config(
         page_title=f"{title} · posecore",
