@@ -44,18 +44,23 @@ def choose_set(sets: Mapping[str, StoredSet]) -> StoredSet:
     Args:
         sets: What there is to choose from, by name; at least one.
     """
-    wanted = (session().dataset, st.session_state.get(_CHOICE), asked(Parameter.SET), next(iter(sets)))
-    st.session_state[_CHOICE] = next(name for name in wanted if name in sets)
+    return sets[choose_name({name: title_of(stored) for name, stored in sets.items()})]
+
+
+def choose_name(titles: Mapping[str, str]) -> str:
+    """:func:`choose_set` among names and their titles."""
+    wanted = (session().dataset, st.session_state.get(_CHOICE), asked(Parameter.SET), next(iter(titles)))
+    st.session_state[_CHOICE] = next(name for name in wanted if name in titles)
     name = st.selectbox(
         "Set of pictures",
-        list(sets),
-        format_func=option_texts({name: title_of(stored) for name, stored in sets.items()}),
+        list(titles),
+        format_func=option_texts(titles),
         key=_CHOICE,
         on_change=lambda: remember(st.session_state[_CHOICE]),
     )
     remember(name)
     say(Parameter.SET, name)
-    return sets[name]
+    return name
 
 
 def title_of(stored: StoredSet) -> str:
