@@ -248,7 +248,7 @@ def test_split(library: Library) -> None:
     library.add_synthetic("drawn", 5, 0)
     app = open_data("Split")
     assert "not split" in words(app)
-    app.slider(key="dataset_val").set_value(40)
+    app.number_input(key="dataset_val").set_value(40)
     press(app, "Split")
     assert library.get("drawn").parts() == {"train": 3, "val": 2}
     assert "not split" not in words(app)

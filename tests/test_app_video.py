@@ -286,11 +286,13 @@ def test_the_preview_follows_settings_and_the_moment(clip: Path) -> None:
     app.slider(key="pose_threshold").set_value(1.0).run()
     assert "nobody found" in words(app)
     assert forward_passes() == before
-    moment = next(widget for widget in app.slider if widget.label == "Frame shown")
+    moment = next(widget for widget in app.slider if widget.label == "Frame shown, in seconds")
     moment.set_value(0.5).run()
     assert forward_passes() == before + 1
     app.number_input(key="clip_start").set_value(0.7).run()
-    assert next(widget for widget in app.slider if widget.label == "Frame shown").value == pytest.approx(0.7)
+    assert next(widget for widget in app.slider if widget.label == "Frame shown, in seconds").value == pytest.approx(
+        0.7
+    )
     app.number_input(key="clip_end").set_value(0.6).run()
     assert "must lie after the start" in app.error[0].value
     assert app.button(key="video_start").disabled

@@ -86,7 +86,7 @@ def test_cold_deep_link(app_home: Path, page: Any) -> None:
 def test_from_upload_to_a_result_that_stays(server: Server, page: Any, clip: Path) -> None:
     open_video(page, server, clip)
     before = shown(page)
-    page.get_by_role("slider", name="Frame shown").focus()
+    page.get_by_role("slider", name="Frame shown, in seconds").focus()
     page.keyboard.press("End")
     page.wait_for_function(
         """(before) => [...document.querySelectorAll('*')].some((e) => {

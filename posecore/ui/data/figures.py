@@ -192,8 +192,8 @@ def _split_form(stored: StoredSet, has_split: bool) -> None:
     with st.form("dataset_split", border=True):
         st.markdown("**Split by share**")
         left, right = st.columns(2, gap="small")
-        val = left.slider("Validation %", 0, 60, 20, 5, key="dataset_val")
-        test = right.slider("Test %", 0, 30, 0, 5, key="dataset_test")
+        val = left.number_input("Validation %", 0, 60, 20, 5, key="dataset_val")
+        test = right.number_input("Test %", 0, 30, 0, 5, key="dataset_test")
         seed = st.number_input(
             "Seed", 0, 1_000_000, 0, key="dataset_seed", help="The same seed gives the same parts again."
         )

@@ -30,6 +30,7 @@ from posecore.ui.shared.maps.map_tabs import TILE, words
 from posecore.ui.shared.pictures.open_picture import to_jpeg
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.widgets.components import field_view, filmstrip
+from posecore.ui.shared.widgets.numbers import number
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 
 _ROOM = "max(260px, 100vh - 300px)"
@@ -101,7 +102,7 @@ def _plan(stored: StoredSet) -> tuple[PreviewPlan, bool]:
     augment = SettingControls(AugmentSettings, prefix="augment_")
     joints = st.toggle("Show joints", value=True, key="target_joints")
     with st.expander("Augmentation and input", icon=":material/tune:"):
-        side = st.slider("Side of the input in pixels", 97, 385, 193, 32, key="target_side")
+        side = number("Side of the input in pixels", 97, 385, 193, 32, key="target_side")
         skeleton = _skeleton(stored.skeleton)
         network.draw([name for name in ("output_stride",) if name in network.values])
         augment.draw(augment.others + augment.main)

@@ -21,6 +21,7 @@ from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import require
+from posecore.ui.shared.widgets.numbers import number
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.ui.shared.widgets.watching import watch
@@ -114,13 +115,14 @@ def _fewest(desk: LabelDesk) -> int:
 def _fewest_slider(count: int) -> None:
     if count < 2:
         return
-    st.slider(
+    number(
         "Fewest joints of a person",
         1,
         count,
         min(_FEWEST, count),
+        1,
         key="label_fewest",
-        help="People of whom the model finds fewer joints are not proposed.",
+        help_text="People of whom the model finds fewer joints are not proposed.",
     )
 
 

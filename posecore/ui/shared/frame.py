@@ -9,7 +9,8 @@ import streamlit as st
 STATIC = Path(__file__).resolve().parents[1] / "app" / "static"
 SIDEBAR_WIDTH = 340
 #: What themes have no setting for: margins (pictures need the room more), contrast of small print and of words on the
-#: primary colour, rings of focus, the page's heading, and the menu of the group that the open page is in.
+#: primary colour, rings of focus, the page's heading, fields of numbers on the line of their labels (a slider says its
+#: value itself only while it is dragged), and the menu of the group that the open page is in.
 _STYLE = """<style>
 [data-testid='stMainBlockContainer'] {{ padding-inline: clamp(0.75rem, 2vw, 2rem); }}
 [data-testid='stCaptionContainer'] {{ opacity: 1; }}
@@ -18,6 +19,17 @@ _STYLE = """<style>
 [data-testid='stTopNavLink']:focus-visible {{ outline: 2px solid {ring}; outline-offset: 2px; }}
 [data-testid='stTopNav'] > div:nth-child({group}) [data-testid='stTopNavSection'] {{
   background: {mark}; border-radius: 8px; font-weight: 600; }}
+[class*='st-key-number_'] {{ position: relative; }}
+[class*='st-key-number_'] [data-testid='stWidgetLabel'] {{ padding-inline-end: 4.4rem; min-height: 1.75rem; }}
+[class*='st-key-number_'] [role='group'] {{ margin-block: -0.8rem -0.4rem; }}
+[class*='st-key-number_'] [data-testid='stSliderThumbValue'] {{
+  background: {mark}; border-radius: 6px; padding-inline: 0.3rem; }}
+[class*='st-key-number_'] [data-testid='stSlider']:not(:active) [data-testid='stSliderThumbValue'] {{
+  visibility: hidden; }}
+[class*='st-key-number_'] > [class*='_typed'] {{
+  position: absolute; inset-block-start: 0; inset-inline-end: 0; width: 4rem; }}
+[class*='st-key-number_'] [data-testid='stNumberInputContainer'] {{ height: 1.75rem; }}
+[class*='st-key-number_'] [data-testid='stNumberInputContainer'] input {{ padding: 0 0.5rem; text-align: end; }}
 h1.page-heading {{ font-size: 1.05rem; font-weight: 650; margin: 0; padding: 0; }}
 h1.page-heading small {{ font-size: 0.9rem; font-weight: 400; color: {small_print}; margin-inline-start: 0.6rem; }}
 </style>"""

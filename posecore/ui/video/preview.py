@@ -18,6 +18,7 @@ from posecore.ui.shared.models.engine import Analysis, analyse, pace
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.pictures.posed_picture import facts, nobody_in, show_picture
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.widgets.numbers import number
 from posecore.ui.video.chosen_run import start_run
 from posecore.ui.video.store import Video
 from posecore.video import ClipSettings, VideoInfo, VideoOptions, frame_at
@@ -61,18 +62,16 @@ def pick_moment(video: Video, clip: ClipSettings) -> float:
     before = st.session_state.get(key)
     if before is not None and not first <= before <= last:
         st.session_state[key] = min(max(before, first), last)
-    return float(
-        st.slider(
-            "Frame shown",
-            first,
-            last,
-            value=first + 0.25 * (last - first),
-            step=step,
-            format="%.2f s",
-            key=key,
-            persist_state="session",
-            help="The frame of the video that is shown here.",
-        )
+    return number(
+        "Frame shown, in seconds",
+        first,
+        last,
+        first + 0.25 * (last - first),
+        step,
+        decimals=2,
+        key=key,
+        kept=True,
+        help_text="The frame of the video that is shown here.",
     )
 
 

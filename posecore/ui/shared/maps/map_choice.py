@@ -19,7 +19,8 @@ from posecore.drawing.views import (
     title_of,
 )
 from posecore.fields import FieldMap, Fields
-from posecore.ui.shared.maps.map_tabs import COLORMAPS, map_note, words
+from posecore.ui.shared.maps.map_tabs import ARROWS_HELP, COLORMAPS, map_note, words
+from posecore.ui.shared.widgets.numbers import number
 
 #: Session state of the choices, which clicks on the picture change as well.
 STYLE_KEY = {False: "map_style", True: "map_style_vectors"}
@@ -129,19 +130,11 @@ def _appearance(style: Style, *, directions: bool) -> dict[str, Any]:
     """Widgets for opacity and colours, as far as they change this style; colours of directions are always the same."""
     look: dict[str, Any] = {}
     left, right = st.columns(2, gap="small", vertical_alignment="bottom")
-    look["opacity"] = left.slider(
-        "Opacity", 0.0, 1.0, 0.65, 0.05, key="map_opacity", help="How much the map covers the picture."
-    )
+    with left:
+        look["opacity"] = number("Opacity", 0.0, 1.0, 0.65, 0.05, key="map_opacity")
     if style == Style.ARROWS:
-        look["threshold"] = right.slider(
-            "Show arrows where score ≥",
-            0.0,
-            1.0,
-            0.3,
-            0.05,
-            key="map_threshold",
-            help="Arrows start only where the joint they belong to is at least this likely. 0 shows all of them.",
-        )
+        with right:
+            look["threshold"] = number("Score ≥", 0.0, 1.0, 0.3, 0.05, key="map_threshold", help_text=ARROWS_HELP)
     elif not directions:
         look["colormap"] = right.selectbox("Colours", COLORMAPS, key="map_colors")
         look["own_range"] = st.toggle(

@@ -15,10 +15,12 @@ from posecore.imaging import Picture
 from posecore.ui.shared.models.caches import CacheCounters, drawings_cache, fields_cache
 from posecore.ui.shared.models.engine import Analysis
 from posecore.ui.shared.pictures.open_picture import to_jpeg
+from posecore.ui.shared.widgets.numbers import number
 
 #: Longer side of a drawn map; the column that shows it is narrower than that.
 _MAP_SIDE = 900
 TILE = 160
+ARROWS_HELP = "Arrows start only where the joint they belong to is at least this likely. 0 shows all of them."
 COLORMAPS = ("viridis", "magma", "turbo", "gray")
 
 #: Words for maps by kind, for their help.
@@ -47,10 +49,8 @@ def show_heatmaps(analysis: Analysis) -> None:
         )
         field = _pick_map(maps, "heat_map")
         channel = _pick_channel(field, "heat_channel", together="Strongest of all") if view == "One" else None
-        opacity = st.slider(
-            "Opacity", 0.0, 1.0, 0.75, 0.05, key="heat_opacity", width=110, help="How much the map covers the picture."
-        )
-        colors = st.selectbox("Colours", COLORMAPS, key="heat_colors", width=105)
+        opacity = number("Opacity", 0.0, 1.0, 0.75, 0.05, key="heat_opacity", width=120)
+        colors = st.selectbox("Colours", COLORMAPS, key="heat_colors", width=98)
     picture = analysis.opened.preview
     if view == "One":
         label = "all channels" if channel is None else field.channels[channel]
@@ -93,18 +93,9 @@ def show_vectors(analysis: Analysis) -> None:
         field = _pick_map(maps, "vector_map")
         channel = _pick_channel(field, "vector_channel") if view != "All" else None
         if view == "Arrows":
-            threshold = st.slider(
-                "Show arrows where score ≥",
-                0.0,
-                1.0,
-                0.3,
-                0.05,
-                key="vector_gate",
-                width=110,
-                help="Arrows start only where the joint they belong to is at least this likely. 0 shows all of them.",
-            )
+            threshold = number("Score ≥", 0.0, 1.0, 0.3, 0.05, key="vector_gate", help_text=ARROWS_HELP, width=145)
         else:
-            opacity = st.slider("Opacity", 0.0, 1.0, 0.8, 0.05, key="vector_opacity", width=110)
+            opacity = number("Opacity", 0.0, 1.0, 0.8, 0.05, key="vector_opacity", width=120)
     picture, fields, name = analysis.opened.preview, analysis.fields, field.name
     if channel is None:
         key: tuple[Any, ...] = ("vector grid", name, opacity)

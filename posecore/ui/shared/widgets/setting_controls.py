@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from posecore.settings import Control, controls
 from posecore.ui.shared.address import asked_setting, say_setting
+from posecore.ui.shared.widgets.numbers import number
 
 #: Settings that matter most, by the names that all families share; others go where there is more room.
 MAIN = (
@@ -28,8 +29,11 @@ MAIN = (
 _DEFAULTS = "setting_defaults"
 #: Session state: what was last written into the address of every choice.
 _WRITTEN = "written_choices"
-#: Letters that the choices of a row of buttons may have together, in half the sidebar's width.
+#: Letters that the choices of a row of buttons may have together, in the sidebar's width.
 _BUTTON_LETTERS = 11
+#: Letters that there is room for in half that width, beside what else is there: on a row of buttons, in a list, and
+#: behind a switch.
+_HALF_BUTTONS, _HALF_LIST, _HALF_FLAG = 7, 9, 12
 
 
 class SettingControls:
@@ -72,13 +76,20 @@ class SettingControls:
         return tuple(name for name, control in self._controls.items() if len(control.choices) != 1)
 
     def draw(self, names: Iterable[str], columns: int = 2) -> None:
-        """Widgets for ``names``, ``columns`` beside each other, switches first: they are lower than the rest."""
+        """Widgets for ``names``: switches first, then choices, ``columns`` beside each other where they are short."""
         chosen = [self._controls[name] for name in names]
-        for group in ([c for c in chosen if c.kind == "flag"], [c for c in chosen if c.kind != "flag"]):
-            for start in range(0, len(group), columns):
-                for control, column in zip(group[start : start + columns], _row(columns), strict=False):
+        for kinds in (("flag",), ("choice",), ("int", "float")):
+            group = [control for control in chosen if control.kind in kinds]
+            short = [control for control in group if _is_short(control)]
+            if len(short) == 1:
+                short = []
+            for start in range(0, len(short), columns):
+                for control, column in zip(short[start : start + columns], _row(columns), strict=False):
                     with column:
                         self._widget(control)
+            for control in group:
+                if control not in short:
+                    self._widget(control)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -140,10 +151,12 @@ class SettingControls:
             _choice(control, shared)
             self._write_address(control)
             return
-        default = self._defaults[control.name]
         # The default is said on every run: what equals it is left out of the address.
-        value = float(default) if control.kind == "float" else default
-        _WIDGETS[control.kind](control, shared | {"bind": "query-params", "value": value})
+        shared["value"] = self._defaults[control.name]
+        if control.kind == "flag":
+            st.toggle(control.label, wrap=True, bind="query-params", **shared)
+        else:
+            _number(control, shared)
 
     def _condition(self, control: Control) -> str:
         """Why a setting has no effect now."""
@@ -176,6 +189,16 @@ def _as_buttons(control: Control) -> bool:
     return sum(len(control.text(choice)) for choice in control.choices) <= _BUTTON_LETTERS
 
 
+def _is_short(control: Control) -> bool:
+    """Whether half the sidebar's width is enough."""
+    if control.kind == "flag":
+        return len(control.label) <= _HALF_FLAG
+    letters = [len(control.text(choice)) for choice in control.choices]
+    if not letters:
+        return False
+    return sum(letters) <= _HALF_BUTTONS if _as_buttons(control) else max(letters) <= _HALF_LIST
+
+
 def _choice(control: Control, shared: dict[str, Any]) -> None:
     shared = {"format_func": control.text, "persist_state": "session", **shared}
     if _as_buttons(control):
@@ -184,41 +207,21 @@ def _choice(control: Control, shared: dict[str, Any]) -> None:
         st.selectbox(control.label, control.choices, **shared)
 
 
-def _flag(control: Control, shared: dict[str, Any]) -> None:
-    st.toggle(control.label, wrap=True, **shared)
-
-
-def _int(control: Control, shared: dict[str, Any]) -> None:
-    step = int(control.step or 1)
-    if control.minimum is None or control.maximum is None:
-        st.number_input(control.label, _whole(control.minimum), _whole(control.maximum), step=step, **shared)
-    else:
-        st.slider(control.label, int(control.minimum), int(control.maximum), step=step, **shared)
-
-
-def _whole(side: float | None) -> int | None:
-    return None if side is None else int(side)
-
-
-def _float(control: Control, shared: dict[str, Any]) -> None:
-    if control.minimum is None or control.maximum is None:
-        low, high = (None if side is None else float(side) for side in (control.minimum, control.maximum))
-        st.number_input(control.label, low, high, step=control.step, **shared)
+def _number(control: Control, shared: dict[str, Any]) -> None:
+    """A slider and a field between two ends, else a field."""
+    kind = int if control.kind == "int" else float
+    low, high = (None if side is None else kind(side) for side in (control.minimum, control.maximum))
+    step, value = control.step, kind(shared.pop("value"))
+    if low is None or high is None:
+        step = kind(step or 1) if kind is int else step
+        st.number_input(control.label, low, high, value, step, bind="query-params", **shared)
         return
-    low, high = float(control.minimum), float(control.maximum)
-    step = float(control.step or _round_step((high - low) / 100))
-    decimals = next(digits for digits in range(7) if digits == 6 or abs(round(step, digits) - step) < 1e-9)
-    st.slider(control.label, low, high, step=step, format=f"%.{decimals}f", **shared)
+    step = kind(step or (1 if kind is int else _round_step((high - low) / 100)))
+    help_text = shared.pop("help")
+    number(control.label, low, high, value, step, help_text=help_text, in_address=True, **shared)
 
 
 def _round_step(step: float) -> float:
     """The nearest of 1, 2, 5, 10 … times a power of ten that is not smaller."""
     power = 10.0 ** math.floor(math.log10(step))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * 0.999)
-
-
-_WIDGETS: dict[str, Callable[[Control, dict[str, Any]], None]] = {
-    "flag": _flag,
-    "int": _int,
-    "float": _float,
-}
