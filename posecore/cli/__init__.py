@@ -36,6 +36,11 @@ COMMANDS = {
         "benchmark",
         "Time preprocessing, network, decoding and drawing, each apart, for models and settings side by side.",
     ),
+    "compare": (
+        "compare",
+        "compare",
+        "Put two to four models or settings side by side: who is found by which, how far joints are apart.",
+    ),
     "evaluate": (
         "evaluate",
         "evaluate",

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-import cv2
-import numpy as np
 import streamlit as st
 
+from posecore.drawing.encoded import shrink as shrink
+from posecore.drawing.encoded import to_jpeg as to_jpeg
+from posecore.drawing.encoded import to_png as to_png
 from posecore.imaging import Picture, picture_id
 from posecore.ui.shared.models.caches import ByteCache, memory_limit
 
 #: Longer side of what the browser gets to see. Networks always get the picture itself.
 PREVIEW_SIDE = 1200
 THUMBNAIL_SIDE = 120
-JPEG_QUALITY = 88
 
 
 @dataclass(frozen=True)
@@ -104,31 +104,6 @@ def _read(source: Source) -> Contents:
         _pixels_cache().get(source.key, lambda: pixels)
     size = (pixels.shape[1], pixels.shape[0])
     return Contents(picture_id(pixels), size, preview, to_jpeg(shrink(preview, THUMBNAIL_SIDE), 80))
-
-
-def shrink(picture: Picture, longest: int) -> Picture:
-    """The picture with its longer side at most ``longest``; itself when it is that small already."""
-    height, width = picture.shape[:2]
-    factor = longest / max(width, height)
-    if factor >= 1:
-        return picture
-    size = (max(round(width * factor), 1), max(round(height * factor), 1))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def to_jpeg(picture: Picture, quality: int = JPEG_QUALITY) -> bytes:
-    """Encode for the browser."""
-    return _encode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-
-
-def to_png(picture: Picture) -> bytes:
-    """Encode without loss, quickly rather than small."""
-    return _encode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])
-
-
-def _encode(ending: str, picture: Picture, parameters: list[int]) -> bytes:
-    _, data = cv2.imencode(ending, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), parameters)
-    return data.tobytes()
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,0 +1,122 @@
+"""A comparison as files to take away: one page that needs nothing else, and tables."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import Callable, Sequence
+from html import escape
+
+import pandas as pd
+
+from posecore.evaluation.comparing import (
+    LETTERS,
+    Column,
+    Compared,
+    column_table,
+    disagreement,
+    joint_table,
+    pair_table,
+    picture_table,
+)
+from posecore.results import keypoint_table, safe_table
+
+#: Pictures that the report shows: those on which columns disagree most.
+MOST_SHOWN = 24
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
+body { max-width: 1200px; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-variant-numeric: tabular-nums; }
+div { overflow-x: auto; }
+th, td { padding: .25rem .7rem; border-bottom: 1px solid rgb(128 128 128 / 35%); text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+figure { margin: 0 0 1.5rem; }
+img { max-width: 100%; height: auto; border-radius: 6px; }
+"""
+_ABOUT = (
+    "Nothing here says who is right: nobody has labelled these pictures. Agreement is OKS on average over everybody "
+    "whom either of two columns has, 0 for those whom only one has. Distances are in pixels of the picture, over "
+    "people whom both have. Full frames stand around people whom not every column has, dashed ones where a column "
+    "lacks somebody."
+)
+
+
+def report_files(
+    columns: Sequence[Column],
+    titles: Sequence[str],
+    compared: Sequence[Compared],
+    sheet: Callable[[int], bytes],
+) -> dict[str, bytes]:
+    """Name → content of the report and its tables.
+
+    Args:
+        columns: What was compared.
+        titles: Words for the model of each.
+        compared: Every picture.
+        sheet: The JPEG of a picture, by its place, as all columns see it.
+    """
+    tables = {
+        "columns": column_table(compared, columns, titles),
+        "pairs": pair_table(compared, columns),
+        "joints": _joints(compared, columns),
+        "pictures": picture_table(compared, columns),
+        "keypoints": _keypoints(compared),
+    }
+    files = {f"{name}.csv": table.to_csv(index=False).encode() for name, table in tables.items()}
+    return {"report.html": _page(tables, compared, sheet).encode(), **files}
+
+
+def most_different(compared: Sequence[Compared]) -> list[int]:
+    """Places of the pictures, those first on which two columns disagree most; those without an answer last."""
+    scores = [disagreement(one) for one in compared]
+    return sorted(range(len(compared)), key=lambda place: 1.0 if (score := scores[place]) is None else -score)
+
+
+def _joints(compared: Sequence[Compared], columns: Sequence[Column]) -> pd.DataFrame:
+    """The tables of joints of every two columns, below each other."""
+    parts = []
+    for first, second in itertools.combinations(range(len(columns)), 2):
+        table = joint_table(compared, first, second)
+        only = {f"only {LETTERS[first]}": "only the first", f"only {LETTERS[second]}": "only the second"}
+        table = table.rename(columns=only)
+        table.insert(0, "columns", f"{LETTERS[first]}–{LETTERS[second]}")
+        parts.append(table)
+    return safe_table(pd.concat(parts, ignore_index=True))
+
+
+def _keypoints(compared: Sequence[Compared]) -> pd.DataFrame:
+    """Every keypoint of every column."""
+    parts = []
+    for place, letter in enumerate(LETTERS):
+        named = [(one.name, poses) for one in compared if (poses := one.results.get(place)) is not None]
+        table = keypoint_table(named, "picture", first_person=1)
+        if len(table.columns):
+            table.insert(0, "column", letter)
+            parts.append(table)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _page(tables: dict[str, pd.DataFrame], compared: Sequence[Compared], sheet: Callable[[int], bytes]) -> str:
+    shown = most_different(compared)[:MOST_SHOWN]
+    which = "" if len(compared) == len(shown) else f": the {len(shown)} on which columns disagree most"
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><meta charset="utf-8"><title>Comparison of pose models</title>',
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>',
+        f"<h1>Comparison of pose models</h1><p>{escape(_ABOUT)}</p>",
+        f"<h2>Columns</h2>{_table(tables['columns'])}<h2>Two by two</h2>{_table(tables['pairs'])}",
+        f"<h2>Joints</h2>{_table(tables['joints'])}<h2>Pictures{which}</h2>",
+        *(_figure(compared[place].name, sheet(place)) for place in shown),
+        f"<h2>All pictures</h2>{_table(tables['pictures'])}</html>",
+    ]
+    return "\n".join(parts)
+
+
+def _table(table: pd.DataFrame) -> str:
+    return f"<div>{table.to_html(index=False, border=0, na_rep='–')}</div>"
+
+
+def _figure(name: str, jpeg: bytes) -> str:
+    data = base64.b64encode(jpeg).decode("ascii")
+    said = escape(name, quote=True)
+    return f'<figure><img src="data:image/jpeg;base64,{data}" alt="{said}"><figcaption>{said}</figcaption></figure>'
