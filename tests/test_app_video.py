@@ -33,13 +33,13 @@ from posecore.poses import Poses
 from posecore.settings import controls
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.ui.shared.background import Tasks
+from posecore.ui.shared.videos.store import SampleClip, Shelf, Video
 from posecore.ui.video.measures import in_words, usual_measures
 from posecore.ui.video.plots import MOST_POINTS, thin
 from posecore.ui.video.run_folders import KEPT_SECONDS, Owner, remove_old_runs
 from posecore.ui.video.runs import RunDesk, VideoRun, run_desk
 from posecore.ui.video.serving import clip_address, clip_routes
 from posecore.ui.video.settings import PARTS
-from posecore.ui.video.store import SampleClip, Shelf, Video
 from posecore.video import (
     ClipSettings,
     OutputSettings,
@@ -262,7 +262,7 @@ def test_a_shelf_has_an_end(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None
     first.write_bytes(clip.read_bytes())
     assert shelf.add(first) == shelf.add(_again(shelf, clip))
     assert len(shelf) == 1
-    monkeypatch.setattr("posecore.ui.video.store.MAX_SESSION_BYTES", 10)
+    monkeypatch.setattr("posecore.ui.shared.videos.store.MAX_SESSION_BYTES", 10)
     with pytest.raises(Exception, match="Remove some first"):
         shelf.add(_again(shelf, clip))
     shelf.clear()

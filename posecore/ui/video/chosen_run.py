@@ -7,11 +7,11 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.shared.address import Parameter, asked, say
+from posecore.ui.shared.videos.store import Video, shelf
 from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.ui.shared.visitors import is_local, require, visitor_name
 from posecore.ui.video.run_folders import Owner, run_folders
 from posecore.ui.video.runs import VideoRun, run_desk
-from posecore.ui.video.store import Video, shelf
 from posecore.video import VideoOptions
 
 PREVIEW, RESULT = "Preview", "Result"

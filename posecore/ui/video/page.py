@@ -8,12 +8,13 @@ from posecore.drawing import DrawingOptions
 from posecore.model import PoseModel
 from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
 from posecore.ui.shared.sidebar import decoder_controls, drawing_controls, load, network_controls
+from posecore.ui.shared.videos.moments import pick_moment
+from posecore.ui.shared.videos.store import Video
+from posecore.ui.shared.videos.video_picker import no_video, pick_video, show_refused_videos
 from posecore.ui.video.chosen_run import my_runs, pick_view
 from posecore.ui.video.finished_run import run_buttons, show_run
-from posecore.ui.video.picker import no_video, pick_video, show_refused_videos
-from posecore.ui.video.preview import pick_moment, run_panel, show_frame
+from posecore.ui.video.preview import run_panel, show_frame
 from posecore.ui.video.settings import VideoSidebar, lay_out_video_sidebar, resettable, video_controls
-from posecore.ui.video.store import Video
 from posecore.video import ClipSettings, VideoOptions
 
 

@@ -4,75 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError
-from posecore.imaging import Picture
 from posecore.model import PoseModel
 from posecore.ui.shared.models.engine import Analysis, analyse, pace
-from posecore.ui.shared.pictures.open_picture import Source, open_picture
+from posecore.ui.shared.pictures.open_picture import open_picture
 from posecore.ui.shared.pictures.posed_picture import facts, nobody_in, show_picture
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.widgets.numbers import number
+from posecore.ui.shared.videos.moments import LONGEST, frame_source, length_of
+from posecore.ui.shared.videos.store import Video
 from posecore.ui.video.chosen_run import start_run
-from posecore.ui.video.store import Video
-from posecore.video import ClipSettings, VideoInfo, VideoOptions, frame_at
+from posecore.video import VideoOptions
 from posecore.video.reading import clock
 
 PREVIEW_ROOM = "max(240px, 100vh - 330px)"
-#: Lengths that a slider over time still makes sense for, in seconds: no header is believed beyond a day.
-_LONGEST = 86_400.0
 _CODECS = {"h264": "H.264", "hevc": "H.265", "mpeg4": "MPEG-4", "mpeg2video": "MPEG-2", "mjpeg": "Motion JPEG"}
-
-
-def frame_source(video: Video, seconds: float) -> Source:
-    """The frame that is shown ``seconds`` into a video, as a picture like any other."""
-    return Source(
-        f"{video.key}@{seconds:.3f}",
-        f"{video.stem}_{seconds:.2f}s.png",
-        f"{video.label} at {seconds:.2f} s",
-        partial(_read_frame, video.path, seconds),
-    )
-
-
-def _read_frame(path: Path, seconds: float) -> Picture:
-    return frame_at(path, seconds).picture
-
-
-def length_of(info: VideoInfo) -> float:
-    """Seconds that a video lasts as far as its header tells; 0 when it tells nothing."""
-    if info.seconds is not None:
-        return min(info.seconds, _LONGEST)
-    return min((info.frames or 0) / float(info.rate), _LONGEST)
-
-
-def pick_moment(video: Video, clip: ClipSettings) -> float:
-    """A slider over the part of the video that will be used; seconds."""
-    step = 1 / float(video.info.rate)
-    first = clip.start
-    last = min(clip.end or _LONGEST, length_of(video.info)) - step
-    if last - first < step:
-        return first
-    key = f"video_moment_{video.key}"
-    before = st.session_state.get(key)
-    if before is not None and not first <= before <= last:
-        st.session_state[key] = min(max(before, first), last)
-    return number(
-        "Frame shown, in seconds",
-        first,
-        last,
-        first + 0.25 * (last - first),
-        step,
-        decimals=2,
-        key=key,
-        kept=True,
-        help_text="The frame of the video that is shown here.",
-    )
 
 
 def show_frame(
@@ -148,7 +98,7 @@ def run_panel(video: Video, model: PoseModel, options: VideoOptions, analysis: A
 def _outlook(video: Video, model: PoseModel, options: VideoOptions, analysis: Analysis | None) -> str:
     """What a run gives, and about how long it takes."""
     clip = options.clip
-    seconds = max(min(clip.end or _LONGEST, length_of(video.info)) - clip.start, 0.0)
+    seconds = max(min(clip.end or LONGEST, length_of(video.info)) - clip.start, 0.0)
     frames = math.ceil(seconds * float(video.info.rate) / clip.stride)
     gives = "You get a clip with the people drawn in, their tracks, joint angles and other measures, and tables."
     if not frames:

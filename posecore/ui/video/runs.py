@@ -25,9 +25,9 @@ from posecore.errors import PosecoreError, VideoError
 from posecore.poses import Poses
 from posecore.storage import sweep, writing
 from posecore.ui.shared.background import BusyError, Task, Tasks, tasks
+from posecore.ui.shared.videos.store import Video
 from posecore.ui.video.run_folders import KEPT_RUNS, Owner, RunFolder, run_folder, run_folders
 from posecore.ui.video.stand_ins import InTurn, KnownPeople
-from posecore.ui.video.store import Video
 from posecore.video import (
     ClipSettings,
     LiveSmoother,

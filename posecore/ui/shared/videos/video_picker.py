@@ -8,9 +8,9 @@ from posecore.errors import PosecoreError, VideoError
 from posecore.ui.shared.pictures.source_picker import choose_upload
 from posecore.ui.shared.pictures.uploads import take_over_to
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.videos.store import SAMPLES, Video, sample_path, sample_video, shelf
 from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.ui.shared.visitors import require
-from posecore.ui.video.store import SAMPLES, Video, sample_path, sample_video, shelf
 
 KINDS = ("Samples", "Upload")
 _WIDGET = "video_upload"

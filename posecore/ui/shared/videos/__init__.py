@@ -1,0 +1,1 @@
+"""Videos to look at: where they come from, and the moment of one that is shown."""
