@@ -18,7 +18,7 @@ from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, SettingsError
 from posecore.evaluation import measure, predict, protocol_settings
 from posecore.evaluation.field_sets import FieldSet, keep_fields
-from posecore.evaluation.tuning import Bench, Goal, figures_of, sweep, sweep_two, tunable, tune
+from posecore.evaluation.tuning import Bench, Goal, Survey, figures_of, grid, sweep, sweep_two, tunable, tune
 from posecore.fields import Fields
 from posecore.model import PoseModel
 
@@ -108,11 +108,17 @@ def test_what_was_not_used_for_longest_goes(
 
 
 @pytest.fixture(scope="module")
-def bench(people: PoseDataset, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+def analysed(people: PoseDataset, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, Fields]]:
     model = load_model(NAMES[0])
-    network, decode = protocol_settings(model, "full", SMALL[NAMES[0]])
-    fields = keep_fields(model, people.images, "full", network, folder=tmp_path_factory.mktemp("fields"))
-    return Bench(model, list(fields), people.skeleton, decode)
+    network, _ = protocol_settings(model, "full", SMALL[NAMES[0]])
+    return list(keep_fields(model, people.images, "full", network, folder=tmp_path_factory.mktemp("fields")))
+
+
+@pytest.fixture(scope="module")
+def bench(people: PoseDataset, analysed: list[tuple[Any, Fields]]) -> Bench:
+    model = load_model(NAMES[0])
+    _, decode = protocol_settings(model, "full", SMALL[NAMES[0]])
+    return Bench(model, analysed, people.skeleton, decode)
 
 
 def test_hiding_more_finds_fewer(bench: Bench) -> None:
@@ -126,12 +132,13 @@ def test_hiding_more_finds_fewer(bench: Bench) -> None:
 
 
 def test_a_bad_start_is_mended_and_the_other_half_says_so(bench: Bench, people: PoseDataset) -> None:
-    poor = Bench(bench.model, bench._analysed, people.skeleton, {**bench.fixed, "pose_threshold": 0.95})
+    poor = bench.fixed_at({**bench.fixed, "pose_threshold": 0.95})
     tuned = tune(poor, Goal("F1"), ["pose_threshold", "keypoint_threshold"], trials=40)
     assert 0 < len(tuned.trials) <= 40
     assert tuned.chosen == max((one.figures for one in tuned.trials), key=lambda figures: figures.f1 or 0.0)
     assert (tuned.confirmed.f1 or 0) > (tuned.before.f1 or 0)
     assert tuned.gain.high > 0
+    assert "pose_threshold" in tuned.verdict
     assert tuned.confirmed.pictures + tuned.chosen.pictures == len(people)
 
 
@@ -173,14 +180,41 @@ class Gone:
             yield replace(view, image=replace(view.image, people=())), fields
 
 
-def test_what_cannot_be_tuned(bench: Bench, people: PoseDataset) -> None:
+def test_a_grid_keeps_to_the_setting(bench: Bench) -> None:
+    for control in tunable(bench.model):
+        values = grid(control, 7)
+        assert len(values) == len(set(values)) > 1
+        for value in values:
+            bench.model.decode_settings(**{control.name: value})
+        if control.kind != "choice":
+            assert (values[0], values[-1]) == (control.minimum, control.maximum)
+
+
+def test_what_settings_show_without_labels(bench: Bench, analysed: list[tuple[Any, Fields]]) -> None:
+    survey = Survey(bench.model, analysed)
+    for threshold in (0.0, 0.2, 0.6):
+        settings = {**bench.fixed, "pose_threshold": threshold, "keypoint_threshold": 0.3}
+        decoded = [bench.model.decode(fields, **settings) for _, fields in analysed]
+        shown = survey.shown(settings)
+        assert shown.people == sum(map(len, decoded))
+        assert shown.joints == sum(int(poses.present.sum()) for poses in decoded)
+        assert shown.empty == sum(not len(poses) for poses in decoded)
+        assert shown.pictures == len(analysed)
+    people, joints = survey.scores(settings)
+    assert len(people) > shown.people
+    assert len(joints) == 17 * len(people)
+
+
+def test_what_cannot_be_tuned(
+    bench: Bench, people: PoseDataset, analysed: list[tuple[Any, Fields]]
+) -> None:
     with pytest.raises(SettingsError, match="nothing to search over"):
         tune(bench, Goal(), ["stride"])
     with pytest.raises(SettingsError, match="no goal"):
         Goal("speed")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="from 0 to 1"):
         Goal("precision", 3)
-    nobody = Bench(bench.model, Gone(bench._analysed), people.skeleton, bench.fixed)  # type: ignore[arg-type]
+    nobody = Bench(bench.model, Gone(analysed), people.skeleton, bench.fixed)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="people on them"):
         tune(nobody, Goal(), ["pose_threshold"])
     figures = nobody.figures({})

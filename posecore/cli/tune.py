@@ -78,7 +78,7 @@ def tune(
             Bench(loaded, kept, dataset.skeleton, start), wanted, names, trials, seed, lambda: progress.advance(task)
         )
     output.print(_table(tuned))
-    output.print(verdict(tuned))
+    output.print(tuned.verdict)
     if json_file is not None:
         with writing(json_file):
             json_file.parent.mkdir(parents=True, exist_ok=True)
@@ -87,16 +87,6 @@ def tune(
 
 def _names(text: str) -> list[str]:
     return [name.strip().replace("-", "_") for name in text.split(",") if name.strip()]
-
-
-def verdict(tuned: Tuned) -> str:
-    """The settings found and whether they help, in words."""
-    found = ", ".join(f"{name} {value}" for name, value in tuned.settings.items())
-    if tuned.certain:
-        return f"Use {found}: better on the pictures kept apart as well ({tuned.gain} with 95 % confidence)."
-    if tuned.gain.high < 0:
-        return f"Keep the settings you have: {found} did worse on the pictures kept apart ({tuned.gain})."
-    return f"Best of those tried: {found}. On the pictures kept apart the gain may be chance ({tuned.gain})."
 
 
 def _table(tuned: Tuned) -> Table:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from posecore.errors import DataError
 from posecore.evaluation.predictions import BATCH, Protocol, View, pictures_of
 from posecore.fields import Fields
 from posecore.home import home
+from posecore.imaging import Picture
 from posecore.model import PoseModel
 from posecore.storage import gigabytes, make_room, replacing, writing
 
@@ -60,6 +62,7 @@ def keep_fields(
     *,
     folder: Path | None = None,
     advance: Callable[[], object] = lambda: None,
+    slot: AbstractContextManager[object] = nullcontext(),
 ) -> FieldSet:
     """Fields of every view; the network runs only for pictures that are not there yet.
 
@@ -70,27 +73,45 @@ def keep_fields(
         network: All network settings.
         folder: Where to keep them; else ``POSECORE_HOME/fields``.
         advance: Called after every picture.
+        slot: Held while the network runs.
 
     Raises:
         StorageError: When there is no room for them.
         SettingsError: When ``POSECORE_FIELDS_GB`` is no number.
     """
+    problems: list[Problem] = []
+    looked_at = pictures_of(images, protocol, problems, advance)
+    return keep_views(model, looked_at, network, folder=folder, problems=problems, slot=slot)
+
+
+def keep_views(
+    model: PoseModel,
+    looked_at: Iterator[tuple[View, Picture, str]],
+    network: Mapping[str, Any],
+    *,
+    folder: Path | None = None,
+    problems: Sequence[Problem] = (),
+    slot: AbstractContextManager[object] = nullcontext(),
+) -> FieldSet:
+    """:func:`keep_fields` of views with their pictures and the identities of those, wherever they come from.
+
+    ``problems`` may grow until all of ``looked_at`` was asked for.
+    """
     place = folder or home() / "fields"
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)
-    problems: list[Problem] = []
     views, files = [], []
-    looked_at = pictures_of(images, protocol, problems, advance)
     while some := list(islice(looked_at, BATCH)):
         names = [place / f"{model.provenance(name, view.region, **network).key}.npz" for view, _, name in some]
         missing = [index for index, file in enumerate(names) if not _is_kept(file)]
         if missing:
-            made = model.fields(
-                [some[index][1] for index in missing],
-                [some[index][0].region for index in missing],
-                picture=[some[index][2] for index in missing],
-                **network,
-            )
+            with slot:
+                made = model.fields(
+                    [some[index][1] for index in missing],
+                    [some[index][0].region for index in missing],
+                    picture=[some[index][2] for index in missing],
+                    **network,
+                )
             for index, fields in zip(missing, made, strict=True):
                 _keep(fields, names[index])
         views += [view for view, _, _ in some]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ from posecore.errors import DataError, SettingsError
 from posecore.evaluation.chance import Interval, paired_interval
 from posecore.evaluation.evaluate import common_of
 from posecore.evaluation.matching import Matches, PictureMatcher, average_precision_of
-from posecore.evaluation.predictions import PicturePoses, View, collect
+from posecore.evaluation.predictions import View, collect
 from posecore.fields import Fields
 from posecore.model import PoseModel
+from posecore.poses import Poses
 from posecore.settings import Control, controls
 from posecore.skeleton import Skeleton
 
@@ -33,6 +35,8 @@ GOALS: tuple[GoalName, ...] = ("AP", "F1", "precision", "false people")
 _REMEMBERED = 64
 #: Weight of breaking a bound, so that settings that keep it always win.
 _BREACH = 10.0
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,43 @@ def figures_of(matches: Sequence[Matches]) -> Figures:
     )
 
 
+class Decodings(Generic[Item]):
+    """What comes out of kept fields under any decode settings; what was decoded once is not decoded again.
+
+    Args:
+        model: The model that made the fields.
+        analysed: Views and fields, gone through once for every way of decoding: a ``FieldSet``, or a list.
+        make: Makes what is wanted of all views and their poses.
+    """
+
+    def __init__(
+        self,
+        model: PoseModel,
+        analysed: Iterable[tuple[View, Fields]],
+        make: Callable[[Iterable[tuple[View, Poses]]], list[Item]],
+    ) -> None:
+        self.model = model
+        self._analysed, self._make = analysed, make
+        self._known: OrderedDict[tuple[tuple[str, Any], ...], list[Item]] = OrderedDict()
+
+    def at(self, settings: Mapping[str, Any]) -> tuple[list[Item], dict[str, float]]:
+        """Items of all views with nothing hidden, and the thresholds that hide (:attr:`DecodeSettings.filters`).
+
+        Raises:
+            SettingsError: For unknown settings and values out of range.
+        """
+        chosen = self.model.decode_settings(**settings).model_dump()
+        thresholds = {name: float(chosen[name]) for name in self.model.decode_settings_class.filters}
+        decode = {**chosen, **dict.fromkeys(thresholds, 0.0)}
+        key = tuple(sorted(decode.items()))
+        if key not in self._known:
+            self._known[key] = self._make((view, self.model.decode(one, **decode)) for view, one in self._analysed)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key], thresholds
+
+
 class Bench:
     """A set on which decode settings are tried.
 
@@ -138,11 +179,22 @@ class Bench:
         labels: Skeleton,
         decode: Mapping[str, Any] | None = None,
     ) -> None:
+        common = common_of(labels, model.skeleton)
         self.model = model
         self.fixed = dict(decode or {})
-        self._analysed, self._labels = analysed, labels
-        self._common = common_of(labels, model.skeleton)
-        self._decoded: OrderedDict[tuple[tuple[str, Any], ...], list[PictureMatcher]] = OrderedDict()
+        self._decodings = Decodings(
+            model,
+            analysed,
+            lambda decoded: [
+                PictureMatcher(item.image, item.poses, common, labels.sigmas) for item in collect(decoded, labels)
+            ],
+        )
+
+    def fixed_at(self, decode: Mapping[str, Any]) -> Bench:
+        """The same set with other settings that stay as they are; what was decoded before is not decoded again."""
+        other = copy(self)
+        other.fixed = dict(decode)
+        return other
 
     def matches(self, settings: Mapping[str, Any]) -> list[Matches]:
         """Matches of every picture under these decode settings, over the fixed ones.
@@ -150,45 +202,99 @@ class Bench:
         Raises:
             SettingsError: For unknown settings and values out of range.
         """
-        chosen = self.model.decode_settings(**{**self.fixed, **settings}).model_dump()
-        filters = self.model.decode_settings_class.filters
-        thresholds = {name: float(chosen[name]) for name in filters}
-        return [matcher.match(**thresholds) for matcher in self._matchers({**chosen, **dict.fromkeys(filters, 0.0)})]
+        matchers, thresholds = self._decodings.at({**self.fixed, **settings})
+        return [matcher.match(**thresholds) for matcher in matchers]
 
     def figures(self, settings: Mapping[str, Any]) -> Figures:
         """Figures over all pictures."""
         return figures_of(self.matches(settings))
 
-    def _matchers(self, decode: Mapping[str, Any]) -> list[PictureMatcher]:
-        key = tuple(sorted(decode.items()))
-        if key not in self._decoded:
-            poses = collect(
-                ((view, self.model.decode(fields, **decode)) for view, fields in self._analysed), self._labels
-            )
-            self._decoded[key] = [self._matcher(item) for item in poses]
-            if len(self._decoded) > _REMEMBERED:
-                self._decoded.popitem(last=False)
-        self._decoded.move_to_end(key)
-        return self._decoded[key]
 
-    def _matcher(self, item: PicturePoses) -> PictureMatcher:
-        return PictureMatcher(item.image, item.poses, self._common, self._labels.sigmas)
+@dataclass(frozen=True)
+class Shown:
+    """What settings show, whether right or wrong.
+
+    Attributes:
+        pictures: Pictures that were looked at.
+        people: Poses in all of them.
+        joints: Their joints.
+        empty: Pictures in which nobody is shown.
+    """
+
+    pictures: int
+    people: int
+    joints: int
+    empty: int
 
 
-def sweep(bench: Bench, setting: str, values: Sequence[float]) -> list[Figures]:
-    """Figures at every value of one decode setting.
+class Survey:
+    """Pictures without labels, on which it can be seen what settings show.
+
+    Args:
+        model: The model that made the fields.
+        analysed: Views and fields, gone through once for every way of decoding.
+    """
+
+    def __init__(self, model: PoseModel, analysed: Iterable[tuple[View, Fields]]) -> None:
+        self.model = model
+        self._decodings = Decodings(model, analysed, lambda decoded: [poses for _, poses in decoded])
+
+    def poses(self, settings: Mapping[str, Any]) -> list[Poses]:
+        """Poses of every picture under these decode settings; raises ``SettingsError`` for impossible ones."""
+        found, thresholds = self._decodings.at(settings)
+        return [poses.filter(**thresholds) for poses in found]
+
+    def shown(self, settings: Mapping[str, Any]) -> Shown:
+        """How much these settings show."""
+        found = self.poses(settings)
+        people = [len(poses) for poses in found]
+        joints = sum(int(poses.present.sum()) for poses in found)
+        return Shown(len(found), sum(people), joints, people.count(0))
+
+    def scores(self, settings: Mapping[str, Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scores of all people and of all joints when both thresholds hide nothing."""
+        found = self.poses({**settings, "pose_threshold": 0.0, "keypoint_threshold": 0.0})
+        people = np.concatenate([np.zeros(0, np.float32), *(poses.scores for poses in found)])
+        joints = np.concatenate([np.zeros(0, np.float32), *(p.keypoint_scores[p.present] for p in found)])
+        return people, joints
+
+
+def sweep(
+    bench: Bench, setting: str, values: Sequence[Any], advance: Callable[[], object] = lambda: None
+) -> list[Figures]:
+    """Figures at every value of one decode setting; ``advance`` is called after each.
 
     Raises:
         SettingsError: When there is no such setting or a value is out of range.
     """
-    return [bench.figures({setting: value}) for value in values]
+    return [_then(advance, bench.figures({setting: value})) for value in values]
 
 
 def sweep_two(
-    bench: Bench, first: str, second: str, values: tuple[Sequence[Any], Sequence[Any]]
+    bench: Bench,
+    first: str,
+    second: str,
+    values: tuple[Sequence[Any], Sequence[Any]],
+    advance: Callable[[], object] = lambda: None,
 ) -> list[list[Figures]]:
     """Figures for every pair of values of two decode settings, a row for each value of the first."""
-    return [[bench.figures({first: one, second: other}) for other in values[1]] for one in values[0]]
+    return [
+        [_then(advance, bench.figures({first: one, second: other})) for other in values[1]] for one in values[0]
+    ]
+
+
+def _then(advance: Callable[[], object], figures: Figures) -> Figures:
+    advance()
+    return figures
+
+
+def grid(control: Control, count: int = 21) -> list[Any]:
+    """Values of a setting to try: all choices, or at most ``count`` numbers from end to end, each on its step."""
+    if control.kind == "choice":
+        return list(control.choices)
+    if control.kind == "flag":
+        return [False, True]
+    return list(dict.fromkeys(_value(control, place) for place in np.linspace(*_bounds(control), count)))
 
 
 @dataclass(frozen=True)
@@ -225,6 +331,16 @@ class Tuned:
     def certain(self) -> bool:
         """False when the gain may be chance."""
         return self.gain.low > 0
+
+    @property
+    def verdict(self) -> str:
+        """The settings found and whether they help, in words."""
+        found = ", ".join(f"{name} {value}" for name, value in self.settings.items())
+        if self.certain:
+            return f"Use {found}: better on the pictures kept apart as well ({self.gain} with 95 % confidence)."
+        if self.gain.high < 0:
+            return f"Keep the settings you have: {found} did worse on the pictures kept apart ({self.gain})."
+        return f"Best of those tried: {found}. On the pictures kept apart the gain may be chance ({self.gain})."
 
 
 def tunable(model: PoseModel) -> tuple[Control, ...]:
