@@ -205,9 +205,7 @@ def test_what_settings_show_without_labels(bench: Bench, analysed: list[tuple[An
     assert len(joints) == 17 * len(people)
 
 
-def test_what_cannot_be_tuned(
-    bench: Bench, people: PoseDataset, analysed: list[tuple[Any, Fields]]
-) -> None:
+def test_what_cannot_be_tuned(bench: Bench, people: PoseDataset, analysed: list[tuple[Any, Fields]]) -> None:
     with pytest.raises(SettingsError, match="nothing to search over"):
         tune(bench, Goal(), ["stride"])
     with pytest.raises(SettingsError, match="no goal"):

@@ -26,6 +26,7 @@ from posecore.model import PoseModel
 from posecore.storage import gigabytes, make_room, replacing, writing
 
 _LIMIT, _USUAL_LIMIT = "POSECORE_FIELDS_GB", 4.0
+_NO_SLOT: AbstractContextManager[None] = nullcontext()
 
 
 class FieldSet:
@@ -46,7 +47,14 @@ class FieldSet:
 
     def __iter__(self) -> Iterator[tuple[View, Fields]]:
         for view, file in zip(self.views, self._files, strict=True):
-            yield view, Fields.load(file)
+            try:
+                fields = Fields.load(file)
+            except OSError as error:
+                raise DataError(
+                    f"What the network said about {view.image.path.name} is not on disk any more: other sets needed "
+                    f"the room ({_LIMIT} says how much there is). Let it look at the pictures again."
+                ) from error
+            yield view, fields
 
     @property
     def nbytes(self) -> int:
@@ -62,7 +70,7 @@ def keep_fields(
     *,
     folder: Path | None = None,
     advance: Callable[[], object] = lambda: None,
-    slot: AbstractContextManager[object] = nullcontext(),
+    slot: AbstractContextManager[object] = _NO_SLOT,
 ) -> FieldSet:
     """Fields of every view; the network runs only for pictures that are not there yet.
 
@@ -91,7 +99,7 @@ def keep_views(
     *,
     folder: Path | None = None,
     problems: Sequence[Problem] = (),
-    slot: AbstractContextManager[object] = nullcontext(),
+    slot: AbstractContextManager[object] = _NO_SLOT,
 ) -> FieldSet:
     """:func:`keep_fields` of views with their pictures and the identities of those, wherever they come from.
 

@@ -278,9 +278,7 @@ def sweep_two(
     advance: Callable[[], object] = lambda: None,
 ) -> list[list[Figures]]:
     """Figures for every pair of values of two decode settings, a row for each value of the first."""
-    return [
-        [_then(advance, bench.figures({first: one, second: other})) for other in values[1]] for one in values[0]
-    ]
+    return [[_then(advance, bench.figures({first: one, second: other})) for other in values[1]] for one in values[0]]
 
 
 def _then(advance: Callable[[], object], figures: Figures) -> Figures:

@@ -19,6 +19,7 @@ PAGES = {
     "train": "New run",
     "runs": "There are no training runs yet",
     "models": "on this machine",
+    "tune": "Look at the pictures",
     "benchmark": "Measure",
     "about": "Licences",
 }

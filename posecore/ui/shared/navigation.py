@@ -13,7 +13,18 @@ from posecore.ui.shared.address import Address
 PAGES = shipped("pages")
 
 Page = Literal[
-    "explore", "video", "webcam", "fields", "datasets", "label", "train", "runs", "models", "benchmark", "about"
+    "explore",
+    "video",
+    "webcam",
+    "fields",
+    "datasets",
+    "label",
+    "train",
+    "runs",
+    "models",
+    "tune",
+    "benchmark",
+    "about",
 ]
 
 

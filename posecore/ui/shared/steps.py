@@ -1,0 +1,91 @@
+"""Background work of so many equal steps: how far it is, what is left, and the end when somebody asks for it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from posecore.errors import PosecoreError
+from posecore.ui.shared.background import Task, Tasks
+from posecore.ui.shared.widgets.watching import watch
+from posecore.video.reading import clock
+
+#: Seconds and steps before which nothing is said of the time left.
+_TOO_EARLY, _FEWEST = 1.0, 3
+
+
+class StoppedError(PosecoreError):
+    """Somebody asked the work to stop."""
+
+
+@dataclass(frozen=True)
+class Far:
+    """How far work is.
+
+    Attributes:
+        done, total: Steps.
+        left: Seconds that the rest may take; None while nobody can tell.
+    """
+
+    done: int
+    total: int
+    left: float | None = None
+
+
+class Steps:
+    """Counts the steps of a task; to be called after each.
+
+    Args:
+        task: The task, which is told a :class:`Far`.
+        total: Steps that there will be.
+    """
+
+    def __init__(self, task: Task[Any, Far], total: int) -> None:
+        self._task, self._total, self._done = task, total, 0
+        self._start = time.monotonic()
+        task.tell(Far(0, total))
+
+    def __call__(self) -> None:
+        """One step is done; raises ``StoppedError`` when the task shall stop."""
+        if self._task.stopping:
+            raise StoppedError("Stopped.")
+        self._done += 1
+        spent = time.monotonic() - self._start
+        told = spent >= _TOO_EARLY and self._done >= _FEWEST
+        left = spent / self._done * max(self._total - self._done, 0) if told else None
+        self._task.tell(Far(min(self._done, self._total), self._total, left))
+
+
+def show_steps(kind: Tasks[Any, Far], task: Task[Any, Far], words: str, step: str, key: str) -> None:
+    """A bar while a task is at work, and the button that ends it; the page runs again after it.
+
+    Args:
+        kind: The task's kind.
+        task: The task.
+        words: What it does.
+        step: What its steps are, in the plural.
+        key: Of the button.
+    """
+    watch(task, lambda: _look(kind, task, words, step, key))
+
+
+def _look(kind: Tasks[Any, Far], task: Task[Any, Far], words: str, step: str, key: str) -> None:
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    far = task.report
+    share = 0.0 if far is None else far.done / max(far.total, 1)
+    left.progress(share, text=_said(far, task, kind.waiting_before(task), words, step))
+    right.button("Cancel", on_click=task.cancel, disabled=task.stopping, icon=":material/close:", key=key)
+
+
+def _said(far: Far | None, task: Task[Any, Far], before: int, words: str, step: str) -> str:
+    if task.stopping:
+        return "Stopping …"
+    if task.state == "waiting":
+        return f"Waiting for {before + 1} before this …"
+    if far is None:
+        return f"{words} …"
+    left = "" if far.left is None else f" · about {clock(far.left)} left"
+    return f"{words}: {far.done:,} of {far.total:,} {step}{left}"

@@ -1,0 +1,1 @@
+"""The page on which settings are chosen for one's own pictures."""

@@ -1,0 +1,179 @@
+"""Charts of what settings do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from posecore.evaluation.tuning import Figures, Shown
+from posecore.settings import Control
+
+#: Colours that can be told apart on white and on the dark theme, also by people who do not see red and green.
+_COLORS = {"Precision": "#5B8FD9", "Recall": "#E08A2E", "F1": "#1A948A", "AP": "#7B6FD0"}
+_NOW = "#8A97A6"
+#: Figures that charts show, by their names on the page.
+FIGURES = {"F1": "f1", "AP": "AP", "Precision": "precision", "Recall": "recall"}
+_BINS = 40
+
+
+def value_of(figures: Figures, name: str) -> float | None:
+    """A figure by its name on the page."""
+    value: float | None = getattr(figures, FIGURES[name])
+    return value
+
+
+def setting_curves(control: Control, values: Sequence[Any], figures: Sequence[Figures], now: Any) -> go.Figure:
+    """Precision, recall, F1 and AP at every value of a setting; a line where it is now."""
+    chart = go.Figure()
+    texts = [f"{one.poses:,} shown · {one.false_per_100:.0f} false per 100 pictures" for one in figures]
+    for name, color in _COLORS.items():
+        chart.add_scatter(
+            x=_places(control, values),
+            y=[value_of(one, name) for one in figures],
+            name=name,
+            mode="lines+markers",
+            line={"color": color, "width": 2},
+            marker={"size": 5},
+            text=texts,
+            hovertemplate=f"{control.label} %{{x}}: {name} %{{y:.3f}}<br>%{{text}}<extra></extra>",
+        )
+    chart.update_yaxes(range=[0, 1.02])
+    return _laid_out(chart, control, now, 330)
+
+
+def shown_curves(control: Control, values: Sequence[Any], shown: Sequence[Shown], now: Any) -> go.Figure:
+    """People and joints that every value of a setting keeps, per picture; a line where it is now."""
+    chart = go.Figure()
+    pictures = max(shown[0].pictures, 1) if shown else 1
+    for name, color, counts in (
+        ("People per picture", "#1A948A", [one.people / pictures for one in shown]),
+        ("Joints per person", "#E08A2E", [one.joints / one.people if one.people else None for one in shown]),
+    ):
+        chart.add_scatter(
+            x=_places(control, values),
+            y=counts,
+            name=name,
+            mode="lines+markers",
+            yaxis="y2" if name.startswith("Joints") else "y",
+            line={"color": color, "width": 2},
+            marker={"size": 5},
+            text=[f"{one.people:,} people, {one.joints:,} joints, nobody in {one.empty} pictures" for one in shown],
+            hovertemplate=f"{control.label} %{{x}}: %{{y:.2f}}<br>%{{text}}<extra>{name}</extra>",
+        )
+    chart.update_layout(
+        yaxis={"title": {"text": "people per picture"}, "rangemode": "tozero"},
+        yaxis2={
+            "title": {"text": "joints per person"},
+            "overlaying": "y",
+            "side": "right",
+            "rangemode": "tozero",
+            "showgrid": False,
+        },
+    )
+    return _laid_out(chart, control, now, 330)
+
+
+def score_histogram(scores: NDArray[np.float32], threshold: float, noun: str) -> go.Figure:
+    """How often which score occurs, and where the threshold cuts; those below it are grey."""
+    counts, edges = np.histogram(scores, bins=_BINS, range=(0, 1))
+    middles = (edges[:-1] + edges[1:]) / 2
+    chart = go.Figure()
+    chart.add_bar(
+        x=middles,
+        y=counts,
+        width=1 / _BINS,
+        marker={"color": ["#1A948A" if middle >= threshold else _NOW for middle in middles]},
+        hovertemplate=f"score %{{x:.2f}}: %{{y}} {noun}<extra></extra>",
+    )
+    chart.add_vline(x=threshold, line={"color": _NOW, "width": 1.5, "dash": "dot"})
+    kept = int((scores >= threshold).sum())
+    chart.update_layout(
+        height=230,
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        title={"text": f"Scores of {noun}: {kept:,} of {len(scores):,} kept", "font": {"size": 13}, "x": 0},
+        bargap=0.05,
+        showlegend=False,
+    )
+    chart.update_xaxes(range=[0, 1], title_text="score", automargin=True)
+    chart.update_yaxes(automargin=True)
+    return chart
+
+
+def heat_map(
+    controls: tuple[Control, Control],
+    values: tuple[Sequence[Any], Sequence[Any]],
+    figures: Sequence[Sequence[Figures]],
+    name: str,
+    now: tuple[Any, Any],
+) -> go.Figure:
+    """A figure for every pair of values of two settings: the first upwards, the second to the right."""
+    down, right = controls
+    table = [[value_of(one, name) for one in row] for row in figures]
+    chart = go.Figure()
+    chart.add_heatmap(
+        x=_texts(right, values[1]),
+        y=_texts(down, values[0]),
+        z=table,
+        colorscale="Viridis",
+        colorbar={"title": {"text": name}, "thickness": 12},
+        hovertemplate=f"{down.label} %{{y}}, {right.label} %{{x}}: {name} %{{z:.3f}}<extra></extra>",
+    )
+    marks = [(now, "circle-open", "now"), *((best, "star", "best") for best in _best(values, table))]
+    for (first, second), symbol, words in marks:
+        if first in values[0] and second in values[1]:
+            chart.add_scatter(
+                x=_texts(right, [second]),
+                y=_texts(down, [first]),
+                mode="markers",
+                marker={"symbol": symbol, "size": 14, "color": "#FFFFFF", "line": {"color": "#13212B", "width": 1.5}},
+                hovertemplate=f"{words}: {down.label} %{{y}}, {right.label} %{{x}}<extra></extra>",
+                showlegend=False,
+            )
+    chart.update_layout(height=420, margin={"l": 8, "r": 8, "t": 8, "b": 8})
+    chart.update_xaxes(title_text=right.label, type="category", automargin=True)
+    chart.update_yaxes(title_text=down.label, type="category", automargin=True)
+    return chart
+
+
+def _best(
+    values: tuple[Sequence[Any], Sequence[Any]], table: Sequence[Sequence[float | None]]
+) -> list[tuple[Any, Any]]:
+    """The pair with the highest figure; nothing where there are none."""
+    known = [
+        (value, row, column) for row, line in enumerate(table) for column, value in enumerate(line) if value is not None
+    ]
+    if not known:
+        return []
+    _, row, column = max(known)
+    return [(values[0][row], values[1][column])]
+
+
+def _places(control: Control, values: Sequence[Any]) -> list[Any]:
+    return list(values) if control.kind in ("int", "float") else _texts(control, values)
+
+
+def _texts(control: Control, values: Sequence[Any]) -> list[str]:
+    if control.kind in ("int", "float"):
+        return [f"{value:.4g}" for value in values]
+    return [control.text(value) for value in values]
+
+
+def _laid_out(chart: go.Figure, control: Control, now: Any, height: int) -> go.Figure:
+    if control.kind in ("int", "float"):
+        chart.add_vline(
+            x=now, line={"color": _NOW, "width": 1.5, "dash": "dot"}, annotation={"text": "now", "showarrow": False}
+        )
+    chart.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 30, "b": 8},
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
+        hovermode="closest",
+        uirevision=control.name,
+    )
+    chart.update_xaxes(title_text=control.label, automargin=True)
+    chart.update_yaxes(automargin=True)
+    return chart

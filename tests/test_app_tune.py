@@ -1,0 +1,74 @@
+"""The Tune page: a set is looked at once, settings are tried and put to use on every page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from app_support import forget_everything, open_app, words
+from streamlit.testing.v1 import AppTest
+
+from posecore.data.synthetic import write_dataset
+from posecore.ui.shared.background import close_all_tasks
+from posecore.ui.tune.pictures import OWN, spread
+from posecore.ui.tune.work import looks, trials
+
+MODEL = "posenet-mobilenet_v1-075.posecore"
+
+
+@pytest.fixture(autouse=True)
+def _fresh(home: Path) -> None:
+    close_all_tasks()
+    forget_everything()
+
+
+def settled(app: AppTest) -> AppTest:
+    """Once everything in the background has ended."""
+    for _ in range(20):
+        active = [task for kind in (looks(), trials()) for task in kind._active()]
+        if not active:
+            return app
+        for task in active:
+            assert task.wait(60)
+        app.run()
+    raise AssertionError("It never ends.")
+
+
+def test_from_a_labelled_set_to_settings_on_every_page(home: Path) -> None:
+    write_dataset(home / "datasets" / "drawn", 6, seed=3, size=(160, 160))
+    app = open_app("tune", model_choice=MODEL, input_size=161, pose_threshold=0.9)
+    app.button(key="tune_look").click().run()
+    settled(app)
+    assert not app.exception
+    assert not app.error, words(app)
+    assert all(f"badge[{name} **0." in words(app) for name in ("F1", "AP", "Precision", "Recall"))
+    app.session_state["tune_tab"] = "Search"
+    app.run()
+    app.number_input(key="tune_trials").set_value(10).run()
+    app.button(key="tune_search").click().run()
+    settled(app)
+    assert "pictures kept apart" in words(app)
+    found = trials()._known[next(key for key in trials()._known if key[0] == "search")].result
+    assert found.confirmed.pictures == 3
+    app.button(key="tune_use").click().run()
+    assert {name: app.slider(key=name).value for name in found.settings} == pytest.approx(dict(found.settings))
+    app.switch_page("../../../pages/explore.py").run()
+    assert {name: app.slider(key=name).value for name in found.settings} == pytest.approx(dict(found.settings))
+
+
+def test_without_labels_it_says_what_thresholds_keep() -> None:
+    app = open_app("tune", model_choice=MODEL, input_size=161, tune_pictures=OWN)
+    app.button(key="tune_look").click().run()
+    settled(app)
+    assert not app.exception
+    assert "nothing here says what is right" in words(app)
+    kinds = [key[0] for key in trials()._known]
+    assert sorted(kinds) == ["scores", "shown"]
+
+
+def test_pictures_come_from_all_over_a_set() -> None:
+    numbers = list(range(100))
+    assert spread(numbers, 200) == tuple(numbers)  # type: ignore[arg-type, comparison-overlap]
+    some = spread(numbers, 7)  # type: ignore[arg-type]
+    assert len(set(some)) == 7
+    assert (some[0], some[-1]) == (0, 99)  # type: ignore[comparison-overlap]
