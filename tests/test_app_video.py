@@ -61,8 +61,8 @@ def _fresh(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     run_desk.clear()
     install_model(home)
     tiny = SampleClip("A short sample", seed=29, people=1, motion="squat", seconds=0.2)
-    for module in ("store", "picker"):
-        monkeypatch.setattr(f"posecore.ui.video.{module}.SAMPLES", (tiny,))
+    for module in ("store", "video_picker"):
+        monkeypatch.setattr(f"posecore.ui.shared.videos.{module}.SAMPLES", (tiny,))
     yield
     run_desk.clear()
 
