@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,18 @@ JOINT_ANGLES: dict[str, tuple[str, str, str]] = {
 }
 
 
+class Moving(Protocol):
+    """Keypoints over time: a track in the picture, or a person in the room."""
+
+    @property
+    def times(self) -> Array:
+        """``(T,)`` seconds."""
+
+    @property
+    def keypoints(self) -> Array:
+        """``(T, K, D)`` positions; NaN where missing."""
+
+
 @dataclass(frozen=True)
 class Measure:
     """Something to measure, ready to be applied to tracks of one skeleton. Made by :func:`parse_measure`.
@@ -84,8 +96,11 @@ class Measure:
         names = tuple(_plain(name) for name in self.names)
         return len(names) == 3 and JOINT_ANGLES.get(names[1]) == names
 
-    def values(self, track: Track) -> Array:
-        """``(T,)`` values over the frames of a track; NaN where a keypoint is missing."""
+    def values(self, track: Moving) -> Array:
+        """``(T,)`` values over the frames of a track; NaN where a keypoint is missing.
+
+        Of people in the room, lengths are in metres and x and y are theirs.
+        """
         places = [track.keypoints[:, list(group)].mean(1) for group in self.keypoints]
         return _VALUES[self.kind](track.times, places)
 
@@ -182,10 +197,12 @@ def _angle(times: Array, places: Sequence[Array]) -> Array:
     Each frame counts by itself, so that neither a bad frame nor somebody who turns round changes those after it.
     """
     first, second = places[0] - places[1], places[2] - places[1]
-    cross = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    angle = np.degrees(np.arctan2(np.abs(cross), (first * second).sum(1)))
+    lengths = np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)
+    across = np.linalg.norm(first * lengths[1][:, None] - second * lengths[0][:, None], axis=1)
+    along = np.linalg.norm(first * lengths[1][:, None] + second * lengths[0][:, None], axis=1)
+    angle = np.degrees(2 * np.arctan2(across, along))
     # Two keypoints in one place have no direction.
-    return np.where((np.hypot(*first.T) > 0) & (np.hypot(*second.T) > 0), angle, np.nan)
+    return np.where((lengths[0] > 0) & (lengths[1] > 0), angle, np.nan)
 
 
 def _rate(times: Array, places: Sequence[Array]) -> Array:
@@ -193,8 +210,7 @@ def _rate(times: Array, places: Sequence[Array]) -> Array:
 
 
 def _length(times: Array, places: Sequence[Array]) -> Array:
-    shift = places[0] - places[1]
-    return np.asarray(np.hypot(shift[:, 0], shift[:, 1]))
+    return np.asarray(np.linalg.norm(places[0] - places[1], axis=1))
 
 
 def _distance(times: Array, places: Sequence[Array]) -> Array:
@@ -203,13 +219,12 @@ def _distance(times: Array, places: Sequence[Array]) -> Array:
     result = np.full(len(times), np.nan)
     if there.any():
         steps = np.diff(places[0][there], axis=0)
-        result[there] = np.concatenate([[0.0], np.cumsum(np.hypot(steps[:, 0], steps[:, 1]))])
+        result[there] = np.concatenate([[0.0], np.cumsum(np.linalg.norm(steps, axis=1))])
     return result
 
 
 def _speed(times: Array, places: Sequence[Array]) -> Array:
-    slope = _slope(times, places[0])
-    return np.asarray(np.hypot(slope[:, 0], slope[:, 1]))
+    return np.asarray(np.linalg.norm(_slope(times, places[0]), axis=1))
 
 
 def _slope(times: Array, values: Array) -> Array:

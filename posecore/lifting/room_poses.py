@@ -1,0 +1,60 @@
+"""One person's way through the room: positions over time with the floor below and up where up is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecore.lifting.body import places_of
+from posecore.lifting.poses3d import LiftedBy
+from posecore.skeleton import Skeleton
+
+
+@dataclass(frozen=True, eq=False)
+class RoomPoses:
+    """One person in the room over consecutive frames.
+
+    Axes are right-handed: x to the camera's right, y **up**, z towards the camera; the floor is at y = 0.
+
+    Attributes:
+        keypoints: ``(T, K, 3)`` float64 metres; NaN where nothing is known.
+        scores: ``(T, K)`` float64 in 0 … 1; 0 where missing.
+        skeleton: Meaning of the K keypoints.
+        times: ``(T,)`` float64 seconds.
+        frames: ``(T,)`` int64 consecutive frame numbers.
+        track_id: Identity of the person, or None for a single picture.
+        lifted_by: What the positions rest on.
+    """
+
+    keypoints: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    skeleton: Skeleton
+    times: NDArray[np.float64]
+    frames: NDArray[np.int64]
+    track_id: int | None
+    lifted_by: LiftedBy
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """``(T, K)`` True where a keypoint has a position."""
+        return np.isfinite(self.keypoints[..., 0])
+
+    @property
+    def rate(self) -> float:
+        """Frames per second; 30 where there are fewer than two frames to tell."""
+        if len(self) < 2 or self.times[-1] <= self.times[0]:
+            return 30.0
+        return float((len(self) - 1) / (self.times[-1] - self.times[0]))
+
+    def places(self) -> dict[str, NDArray[np.float64]]:
+        """Places of the body by name, ``(T, 3)`` each; see :mod:`posecore.lifting.body`."""
+        return places_of(self.keypoints, self.skeleton)
+
+    def moved(self, keypoints: NDArray[np.float64]) -> RoomPoses:
+        """The same person with keypoints elsewhere."""
+        return replace(self, keypoints=keypoints)

@@ -1,0 +1,78 @@
+"""Bones as long in every frame, and the person where the picture shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecore.lifting.body import PARENTS, ROOT, bone_lengths, places_of
+from posecore.lifting.poses3d import Poses3D
+from posecore.skeleton import Skeleton
+
+Array = NDArray[np.float64]
+
+#: Metres before the camera at which the middle of a person is at least.
+_NEAREST = 0.3
+
+
+def steady_bones(person: Poses3D) -> Poses3D:
+    """The same person with bones of constant length, equal on both sides, and placed so that they are seen as before.
+
+    Every bone keeps its direction. The face moves along with the head, whatever else a skeleton has with the nearest
+    place of the body.
+    """
+    before = np.asarray(person.keypoints, np.float64)
+    places = places_of(before, person.skeleton)
+    shifts = _shifts(places, bone_lengths(places))
+    keypoints = before.copy()
+    for index, place in enumerate(_carriers(person.skeleton)):
+        keypoints[:, index] += shifts[place]
+    steadied = replace(person, keypoints=keypoints.astype(np.float32))
+    return replace(steadied, roots=seen_alike(steadied, person).astype(np.float32))
+
+
+def _shifts(places: Mapping[str, Array], lengths: Mapping[str, float]) -> dict[str, Array]:
+    """Place → ``(T, 3)`` by how much it moves; a place that hangs on an unknown one stays."""
+    moved: dict[str, Array] = {ROOT: places[ROOT]}
+    for place, parent in PARENTS.items():
+        bone = places[place] - places[parent]
+        length = np.linalg.norm(bone, axis=1, keepdims=True)
+        wanted = moved[parent] + bone / np.maximum(length, 1e-9) * lengths.get(place, 0.0)
+        moved[place] = np.where(np.isfinite(wanted), wanted, places[place])
+    return {place: np.nan_to_num(moved[place] - places[place]) for place in places}
+
+
+def _carriers(skeleton: Skeleton) -> list[str]:
+    """The place of the body with which each keypoint moves."""
+    return [name if name in PARENTS or name == ROOT else "head" for name in skeleton.keypoints]
+
+
+def seen_alike(person: Poses3D, like: Poses3D) -> Array:
+    """``(T, 3)`` where the middle of a person's hips must be so that they are seen as nearly as can be like ``like``.
+
+    Least squares on the lines of sight, weighted by score: for a keypoint at (X, Y, Z) from the hips that is seen in
+    direction (u, v), ``X + x = u (Z + z)`` and ``Y + y = v (Z + z)``. Frames that tell nothing keep their place.
+    """
+    relative = np.asarray(person.keypoints, np.float64)
+    middle = (np.array(like.lifted_by.image_size, np.float64) - 1) / 2
+    sight = (np.asarray(like.project(), np.float64) - middle) / like.lifted_by.focal
+    known = np.isfinite(sight).all(-1) & np.isfinite(relative).all(-1)
+    weight = np.where(known, np.sqrt(np.maximum(person.keypoint_scores, 1e-3)), 0.0)[..., None]
+    sight, relative = np.nan_to_num(sight), np.nan_to_num(relative)
+    left = np.zeros((*relative.shape[:2], 2, 3))
+    left[..., 0, 0] = left[..., 1, 1] = 1.0
+    left[..., 2] = -sight
+    right = sight * relative[..., 2:] - relative[..., :2]
+    frames = len(relative)
+    matrix = (left * weight[..., None]).reshape(frames, -1, 3)
+    wanted = (right * weight).reshape(frames, -1, 1)
+    enough = known.sum(1) >= 3
+    roots = np.asarray(like.roots, np.float64).copy()
+    if enough.any():
+        found = np.linalg.pinv(matrix[enough]) @ wanted[enough]
+        good = found[:, 2, 0] > _NEAREST
+        roots[np.flatnonzero(enough)[good]] = found[good, :, 0]
+    return roots

@@ -1,0 +1,139 @@
+"""People in the room as files of other programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from posecore.errors import MissingExtraError, SettingsError
+from posecore.extras import installed
+from posecore.lifting.files import FORMATS, room_endings, save_room
+from posecore.lifting.files.mot import joint_coordinates
+from posecore.lifting.room import make_room
+from posecore.lifting.room_poses import RoomPoses
+from posecore.skeleton import COCO_17
+from tests.motion_support import RATE, seen, stander, walker
+
+TEXTS = [name for name in FORMATS if name != "c3d"]
+
+
+def a_walker(frames: int = 60) -> RoomPoses:
+    return make_room([seen(walker()[:frames], track=3)]).people[0]
+
+
+def with_a_gap(person: RoomPoses) -> RoomPoses:
+    keypoints = person.keypoints.copy()
+    keypoints[10:20, COCO_17.index("left_knee")] = np.nan
+    return replace(person, keypoints=keypoints)
+
+
+def test_trc_has_the_header_that_opensim_wants_and_leaves_unknown_places_empty(tmp_path: Path) -> None:
+    person = with_a_gap(a_walker())
+    (path,), _ = save_room([person], tmp_path / "clip", ["trc"])
+    assert path.name == "clip.person3.trc"
+    lines = path.read_text().split("\n")
+    assert lines[0].split("\t") == ["PathFileType", "4", "(X/Y/Z)", path.name]
+    facts = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=True))
+    assert facts["DataRate"] == facts["CameraRate"] == facts["OrigDataRate"] == "30"
+    assert (facts["NumFrames"], facts["NumMarkers"], facts["Units"]) == ("60", "17", "m")
+    markers = lines[3].split("\t")
+    assert markers[:2] == ["Frame#", "Time"]
+    assert markers[2::3] == list(COCO_17.keypoints)
+    assert len(markers) == 2 + 3 * 17
+    assert lines[4].split("\t")[2:] == [f"{axis}{number}" for number in range(1, 18) for axis in "XYZ"]
+    assert lines[5] == ""
+    rows = [line.split("\t") for line in lines[6:-1]]
+    assert {len(row) for row in rows} == {2 + 3 * 17}
+    values = np.array([[float(cell or "nan") for cell in row] for row in rows])
+    assert values[:, 0].tolist() == list(range(1, 61))
+    assert values[:, 1] == pytest.approx(np.arange(60) / RATE, abs=1e-6)
+    assert values[:, 2:].reshape(60, 17, 3) == pytest.approx(person.keypoints, abs=1e-6, nan_ok=True)
+
+
+def test_mot_says_how_joints_bend_in_opensims_names(tmp_path: Path) -> None:
+    bent = np.linspace(0, 90, 40)
+    person = make_room([seen(stander(40, bent))]).people[0]
+    (path,), _ = save_room([person], tmp_path / "clip", ["mot"])
+    head, _, body = path.read_text().partition("endheader\n")
+    assert head.split("\n")[1:-1] == ["version=1", "nRows=40", "nColumns=16", "inDegrees=yes"]
+    table = pd.read_csv(path, sep="\t", skiprows=6)
+    assert len(table.columns) == 16
+    assert body.startswith("time\tpelvis_tx")
+    for side in "lr":
+        assert table[f"knee_angle_{side}"].to_numpy() == pytest.approx(bent, abs=1e-2)
+        assert table[f"hip_flexion_{side}"].to_numpy() == pytest.approx(bent / 2, abs=1e-2)
+        assert table[f"elbow_flex_{side}"].to_numpy() == pytest.approx(90, abs=1e-2)
+        assert table[f"arm_flex_{side}"].to_numpy() == pytest.approx(0, abs=1e-2)
+
+
+def test_limbs_that_swing_aside_have_their_sign() -> None:
+    room = stander(3)
+    for side, sign in (("left", 1), ("right", -1)):
+        shoulder = room[:, COCO_17.index(f"{side}_shoulder")]
+        room[:, COCO_17.index(f"{side}_elbow")] = shoulder + 0.28 * np.array([sign * 0.6, -0.8, 0])
+    columns = joint_coordinates(make_room([seen(room)]).people[0])
+    for side in "lr":
+        assert columns[f"arm_add_{side}"] == pytest.approx(-np.degrees(np.arcsin(0.6)), abs=0.1)
+
+
+def test_tables_and_json_hold_the_same(tmp_path: Path) -> None:
+    person = with_a_gap(a_walker())
+    written, refused = save_room([person], tmp_path / "clip", ["csv", "json"])
+    assert [path.name for path in written] == ["clip.3d.csv", "clip.3d.json"]
+    assert refused == []
+    table = pd.read_csv(written[0])
+    assert list(table.columns) == ["frame", "time", "track_id", "keypoint", "x", "y", "z", "score"]
+    assert table[["x", "y", "z"]].to_numpy() == pytest.approx(person.keypoints.reshape(-1, 3), abs=1e-5, nan_ok=True)
+    data = json.loads(written[1].read_text())
+    assert data["people"][0]["lifted_by"]["height_given"] is False
+    frames = data["people"][0]["frames"]
+    assert [frame["keypoints"][13] is None for frame in frames] == [10 <= index < 20 for index in range(60)]
+    assert frames[5]["keypoints"][0] == pytest.approx(person.keypoints[5, 0], abs=1e-5)
+
+
+def test_one_frame_and_nobody_can_be_written(tmp_path: Path) -> None:
+    for people in ([a_walker(1)], []):
+        written, refused = save_room(people, tmp_path / f"{len(people)}", TEXTS)
+        assert len(written) == 2 + 3 * len(people)
+        assert refused == []
+
+
+def test_whom_a_format_cannot_hold_is_named_and_the_others_are_written(tmp_path: Path) -> None:
+    person = a_walker()
+    keypoints = person.keypoints.copy()
+    keypoints[:, COCO_17.index("left_hip")] = np.nan
+    written, refused = save_room([replace(person, keypoints=keypoints, track_id=9), person], tmp_path / "clip", TEXTS)
+    assert "clip.person3.bvh" in [path.name for path in written]
+    assert "clip.person9.trc" in [path.name for path in written]
+    assert len(refused) == 1
+    assert refused[0].startswith("clip.person9.bvh was not written: A BVH file needs the hips")
+    assert not (tmp_path / "clip.person9.bvh").exists()
+
+
+def test_unknown_formats_are_named() -> None:
+    assert room_endings(["bvh", "csv"]) == [".3d.csv", ".person*.bvh"]
+    with pytest.raises(SettingsError, match="did you mean 'bvh'"):
+        room_endings(["bvhh"])
+
+
+def test_c3d_holds_the_same(tmp_path: Path) -> None:
+    if not installed("c3d"):
+        with pytest.raises(MissingExtraError, match="posecore\\[c3d\\]"):
+            save_room([a_walker()], tmp_path / "clip", ["c3d"])
+        return
+    import ezc3d
+
+    person = with_a_gap(a_walker())
+    (path,), _ = save_room([person], tmp_path / "clip", ["c3d"])
+    file = ezc3d.c3d(str(path))
+    points = file["data"]["points"][:3].transpose(2, 1, 0) / 1000
+    assert file["parameters"]["POINT"]["LABELS"]["value"] == list(COCO_17.keypoints)
+    assert file["parameters"]["POINT"]["RATE"]["value"][0] == pytest.approx(RATE)
+    valid = file["data"]["meta_points"]["residuals"][0].T >= 0
+    assert (valid == person.present).all()
+    assert points[valid] == pytest.approx(person.keypoints[valid], abs=1e-6)

@@ -1,0 +1,158 @@
+"""Lifted people in the room: floor, bones, held feet, and what is measured, on made-up people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from posecore.lifting.body import PARENTS, bone_lengths, places_of
+from posecore.lifting.contacts import standing
+from posecore.lifting.measures import in_metres, room_measures, room_table, walking, way
+from posecore.lifting.poses3d import Poses3D
+from posecore.lifting.room import make_room
+from posecore.lifting.steady import steady_bones
+from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, map_skeleton
+from posecore.video.measures import parse_measure
+from tests.motion_support import RATE, STANCE, STEP, STRIDE, seen, stander, walker
+
+ANKLES = [COCO_17.index("left_ankle"), COCO_17.index("right_ankle")]
+
+
+def noisy(person: Poses3D, seed: int = 0, metres: float = 0.02) -> Poses3D:
+    random = np.random.default_rng(seed)
+    return replace(person, keypoints=person.keypoints + random.normal(0, metres, person.keypoints.shape))
+
+
+@pytest.mark.parametrize("pitch", [0.0, 12.0, 30.0])
+def test_the_floor_and_up_are_found_whatever_the_camera_is_tilted_by(pitch: float) -> None:
+    room = walker()
+    found = make_room([seen(room, pitch=pitch, camera=(0.0, 1.6 + pitch / 20, 6.0))])
+    assert found.ground.tilt == pytest.approx(pitch, abs=0.5)
+    places = found.people[0].keypoints
+    assert np.abs((places - places[:1, :1]) - (room - room[:1, :1])).max() < 0.06
+    assert places[..., 1].min() == pytest.approx(room[..., 1].min(), abs=0.01)
+
+
+def test_where_feet_stood_all_over_the_floor_it_is_a_plane() -> None:
+    turned = [walker(direction=angle, start=(x, z)) for angle, x, z in ((0, -2, 0), (120, 2, -1), (240, 1, 2))]
+    room = np.concatenate(turned)
+    found = make_room([seen(room)])
+    assert "across the places" in found.basis
+    assert found.ground.tilt == pytest.approx(12.0, abs=0.2)
+    assert "stretch" in make_room([seen(walker())]).basis
+
+
+@pytest.mark.parametrize("room", [stander(1), stander() * [1, -1, 1]], ids=["one frame", "upside down"])
+def test_nobody_upright_for_long_leaves_the_camera_level(room: np.ndarray) -> None:
+    found = make_room([seen(room, pitch=0.0)])
+    assert found.ground.tilt == 0
+    assert "held level" in found.basis
+    assert np.isfinite(found.people[0].keypoints).all()
+
+
+def test_bones_are_steady_and_people_are_seen_where_they_were() -> None:
+    true = seen(walker())
+    person = noisy(true)
+    person = make_room([person]).people[0]
+    places = person.places()
+    for place, parent in PARENTS.items():
+        lengths = np.linalg.norm(places[place] - places[parent], axis=1)
+        assert np.ptp(lengths) < 1e-5, place
+    lengths = bone_lengths(places)
+    assert lengths["left_knee"] == pytest.approx(lengths["right_knee"]) == pytest.approx(0.46, abs=0.005)
+
+
+def test_steady_bones_reproject_within_the_noise() -> None:
+    true = seen(walker())
+    person = noisy(true)
+    shift = np.linalg.norm(steady_bones(person).project() - person.project(), axis=-1)
+    noise = np.linalg.norm(true.project() - person.project(), axis=-1)
+    assert np.median(shift) < np.median(noise)
+
+
+def test_held_feet_stay_where_they_stand_and_legs_as_long() -> None:
+    person = noisy(seen(walker()), metres=0.01)
+    free, held = (make_room([person], hold=hold).people[0] for hold in (False, True))
+    up = np.array([0.0, 1.0, 0.0])
+    for ankle in ANKLES:
+        stands = standing(free.keypoints[:, ankle], free.times, up)
+        inside = stands & np.roll(stands, 1) & np.roll(stands, -1)
+        inside[[0, -1]] = False
+        assert 0.3 < inside.mean() < 0.8
+        slips = [np.linalg.norm(np.diff(one.keypoints[:, ankle], axis=0), axis=1)[inside[1:]] for one in (free, held)]
+        assert np.median(slips[1]) < 1e-6 < np.median(slips[0])
+    before, after = (bone_lengths(one.places()) for one in (free, held))
+    assert after == pytest.approx(before, abs=1e-3)
+
+
+@pytest.mark.parametrize("metres", [0.0, 0.015])
+def test_walking_is_measured(metres: float) -> None:
+    found = walking(make_room([noisy(seen(walker(8.0)), metres=metres)]).people[0])
+    assert not isinstance(found, str)
+    assert found.cadence == pytest.approx(120 / STRIDE, rel=0.04)
+    for side in ("left", "right"):
+        assert found.step_lengths[side] == pytest.approx(STEP, abs=0.03)
+        assert found.stance[side] == pytest.approx(STANCE, abs=0.04)
+    assert found.speed == pytest.approx(2 * STEP / STRIDE, rel=0.06)
+
+
+def test_who_stands_does_squats_or_is_seen_once_does_not_walk() -> None:
+    squats = stander(300, 60 - 60 * np.cos(np.arange(300) / RATE * 2))
+    for room, words in ((stander(90), "at least twice"), (squats, "No walking"), (stander(1), "One picture")):
+        found = walking(make_room([seen(room)]).people[0])
+        assert isinstance(found, str)
+        assert words in found
+
+
+def test_way_and_speed_are_in_metres() -> None:
+    person = make_room([seen(walker(6.0))]).people[0]
+    gone = np.linalg.norm(np.diff(way(person), axis=0), axis=1).sum()
+    assert gone == pytest.approx((6.0 - 1 / RATE) * 2 * STEP / STRIDE, rel=0.01)
+    speed = in_metres(parse_measure("speed:mid_hip", COCO_17))
+    table = room_table([person], [speed])
+    assert set(table["unit"]) == {"m/s"}
+    assert table["value"].median() == pytest.approx(2 * STEP / STRIDE, rel=0.02)
+
+
+def test_angles_in_space_do_not_depend_on_where_the_camera_is() -> None:
+    bent = np.linspace(0, 120, 60)
+    room = stander(60, bent)
+    knee = next(one for one in room_measures(COCO_17) if "left_knee" in one.names[1:2])
+    for camera, pitch in (((0.0, 1.6, 6.0), 12.0), ((3.0, 1.0, 6.0), 0.0)):
+        person = make_room([seen(room, camera=camera, pitch=pitch)]).people[0]
+        assert knee.values(person) == pytest.approx(180 - bent, abs=1e-2)
+
+
+def test_half_of_the_joints_missing_leaves_a_figure() -> None:
+    person = seen(walker())
+    missing = np.random.default_rng(4).random(person.present.shape) < 0.5
+    found = make_room([replace(person, keypoints=np.where(missing[..., None], np.nan, person.keypoints))])
+    person = found.people[0]
+    assert (person.present == ~missing).all()
+    assert np.nanmax(np.abs(person.keypoints)) < 10
+
+
+def test_people_of_whom_nothing_is_known_are_left_out() -> None:
+    nobody = seen(np.full((5, 17, 3), np.nan))
+    assert make_room([nobody]).people == ()
+    assert "Nobody" in make_room([]).basis
+
+
+def test_several_people_keep_their_places_to_each_other() -> None:
+    rooms = [walker(), walker() + np.array([0.8, 0, -1.5])]
+    one, other = make_room([seen(room, track=number) for number, room in enumerate(rooms, 1)]).people
+    shift = (other.keypoints - one.keypoints).reshape(-1, 3)
+    assert np.median(shift, axis=0) == pytest.approx([0.8, 0.0, -1.5], abs=0.03)
+
+
+def test_places_of_other_skeletons() -> None:
+    room = walker()[:3]
+    for skeleton in (OPENPOSE_18, LSP_14):
+        flat = room.reshape(-1, 17, 3)
+        indices = map_skeleton(COCO_17, skeleton).sources
+        mapped = np.stack([flat[:, list(one)].mean(1) if one else np.full((3, 3), np.nan) for one in indices], 1)
+        places = places_of(mapped, skeleton)
+        assert np.allclose(places["left_knee"], room[:, COCO_17.index("left_knee")])
+        assert np.allclose(places["mid_hip"], room[:, [11, 12]].mean(1))
