@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from motion_support import RATE, seen, stander, walker
 
 from posecore.errors import MissingExtraError, SettingsError
 from posecore.extras import installed
@@ -17,7 +18,6 @@ from posecore.lifting.files.mot import joint_coordinates
 from posecore.lifting.room import make_room
 from posecore.lifting.room_poses import RoomPoses
 from posecore.skeleton import COCO_17
-from tests.motion_support import RATE, seen, stander, walker
 
 TEXTS = [name for name in FORMATS if name != "c3d"]
 
@@ -116,9 +116,9 @@ def test_whom_a_format_cannot_hold_is_named_and_the_others_are_written(tmp_path:
 
 
 def test_unknown_formats_are_named() -> None:
-    assert room_endings(["bvh", "csv"]) == [".3d.csv", ".person*.bvh"]
+    assert room_endings(["bvh", "csv"], True) == [".3d.csv", ".3d.measures.csv", ".person*.bvh"]
     with pytest.raises(SettingsError, match="did you mean 'bvh'"):
-        room_endings(["bvhh"])
+        room_endings(["bvhh"], False)
 
 
 def test_c3d_holds_the_same(tmp_path: Path) -> None:

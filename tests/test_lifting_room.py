@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from motion_support import RATE, STANCE, STEP, STRIDE, seen, stander, walker
 
 from posecore.lifting.body import PARENTS, bone_lengths, places_of
 from posecore.lifting.contacts import standing
@@ -15,7 +16,6 @@ from posecore.lifting.room import make_room
 from posecore.lifting.steady import steady_bones
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, map_skeleton
 from posecore.video.measures import parse_measure
-from tests.motion_support import RATE, STANCE, STEP, STRIDE, seen, stander, walker
 
 ANKLES = [COCO_17.index("left_ankle"), COCO_17.index("right_ankle")]
 

@@ -12,13 +12,15 @@ import pandas as pd
 import pytest
 import torch
 import typer
+from motion_support import seen, walker
 from typer.testing import CliRunner
 from video_support import even_ticks, write_video
 
 from posecore.cli import video as command
 from posecore.families.posenet import POSENET
+from posecore.lifting import Poses3D
 from posecore.model import PoseModel
-from posecore.video import VideoReader
+from posecore.video import PoseSequence, VideoReader
 
 RUNNER = CliRunner()
 APP = typer.Typer()
@@ -161,3 +163,45 @@ def test_ctrl_c_keeps_what_is_done(model: PoseModel, tmp_path: Path, monkeypatch
     assert 5 <= frames < 100
     assert len(json.loads(out.with_suffix(".json").read_text())["frames"]) == frames
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_people_are_lifted_and_written_beside_the_clip(
+    model: PoseModel, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lift(sequence: PoseSequence, *, height: float | None = None, focal: float | None = None) -> list[Poses3D]:
+        return [seen(walker()[: len(sequence)], track=2).scaled(height or 1.7)] if len(sequence) else []
+
+    monkeypatch.setattr("posecore.cli.lifting.lift", lift)
+    monkeypatch.setattr("posecore.lifting.room.lift", lift)
+    out = tmp_path / "out.mp4"
+    asked = ("--lift", "--height", "1.78", "--save-3d", "csv,bvh,trc", "--measures", "left_knee", "--start", "0.1")
+    result = run(clip, "-o", out, *asked, *SMALL)
+    assert result.exit_code == 0, result.output
+    for ending in (".3d.csv", ".3d.measures.csv", ".person2.bvh", ".person2.trc"):
+        assert out.with_name(f"out{ending}").is_file()
+    assert "a height of 1.78 m, and on a usual camera" in result.output
+    assert "Not for clinical use" in result.output
+    assert pd.read_csv(tmp_path / "out.3d.csv")["frame"].min() == pd.read_csv(tmp_path / "out.csv")["frame"].min()
+    (tmp_path / "out.mp4").unlink()
+    for path in tmp_path.glob("out*.csv"):
+        path.unlink()
+    (tmp_path / "out.run.json").unlink()
+    assert "out.person2.bvh exists" in str(run(clip, "-o", out, *asked, *SMALL).exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--height", "1.8"), "belongs to --lift"),
+        (("--lift", "--no-track"), "switch track on"),
+        (("--lift", "--height", "8"), "height = 8"),
+        (("--lift", "--save-3d", "fbx"), "no format 'fbx'"),
+    ],
+)
+def test_what_cannot_be_lifted_is_said_before_the_work_begins(
+    model: PoseModel, clip: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    result = run(clip, "-o", tmp_path / "out.mp4", *arguments, *SMALL)
+    assert result.exit_code != 0
+    assert message in " ".join(f"{result.output} {result.exception}".split())
+    assert not (tmp_path / "out.mp4").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from glob import escape
 from itertools import count
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def free_stem(place: Path, usual: str, endings: Collection[str], overwrite: bool
     Args:
         place: The clip as it was asked for, with or without the ending of a video; or a folder.
         usual: Name in a folder; the next free number follows it where it is taken.
-        endings: What comes after the stem.
+        endings: What comes after the stem; ``*`` stands for whatever there is.
         overwrite: Replace what is there.
 
     Raises:
@@ -38,4 +39,10 @@ def free_stem(place: Path, usual: str, endings: Collection[str], overwrite: bool
 
 
 def _taken(stem: Path, endings: Collection[str]) -> list[Path]:
-    return [path for ending in endings if (path := with_ending(stem, ending)).exists()]
+    return [path for ending in endings for path in _present(stem, ending)]
+
+
+def _present(stem: Path, ending: str) -> list[Path]:
+    if "*" not in ending:
+        return [path] if (path := with_ending(stem, ending)).exists() else []
+    return sorted(stem.parent.glob(escape(stem.name) + ending))

@@ -16,11 +16,15 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from posecore.cli.console import counting_progress, errors, output
+from posecore.cli.lifting import Lifting
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.result_names import free_stem, with_ending
 from posecore.cli.settings import options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
+from posecore.lifting.files import FORMATS as ROOM_FORMATS
+from posecore.lifting.settings import LiftSettings
 from posecore.settings import build_settings
+from posecore.skeleton import Skeleton
 from posecore.video import (
     FORMATS,
     BatchSettings,
@@ -56,6 +60,7 @@ _MEASURES = (
 @options_of("feeding", BatchSettings)
 @options_of("writing", OutputSettings)
 @options_of("part", ClipSettings)
+@options_of("lifting", LiftSettings)
 def video(
     path: Annotated[Path, typer.Argument(help="The video.")],
     model: ModelName = None,
@@ -80,6 +85,13 @@ def video(
     count: Annotated[
         str, typer.Option(help="Measures whose repetitions are counted, separated by commas, such as left_knee.")
     ] = "",
+    lift: Annotated[
+        bool, typer.Option("--lift", help="Lift the people into three dimensions and write them beside the clip.")
+    ] = False,
+    save_3d: Annotated[
+        str,
+        typer.Option("--save-3d", help=f"What --lift writes, separated by commas: {', '.join(ROOM_FORMATS)}."),
+    ] = "csv,bvh",
     device: Device = "auto",
     *,
     settings: dict[str, Any],
@@ -91,6 +103,7 @@ def video(
     smoothing: dict[str, Any],
     drawing: dict[str, Any],
     counting: dict[str, Any],
+    lifting: dict[str, Any],
 ) -> None:
     """Find, follow and measure the people in a video, and draw them into a clip.
 
@@ -120,17 +133,40 @@ def video(
         decode=loaded.decode_settings(**decode).model_dump(),
     )
     wanted = list(dict.fromkeys([*measured, *counted]))
-    endings = [".mp4"] * clip + table_endings(formats, bool(wanted), bool(counted))
+    room = _lifting(lift, lifting, _listed(save_3d), measured, followed, loaded.skeleton)
+    endings = [".mp4"] * clip + table_endings(formats, bool(wanted), bool(counted)) + (room.endings if room else [])
     stem = free_stem(destination or Path(), f"{path.stem}-poses", endings, overwrite)
     with counting_progress() as bar, _stopped_by_ctrl_c() as cancel:
         result = process_video(
             path, loaded, with_ending(stem, ".mp4") if clip else None, options, _Reporter(bar), cancel
         )
     written = save_tables(result, stem, formats, wanted, counted, repetitions)
+    if room is not None:
+        written += room.do(result.poses, stem)
     _tell(result, written)
     _tell_repetitions(result, counted, repetitions)
     if result.cancelled:
         raise typer.Exit(130)
+
+
+def _lifting(
+    wanted: bool,
+    settings: dict[str, Any],
+    formats: list[str],
+    measures: list[str],
+    tracking: TrackingSettings,
+    skeleton: Skeleton,
+) -> Lifting | None:
+    """What shall be done in three dimensions, or None."""
+    if not wanted:
+        if settings:
+            raise typer.BadParameter(
+                f"--{next(iter(settings)).replace('_', '-')} belongs to --lift; give that as well."
+            )
+        return None
+    if not tracking.track:
+        raise typer.BadParameter("--lift follows people over the frames: switch track on.")
+    return Lifting.asked(build_settings(LiftSettings, settings), formats, measures, skeleton)
 
 
 def _listed(text: str) -> list[str]:

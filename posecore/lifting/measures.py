@@ -99,6 +99,15 @@ class Walking:
     stance: dict[str, float]
     speed: float
 
+    def __str__(self) -> str:
+        """All of it in one line."""
+        lengths = ", ".join(f"{side} {metres:.2f}" for side, metres in self.step_lengths.items())
+        stance = ", ".join(f"{side} {100 * share:.0f}" for side, share in self.stance.items())
+        return (
+            f"{self.steps} steps, {self.cadence:.0f} a minute, {self.speed:.2f} m/s; step length in m: {lengths}; "
+            f"stance in % of the stride: {stance}"
+        )
+
 
 def walking(person: RoomPoses) -> Walking | str:
     """Measure how somebody walks; a sentence that says why not where nothing regular is found."""

@@ -12,6 +12,7 @@ from posecore.lifting.ground import Ground, find_ground, put_on_ground
 from posecore.lifting.lift import lift
 from posecore.lifting.poses3d import Poses3D
 from posecore.lifting.room_poses import RoomPoses
+from posecore.lifting.settings import LiftSettings
 from posecore.lifting.steady import steady_bones
 from posecore.video.sequence import PoseSequence
 
@@ -39,18 +40,18 @@ class Room:
         return f"Approximate: it rests on {height}, and on {camera}; {self.ground.basis}. Not for clinical use."
 
 
-def room_of(sequence: PoseSequence, *, height: float | None = None, hold: bool = False) -> Room:
+def room_of(sequence: PoseSequence, settings: LiftSettings | None = None) -> Room:
     """The people of a clip in one room; their frame numbers are those of the source, as in all tables.
 
     Args:
         sequence: The people of every frame.
-        height: Height of the people in metres; 1.70 is assumed where it is not given.
-        hold: As of :func:`make_room`.
+        settings: How tall they are, and whether feet are held.
 
     Raises:
         PosecoreError: As :func:`posecore.lifting.lift` does.
     """
-    room = make_room(lift(sequence, height=height), hold=hold)
+    settings = settings or LiftSettings()
+    room = make_room(lift(sequence, height=settings.given_height), hold=settings.hold_feet)
     return replace(room, people=tuple(replace(one, frames=sequence.numbers[one.frames]) for one in room.people))
 
 

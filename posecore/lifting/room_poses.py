@@ -40,6 +40,11 @@ class RoomPoses:
         return len(self.keypoints)
 
     @property
+    def label(self) -> str:
+        """What files and widgets call the person: ``person3``, or ``person`` in a single picture."""
+        return "person" if self.track_id is None else f"person{self.track_id}"
+
+    @property
     def present(self) -> NDArray[np.bool_]:
         """``(T, K)`` True where a keypoint has a position."""
         return np.isfinite(self.keypoints[..., 0])

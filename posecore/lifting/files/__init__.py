@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-
-import pandas as pd
 
 from posecore.errors import DataError, SettingsError, StorageError
 from posecore.extras import require
@@ -14,9 +12,11 @@ from posecore.lifting.files.c3d import write_c3d
 from posecore.lifting.files.mot import write_mot
 from posecore.lifting.files.tables import position_table, room_json
 from posecore.lifting.files.trc import write_trc
+from posecore.lifting.measures import room_table
 from posecore.lifting.room_poses import RoomPoses
 from posecore.results import safe_table
 from posecore.storage import replacing, writing
+from posecore.video.measures import Measure
 from posecore.words import meant
 
 #: Formats with one file for everybody.
@@ -26,7 +26,7 @@ EACH = ("bvh", "trc", "mot", "c3d")
 FORMATS = (*TOGETHER, *EACH)
 
 
-def room_endings(formats: Collection[str]) -> list[str]:
+def room_endings(formats: Collection[str], measures: bool) -> list[str]:
     """What :func:`save_room` puts after the stem; ``*`` stands for a person's number.
 
     Raises:
@@ -35,19 +35,24 @@ def room_endings(formats: Collection[str]) -> list[str]:
     """
     for name in formats:
         if name not in FORMATS:
-            raise SettingsError(f"There is no format {name!r} for people in space; {meant(name, FORMATS)}")
+            raise SettingsError(f"There is no format {name!r} for people in the room; {meant(name, FORMATS)}")
     if "c3d" in formats:
         require("c3d")
-    return [f".3d.{name}" if name in TOGETHER else f".person*.{name}" for name in FORMATS if name in formats]
+    together = [f".3d.{name}" for name in TOGETHER if name in formats]
+    measured = [".3d.measures.csv"] * (measures and "csv" in formats)
+    return [*together, *measured, *(f".person*.{name}" for name in EACH if name in formats)]
 
 
-def save_room(people: Sequence[RoomPoses], stem: Path, formats: Collection[str]) -> tuple[list[Path], list[str]]:
+def save_room(
+    people: Sequence[RoomPoses], stem: Path, formats: Collection[str], measures: Sequence[Measure] = ()
+) -> tuple[list[Path], list[str]]:
     """Write people next to each other.
 
     Args:
         people: The people; their frame numbers and seconds stand in the files.
         stem: Path without ending: ``clips/out`` gives ``clips/out.3d.csv``, ``clips/out.person1.bvh`` and so on.
         formats: Of ``FORMATS``.
+        measures: What to measure; it goes into ``clips/out.3d.measures.csv``, with the format ``csv``.
 
     Returns:
         The files written, and a sentence for each that could not be, because a format cannot hold a person.
@@ -56,33 +61,27 @@ def save_room(people: Sequence[RoomPoses], stem: Path, formats: Collection[str])
         SettingsError: For an unknown format.
         StorageError: When they cannot be written.
     """
-    room_endings(formats)
+    together: dict[str, Callable[[Path], None]] = {
+        ".3d.csv": lambda path: safe_table(position_table(people)).to_csv(path, index=False),
+        ".3d.json": lambda path: _write(room_json(people), path),
+        ".3d.measures.csv": lambda path: safe_table(room_table(people, measures)).to_csv(path, index=False),
+    }
     written: list[Path] = []
     refused: list[str] = []
-    for name in (one for one in TOGETHER if one in formats):
-        path = stem.with_name(f"{stem.name}.3d.{name}")
+    for ending in (one for one in room_endings(formats, bool(measures)) if one in together):
+        path = stem.with_name(stem.name + ending)
         with writing(path, StorageError), replacing(path) as part:
-            _write_together(people, name, part)
+            together[ending](part)
         written.append(path)
-    for name in (one for one in EACH if one in formats):
-        for person in people:
-            path = stem.with_name(f"{stem.name}.person{person.track_id or 0}.{name}")
-            try:
-                with writing(path, StorageError), replacing(path) as part:
-                    write_person(person, name, part, path.name)
-                written.append(path)
-            except DataError as error:
-                refused.append(f"{path.name} was not written: {error}")
+    for person, name in ((person, name) for name in EACH if name in formats for person in people):
+        path = stem.with_name(f"{stem.name}.{person.label}.{name}")
+        try:
+            with writing(path, StorageError), replacing(path) as part:
+                write_person(person, name, part, path.name)
+            written.append(path)
+        except DataError as error:
+            refused.append(f"{path.name} was not written: {error}")
     return written, refused
-
-
-def _write_together(people: Sequence[RoomPoses], name: str, path: Path) -> None:
-    if name == "json":
-        _write(room_json(people), path)
-        return
-    tables = [position_table(person) for person in people]
-    empty = pd.DataFrame(columns=["frame", "time", "track_id", "keypoint", "x", "y", "z", "score"])
-    safe_table(pd.concat(tables) if tables else empty).to_csv(path, index=False)
 
 
 def write_person(person: RoomPoses, name: str, path: Path, title: str) -> None:
@@ -98,15 +97,13 @@ def write_person(person: RoomPoses, name: str, path: Path, title: str) -> None:
         DataError: When the format cannot hold the person.
         MissingExtraError: When the format's library is not installed.
     """
-    if name == "c3d":
-        write_c3d(person, path)
-        return
-    pieces: dict[str, Callable[[], Iterator[str]]] = {
-        "bvh": lambda: write_bvh(person),
-        "trc": lambda: write_trc(person, title),
-        "mot": lambda: write_mot(person, title),
+    writers: dict[str, Callable[[], None]] = {
+        "bvh": lambda: _write(write_bvh(person), path),
+        "trc": lambda: _write(write_trc(person, title), path),
+        "mot": lambda: _write(write_mot(person, title), path),
+        "c3d": lambda: write_c3d(person, path),
     }
-    _write(pieces[name](), path)
+    writers[name]()
 
 
 def _write(pieces: Iterable[str], path: Path) -> None:

@@ -18,8 +18,14 @@ JSON_VERSION = 1
 AXES = "x to the camera's right, y up from the floor, z towards the camera; metres"
 
 
-def position_table(person: RoomPoses) -> pd.DataFrame:
-    """Tidy table: frame, time, track_id, keypoint, x, y, z, score; a row per frame and keypoint."""
+def position_table(people: Sequence[RoomPoses]) -> pd.DataFrame:
+    """Tidy table: frame, time, track_id, keypoint, x, y, z, score; a row per person, frame and keypoint."""
+    tables = [_positions(person) for person in people]
+    columns = ["frame", "time", "track_id", "keypoint", "x", "y", "z", "score"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def _positions(person: RoomPoses) -> pd.DataFrame:
     frames, count = person.present.shape
     x, y, z = person.keypoints.reshape(-1, 3).T
     return pd.DataFrame(
