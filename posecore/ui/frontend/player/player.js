@@ -1,6 +1,7 @@
 // A player whose plots go along: a line in each shows the moment, and a click in one moves the player there.
 
 import { find, findButtons } from "../shared/elements.js";
+import { tellMoment } from "../shared/moments.js";
 import { unpackFloats } from "../shared/numbers.js";
 import { onePerPlace } from "../shared/streamlit.js";
 import { frameAt, momentIn, nearestFrame } from "./frames.js";
@@ -105,6 +106,7 @@ class Player {
     this.where.textContent = `Frame ${frame + 1} of ${seconds.length} · ${moment.toFixed(2)} s`;
     this.root.dataset.frame = String(frame);
     for (const plot of plotsIn(data.plots)) markMoment(plot, moment);
+    tellMoment(data.plots, moment);
   }
 
   /** @param {number} moment */
