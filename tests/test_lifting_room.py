@@ -13,6 +13,7 @@ from posecore.lifting.contacts import standing
 from posecore.lifting.measures import in_metres, room_measures, room_table, walking, way
 from posecore.lifting.poses3d import Poses3D
 from posecore.lifting.room import make_room
+from posecore.lifting.settings import LiftSettings
 from posecore.lifting.steady import steady_bones
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, map_skeleton
 from posecore.video.measures import parse_measure
@@ -74,7 +75,7 @@ def test_steady_bones_reproject_within_the_noise() -> None:
 
 def test_held_feet_stay_where_they_stand_and_legs_as_long() -> None:
     person = noisy(seen(walker()), metres=0.01)
-    free, held = (make_room([person], hold=hold).people[0] for hold in (False, True))
+    free, held = (make_room([person], LiftSettings(hold_feet=hold)).people[0] for hold in (False, True))
     up = np.array([0.0, 1.0, 0.0])
     for ankle in ANKLES:
         stands = standing(free.keypoints[:, ankle], free.times, up)
@@ -156,3 +157,12 @@ def test_places_of_other_skeletons() -> None:
         places = places_of(mapped, skeleton)
         assert np.allclose(places["left_knee"], room[:, COCO_17.index("left_knee")])
         assert np.allclose(places["mid_hip"], room[:, [11, 12]].mean(1))
+
+
+def test_a_given_height_scales_everything_and_is_said() -> None:
+    person = seen(walker())
+    assumed, given = make_room([person]), make_room([person], LiftSettings(height=1.87))
+    assert "1.70 m, which is assumed" in assumed.basis
+    assert "1.87 m, and" in given.basis
+    ratio = given.people[0].keypoints / assumed.people[0].keypoints
+    assert np.median(ratio) == pytest.approx(1.1, abs=1e-3)

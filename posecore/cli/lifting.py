@@ -43,7 +43,7 @@ class Lifting:
         """
         asked = cls(settings, formats, [in_metres(parse_measure(text, skeleton)) for text in measures])
         room_endings(formats, bool(measures))
-        lift(PoseSequence.collect([], skeleton, (1, 1)), height=settings.given_height)
+        lift(PoseSequence.collect([], skeleton, (1, 1)))
         return asked
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from posecore.lifting.contacts import hold_feet
 from posecore.lifting.ground import Ground, find_ground, put_on_ground
@@ -41,7 +42,7 @@ class Room:
 
 
 def room_of(sequence: PoseSequence, settings: LiftSettings | None = None) -> Room:
-    """The people of a clip in one room; their frame numbers are those of the source, as in all tables.
+    """The people of a clip in one room.
 
     Args:
         sequence: The people of every frame.
@@ -50,19 +51,25 @@ def room_of(sequence: PoseSequence, settings: LiftSettings | None = None) -> Roo
     Raises:
         PosecoreError: As :func:`posecore.lifting.lift` does.
     """
-    settings = settings or LiftSettings()
-    room = make_room(lift(sequence, height=settings.given_height), hold=settings.hold_feet)
-    return replace(room, people=tuple(replace(one, frames=sequence.numbers[one.frames]) for one in room.people))
+    return make_room(lift(sequence), settings, sequence.numbers)
 
 
-def make_room(people: Sequence[Poses3D], *, hold: bool = False) -> Room:
+def make_room(
+    people: Sequence[Poses3D], settings: LiftSettings | None = None, numbers: NDArray[np.int64] | None = None
+) -> Room:
     """Put lifted people into one room.
 
     Args:
         people: As lifting returns them; who has no position in any frame is left out.
-        hold: Hold feet where they stand, so that they do not slide; legs then agree a little less with the picture.
+        settings: How tall they are, and whether feet are held.
+        numbers: ``(F,)`` number of each frame in the source, to take the place of the clip's.
     """
+    settings = settings or LiftSettings()
     known = [steady_bones(one) for one in people if np.isfinite(one.in_camera()).all(-1).any()]
+    if settings.given_height is not None:
+        known = [one.scaled(settings.given_height) for one in known]
     ground = find_ground(known)
-    standing = (put_on_ground(one, ground) for one in known)
-    return Room(tuple(hold_feet(one) if hold else one for one in standing), ground)
+    placed = [put_on_ground(one, ground) for one in known]
+    if numbers is not None:
+        placed = [replace(one, frames=numbers[one.frames]) for one in placed]
+    return Room(tuple(hold_feet(one) if settings.hold_feet else one for one in placed), ground)

@@ -15,18 +15,18 @@ from posecore.ui.video.chosen_run import draw_again, forget_all_runs, forget_run
 from posecore.ui.video.files import video_downloads
 from posecore.ui.video.measures import Measuring, choose_measures, in_words
 from posecore.ui.video.people import Followed, choose_people, choose_person, followed, people_table
-from posecore.ui.video.plots import joint_figure, measures_figure
+from posecore.ui.video.plots import CHART, joint_figure, measures_figure
 from posecore.ui.video.progress import show_progress
+from posecore.ui.video.room import can_lift, show_room
 from posecore.ui.video.run_folders import KEPT_RUNS
 from posecore.ui.video.runs import VideoRun, settings_changed
 from posecore.ui.video.serving import clip_address
-from posecore.video import PoseSequence, Repetitions, VideoOptions, VideoResult, count_track
+from posecore.video import PoseSequence, Repetitions, SmoothingSettings, VideoOptions, VideoResult, count_track
 from posecore.video.reading import clock
 
 PLAYER_ROOM = "max(240px, 100vh - 330px)"
 _PLOTS = "video_plots"
-_TABS = ("Measurements", "Tracks", "People", "Files")
-_CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+_TABS = ("Measurements", "3D", "Tracks", "People", "Files")
 
 
 def result_facts(result: VideoResult) -> str:
@@ -86,7 +86,7 @@ def show_run(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
         _show_clip(run, result)
         _draw_again(run, result, options)
     with right:
-        _evidence(run, result, sequence)
+        _evidence(run, result, sequence, options.smoothing)
 
 
 def run_buttons(run: VideoRun, model: PoseModel, options: VideoOptions) -> None:
@@ -165,9 +165,10 @@ def _draw_again(run: VideoRun, result: VideoResult, options: VideoOptions) -> No
 
 
 @st.fragment
-def _evidence(run: VideoRun, result: VideoResult, sequence: PoseSequence) -> None:
+def _evidence(run: VideoRun, result: VideoResult, sequence: PoseSequence, smoothing: SmoothingSettings) -> None:
     """Tabs about what was found; only the open one is drawn."""
-    tabs = dict(zip(_TABS, st.tabs(_TABS, on_change="rerun", key="video_tab"), strict=True))
+    names = [name for name in _TABS if name != "3D" or can_lift(sequence.skeleton.keypoints)]
+    tabs = dict(zip(names, st.tabs(names, on_change="rerun", key="video_tab"), strict=True))
     people = followed(sequence)
     for name, tab in tabs.items():
         if not tab.open:
@@ -179,6 +180,8 @@ def _evidence(run: VideoRun, result: VideoResult, sequence: PoseSequence) -> Non
                 _nobody(result)
             elif name == "Measurements":
                 _measures(sequence, people)
+            elif name == "3D":
+                show_room(run, sequence, smoothing, people, _PLOTS)
             elif name == "Tracks":
                 _tracks(result, sequence, people)
             else:
@@ -215,7 +218,7 @@ def _measures(sequence: PoseSequence, people: list[Followed]) -> None:
         _span(sequence),
     )
     with st.container(key=_PLOTS):
-        st.plotly_chart(figure, width="stretch", config=_CHART, key="video_measure_chart", alt="Measures over time")
+        st.plotly_chart(figure, width="stretch", config=CHART, key="video_measure_chart", alt="Measures over time")
     st.caption("Click in a chart to move the player there; drag to zoom, double-click to see everything again.")
 
 
@@ -252,9 +255,7 @@ def _tracks(result: VideoResult, sequence: PoseSequence, people: list[Followed])
     smoothed = one.track if sequence is not result.raw else None
     figure = joint_figure(raw, smoothed, skeleton.index(joint), _span(sequence), sequence.image_size)
     with st.container(key=_PLOTS):
-        st.plotly_chart(
-            figure, width="stretch", config=_CHART, key="video_track_chart", alt=f"{words(joint)} over time"
-        )
+        st.plotly_chart(figure, width="stretch", config=CHART, key="video_track_chart", alt=f"{words(joint)} over time")
     st.caption(
         "Grey: as found; coloured: smoothed as the settings on the left say, at once. Click in a chart to move the "
         "player there."

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from posecore.drawing.overlay import PERSON_COLORS
+from posecore.lifting.measures import calmed, is_way
+from posecore.lifting.room_poses import RoomPoses
 from posecore.video import Measure, Repetitions, Track
 
 Array = NDArray[np.float64]
@@ -19,6 +21,7 @@ MOST_POINTS = 4000
 _AS_FOUND = "rgba(140, 150, 160, 0.85)"
 #: Pixels of the first chart's title, above which the legend stands.
 _LEGEND = 24
+CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 _MARGINS = {"l": 8, "r": 8, "t": 24, "b": 8}
 
 
@@ -114,6 +117,33 @@ def measures_figure(
             row=row, col=1,
         )  # fmt: skip
     return _finish(figure, span, len(measures), 70 + 130 * max(len(measures), 2), legend=len(tracks) > 1)
+
+
+def room_figure(
+    people: Sequence[RoomPoses], tracks: Mapping[int, Track], measure: Measure, span: tuple[float, float]
+) -> go.Figure:
+    """A measure of people in the room, a line per person; angles also as they look in the picture, dotted.
+
+    Args:
+        people: People in the room.
+        tracks: The same people in the picture, by their number.
+        measure: What to show, in metres.
+        span: First and last second of the video.
+    """
+    figure = make_subplots(rows=1, cols=1)
+    for person in people:
+        number = person.track_id or 0
+        source = calmed(person) if is_way(measure) else person
+        text = f"person {number}: %{{y:.2f}} {measure.unit}<extra></extra>"
+        line = {"color": color_of(number), "width": 2}
+        _line(figure, 1, person.times, measure.values(source), f"person {number}", line, text, legend=True)
+        if measure.kind == "angle" and number in tracks:
+            track = tracks[number]
+            text = f"person {number}, in the picture: %{{y:.1f}} {measure.unit}<extra></extra>"
+            line = {"color": color_of(number), "width": 1.5, "dash": "dot"}
+            _line(figure, 1, track.times, measure.values(track), f"picture {number}", line, text, legend=False)
+    figure.update_yaxes(title_text=measure.unit, row=1)
+    return _finish(figure, span, 1, 230, legend=len(people) > 1)
 
 
 def _mark_repetitions(figure: go.Figure, row: int, times: Array, values: Array, found: Repetitions) -> None:

@@ -11,7 +11,7 @@ import { Painter } from "./painting.js";
 import { jointsAt, unpackPerson, unpackShorts, wayTo } from "./people.js";
 
 /** @import { Component } from "../shared/streamlit.js" */
-/** @import { Bone, Colors } from "./painting.js" */
+/** @import { Body, Colors } from "./painting.js" */
 /** @import { Packed, Person } from "./people.js" */
 
 /**
@@ -22,8 +22,7 @@ import { jointsAt, unpackPerson, unpackShorts, wayTo } from "./people.js";
  * @property {string} channel Of the clip that is followed; see moments.js.
  * @property {string} times Packed seconds of each frame, of the video.
  * @property {number} joints How many a person has.
- * @property {Bone[]} bones
- * @property {number[]} head Joints whose middle is the head's.
+ * @property {Body} body
  * @property {Packed[]} people
  * @property {string} middles Packed millimetres, frames × 2: x and z of the point that is looked at.
  * @property {[number, number]} extent Metres that have to be seen, across and up.
@@ -221,7 +220,7 @@ class FigureView {
         way: wayTo(person, frame, WAY * this.rate, WAY_STEP),
       }))
       .filter(({ joints }) => joints.length);
-    this.painter.paint(figures, data.bones, data.head, Math.max(2, Math.ceil(data.extent[0] / 2)), this.colors());
+    this.painter.paint(figures, data.body, Math.max(2, Math.ceil(data.extent[0] / 2)), this.colors());
     this.root.dataset.frame = String(frame);
   }
 

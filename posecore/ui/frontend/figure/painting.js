@@ -6,6 +6,7 @@
 /** @typedef {[number, number, number]} Place */
 /** @typedef {{ joints: (Place | null)[], color: string, way: Place[] }} Figure */
 /** @typedef {{ from: number, to: number, far: boolean }} Bone Numbers of joints; whether it is of the right side. */
+/** @typedef {{ bones: Bone[], head: number[], shoulders: number[] }} Body Joints between which head and neck lie. */
 
 const TILE = 0.5; // Metres between the lines of the floor.
 const THICK = 0.045; // Metres that a bone is thick.
@@ -25,12 +26,11 @@ export class Painter {
    * Draws everything anew.
    *
    * @param {Figure[]} figures
-   * @param {Bone[]} bones
-   * @param {number[]} head Joints whose middle is the head's.
+   * @param {Body} body
    * @param {number} reach Metres of floor around the middle.
    * @param {Colors} colors
    */
-  paint(figures, bones, head, reach, colors) {
+  paint(figures, body, reach, colors) {
     const { context, orbit } = this;
     const { width, height } = orbit.size;
     context.clearRect(0, 0, width, height);
@@ -39,8 +39,8 @@ export class Painter {
     context.lineCap = "round";
     this.#floor(reach, colors);
     for (const figure of figures) this.#way(figure);
-    for (const figure of figures) this.#shadow(figure, bones, colors);
-    const parts = figures.flatMap((figure) => [...this.#bones(figure, bones), ...this.#heads(figure, head)]);
+    for (const figure of figures) this.#shadow(figure, body.bones, colors);
+    const parts = figures.flatMap((figure) => [...this.#bones(figure, body.bones), ...this.#heads(figure, body)]);
     parts.sort((one, other) => other.depth - one.depth);
     for (const part of parts) part.draw(colors);
     context.restore();
@@ -132,17 +132,17 @@ export class Painter {
 
   /**
    * @param {Figure} figure
-   * @param {number[]} head
+   * @param {Body} body
    */
-  *#heads({ joints, color }, head) {
-    const known = head.map((joint) => joints[joint]).filter((place) => place !== null && place !== undefined);
-    if (!known.length) return;
-    const middle = [0, 1, 2].map((axis) => known.reduce((sum, place) => sum + place[axis], 0) / known.length);
-    const seen = this.orbit.see(middle);
-    if (!seen) return;
+  *#heads({ joints, color }, { head, shoulders }) {
+    const middle = middleOf(head.map((joint) => joints[joint]));
+    const seen = this.#seen(middle);
+    if (!middle || !seen) return;
+    const neck = this.#seen(middleOf(shoulders.map((joint) => joints[joint])));
     /** @param {Colors} colors */
     const draw = (colors) => {
       const { context } = this;
+      if (neck) this.#bone(neck, seen, color, false, colors);
       context.beginPath();
       context.arc(seen.x, seen.y, Math.max(seen.scale * HEAD, 3), 0, 2 * Math.PI);
       context.fillStyle = color;
@@ -187,4 +187,18 @@ export class Painter {
     context.lineTo(other.x, other.y);
     context.stroke();
   }
+}
+
+/**
+ * The middle of those places that are known; null when none is.
+ *
+ * @param {(Place | null | undefined)[]} places
+ * @returns {Place | null}
+ */
+function middleOf(places) {
+  const known = places.filter((place) => place !== null && place !== undefined);
+  if (!known.length) return null;
+  /** @param {0 | 1 | 2} axis */
+  const mean = (axis) => known.reduce((sum, place) => sum + place[axis], 0) / known.length;
+  return [mean(0), mean(1), mean(2)];
 }

@@ -1,0 +1,164 @@
+"""The people of a finished run in three dimensions: a figure that turns, what is measured on it, and its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from posecore.errors import PosecoreError
+from posecore.lifting import Poses3D, lift
+from posecore.lifting.measures import room_measures, walking
+from posecore.lifting.room import Room, make_room
+from posecore.lifting.room_poses import RoomPoses
+from posecore.lifting.settings import LiftSettings
+from posecore.skeleton import Skeleton
+from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.pictures.posed_picture import download_buttons
+from posecore.ui.shared.plain import plain
+from posecore.ui.shared.session import state_of
+from posecore.ui.shared.widgets.figure import figure_view
+from posecore.ui.shared.widgets.setting_controls import SettingControls
+from posecore.ui.shared.widgets.watching import watch
+from posecore.ui.video.measures import in_words
+from posecore.ui.video.people import Followed, choose_people
+from posecore.ui.video.plots import CHART, color_of, room_figure
+from posecore.ui.video.room_files import room_downloads
+from posecore.ui.video.runs import VideoRun
+from posecore.video import PoseSequence, SmoothingSettings, Track
+
+LIFT_PREFIX = "lift_"
+_FIGURE_ROOM = "clamp(260px, 100vh - 470px, 460px)"
+
+
+@dataclass(eq=False)
+class _Seen:
+    """The room that was looked at last, and what it was made of."""
+
+    made_of: tuple[list[Poses3D], LiftSettings] | None = None
+    room: Room | None = None
+
+
+def lifts() -> Tasks[list[Poses3D], float]:
+    """Clips whose people are being lifted."""
+    return tasks("lift")
+
+
+@st.cache_data(ttl=60, show_spinner=False)
+def can_lift(names: tuple[str, ...]) -> bool:
+    """Whether people of such joints can be lifted: the network's weights are there, and all limbs are known."""
+    try:
+        lift(PoseSequence.collect([], Skeleton("asked", names), (1, 1)))
+    except PosecoreError:
+        return False
+    return True
+
+
+def show_room(
+    run: VideoRun, sequence: PoseSequence, smoothing: SmoothingSettings, people: list[Followed], plots: str
+) -> None:
+    """Everything in three dimensions.
+
+    Args:
+        run: The run.
+        sequence: Its people, smoothed as ``smoothing`` says.
+        smoothing: What is in force.
+        people: Everybody who was followed, those seen longest first.
+        plots: Key of the container whose charts the player goes along with.
+    """
+    settings = _settings()
+    task: Task[list[Poses3D], float] = lifts().start(
+        (run.token, smoothing.model_dump_json()), lambda task: lift(sequence), ends_with_session=True
+    )
+    if task.active:
+        watch(task, lambda: st.caption(":material/hourglass_top: Lifting people into three dimensions …"))
+        return
+    if task.result is None:
+        st.error(plain(task.error), icon=":material/error:")
+        return
+    room = _room(task.result, settings, sequence)
+    known = {one.track_id for one in room.people}
+    chosen = choose_people([one for one in people if one.number in known], "video_room_people") if known else []
+    shown = [one for person in chosen for one in room.people if one.track_id == person.number]
+    if not shown:
+        st.caption("Nobody could be lifted." if not room.people else "Choose at least one person.")
+        return
+    figure_view(
+        shown,
+        sequence.times,
+        colors=[color_of(one.track_id or 0) for one in shown],
+        label="The people in three dimensions",
+        room=_FIGURE_ROOM,
+        channel=f"st-key-{plots}",
+        key="video_figure",
+    )
+    st.caption(f":material/info: {plain(room.basis)}")
+    _chart(sequence, shown, {one.number: one.track for one in chosen}, plots)
+    _walking(shown[0], len(shown) > 1)
+    with st.expander("Files in three dimensions", icon=":material/download:"):
+        download_buttons(tuple(room_downloads(room.people, run.video.stem)))
+
+
+def _settings() -> LiftSettings:
+    controls = SettingControls(LiftSettings, prefix=LIFT_PREFIX)
+    for name, column in zip(
+        controls.others, st.columns([3, 2], gap="medium", vertical_alignment="bottom"), strict=True
+    ):
+        with column:
+            controls.draw([name], columns=1)
+    # A height that nobody touched is assumed.
+    defaults = LiftSettings().model_dump()
+    return LiftSettings(**{name: value for name, value in controls.values.items() if value != defaults[name]})
+
+
+def _room(lifted: list[Poses3D], settings: LiftSettings, sequence: PoseSequence) -> Room:
+    """The room, made anew when something has changed."""
+    seen = state_of(_Seen)
+    if seen.room is None or seen.made_of is None or seen.made_of[0] is not lifted or seen.made_of[1] != settings:
+        seen.room = make_room(lifted, settings, sequence.numbers)
+        seen.made_of = (lifted, settings)
+    return seen.room
+
+
+def _chart(sequence: PoseSequence, shown: list[RoomPoses], tracks: dict[int, Track], plots: str) -> None:
+    measures = {measure.text: measure for measure in room_measures(sequence.skeleton)}
+    text = st.selectbox(
+        "Measure",
+        list(measures),
+        format_func=lambda text: in_words(measures[text]),
+        key="video_room_measure",
+        persist_state="session",
+    )
+    span = float(sequence.times[0]), max(float(sequence.times[-1]), float(sequence.times[0]) + 0.1)
+    with st.container(key=plots):
+        st.plotly_chart(
+            room_figure(shown, tracks, measures[text], span),
+            width="stretch",
+            config=CHART,
+            key="video_room_chart",
+            alt=f"{in_words(measures[text])} over time",
+        )
+    if measures[text].kind == "angle":
+        st.caption("Full lines: in three dimensions; dotted: the same angle as it looks in the picture.")
+
+
+def _walking(person: RoomPoses, several: bool) -> None:
+    found = walking(person)
+    title = f"Walking, person {person.track_id}" if several else "Walking"
+    if isinstance(found, str):
+        st.caption(f"**{title}**: {found}")
+        return
+    facts = {
+        "Cadence": f"{found.cadence:.0f} steps/min",
+        "Speed": f"{found.speed:.2f} m/s",
+        **{f"Step, {side}": f"{metres:.2f} m" for side, metres in found.step_lengths.items()},
+        **{f"Stance, {side}": f"{share:.0%}" for side, share in found.stance.items()},
+    }
+    st.markdown(
+        f"**{title}**, {found.steps} steps",
+        help="From where each ankle is farthest before and behind the hips; lengths rest on the height. "
+        "Approximate, not for clinical use.",
+    )
+    with st.container(horizontal=True, gap="small"):
+        for label, value in facts.items():
+            st.metric(label, value, width="content")
