@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.markup import escape
 
 from posecore.cli.console import errors, output
+from posecore.errors import SettingsError
 from posecore.lifting import lift
 from posecore.lifting.files import room_endings, save_room
 from posecore.lifting.measures import in_metres, walking
 from posecore.lifting.room import room_of
 from posecore.lifting.settings import LiftSettings
-from posecore.skeleton import Skeleton
+from posecore.skeleton import COCO_17, Skeleton
 from posecore.video import Measure, PoseSequence, parse_measure
 
 
@@ -41,10 +43,13 @@ class Lifting:
         Raises:
             PosecoreError: When it cannot be done.
         """
-        asked = cls(settings, formats, [in_metres(parse_measure(text, skeleton)) for text in measures])
-        room_endings(formats, bool(measures))
+        known: list[Measure] = []
+        for text in measures:
+            with suppress(SettingsError):  # A joint that only the picture has.
+                known.append(in_metres(parse_measure(text, COCO_17)))
+        room_endings(formats, bool(known))
         lift(PoseSequence.collect([], skeleton, (1, 1)))
-        return asked
+        return cls(settings, formats, known)
 
     @property
     def endings(self) -> list[str]:

@@ -155,7 +155,7 @@ def _even(values: Array, rate: float, seconds: float) -> Array:
         known = np.isfinite(column)
         column[:] = np.interp(frames, frames[known], column[known]) if known.any() else 0.0
     window = min(round(seconds * rate) | 1, (len(flat) - 1) | 1)
-    if window < 3:
+    if not 3 <= window <= len(flat):
         return flat.reshape(values.shape)
     # A moving mean that goes on in a straight line at both ends.
     return np.asarray(savgol_filter(flat, window, 1, axis=0)).reshape(values.shape)

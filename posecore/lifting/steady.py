@@ -7,15 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import savgol_filter
 
 from posecore.lifting.body import PARENTS, ROOT, bone_lengths, places_of
 from posecore.lifting.poses3d import Poses3D
 from posecore.skeleton import Skeleton
+from posecore.video.smoothing import runs
 
 Array = NDArray[np.float64]
 
 #: Metres before the camera at which the middle of a person is at least.
 _NEAREST = 0.3
+#: Seconds over which depth is smoothed.
+_CALM = 0.5
 
 
 def steady_bones(person: Poses3D) -> Poses3D:
@@ -54,7 +58,8 @@ def seen_alike(person: Poses3D, like: Poses3D) -> Array:
     """``(T, 3)`` where the middle of a person's hips must be so that they are seen as nearly as can be like ``like``.
 
     Least squares on the lines of sight, weighted by score: for a keypoint at (X, Y, Z) from the hips that is seen in
-    direction (u, v), ``X + x = u (Z + z)`` and ``Y + y = v (Z + z)``. Frames that tell nothing keep their place.
+    direction (u, v), ``X + x = u (Z + z)`` and ``Y + y = v (Z + z)``. Depth trembles most and is smoothed over time.
+    Frames that tell nothing keep their place.
     """
     relative = np.asarray(person.keypoints, np.float64)
     middle = (np.array(like.lifted_by.image_size, np.float64) - 1) / 2
@@ -75,4 +80,22 @@ def seen_alike(person: Poses3D, like: Poses3D) -> Array:
         found = np.linalg.pinv(matrix[enough]) @ wanted[enough]
         good = found[:, 2, 0] > _NEAREST
         roots[np.flatnonzero(enough)[good]] = found[good, :, 0]
+    roots[:, 2] = _calmed(roots[:, 2], person.fps)
+    # Where the depth is known, each keypoint says where the middle is aside.
+    aside = np.where(known[..., None], sight * (relative[..., 2:] + roots[:, None, 2:]) - relative[..., :2], 0.0)
+    means = (aside * weight).sum(1) / np.maximum(weight.sum(1), 1e-9)
+    roots[:, :2] = np.where(known.any(1, keepdims=True), means, roots[:, :2])
     return roots
+
+
+def _calmed(depths: Array, rate: float) -> Array:
+    """``(T,)`` depths without their trembling, each stretch without gaps by itself.
+
+    A person's size in the picture tells the depth, and a pixel more or less is a hand's breadth.
+    """
+    result = depths.copy()
+    for run in runs(np.isfinite(depths)):
+        window = min(round(_CALM * rate) | 1, (run.stop - run.start - 1) | 1)
+        if 3 <= window <= run.stop - run.start:
+            result[run] = savgol_filter(depths[run], window, 1)
+    return result

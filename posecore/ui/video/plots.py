@@ -120,7 +120,11 @@ def measures_figure(
 
 
 def room_figure(
-    people: Sequence[RoomPoses], tracks: Mapping[int, Track], measure: Measure, span: tuple[float, float]
+    people: Sequence[RoomPoses],
+    tracks: Mapping[int, Track],
+    measure: Measure,
+    pictured: Measure,
+    span: tuple[float, float],
 ) -> go.Figure:
     """A measure of people in the room, a line per person; angles also as they look in the picture, dotted.
 
@@ -128,6 +132,7 @@ def room_figure(
         people: People in the room.
         tracks: The same people in the picture, by their number.
         measure: What to show, in metres.
+        pictured: The same for people in the picture.
         span: First and last second of the video.
     """
     figure = make_subplots(rows=1, cols=1)
@@ -141,7 +146,7 @@ def room_figure(
             track = tracks[number]
             text = f"person {number}, in the picture: %{{y:.1f}} {measure.unit}<extra></extra>"
             line = {"color": color_of(number), "width": 1.5, "dash": "dot"}
-            _line(figure, 1, track.times, measure.values(track), f"picture {number}", line, text, legend=False)
+            _line(figure, 1, track.times, pictured.values(track), f"picture {number}", line, text, legend=False)
     figure.update_yaxes(title_text=measure.unit, row=1)
     return _finish(figure, span, 1, 230, legend=len(people) > 1)
 

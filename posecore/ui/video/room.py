@@ -25,7 +25,7 @@ from posecore.ui.video.people import Followed, choose_people
 from posecore.ui.video.plots import CHART, color_of, room_figure
 from posecore.ui.video.room_files import room_downloads
 from posecore.ui.video.runs import VideoRun
-from posecore.video import PoseSequence, SmoothingSettings, Track
+from posecore.video import PoseSequence, SmoothingSettings, Track, parse_measure
 
 LIFT_PREFIX = "lift_"
 _FIGURE_ROOM = "clamp(260px, 100vh - 470px, 460px)"
@@ -121,7 +121,7 @@ def _room(lifted: list[Poses3D], settings: LiftSettings, sequence: PoseSequence)
 
 
 def _chart(sequence: PoseSequence, shown: list[RoomPoses], tracks: dict[int, Track], plots: str) -> None:
-    measures = {measure.text: measure for measure in room_measures(sequence.skeleton)}
+    measures = {measure.text: measure for measure in room_measures(shown[0].skeleton)}
     text = st.selectbox(
         "Measure",
         list(measures),
@@ -132,7 +132,7 @@ def _chart(sequence: PoseSequence, shown: list[RoomPoses], tracks: dict[int, Tra
     span = float(sequence.times[0]), max(float(sequence.times[-1]), float(sequence.times[0]) + 0.1)
     with st.container(key=plots):
         st.plotly_chart(
-            room_figure(shown, tracks, measures[text], span),
+            room_figure(shown, tracks, measures[text], parse_measure(text, sequence.skeleton), span),
             width="stretch",
             config=CHART,
             key="video_room_chart",
