@@ -6,7 +6,7 @@ MODULES := node_modules/.ready
 TOOL := $(BIN)/node node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help app test python frontend coverage readme slow browser pages check format benchmark lock wheel clean
+.PHONY: help app test python frontend coverage readme slow browser pages check format benchmark lock wheel docs clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ coverage: $(READY)  ## Run the tests and print which lines they reach (takes hal
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
 
-readme: $(READY)  ## Run README's commands and its Python, but those that need a network, a camera or hours
+readme: $(READY)  ## Run the commands and the Python of README and docs, but those that need a network, a camera or hours
 	$(BIN)/python .ci/readme.py $(BIN)
 
 slow: $(READY)  ## Run the slow tests only
@@ -71,11 +71,19 @@ benchmark: $(READY)  ## Ratios between two things in one run
 	$(BIN)/python -m benchmarks.network
 	$(BIN)/python -m benchmarks.training
 
-lock:  ## Renew requirements.txt and requirements-dev.txt from pyproject.toml
+lock:  ## Renew requirements.txt, -dev and -docs from pyproject.toml
 	.ci/lock $(PYTHON)
 
 wheel: $(READY)  ## Build the wheel, install it in an empty environment, use it without a network
 	.ci/wheel $(PYTHON)
+
+$(VENV)/.docs: $(READY) requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-docs.txt
+	touch $@
+
+docs: $(VENV)/.docs  ## Make the documentation site, in build/site
+	$(BIN)/python .ci/docs_pages.py build/docs
+	$(BIN)/zensical build --strict --clean
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

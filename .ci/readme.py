@@ -1,8 +1,8 @@
 # ruff: noqa: T201 - what it says is what it is for
-"""usage: readme.py BIN   does what README.md says, with the posecore that is installed in BIN.
+"""usage: readme.py BIN   does what README.md and the pages of docs/ say, with the posecore that is installed in BIN.
 
-Every line of its bash and Python blocks is run in a folder that holds the files it speaks of. A line is left out only
-if it is among LEFT_OUT, with the reason.
+Every line of their bash and Python blocks is run in a folder that holds the files it speaks of. A line is left out only
+if it is among LEFT_OUT, with the reason, or was run for another page.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", ROOT / "docs/index.md", *sorted(ROOT.glob("docs/*/*.md")))
 #: Beginnings of commands that are not run here.
 LEFT_OUT = {
     "git clone": "this is a clone",
@@ -65,9 +67,9 @@ for name in ("export.zip", "labels.zip"):
 """
 
 
-def blocks() -> list[tuple[str, str]]:
-    """Language and text of the blocks of code."""
-    return re.findall(r"^```(bash|python)\n(.*?)^```", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and text of a page's blocks of code."""
+    return re.findall(r"^```(bash|python)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
 def commands(block: str) -> list[str]:
@@ -79,8 +81,6 @@ def commands(block: str) -> list[str]:
 def main() -> None:
     """Run everything; the first failure ends it."""
     tools = Path(sys.argv[1]).resolve()
-    found = blocks()
-    assert found, "README.md has no blocks of code"
     with tempfile.TemporaryDirectory(prefix="posecore-readme-") as folder:
         environment = os.environ | {
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
@@ -93,20 +93,32 @@ def main() -> None:
         run(str(tools / "python"), "-c", PREPARE)
         run("posecore", "data", "synthesize", "drawn", "--count", "4")
         run(str(tools / "python"), "-c", PREPARE_LABELS)
-        for language, block in found:
-            if language == "python":
-                print("== the block of Python", flush=True)
-                run(str(tools / "python"), "-c", block)
-                continue
-            for command in commands(block):
-                reason = next((why for start, why in LEFT_OUT.items() if command.startswith(start)), None)
-                if reason is not None:
-                    print(f"-- left out ({reason}): {command}", flush=True)
+        done: set[str] = set()
+        for page in PAGES:
+            found = blocks(page)
+            assert found or page.name != "README.md", "README.md has no blocks of code"
+            for language, block in found:
+                name = page.relative_to(ROOT)
+                if language == "python":
+                    print(f"== Python in {name}", flush=True)
+                    run(str(tools / "python"), "-c", block)
                     continue
-                for long, short in SHORTER.items():
-                    command = command.replace(long, short)
-                print(f"== {command}", flush=True)
-                run("bash", "-euc", command)
+                for command in commands(block):
+                    if command not in done:
+                        done.add(command)
+                        run_line(command, run)
+
+
+def run_line(command: str, run: Callable[..., None]) -> None:
+    """Run one command, or say why not."""
+    reason = next((why for start, why in LEFT_OUT.items() if command.startswith(start)), None)
+    if reason is not None:
+        print(f"-- left out ({reason}): {command}", flush=True)
+        return
+    for long, short in SHORTER.items():
+        command = command.replace(long, short)
+    print(f"== {command}", flush=True)
+    run("bash", "-euc", command)
 
 
 if __name__ == "__main__":
