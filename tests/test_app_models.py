@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -166,3 +168,18 @@ def test_a_model_that_goes_is_missed(home: Path) -> None:
     install_model(home, OTHER)
     app = open_app(model_choice="run:gone")
     assert "run:gone is not here any more" in words(app)
+
+
+def test_the_zip_of_an_export_is_kept(home: Path, tmp_path: Path) -> None:
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        archive.writestr("model.onnx", b"a graph")
+        archive.write(install_model(tmp_path, MODEL), "weights.safetensors")
+    app = open_app("models")
+    app.checkbox(key="keep_own").check()
+    app = give(app, "yoga.zip", memory.getvalue())
+    assert not app.error
+    assert app.session_state["model_choice"] == "posenet-mobilenet_v1-050.yoga"
+    assert (home / "models" / "posenet-mobilenet_v1-050.yoga.safetensors").is_file()
+    app = give(open_app("models"), "other.zip", memory.getvalue()[:-40])
+    assert "cannot be unpacked" in app.error[0].value

@@ -29,6 +29,7 @@ from posecore.families import family_of
 from posecore.runs import Registry, run_folder
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.zoo import (
+    add_model,
     default_model,
     fetch_model,
     list_models,
@@ -44,6 +45,7 @@ from posecore.zoo import (
 from posecore.zoo.catalog import catalog
 from posecore.zoo.fetch import location, sibling
 from posecore.zoo.formats import FORMATS
+from posecore.zoo.own_files import EXPORT_WEIGHTS
 
 # Entries whose checksums the catalogue does not know, so that made-up files may stand in for them.
 GRAPH = "posenet-mobilenet_v1-100.google_float"
@@ -786,3 +788,24 @@ def test_a_model_is_exported_to_a_file_of_its_own(home: Path, tmp_path: Path) ->
         torch.testing.assert_close(half, mine, rtol=1e-3, atol=1e-6)
     for wrong in (["out.bin"], ["out.safetensors", "--set", "input_sise=3"]):
         assert CliRunner().invoke(app, ["weights", "export", "run:mine", *wrong]).exit_code != 0
+
+
+def test_weights_are_added_under_a_name_of_their_own(home: Path, tmp_path: Path) -> None:
+    _, state = published(SMALL)
+    folder = tmp_path / "my export"
+    folder.mkdir()
+    save_weights(folder / EXPORT_WEIGHTS, state, name=f"{SMALL}.google_v1", architecture=SMALL, licence="MIT")
+    assert load_model("", weights=folder, device="cpu").architecture == SMALL
+    info = add_model(folder)
+    assert (info.name, info.origin, info.licence) == (f"{SMALL}.my_export", "yours", "MIT")
+    assert add_model(folder).name == f"{SMALL}.my_export-2"
+    with pytest.raises(WeightsError, match="already"):
+        add_model(folder, tag="my export")
+    assert torch.equal(next(iter(load_model(info.name).network.state_dict().values())), next(iter(state.values())))
+    assert verify_model(info.name).path == info.path
+    assert remove_model(info.name) > 0
+    assert info.name not in {one.name for one in list_models()}
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match="name its architecture"):
+        add_model(tmp_path / "w.pt")
+    assert add_model(tmp_path / "w.pt", SMALL).name == f"{SMALL}.w"

@@ -27,7 +27,7 @@ COMMANDS = {
         "models",
         "List every model: name, family, origin, size, licence, and whether it is on this machine.",
     ),
-    "weights": ("models", "weights", "Fetch, check, export and remove the weights of models."),
+    "weights": ("models", "weights", "Fetch, add, check, export and remove the weights of models."),
     "image": ("images", "image", "Find the people in pictures and write what was found."),
     "video": ("video", "video", "Find, follow and measure the people in a video, and draw them into a clip."),
     "webcam": ("webcam", "webcam", "Show poses in a camera's picture, live, on a page in the browser."),

@@ -11,16 +11,21 @@ from posecore.cli.console import download_bar
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.zoo import default_model, load_model
+from posecore.zoo.own_files import stated_architecture
 
 ModelName = Annotated[
     str | None, typer.Option("--model", "-m", help="Model name; the best one on this machine if none.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-WeightsFile = Annotated[Path | None, typer.Option("--weights", help="A weights file of your own for this model.")]
+WeightsFile = Annotated[
+    Path | None, typer.Option("--weights", help="A weights file of your own, or an exported folder.")
+]
 
 
 def open_model(name: str | None, device: str, weights: Path | None = None) -> PoseModel:
-    """Load a model by name, or the best one that is here, with a bar while it is fetched."""
+    """Load a model by name, else what the weights say they are for, else the best one here; a bar shows downloads."""
+    if name is None and weights is not None and stated_architecture(weights) is not None:
+        name = ""
     if name is None:
         found = default_model()
         if found is None:

@@ -21,6 +21,7 @@ from posecore.cli.loading import open_model
 from posecore.errors import PosecoreError
 from posecore.shipped import shipped
 from posecore.zoo import (
+    add_model,
     fetch_model,
     list_models,
     list_trouble,
@@ -31,7 +32,7 @@ from posecore.zoo import (
     verify_model,
 )
 
-weights = typer.Typer(help="Fetch, check, export and remove the weights of models.", no_args_is_help=True)
+weights = typer.Typer(help="Fetch, add, check, export and remove the weights of models.", no_args_is_help=True)
 Names = Annotated[list[str], typer.Argument(help="Model names, as listed by “posecore models”.")]
 
 
@@ -85,9 +86,21 @@ def verify(names: Names) -> None:
         raise typer.Exit(1)
 
 
+@weights.command("add")
+def add(
+    path: Annotated[Path, typer.Argument(help="A weights file, or a folder that “posecore export” wrote.")],
+    architecture: Annotated[
+        str | None, typer.Option(help="What the weights are for, where the file does not say.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What follows the architecture in the model's name; the file's own.")] = "",
+) -> None:
+    """Add weights of your own to the models of this machine, under a name that every command and page knows."""
+    output.print(f"{add_model(path, architecture, name).name}: added", soft_wrap=True)
+
+
 @weights.command("remove")
 def remove(names: Names) -> None:
-    """Delete fetched weights; they can be fetched again."""
+    """Delete weights that were fetched or added."""
     for name in names:
         output.print(f"{name}: {decimal(remove_model(name))} freed")
 

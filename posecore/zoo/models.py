@@ -19,8 +19,9 @@ from posecore.storage import stamp
 from posecore.two_stage import JOIN, TwoStageModel, check_stages, split_name
 from posecore.zoo.catalog import CatalogEntry, catalog
 from posecore.zoo.fetch import Progress, file_name
+from posecore.zoo.kept_models import keep_model, kept_files, kept_folder, remove_kept
 from posecore.zoo.official import cached_path, fetch_official, load_official, remove_official
-from posecore.zoo.own_files import licence_of_file, read_own_file
+from posecore.zoo.own_files import licence_of_file, read_own_file, stated_architecture
 from posecore.zoo.places import shipped_folder
 from posecore.zoo.weights import Weights, load_weights, read_header
 
@@ -134,6 +135,11 @@ def _yours() -> Iterable[ModelInfo]:
             yield replace(info, name=f"run:{name}", tag=f"run:{name}")
 
 
+def _kept() -> Iterable[ModelInfo]:
+    """Models from files that were added to this machine, and quantised ones, the newest first."""
+    yield from filter(None, (_described(path, "yours") for path in kept_files()))
+
+
 def _changed(path: Path) -> float:
     return path.stat().st_mtime
 
@@ -173,7 +179,7 @@ def _remembered(path: Path, now: object, read: Callable[[], _Read]) -> _Read:
 
 
 #: Where models come from, in order of preference for work without a network. A further source is one more function.
-SOURCES: tuple[Callable[[], Iterable[ModelInfo]], ...] = (_shipped, _official, _yours)
+SOURCES: tuple[Callable[[], Iterable[ModelInfo]], ...] = (_shipped, _official, _kept, _yours)
 
 
 def list_models() -> tuple[ModelInfo, ...]:
@@ -257,6 +263,27 @@ def default_model() -> ModelInfo | None:
     return min(here, key=lambda info: info.name != RECOMMENDED, default=None)
 
 
+def add_model(path: Path | str, architecture: str | None = None, tag: str = "") -> ModelInfo:
+    """Add weights of one's own, from a file or an exported folder, to the models of this machine.
+
+    Args:
+        path: See ``own_files.READABLE``.
+        architecture: What they are for, where the file does not say.
+        tag: What follows the architecture in the model's name; the name of the file or folder if empty.
+
+    Raises:
+        WeightsError: When they cannot be read, do not fit, or the name is taken.
+    """
+    if architecture is not None:
+        architecture = _architecture_named(architecture)
+    return model_info(keep_model(path, architecture, tag, [info.name for info in list_models()]))
+
+
+def is_kept(info: ModelInfo) -> bool:
+    """Whether a model is one's own and lies among the models of this machine, but is no run's."""
+    return info.path is not None and info.path.parent == kept_folder()
+
+
 def fetch_model(name: str, progress: Progress | None = None, agreed: bool = False) -> Path:
     """Make sure that a model is on this machine; returns its file.
 
@@ -292,9 +319,9 @@ def load_model(
     """Load a model, fetching its weights on first use.
 
     Args:
-        name: ``architecture.tag``, ``run:NAME``, or an architecture alone for its best weights. Two such names joined
-            by ``+`` are a model of two stages: the first finds people, the second, made for one person, looks closely
-            at each (``posenet-mobilenet_v1-075+movenet-thunder``).
+        name: ``architecture.tag``, ``run:NAME``, or an architecture alone for its best weights; empty for the one that
+            ``weights`` state. Two such names joined by ``+`` are a model of two stages: the first finds people, the
+            second, made for one person, looks closely at each (``posenet-mobilenet_v1-075+movenet-thunder``).
         weights: A file of your own to use in place of the named weights; see ``own_files.READABLE``.
         device: ``auto``, ``cpu``, ``cuda``, …
         progress: Told how a download is going.
@@ -311,7 +338,8 @@ def load_model(
         info = resolve_name(name)
         name, architecture = info.name, info.architecture
     else:
-        architecture = _architecture_named(name)
+        architecture = _architecture_named(name or stated_architecture(weights) or "")
+        name = name or architecture
     family = family_of(architecture)
     # Before anything is fetched: a mistyped setting should not cost a download.
     build_settings(family.network_settings(architecture), network_settings)
@@ -369,16 +397,18 @@ def verify_model(name: str) -> Verified:
 
 
 def remove_model(name: str) -> int:
-    """Remove an official model from this machine and forget its remembered checksums; returns the bytes freed.
+    """Remove an official model, or one that was added, from this machine; returns the bytes freed.
 
     Raises:
         UnknownModelError: When there is no such model.
-        WeightsError: For a model that is not official: those are not copies of something that can be fetched again.
+        WeightsError: For a shipped model or a run's.
     """
     info = model_info(name)
+    if is_kept(info) and info.path is not None:
+        return remove_kept(info.path)
     if info.origin != "official":
         whose = "is part of posecore" if info.origin == "shipped" else "is one of your runs; remove the run"
-        raise WeightsError(f"{name} {whose}; only official models, which can be fetched again, are removed here.")
+        raise WeightsError(f"{name} {whose}; only models that were fetched or added are removed here.")
     return remove_official(_entry(info))
 
 

@@ -85,6 +85,14 @@ def licence_of_file(path: Path | str) -> str:
     return read_header(file).licence
 
 
+def stated_architecture(path: Path | str) -> str | None:
+    """The architecture that a file of posecore's own, or the folder around it, names; None for what does not say."""
+    file = _file_named(path)
+    if file.suffix.lower() != ".safetensors" or not file.is_file() or not is_posecore_file(file):
+        return None
+    return read_header(file).architecture
+
+
 def _file_named(path: Path | str) -> Path:
     """The file of weights that a person means, who may name a folder that posecore exported."""
     path = Path(path).expanduser()

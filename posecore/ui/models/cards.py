@@ -15,7 +15,7 @@ from posecore.ui.shared.models.export_model import export_button
 from posecore.ui.shared.models.model_picker import ORIGINS, choose_model, fetch_with_progress, is_own_file, megabytes
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
-from posecore.zoo import ModelInfo
+from posecore.zoo import ModelInfo, is_kept
 from posecore.zoo.guide import Figures, guide
 
 #: Figures of weights: (name of the attribute, words).
@@ -74,7 +74,8 @@ def _buttons(info: ModelInfo, agreed: bool) -> bool:
         export_button(info, f"export_{info.name}")
         if not is_own_file(info) and st.button("Verify", key=f"verify_{info.name}"):
             verify(info)
-        if info.origin != "shipped" and st.button("Remove", key=f"remove_{info.name}"):
+        removable = info.origin == "official" or is_own_file(info) or is_kept(info)
+        if removable and st.button("Remove", key=f"remove_{info.name}"):
             ask_to_remove(info)
     else:
         label = f"Download {megabytes(info.size_bytes)}"

@@ -38,7 +38,7 @@ def verify(info: ModelInfo) -> None:
 def ask_to_remove(info: ModelInfo) -> None:
     """Remove a model once that is confirmed."""
     own = is_own_file(info)
-    again = "You can upload the file again." if own else "It can be fetched again whenever you like."
+    again = "It can be fetched again whenever you like." if info.origin == "official" else "Its file is deleted."
     st.markdown(f"Remove **{plain(info.title)}** from this machine? This frees {megabytes(info.size_bytes)}. {again}")
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep it"):

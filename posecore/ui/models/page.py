@@ -14,7 +14,7 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import all_models, choose_model, megabytes
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
-from posecore.ui.shared.visitors import shown_path
+from posecore.ui.shared.visitors import rights, shown_path
 from posecore.zoo import ModelInfo, list_trouble
 from posecore.zoo.guide import guide
 
@@ -96,8 +96,11 @@ def own_file() -> None:
             "Weights",
             accept_multiple_files=True,
             type=[ending.lstrip(".") for ending in ENDINGS],
-            help="A .safetensors, .pt or .pth file, or a TensorFlow.js model.json together with its .bin files. "
-            "Nothing in a file is ever executed.",
+            help="A .safetensors, .pt or .pth file, the zip of an export, or a TensorFlow.js model.json together with "
+            "its .bin files. Nothing in a file is ever executed.",
+        )
+        keep = rights() == "all" and st.checkbox(
+            "Keep it on this machine", key="keep_own", help="Otherwise it is forgotten when you close the page."
         )
         if not st.form_submit_button("Use it", icon=":material/upload_file:"):
             return
@@ -105,7 +108,7 @@ def own_file() -> None:
         st.error("Choose a file first.", icon=":material/error:")
         return
     try:
-        info = add_own_model(architecture, {file.name: file.getvalue() for file in files})
+        info = add_own_model(architecture, {file.name: file.getvalue() for file in files}, keep)
     except PosecoreError as error:
         show_error(error)
         return

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
@@ -13,28 +16,32 @@ from posecore.ui.shared.session import session
 from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.ui.shared.visitors import require
 from posecore.words import unused_name
-from posecore.zoo import ModelInfo, load_model, read_header
-from posecore.zoo.weights import is_posecore_file
+from posecore.zoo import ModelInfo, add_model, load_model
+from posecore.zoo.own_files import EXPORT_WEIGHTS, stated_architecture
 
 #: File name endings that can be uploaded; ``.bin`` and files without ending belong to a TensorFlow.js model.
-ENDINGS = (".safetensors", ".json", ".bin", ".pt", ".pth")
+ENDINGS = (".safetensors", ".json", ".bin", ".pt", ".pth", ".zip")
+#: Bytes that weights in a zip may have.
+_MOST_UNPACKED = 2_000_000_000
 _ENTRY = (".safetensors", ".pt", ".pth")
 
 
-def add_own_model(architecture: str, files: Mapping[str, bytes]) -> ModelInfo:
+def add_own_model(architecture: str, files: Mapping[str, bytes], keep: bool = False) -> ModelInfo:
     """Keep the files for as long as the session lasts, check that they load, and list the model.
 
     Args:
         architecture: What the weights are for, unless the file itself says.
-        files: Name → content; one file, or a TensorFlow.js model with all files beside it.
+        files: Name → content; one file, a zipped folder that posecore exported, or a TensorFlow.js model with all files
+            beside it.
+        keep: Whether the model is to stay on this machine, for every visitor, in place of going with the session.
 
     Raises:
         WeightsError: When they cannot be read or do not fit the architecture.
     """
-    require("use", "Giving files")
+    require("all" if keep else "use", "Keeping models" if keep else "Giving files")
     visitor_folders.check_room()
     mine = session()
-    contents = {PurePath(name.replace("\\", "/")).name: data for name, data in files.items()}
+    contents = {PurePath(name.replace("\\", "/")).name: data for name, data in _unpacked(files).items()}
     entry = _entry(contents)
     # A folder for each: files of another model, or of one that was refused, must not lie beside these.
     folder = Path(tempfile.mkdtemp(dir=mine.folder.path))
@@ -45,6 +52,8 @@ def add_own_model(architecture: str, files: Mapping[str, bytes]) -> ModelInfo:
         architecture = stated_architecture(path) or architecture
         name = unused_name(f"{architecture}.{path.stem}", session().own_models, "_")
         load_model(name, weights=path)
+        if keep:
+            return add_model(path, architecture, path.stem)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -66,15 +75,28 @@ def add_own_model(architecture: str, files: Mapping[str, bytes]) -> ModelInfo:
     return info
 
 
-def stated_architecture(path: Path) -> str | None:
-    """The architecture that a file of posecore's own names; None for a file that does not say."""
-    return read_header(path).architecture if path.suffix == ".safetensors" and is_posecore_file(path) else None
-
-
 def remove_own_model(info: ModelInfo) -> None:
     """Forget a model of the visitor's own, and delete its files."""
     if session().own_models.pop(info.name, None) is not None and info.path is not None:
         shutil.rmtree(info.path.parent, ignore_errors=True)
+
+
+def _unpacked(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Files as they are, and of a zipped folder that posecore exported its weights, under the archive's name."""
+    return {name: data for given in files.items() for name, data in [_weights_in(*given)]}
+
+
+def _weights_in(name: str, data: bytes) -> tuple[str, bytes]:
+    if not name.lower().endswith(".zip"):
+        return name, data
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            inside = [one for one in archive.infolist() if PurePath(one.filename).name == EXPORT_WEIGHTS]
+            if len(inside) != 1 or inside[0].file_size > _MOST_UNPACKED:
+                raise WeightsError(f"{name} is no folder that posecore exported: it must hold one {EXPORT_WEIGHTS}.")
+            return f"{PurePath(name).stem}.safetensors", archive.read(inside[0])
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+        raise WeightsError(f"{name} cannot be unpacked; it is damaged or protected.") from error
 
 
 def _entry(files: Mapping[str, bytes]) -> str:
