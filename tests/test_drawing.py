@@ -17,12 +17,14 @@ from posecore.drawing import (
     field_values,
     heatmap_grid,
     heatmap_over,
+    pose_strokes,
     vector_arrows,
     vector_hue,
 )
 from posecore.drawing.field_values import arrow_segments, gate_values
 from posecore.drawing.overlay import PERSON_COLORS, SIDE_COLORS, person_color, score_color
 from posecore.drawing.shapes import OUTLINE
+from posecore.drawing.surfaces import Pixels
 from posecore.errors import ImageError
 from posecore.fields import FieldKind, FieldMap, Fields, Provenance
 from posecore.imaging import InputTransform, letterbox, stretch
@@ -266,6 +268,54 @@ def test_region(region: tuple[float, float, float, float]) -> None:
     outside = np.ones((HEIGHT, WIDTH), bool)
     outside[max(y0 - 5, 0) : y1 + 5, max(x0 - 5, 0) : x1 + 5] = False
     assert (drawn[outside] < 120).all()
+
+
+def painted(canvas: np.ndarray, strokes: list[dict[str, Any]]) -> np.ndarray:
+    """What a program makes of strokes that has the picture."""
+    surface = Pixels(canvas)
+    for stroke in strokes:
+        at = np.array(stroke["at"], float)
+        for size, colors in stroke.get("layers", ()):
+            color = [tuple(bytes.fromhex(one[1:])) for one in colors]
+            shapes = at.reshape((-1, 2, 2) if stroke["kind"] == "lines" else (-1, 2)) - 0.5
+            (surface.lines if stroke["kind"] == "lines" else surface.discs)(
+                shapes, size, color if len(color) > 1 else color[0]
+            )
+        if stroke["kind"] == "plate":
+            surface.plate(*stroke["at"], tuple(bytes.fromhex(stroke["color"][1:])))
+    return canvas
+
+
+@pytest.mark.parametrize("color_by", ["person", "side", "score", "keypoint"])
+def test_strokes_are_what_is_drawn(color_by: Any) -> None:
+    """People with a missing joint, one of them outside, and a marked region, drawn from strokes and on pixels."""
+    gone = STANDING.copy()
+    gone[5] = np.nan
+    scores = np.tile(np.linspace(1, 0.2, len(COCO_17)), (2, 1))
+    poses = Poses(np.stack([gone, STANDING + 60]), scores, np.array([0.9, 0.5]), COCO_17, (WIDTH, HEIGHT))
+    options = DrawingOptions(color_by=color_by, boxes=True)
+    strokes = pose_strokes((WIDTH, HEIGHT), poses, options)
+    apart = np.abs(painted(grey(), strokes["over"]).astype(int) - draw_poses(grey(), poses, options))
+    assert apart.mean() < 0.5
+    assert changed(grey(), draw_poses(grey(), poses, options)).mean() > 0.05
+    region = (20.0, 30.0, 150.0, 300.0)
+    marked = pose_strokes((WIDTH, HEIGHT), poses, options, region)
+    assert marked["region"] == [20, 30, 150, HEIGHT]
+    frame = changed(grey(), painted(grey(), marked["under"]))
+    assert frame[30:35, 60].any()
+    assert not frame[100, 60]
+
+
+def test_strokes_hold_names_and_scores_as_text() -> None:
+    strokes = pose_strokes((WIDTH, HEIGHT), standing(), DrawingOptions(labels=True, scores=True))["over"]
+    texts = {stroke["text"]: stroke for stroke in strokes if stroke["kind"] == "text"}
+    assert {"0.87", "nose 1.00"} <= set(texts)
+    assert texts["0.87"]["rim"] is None
+    assert texts["nose 1.00"]["length"] > 0
+    covered = pose_strokes((WIDTH, HEIGHT), standing(), DrawingOptions(background="dimmed", opacity=0.5))
+    assert (covered["ground"][0], covered["opacity"]) == ("#000000", 0.5)
+    assert 0 < covered["ground"][1] < 1
+    assert not pose_strokes((WIDTH, HEIGHT), standing(), DrawingOptions(opacity=0))["over"]
 
 
 # --- fields ----------------------------------------------------------------------------------------------------------

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import OrderedDict
 
 import pytest
 import streamlit as st
 from routes_support import fetch
 
+from posecore.ui.shared.widgets import sent_pictures
 from posecore.ui.shared.widgets.frontend import module_address, module_routes, modules
 
 #: Addresses in import statements.
@@ -50,3 +52,16 @@ def test_modules_are_found_where_the_app_is_put(monkeypatch: pytest.MonkeyPatch)
     routes = module_routes()
     assert fetch(routes, f"/some/where/{module_address('labels/labels.js')}")[0] == 200
     assert fetch(routes, f"/{module_address('labels/labels.js')}")[0] == 404
+
+
+def test_a_picture_is_given_to_whoever_was_sent_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sent_pictures, "_BYTES", 100)
+    monkeypatch.setattr(sent_pictures, "_FEW", 2)
+    monkeypatch.setattr(sent_pictures, "_sent", OrderedDict())
+    addresses = [sent_pictures.picture_address(bytes([number]) * 60) for number in range(3)]
+    assert sent_pictures.picture_address(bytes([2]) * 60) == addresses[2]
+    answers = [fetch(sent_pictures.picture_routes(), f"/{address}") for address in addresses]
+    assert [status for status, _, _ in answers] == [404, 200, 200]
+    assert answers[2][2] == bytes([2]) * 60
+    assert "private" in answers[2][1]["cache-control"]
+    assert fetch(sent_pictures.picture_routes(), "/pictures/guess.jpg")[0] == 404

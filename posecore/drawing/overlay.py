@@ -17,17 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from posecore.drawing.shapes import (
-    OUTLINE,
-    WHITE,
-    Color,
-    Points,
-    capsules,
-    color_table,
-    discs,
-    fill,
-)
-from posecore.drawing.text import Room, draw_text, outline_width, paint, text_masks, text_size
+from posecore.drawing.shapes import OUTLINE, WHITE, Color, Points, color_table
+from posecore.drawing.surfaces import Pixels, Strokes, Surface
+from posecore.drawing.text import Room, letter_height, outline_width, text_masks
 from posecore.errors import ImageError
 from posecore.imaging import Picture, Region, check_region
 from posecore.poses import Poses
@@ -47,6 +39,8 @@ SIDE_COLORS: dict[str, Color] = {"left": (30, 160, 255), "right": (255, 140, 20)
 SCORE_COLORMAP = "plasma"
 _SCORE_START = 0.12
 
+#: Of the frame around a region.
+REGION_COLOR: Color = (255, 225, 60)
 _DIM = 0.38
 
 
@@ -108,21 +102,62 @@ def draw_poses(image: Picture, poses: Poses, options: DrawingOptions | None = No
     if not len(poses) or options.opacity == 0:
         return base
     canvas = base if options.opacity == 1 else base.copy()
-    people = [_Person.of(poses, index, canvas, options) for index in range(len(poses))]
-    for person in reversed(people):
-        if options.boxes:
-            _draw_box(canvas, person)
-        if options.skeleton:
-            _draw_limbs(canvas, person)
-        if options.joints:
-            _draw_joints(canvas, person)
-    _draw_texts(canvas, poses, people, options)
+    _draw_people(Pixels(canvas), poses, options)
     if canvas is not base:
         cv2.addWeighted(canvas, options.opacity, base, 1 - options.opacity, 0, dst=canvas)
     return canvas
 
 
-def draw_region(image: Picture, region: Region, color: Color = (255, 225, 60)) -> Picture:
+def pose_strokes(
+    size: tuple[int, int], poses: Poses, options: DrawingOptions | None = None, region: Region | None = None
+) -> dict[str, Any]:
+    """What :func:`draw_poses` and :func:`draw_region` would do to a picture, for a program that has the picture.
+
+    Args:
+        size: (width, height) of the picture, in whose pixels the strokes are.
+        poses: The people to draw.
+        options: What to draw and how; the defaults when None.
+        region: What to mark, as for :func:`draw_region`, in pixels of ``size``.
+
+    Returns:
+        ``size``; ``ground``, the colour and opacity of what covers the picture; ``region`` (x0, y0, x1, y1) outside of
+        which the picture is dimmed, or None; ``under`` and ``over``: shapes, see :class:`Strokes`, of which the latter
+        have the ``opacity`` together.
+    """
+    options = options or DrawingOptions()
+    over, under = Strokes(size), Strokes(size)
+    if len(poses) and options.opacity:
+        _draw_people(over, poses, options)
+    box = None
+    if region is not None:
+        x0, y0, x1, y1 = check_region(region)
+        box = [*_in_picture(x0, y0, size), *_in_picture(x1, y1, size)]
+        _frame_region(under, (x0, y0, x1, y1))
+    ground = {"picture": ["#000000", 0.0], "dimmed": ["#000000", 1 - _DIM], "black": ["#000000", 1.0]}
+    return {
+        "size": list(size),
+        "ground": ground.get(options.background, ["#ffffff", 1.0]),
+        "dim": 1 - _DIM,
+        "region": box,
+        "under": under.list,
+        "over": over.list,
+        "opacity": options.opacity,
+    }
+
+
+def _draw_people(surface: Surface, poses: Poses, options: DrawingOptions) -> None:
+    people = [_Person.of(poses, index, surface.size, options) for index in range(len(poses))]
+    for person in reversed(people):
+        if options.boxes:
+            _draw_box(surface, person)
+        if options.skeleton:
+            _draw_limbs(surface, person)
+        if options.joints:
+            _draw_joints(surface, person)
+    _draw_texts(surface, poses, people, options)
+
+
+def draw_region(image: Picture, region: Region, color: Color = REGION_COLOR) -> Picture:
     """Mark a region of a picture: a frame around it, the rest dimmed.
 
     Args:
@@ -135,16 +170,25 @@ def draw_region(image: Picture, region: Region, color: Color = (255, 225, 60)) -
     """
     x0, y0, x1, y1 = check_region(region)
     canvas = _background(image, "dimmed")
-    height, width = canvas.shape[:2]
-    left, right = (round(min(max(x, 0), width)) for x in (x0, x1))
-    top, bottom = (round(min(max(y, 0), height)) for y in (y0, y1))
+    surface = Pixels(canvas)
+    (left, top), (right, bottom) = _in_picture(x0, y0, surface.size), _in_picture(x1, y1, surface.size)
     canvas[top:bottom, left:right] = image[top:bottom, left:right]
+    _frame_region(surface, (x0, y0, x1, y1), color)
+    return canvas
+
+
+def _in_picture(x: float, y: float, size: tuple[int, int]) -> tuple[int, int]:
+    return round(min(max(x, 0), size[0])), round(min(max(y, 0), size[1]))
+
+
+def _frame_region(surface: Surface, region: Region, color: Color = REGION_COLOR) -> None:
+    x0, y0, x1, y1 = region
+    width, height = surface.size
     size = max(1.5, 0.003 * math.hypot(width, height))
     # A region counts pixel edges from 0, positions count pixel centres from 0. The frame lies inside where it can.
     inset = size / 2 - 0.5
     box = (max(x0, 0) + inset, max(y0, 0) + inset, min(x1, width) - inset - 1, min(y1, height) - inset - 1)
-    _frame(canvas, np.array(box), color, size)
-    return canvas
+    _frame(surface, np.array(box), color, size)
 
 
 def check_picture(image: Any) -> Picture:
@@ -199,10 +243,10 @@ class _Person:
         # A joint weighs as much as a whole limb.
         return np.concatenate([*[self.points] * len(along), *along])
 
-    def on(self, canvas: Picture) -> bool:
-        """True when the box around the joints meets the canvas."""
+    def on(self, surface: Surface) -> bool:
+        """True when the box around the joints meets the picture."""
         x0, y0, x1, y1 = self.box
-        return bool(x0 < canvas.shape[1] and y0 < canvas.shape[0] and x1 > -1 and y1 > -1)
+        return bool(x0 < surface.size[0] and y0 < surface.size[1] and x1 > -1 and y1 > -1)
 
     @property
     def outline(self) -> float:
@@ -210,9 +254,8 @@ class _Person:
         return min(max(0.22 * self.line, 0.8), 0.08 * self.line + 3)
 
     @classmethod
-    def of(cls, poses: Poses, index: int, canvas: Picture, options: DrawingOptions) -> _Person:
-        height, width = canvas.shape[:2]
-        size = np.array([width, height], np.float64)
+    def of(cls, poses: Poses, index: int, canvas: tuple[int, int], options: DrawingOptions) -> _Person:
+        size = np.array(canvas, np.float64)
         points = poses.keypoints[index].astype(np.float64)
         factor = size / poses.image_size
         if (factor != 1).any():
@@ -285,25 +328,25 @@ def score_color(score: float) -> Color:
     return int(red), int(green), int(blue)
 
 
-def _draw_limbs(canvas: Picture, person: _Person) -> None:
+def _draw_limbs(surface: Surface, person: _Person) -> None:
     # All rims first, so that none cuts into a neighbouring limb.
-    fill(canvas, capsules(person.limbs, person.line + 2 * person.outline, canvas), OUTLINE)
-    fill(canvas, capsules(person.limbs, person.line, canvas), person.limb_colors)
+    surface.lines(person.limbs, person.line + 2 * person.outline, OUTLINE)
+    surface.lines(person.limbs, person.line, person.limb_colors)
 
 
-def _draw_joints(canvas: Picture, person: _Person) -> None:
+def _draw_joints(surface: Surface, person: _Person) -> None:
     """Dark rim, white ring, coloured core; without the ring where the dot is too small to show three things."""
-    fill(canvas, discs(person.points, person.radius + person.outline, canvas), OUTLINE)
+    surface.discs(person.points, person.radius + person.outline, OUTLINE)
     core = person.radius
     if core >= 2.5:
-        fill(canvas, discs(person.points, core, canvas), WHITE)
+        surface.discs(person.points, core, WHITE)
         core *= 0.7
-    fill(canvas, discs(person.points, core, canvas), person.joint_colors)
+    surface.discs(person.points, core, person.joint_colors)
 
 
-def _draw_box(canvas: Picture, person: _Person) -> None:
-    if person.on(canvas):
-        _frame(canvas, _padded(person), person.color, max(0.6 * person.line, 1.2))
+def _draw_box(surface: Surface, person: _Person) -> None:
+    if person.on(surface):
+        _frame(surface, _padded(person), person.color, max(0.6 * person.line, 1.2))
 
 
 def _padded(person: _Person) -> NDArray[np.float64]:
@@ -312,30 +355,30 @@ def _padded(person: _Person) -> NDArray[np.float64]:
     return np.asarray(person.box + np.array([-pad, -pad, pad, pad]), np.float64)
 
 
-def _frame(canvas: Picture, box: NDArray[np.float64], color: Color, width: float) -> None:
+def _frame(surface: Surface, box: NDArray[np.float64], color: Color, width: float) -> None:
     """An outlined rectangle through the corners (x0, y0, x1, y1)."""
     x0, y0, x1, y1 = box
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
     sides = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1)
     rim = max(0.3 * width, 0.8)
-    fill(canvas, capsules(sides, width + 2 * rim, canvas, steps=2), OUTLINE)
-    fill(canvas, capsules(sides, width, canvas, steps=2), color)
+    surface.lines(sides, width + 2 * rim, OUTLINE, steps=2)
+    surface.lines(sides, width, color, steps=2)
 
 
-def _draw_texts(canvas: Picture, poses: Poses, people: list[_Person], options: DrawingOptions) -> None:
-    height, width = canvas.shape[:2]
+def _draw_texts(surface: Surface, poses: Poses, people: list[_Person], options: DrawingOptions) -> None:
+    width, height = surface.size
     room = Room(width, height, np.concatenate([person.landmarks for person in people]))
-    visible = [index for index, person in enumerate(people) if person.on(canvas)]
+    visible = [index for index, person in enumerate(people) if person.on(surface)]
     if options.scores or (options.boxes and poses.track_ids is not None):
         for index in visible:
-            _draw_tag(canvas, _tag_text(poses, index, options), people[index], room)
+            _draw_tag(surface, _tag_text(poses, index, options), people[index], room)
     if options.labels:
-        size = text_size(canvas)
+        size = letter_height(*surface.size)
         names = [name for index in visible for name in _place_names(poses, index, people[index], room, size, options)]
         for name in names:
-            _draw_leader(canvas, name)
+            _draw_leader(surface, name)
         for name in names:
-            draw_text(canvas, name.text, (name.box[0], name.box[1]), size, name.color, name.rim)
+            surface.text(name.text, (name.box[0], name.box[1]), size, name.color, name.rim, False)
 
 
 def _tag_text(poses: Poses, index: int, options: DrawingOptions) -> str:
@@ -343,9 +386,9 @@ def _tag_text(poses: Poses, index: int, options: DrawingOptions) -> str:
     return " ".join([*parts, f"{poses.scores[index]:.2f}"] if options.scores else parts)
 
 
-def _draw_tag(canvas: Picture, text: str, person: _Person, room: Room) -> None:
+def _draw_tag(surface: Surface, text: str, person: _Person, room: Room) -> None:
     """A filled plate in the person's colour at a corner of their box, the top-left one if it is free."""
-    size = text_size(canvas)
+    size = letter_height(*surface.size)
     _, letters = text_masks(text, size, 0, bold=True)
     pad = max(2, round(0.35 * size))
     height, width = letters.shape[0] + pad // 2, letters.shape[1] + 2 * pad
@@ -353,9 +396,10 @@ def _draw_tag(canvas: Picture, text: str, person: _Person, room: Room) -> None:
     left, top = room.first_free(
         [(x0, y0 - height), (x1 - width, y0 - height), (x0, y1), (x1 - width, y1)], width, height
     )
-    canvas[top : top + height, left : left + width] = person.color
+    surface.plate(left, top, width, height, person.color)
     luminance = np.dot(person.color, (0.299, 0.587, 0.114))
-    paint(canvas, letters, (left + pad, top + pad // 4), OUTLINE if luminance > 110 else WHITE)
+    letter_color = OUTLINE if luminance > 110 else WHITE
+    surface.text(text, (left + pad, top + pad // 4), size, letter_color, None, True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -373,7 +417,7 @@ class _Name:
 def _place_names(
     poses: Poses, index: int, person: _Person, room: Room, size: int, options: DrawingOptions
 ) -> Iterator[_Name]:
-    """The names of a person's joints that lie on the canvas, as far as there is room for them."""
+    """The names of a person's joints that lie on the surface, as far as there is room for them."""
     middle = (person.box[:2] + person.box[2:]) / 2
     gap = person.radius + person.outline + 1
     for keypoint, point in enumerate(person.points):
@@ -398,7 +442,7 @@ def _letter_colors(color: Color, background: Background) -> tuple[Color, Color]:
     return (red, green, blue), OUTLINE
 
 
-def _draw_leader(canvas: Picture, name: _Name) -> None:
+def _draw_leader(surface: Surface, name: _Name) -> None:
     """A thin line from a joint to its name where the two are apart."""
     left, top, width, height = name.box
     low = np.array([left, top]) + height / 4
@@ -409,5 +453,5 @@ def _draw_leader(canvas: Picture, name: _Name) -> None:
     start = name.point + (nearest - name.point) * (name.gap / distance)
     line = np.stack([start, nearest])[None]
     thickness = max(1.2, height / 18)
-    fill(canvas, capsules(line, thickness + 2, canvas, steps=2), name.rim)
-    fill(canvas, capsules(line, thickness, canvas, steps=2), name.color)
+    surface.lines(line, thickness + 2, name.rim, steps=2)
+    surface.lines(line, thickness, name.color, steps=2)

@@ -19,7 +19,12 @@ from posecore.imaging import Picture
 
 def text_size(canvas: Picture) -> int:
     """Height of letters in pixels that is legible on a picture of this size."""
-    return round(max(10.0, 0.0165 * math.sqrt(canvas.shape[0] * canvas.shape[1])))
+    return letter_height(canvas.shape[1], canvas.shape[0])
+
+
+def letter_height(width: int, height: int) -> int:
+    """Height of letters in pixels that is legible on a picture of ``width`` × ``height`` pixels."""
+    return round(max(10.0, 0.0165 * math.sqrt(width * height)))
 
 
 @lru_cache(maxsize=16)
@@ -27,6 +32,11 @@ def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
     # Matplotlib ships this font: the same letters on every machine, arrows and dashes included.
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), size)
+
+
+def baseline(size: int, bold: bool = False) -> int:
+    """Pixels from the top of a line of text, without outline, to what its letters stand on."""
+    return _font(size, bold).getmetrics()[0]
 
 
 @lru_cache(maxsize=512)

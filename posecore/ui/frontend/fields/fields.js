@@ -76,7 +76,9 @@ class FieldView {
     this.showLegend(data.legend);
     stage.measure(data);
     stage.place();
-    showPicture(stage, data);
+    showPicture(stage, data, () => {
+      stage.frame.dataset.shown = data.token;
+    });
   }
 
   /** @param {Data["legend"]} legend */

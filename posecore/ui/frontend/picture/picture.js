@@ -1,4 +1,5 @@
-// A picture on which a part can be chosen by dragging, and which names the joint under the pointer.
+// A picture with its people drawn above it, on which a part can be chosen by dragging, and which names the joint under the
+// pointer. Python sends the picture once, and people whenever they change.
 // Triggers: region = [left, top, right, bottom] in source pixels, or "whole"; joint = [x, y] of one that was clicked.
 
 import { find, findButtons, isFrom } from "../shared/elements.js";
@@ -7,12 +8,26 @@ import { showPicture } from "../shared/pictures.js";
 import { Stage } from "../shared/stage.js";
 import { onePerPlace } from "../shared/streamlit.js";
 import { regionOf } from "./region.js";
+import { paint } from "./strokes.js";
 
 /** @import { Point } from "../shared/geometry.js" */
 /** @import { Picture } from "../shared/pictures.js" */
 /** @import { Component } from "../shared/streamlit.js" */
+/** @import { Drawing } from "./strokes.js" */
 
-/** @typedef {Picture & { people: [number, number, string][], region: boolean, parts: boolean, joints: boolean }} Data */
+/**
+ * What Python says beside the picture.
+ *
+ * @typedef {object} PeopleData
+ * @property {[number, number, string][]} people Place and words of each joint.
+ * @property {Drawing} drawing
+ * @property {string} drawn Changes with the drawing.
+ * @property {boolean} region Whether a part is looked at.
+ * @property {boolean} parts Whether a part can be chosen.
+ * @property {boolean} joints Whether a joint can be clicked.
+ */
+
+/** @typedef {Picture & PeopleData} Data */
 
 const NEAR = 14; // CSS pixels around a joint in which it is named.
 
@@ -29,7 +44,8 @@ class PictureView {
 
   /** @param {ParentNode} root */
   constructor(root) {
-    this.stage = new Stage(root, { onPlace: () => {} });
+    this.strokes = find(root, ".strokes", SVGElement);
+    this.stage = new Stage(root, { onPlace: () => this.placeStrokes() });
     this.box = find(root, ".box", HTMLElement);
     this.tip = find(root, ".tip", HTMLElement);
     this.buttons = findButtons(root, "whole", "choose");
@@ -54,7 +70,24 @@ class PictureView {
     this.buttons.whole.hidden = !data.region;
     this.buttons.choose.hidden = !data.parts;
     this.stage.measure(data);
-    showPicture(this.stage, data);
+    showPicture(this.stage, data, () => this.draw());
+  }
+
+  /** Draws the people of now: the picture that they belong to is shown. */
+  draw() {
+    if (!this.data) return;
+    const { drawing, drawn, token, alt } = this.data;
+    const { frame, shown } = this.stage;
+    shown.alt = alt;
+    const state = `${token} ${drawn}`;
+    if (frame.dataset.shown === state) return;
+    paint(this.strokes, drawing);
+    frame.dataset.shown = state;
+  }
+
+  placeStrokes() {
+    const { left, top, width, height } = this.stage.shown.style;
+    Object.assign(this.strokes.style, { left, top, width, height });
   }
 
   /** @param {PointerEvent} event */

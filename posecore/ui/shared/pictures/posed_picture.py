@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from posecore.drawing import DrawingOptions, draw_poses, draw_region
+from posecore.drawing import DrawingOptions, pose_strokes
 from posecore.imaging import Region
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
+from posecore.ui.shared.models.caches import drawings_cache
 from posecore.ui.shared.models.engine import Analysis
 from posecore.ui.shared.pictures.downloads import Download
 from posecore.ui.shared.pictures.open_picture import OpenPicture, to_jpeg
@@ -32,19 +33,19 @@ def show_picture(
     parts: bool = True,
     on_joint: Callable[[float, float], None] | None = None,
 ) -> float:
-    """Draw the poses on the preview and show it; returns the milliseconds that drawing took.
+    """Show the preview with the poses above it; returns the milliseconds that drawing took, but for the browser's part.
 
     ``parts`` says whether a part of the picture can be chosen in it; ``on_joint`` is called with the place of a joint
     that was clicked.
     """
     start = time.perf_counter()
-    canvas = opened.preview
-    if region is not None:
-        canvas = draw_region(canvas, _scaled(region, opened))
-    drawn = draw_poses(canvas, poses, options)
+    height, width = opened.preview.shape[:2]
+    part = None if region is None else _scaled(region, opened)
+    drawing = pose_strokes((width, height), poses, options, part)
     spent = 1000 * (time.perf_counter() - start)
     picture_view(
-        to_jpeg(drawn),
+        shown_jpeg(opened),
+        drawing,
         poses,
         alt=describe(opened, poses),
         room=room,
@@ -54,6 +55,11 @@ def show_picture(
         key="picture",
     )
     return spent
+
+
+def shown_jpeg(opened: OpenPicture) -> bytes:
+    """The preview as browsers get it, encoded once for all who look at it."""
+    return drawings_cache().get(("shown", opened.contents.identity), lambda: to_jpeg(opened.preview))
 
 
 def _scaled(region: Region, opened: OpenPicture) -> Region:

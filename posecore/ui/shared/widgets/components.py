@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from posecore.imaging import Region
 from posecore.poses import Poses
 from posecore.ui.shared.widgets.frontend import component
+from posecore.ui.shared.widgets.sent_pictures import picture_address
 
 _picture = component("picture", styles=("viewer",))
 _filmstrip = component("filmstrip")
@@ -26,6 +28,7 @@ _camera = component("camera")
 
 def picture_view(
     jpeg: bytes,
+    drawing: Mapping[str, Any],
     poses: Poses,
     *,
     alt: str,
@@ -35,10 +38,11 @@ def picture_view(
     on_joint: Callable[[float, float], None] | None = None,
     key: str,
 ) -> None:
-    """Show a drawn picture.
+    """Show a picture with people above it: the browser fetches the picture once, and draws the people of the moment.
 
     Args:
         jpeg: The picture as the browser shall show it, of any size.
+        drawing: What is drawn above it, as :func:`posecore.drawing.pose_strokes` says it.
         poses: The people in it, named when the pointer is near one of their joints.
         alt: What the picture shows, for those who do not see it.
         room: CSS length: how high the picture may be.
@@ -62,13 +66,10 @@ def picture_view(
 
     width, height = poses.image_size
     data = {
-        "image": _data_url(jpeg),
-        "token": hashlib.blake2b(jpeg, digest_size=8).hexdigest(),
-        "alt": alt,
-        "width": width,
-        "height": height,
-        "room": room,
+        **_picture_data(jpeg, alt, (width, height), room),
         "people": _joints(poses),
+        "drawing": drawing,
+        "drawn": hashlib.blake2b(json.dumps(drawing).encode(), digest_size=8).hexdigest(),
         "region": region is not None,
         "parts": on_region is not None,
         "joints": on_joint is not None,
@@ -159,19 +160,20 @@ def field_view(
 
     width, height = size or poses.image_size
     data = {
-        "image": _data_url(jpeg),
-        "token": hashlib.blake2b(jpeg, digest_size=8).hexdigest(),
+        **_picture_data(jpeg, alt, (width, height), room),
         "picture": picture,
-        "alt": alt,
-        "width": width,
-        "height": height,
-        "room": room,
         "joints": _joints(poses),
         "values": None if values is None else _values(values),
         "legend": None if legend is None else vars(legend),
         "marks": [{**vars(mark), "points": [[x + 0.5, y + 0.5] for x, y in mark.points]} for mark in marks],
     }
     _fields(key=key, data=data, on_spot_change=clicked)
+
+
+def _picture_data(jpeg: bytes, alt: str, size: tuple[int, int], room: str) -> dict[str, Any]:
+    """What every viewer is told of its picture."""
+    address = picture_address(jpeg)
+    return {"image": address, "token": address, "alt": alt, "width": size[0], "height": size[1], "room": room}
 
 
 def _values(values: MapValues) -> dict[str, Any]:
