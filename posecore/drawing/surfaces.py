@@ -83,13 +83,13 @@ class Strokes:
 
     def lines(self, segments: Points, width: float, color: Colors, steps: int = 6) -> None:
         """As :class:`Surface` says."""
-        seen = np.isfinite(segments).all((1, 2))
+        seen = np.asarray(np.isfinite(segments).all((1, 2)))
         if seen.any():
             self._add("lines", segments[seen].reshape(-1, 4), _seen(color, seen), width)
 
     def discs(self, centres: Points, radius: float, color: Colors) -> None:
         """As :class:`Surface` says."""
-        seen = np.isfinite(centres).all(1)
+        seen = np.asarray(np.isfinite(centres).all(1))
         if seen.any():
             self._add("discs", centres[seen], _seen(color, seen), radius)
 
