@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from posecore.errors import WeightsError
 from posecore.home import home
@@ -53,6 +54,7 @@ def keep_model(path: Path | str, architecture: str | None, tag: str, taken: Coll
     if tag and f"{found}.{wanted}" in taken:
         raise WeightsError(f"There is a model {found}.{wanted} already; choose another name.")
     name = unused_name(f"{found}.{wanted}", taken)
+    extra: dict[str, Any] = {key: value for key, value in header.extra.items() if key != "originals"}
     save_weights(
         path_of(name),
         weights.state,
@@ -64,7 +66,7 @@ def keep_model(path: Path | str, architecture: str | None, tag: str, taken: Coll
         title=header.title,
         description=header.description or f"From {path.resolve().name}.",
         licence=header.licence,
-        **{key: value for key, value in header.extra.items() if key != "originals"},
+        **extra,
     )
     return name
 
