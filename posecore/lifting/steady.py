@@ -64,7 +64,7 @@ def seen_alike(person: Poses3D, like: Poses3D) -> Array:
     relative = np.asarray(person.keypoints, np.float64)
     middle = (np.array(like.lifted_by.image_size, np.float64) - 1) / 2
     sight = (np.asarray(like.project(), np.float64) - middle) / like.lifted_by.focal
-    known = np.isfinite(sight).all(-1) & np.isfinite(relative).all(-1)
+    known = np.asarray(np.isfinite(sight).all(-1) & np.isfinite(relative).all(-1))
     weight = np.where(known, np.sqrt(np.maximum(person.keypoint_scores, 1e-3)), 0.0)[..., None]
     sight, relative = np.nan_to_num(sight), np.nan_to_num(relative)
     left = np.zeros((*relative.shape[:2], 2, 3))

@@ -71,7 +71,7 @@ def show_room(
         (run.token, smoothing.model_dump_json()), lambda task: lift(sequence), ends_with_session=True
     )
     if task.active:
-        watch(task, lambda: st.caption(":material/hourglass_top: Lifting people into three dimensions …"))
+        watch(task, _lifting)
         return
     if task.result is None:
         st.error(plain(task.error), icon=":material/error:")
@@ -97,6 +97,10 @@ def show_room(
     _walking(shown[0], len(shown) > 1)
     with st.expander("Files in three dimensions", icon=":material/download:"):
         download_buttons(tuple(room_downloads(room.people, run.video.stem)))
+
+
+def _lifting() -> None:
+    st.caption(":material/hourglass_top: Lifting people into three dimensions …")
 
 
 def _settings() -> LiftSettings:
