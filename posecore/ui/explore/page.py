@@ -7,10 +7,12 @@ import streamlit as st
 
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
+from posecore.ui.explore.lifted import show_lifted
 from posecore.ui.explore.overview import show_overview
 from posecore.ui.explore.published import offer_published
 from posecore.ui.explore.sharing import share_link
 from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.lifting import can_lift
 from posecore.ui.shared.maps.joint_choice import choose_joint_at
 from posecore.ui.shared.maps.map_tabs import show_heatmaps, show_keypoints, show_timings, show_vectors
 from posecore.ui.shared.maps.stage_choice import at_stage, pick_stage
@@ -94,6 +96,8 @@ def evidence(
 ) -> None:
     """Tabs about what lies behind the poses; only the open one is drawn."""
     names = ["Heatmaps", "Vectors", "Keypoints", "Timings"]
+    if can_lift(analysis.poses.skeleton.keypoints):
+        names.append("3D")
     if selection.kind != "Samples" and len(selection.sources) > 1:
         names.append("All pictures")
     tabs = dict(zip(names, st.tabs(names, on_change="rerun", key="tab"), strict=True))
@@ -106,6 +110,7 @@ def evidence(
         "Vectors": lambda: show_vectors(stage()),
         "Keypoints": lambda: show_keypoints(analysis),
         "Timings": lambda: show_timings(analysis, draw_ms),
+        "3D": lambda: show_lifted(analysis),
         "All pictures": lambda: show_overview(selection.sources, analyse_source),
     }
     for name, tab in tabs.items():

@@ -7,6 +7,7 @@ import streamlit as st
 from posecore.errors import VideoError
 from posecore.model import PoseModel
 from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.lifting import can_lift
 from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.plain import plain
@@ -17,7 +18,7 @@ from posecore.ui.video.measures import Measuring, choose_measures, in_words
 from posecore.ui.video.people import Followed, choose_people, choose_person, followed, people_table
 from posecore.ui.video.plots import CHART, joint_figure, measures_figure
 from posecore.ui.video.progress import show_progress
-from posecore.ui.video.room import can_lift, show_room
+from posecore.ui.video.room import show_room
 from posecore.ui.video.run_folders import KEPT_RUNS
 from posecore.ui.video.runs import VideoRun, settings_changed
 from posecore.ui.video.serving import clip_address

@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from posecore.drawing.overlay import PERSON_COLORS
 from posecore.lifting.measures import calmed, is_way
 from posecore.lifting.room_poses import RoomPoses
+from posecore.ui.shared.colors import color_of
 from posecore.video import Measure, Repetitions, Track
 
 Array = NDArray[np.float64]
@@ -23,12 +23,6 @@ _AS_FOUND = "rgba(140, 150, 160, 0.85)"
 _LEGEND = 24
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 _MARGINS = {"l": 8, "r": 8, "t": 24, "b": 8}
-
-
-def color_of(number: int) -> str:
-    """A person's colour, the same as in the clip."""
-    red, green, blue = PERSON_COLORS[number % len(PERSON_COLORS)]
-    return f"rgb({red}, {green}, {blue})"
 
 
 def thin(times: Array, values: Array, most: int = MOST_POINTS) -> tuple[Array, Array]:

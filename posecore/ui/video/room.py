@@ -6,28 +6,26 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from posecore.errors import PosecoreError
 from posecore.lifting import Poses3D, lift
 from posecore.lifting.measures import room_measures, walking
 from posecore.lifting.room import Room, make_room
 from posecore.lifting.room_poses import RoomPoses
 from posecore.lifting.settings import LiftSettings
-from posecore.skeleton import Skeleton
 from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.colors import color_of
+from posecore.ui.shared.lifting import lift_settings
 from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.widgets.figure import figure_view
-from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.ui.shared.widgets.watching import watch
 from posecore.ui.video.measures import in_words
 from posecore.ui.video.people import Followed, choose_people
-from posecore.ui.video.plots import CHART, color_of, room_figure
+from posecore.ui.video.plots import CHART, room_figure
 from posecore.ui.video.room_files import room_downloads
 from posecore.ui.video.runs import VideoRun
 from posecore.video import PoseSequence, SmoothingSettings, Track, parse_measure
 
-LIFT_PREFIX = "lift_"
 _FIGURE_ROOM = "clamp(260px, 100vh - 470px, 460px)"
 
 
@@ -44,16 +42,6 @@ def lifts() -> Tasks[list[Poses3D], float]:
     return tasks("lift")
 
 
-@st.cache_data(ttl=60, show_spinner=False)
-def can_lift(names: tuple[str, ...]) -> bool:
-    """Whether people of such joints can be lifted: the network's weights are there, and all limbs are known."""
-    try:
-        lift(PoseSequence.collect([], Skeleton("asked", names), (1, 1)))
-    except PosecoreError:
-        return False
-    return True
-
-
 def show_room(
     run: VideoRun, sequence: PoseSequence, smoothing: SmoothingSettings, people: list[Followed], plots: str
 ) -> None:
@@ -66,7 +54,7 @@ def show_room(
         people: Everybody who was followed, those seen longest first.
         plots: Key of the container whose charts the player goes along with.
     """
-    settings = _settings()
+    settings = lift_settings("height", "hold_feet")
     task: Task[list[Poses3D], float] = lifts().start(
         (run.token, smoothing.model_dump_json()), lambda task: lift(sequence), ends_with_session=True
     )
@@ -101,18 +89,6 @@ def show_room(
 
 def _lifting() -> None:
     st.caption(":material/hourglass_top: Lifting people into three dimensions …")
-
-
-def _settings() -> LiftSettings:
-    controls = SettingControls(LiftSettings, prefix=LIFT_PREFIX)
-    for name, column in zip(
-        controls.others, st.columns([3, 2], gap="medium", vertical_alignment="bottom"), strict=True
-    ):
-        with column:
-            controls.draw([name], columns=1)
-    # A height that nobody touched is assumed.
-    defaults = LiftSettings().model_dump()
-    return LiftSettings(**{name: value for name, value in controls.values.items() if value != defaults[name]})
 
 
 def _room(lifted: list[Poses3D], settings: LiftSettings, sequence: PoseSequence) -> Room:
