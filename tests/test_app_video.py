@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from app_support import forget_everything, forward_passes, install_model, open_app, without_shipped_models, words
+from motion_support import seen, walker
 from routes_support import fetch
 from streamlit.testing.v1 import AppTest
 from video_support import (
@@ -28,11 +30,13 @@ from video_support import (
 )
 
 from posecore.drawing import DrawingOptions
-from posecore.errors import SettingsError
+from posecore.errors import SettingsError, WeightsError
+from posecore.lifting import Poses3D
 from posecore.poses import Poses
 from posecore.settings import controls
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.ui.shared.background import Tasks
+from posecore.ui.shared.lifting import can_lift
 from posecore.ui.shared.videos.store import SampleClip, Shelf, Video
 from posecore.ui.video.measures import in_words, usual_measures
 from posecore.ui.video.plots import MOST_POINTS, thin
@@ -717,6 +721,47 @@ def test_every_tab_can_be_opened(squats: VideoRun) -> None:
     app.selectbox(key="smooth_smooth").select("none").run()
     spec = json.loads(app.get("plotly_chart")[0].proto.spec)
     assert {trace["name"] for trace in spec["data"]} == {"as found"}
+
+
+def test_people_in_three_dimensions_are_shown_once_there_is_a_network_for_them(
+    squats: VideoRun, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(can_lift.clear)
+
+    def tabs(app: AppTest) -> set[str]:
+        return {tab.label for tab in app.tabs}
+
+    def refuse(*_: object, **__: object) -> None:
+        raise WeightsError("There is no network.")
+
+    for place in ("posecore.ui.shared.lifting.lift", "posecore.ui.video.room.lift"):
+        monkeypatch.setattr(place, refuse)
+    can_lift.clear()
+    assert "3D" not in tabs(show(squats))
+
+    def lift(sequence: PoseSequence) -> list[Poses3D]:
+        tracks = sequence.tracks()
+        return [replace(seen(walker(20)[: len(one)], track=number), times=one.times, frames=one.frames)
+                for number, one in tracks.items()]  # fmt: skip
+
+    for place in ("posecore.ui.shared.lifting.lift", "posecore.ui.video.room.lift"):
+        monkeypatch.setattr(place, lift)
+    can_lift.clear()
+    app = show(squats, video_tab="3D")
+    while "Lifting people" in words(app):
+        app.run()
+    assert "a height of 1.70 m, which is assumed" in words(app)
+    assert "Not for clinical use" in words(app)
+    facts = {metric.label: metric.value for metric in app.metric}
+    assert {"Cadence", "Step, left", "Stance, right"} <= set(facts)
+    app.slider(key="lift_height").set_value(2.04).run()
+    assert "a height of 2.04 m, and" in words(app)
+    longer = {metric.label: metric.value for metric in app.metric}
+    assert float(longer["Step, left"][:-2]) == pytest.approx(1.2 * float(facts["Step, left"][:-2]), abs=0.02)
+    assert longer["Cadence"] == facts["Cadence"]
+    app.selectbox(key="video_room_measure").select("speed:mid_hip").run()
+    assert not app.exception
+    assert json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["yaxis"]["title"]["text"] == "m/s"
 
 
 @pytest.mark.parametrize("smooth", ["none", "live", "offline"])

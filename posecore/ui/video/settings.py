@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from streamlit.delta_generator import DeltaGenerator
 
 from posecore.drawing import DrawingOptions
+from posecore.lifting.settings import LiftSettings
 from posecore.model import PoseModel
+from posecore.ui.shared.lifting import LIFT_PREFIX
 from posecore.ui.shared.sidebar import Sidebar, lay_out_sidebar
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.video import (
@@ -84,7 +86,8 @@ def resettable() -> list[SettingControls]:
     """The controls that only this page has."""
     parts = [part.controls for part in PARTS]
     crop = SettingControls(CropSettings, prefix=_CROP_PREFIX)
-    return [*parts, crop, SettingControls(RepetitionSettings, prefix=COUNT_PREFIX)]
+    lifting = SettingControls(LiftSettings, prefix=LIFT_PREFIX)
+    return [*parts, crop, SettingControls(RepetitionSettings, prefix=COUNT_PREFIX), lifting]
 
 
 def video_controls(
