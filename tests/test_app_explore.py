@@ -20,13 +20,17 @@ from app_support import (
     without_shipped_models,
     words,
 )
+from motion_support import seen, walker
 from PIL import Image
 
 from posecore.drawing import DrawingOptions
 from posecore.errors import WeightsError
 from posecore.families.posenet import PoseNetNetworkSettings
 from posecore.families.posenet.codec import PoseNetDecodeSettings
+from posecore.lifting import Poses3D
+from posecore.poses import Poses
 from posecore.settings import Control, controls
+from posecore.ui.shared.lifting import can_lift
 from posecore.ui.shared.pictures.sources import samples
 
 
@@ -413,3 +417,26 @@ def test_visitors_who_may_only_look_give_no_files(model: Path, monkeypatch: pyte
     app = upload(open_app(), ("a.jpg", jpeg(64, 64)))
     assert "not allowed to visitors" in words(app)
     assert not app.session_state["posecore"].uploads
+
+
+def test_people_are_lifted_where_there_is_a_network_for_it(
+    model: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(can_lift.clear)
+
+    def lift_poses(poses: Poses) -> list[Poses3D]:
+        assert poses.track_ids is not None
+        return [seen(walker()[40:41], track=int(number)) for number in poses.track_ids]
+
+    can_lift.clear()
+    monkeypatch.setattr("posecore.ui.shared.lifting.lift", lambda sequence: [])
+    monkeypatch.setattr("posecore.ui.explore.lifted.lift_poses", lift_poses)
+    app = open_app(tab="3D", query={"pose_threshold": "0", "max_poses": "2"})
+    assert "One picture does not tell how far away a limb is" in words(app)
+    assert "Not for clinical use" in words(app)
+    table = app.dataframe[0].value
+    assert list(table.columns) == ["Person", "Joint", "Angle"]
+    assert table["Angle"].between(0, 180).all()
+    assert len(table) == 2 * 8
+    set_control(app, "pose_threshold", 1.0)
+    assert "Nobody was found" in words(app)

@@ -10,7 +10,7 @@ from motion_support import RATE, STANCE, STEP, STRIDE, seen, stander, walker
 
 from posecore.lifting.body import PARENTS, bone_lengths, places_of
 from posecore.lifting.contacts import standing
-from posecore.lifting.measures import in_metres, room_measures, room_table, walking, way
+from posecore.lifting.measures import in_metres, most_moving, room_measures, room_table, walking, way
 from posecore.lifting.poses3d import Poses3D
 from posecore.lifting.room import make_room
 from posecore.lifting.settings import LiftSettings
@@ -166,3 +166,8 @@ def test_a_given_height_scales_everything_and_is_said() -> None:
     assert "1.87 m, and" in given.basis
     ratio = given.people[0].keypoints / assumed.people[0].keypoints
     assert np.median(ratio) == pytest.approx(1.1, abs=1e-3)
+
+
+def test_the_joint_that_moves_most_is_named() -> None:
+    squats = stander(120, 50 - 50 * np.cos(np.arange(120) / RATE * 2))
+    assert "knee" in most_moving(make_room([seen(squats)]).people[0]).names[1]

@@ -42,6 +42,17 @@ def room_measures(skeleton: Skeleton) -> list[Measure]:
     return [in_metres(parse_measure(text, skeleton)) for text in texts]
 
 
+def most_moving(person: RoomPoses) -> Measure:
+    """The joint angle that changes most, between its 10th and 90th percentile."""
+
+    def moved(measure: Measure) -> float:
+        values = measure.values(person)
+        values = values[np.isfinite(values)]
+        return float(np.ptp(np.percentile(values, [10, 90]))) if len(values) else -1.0
+
+    return max((one for one in room_measures(person.skeleton) if one.kind == "angle"), key=moved)
+
+
 def room_table(people: Iterable[RoomPoses], measures: Sequence[Measure]) -> pd.DataFrame:
     """Tidy table: frame, time, track_id, measure, value, unit; a row per person, frame and measure."""
     parts = [

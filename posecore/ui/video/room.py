@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from posecore.lifting import Poses3D, lift
-from posecore.lifting.measures import room_measures, walking
+from posecore.lifting.measures import most_moving, room_measures, walking
 from posecore.lifting.room import Room, make_room
 from posecore.lifting.room_poses import RoomPoses
 from posecore.lifting.settings import LiftSettings
@@ -105,6 +105,7 @@ def _chart(sequence: PoseSequence, shown: list[RoomPoses], tracks: dict[int, Tra
     text = st.selectbox(
         "Measure",
         list(measures),
+        index=list(measures).index(most_moving(shown[0]).text),
         format_func=lambda text: in_words(measures[text]),
         key="video_room_measure",
         persist_state="session",

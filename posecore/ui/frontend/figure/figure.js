@@ -32,7 +32,7 @@ const TURN = 0.008; // Radians of a CSS pixel.
 const STEP = 0.15; // Radians of a press of an arrow.
 const SPIN = 0.5; // Radians a second.
 const ZOOM = 1.2;
-const WAY = 3; // Seconds of the way behind somebody that are drawn.
+const WAY = 10; // Seconds of the way behind somebody that are drawn.
 const WAY_STEP = 3; // Frames from point to point of it.
 
 class FigureView {
@@ -233,10 +233,10 @@ class FigureView {
   /** @returns {Colors} */
   colors() {
     const style = getComputedStyle(this.root);
-    const [text, faint, ground] = ["--st-text-color", "--st-border-color", "--st-secondary-background-color"].map(
+    const [text, line, ground] = ["--st-text-color", "--st-gray-color", "--st-secondary-background-color"].map(
       (name) => style.getPropertyValue(name).trim() || "#888",
     );
-    return { text, faint, ground };
+    return { text, line, ground };
   }
 }
 

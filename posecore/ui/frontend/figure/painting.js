@@ -2,7 +2,7 @@
 
 /** @import { Orbit, Seen } from "./orbit.js" */
 
-/** @typedef {{ text: string, faint: string, ground: string }} Colors CSS colours of the page. */
+/** @typedef {{ text: string, line: string, ground: string }} Colors CSS colours of the page. */
 /** @typedef {[number, number, number]} Place */
 /** @typedef {{ joints: (Place | null)[], color: string, way: Place[] }} Figure */
 /** @typedef {{ from: number, to: number, far: boolean }} Bone Numbers of joints; whether it is of the right side. */
@@ -53,12 +53,12 @@ export class Painter {
   #floor(reach, colors) {
     const { context, orbit } = this;
     const [left, , back] = orbit.middle.map((value) => Math.round(value / TILE) * TILE);
-    context.strokeStyle = colors.faint;
+    context.strokeStyle = colors.line;
     context.lineWidth = 1;
     const count = Math.round(reach / TILE);
     for (let line = -count; line <= count; line++) {
       const [x, z] = [left + line * TILE, back + line * TILE];
-      context.globalAlpha = line % 2 ? 0.25 : 0.5;
+      context.globalAlpha = line % 2 ? 0.2 : 0.4;
       this.#line([x, 0, back - reach], [x, 0, back + reach]);
       this.#line([left - reach, 0, z], [left + reach, 0, z]);
     }
