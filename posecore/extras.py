@@ -14,6 +14,7 @@ EXTRAS: dict[str, tuple[str, str]] = {
     "openvino": ("openvino", "Computing with OpenVINO or export to it"),
     "litert": ("litert_torch", "Export to LiteRT"),
     "c3d": ("ezc3d", "Writing C3D files"),
+    "ros": ("rosbags", "Telling ROS"),
     "supervision": ("supervision", "Conversion to supervision's KeyPoints"),
 }
 

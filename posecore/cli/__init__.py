@@ -51,6 +51,7 @@ COMMANDS = {
         "tune",
         "Find the decode settings that suit labelled pictures best, and what they are worth on pictures kept apart.",
     ),
+    "ros": ("ros", "ros", "Tell ROS who is where: live or from a video, through rosbridge or into a bag."),
     "export": ("export", "export", "Write a model for another runtime, with a program that runs it and its parity."),
     "train": ("train", "train", "Train or fine-tune a network."),
     "runs": ("runs", "app", "List, pause, resume, rename and remove training runs."),

@@ -1,0 +1,161 @@
+"""Poses as ROS 2 messages: plain data, as rosbridge carries them and bags hold them.
+
+Topics and types follow REP-155: who is there, and for each body its region and skeleton. Positions in ``hri_msgs`` are
+parts of the picture's width and height, 0 … 1. Markers, which any viewer of ROS shows, stand in a plane one metre
+before the camera in which the picture is one metre wide (x right, y down, z away).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from posecore.drawing.overlay import person_color
+from posecore.poses import Poses
+
+#: Keypoints of ``hri_msgs/Skeleton2D`` in its order. Its left eye and ear come first, unlike OpenPose's.
+SKELETON_2D: tuple[str, ...] = (
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "left_eye", "right_eye",
+    "left_ear", "right_ear",
+)  # fmt: skip
+IDS, REGION, SKELETON = "hri_msgs/msg/IdsList", "hri_msgs/msg/NormalizedRegionOfInterest2D", "hri_msgs/msg/Skeleton2D"
+MARKERS = "visualization_msgs/msg/MarkerArray"
+TRACKED, MARKED = "/humans/bodies/tracked", "/humans/bodies/markers"
+
+#: Kinds and actions of ``visualization_msgs/Marker``.
+_LINE_LIST, _SPHERE_LIST, _ADD, _DELETE_ALL = 5, 7, 0, 3
+#: Metres in the plane of markers: width of limbs, diameter of joints.
+_LIMB, _JOINT = 0.006, 0.014
+_STILL = {"position": {"x": 0.0, "y": 0.0, "z": 0.0}, "orientation": {"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0}}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message.
+
+    Attributes:
+        topic: Where it goes.
+        type: Its type, such as ``hri_msgs/msg/Skeleton2D``.
+        content: Its fields by name; messages within it are dictionaries too.
+    """
+
+    topic: str
+    type: str
+    content: dict[str, Any]
+
+
+def body_ids(poses: Poses) -> list[str]:
+    """A name for every person: by the track where people are followed, else by place. They start with a letter."""
+    numbers = range(1, len(poses) + 1) if poses.track_ids is None else poses.track_ids
+    return [f"p{int(number)}" for number in numbers]
+
+
+def people_messages(poses: Poses, seconds: float, camera_frame: str, *, markers: bool = True) -> Iterator[Message]:
+    """Everything about the people of one picture.
+
+    Args:
+        poses: The people.
+        seconds: When the picture was taken, since 1970.
+        camera_frame: Name of the camera's optical frame.
+        markers: Also as markers for viewers.
+    """
+    header = _header(seconds, camera_frame)
+    ids = body_ids(poses)
+    yield Message(TRACKED, IDS, {"header": header, "ids": ids})
+    for index, name in enumerate(ids):
+        yield Message(f"/humans/bodies/{name}/roi", REGION, {"header": header, **_region(poses, index)})
+        skeleton = {"header": header, "skeleton": _skeleton(poses, index)}
+        yield Message(f"/humans/bodies/{name}/skeleton2d", SKELETON, skeleton)
+    if markers:
+        yield Message(MARKED, MARKERS, {"markers": _markers(poses, header)})
+
+
+def _header(seconds: float, frame: str) -> dict[str, Any]:
+    nanoseconds = round(seconds * 1e9)
+    return {"stamp": {"sec": nanoseconds // 10**9, "nanosec": nanoseconds % 10**9}, "frame_id": frame}
+
+
+def _part(value: float) -> float:
+    """A number between 0 and 1; 0 for what is not known."""
+    return min(max(float(value), 0.0), 1.0) if math.isfinite(value) else 0.0
+
+
+def _region(poses: Poses, index: int) -> dict[str, float]:
+    width, height = poses.image_size
+    x0, y0, x1, y1 = (float(side) for side in poses.boxes()[index])
+    corners = {"xmin": x0 / width, "ymin": y0 / height, "xmax": x1 / width, "ymax": y1 / height}
+    return {**{name: _part(value) for name, value in corners.items()}, "c": _part(poses.scores[index])}
+
+
+def _skeleton(poses: Poses, index: int) -> list[dict[str, float]]:
+    """The 18 points; those that are missing are 0, 0 with a confidence of 0."""
+    places = {name: number for number, name in enumerate(poses.skeleton.keypoints)}
+    width, height = poses.image_size
+
+    def point(name: str) -> tuple[float, float, float]:
+        if name in places:
+            x, y = poses.keypoints[index, places[name]]
+            return float(x), float(y), float(poses.keypoint_scores[index, places[name]])
+        if name != "neck":
+            return math.nan, math.nan, 0.0
+        (x0, y0, c0), (x1, y1, c1) = point("left_shoulder"), point("right_shoulder")
+        return (x0 + x1) / 2, (y0 + y1) / 2, min(c0, c1)
+
+    points = []
+    for name in SKELETON_2D:
+        x, y, score = point(name)
+        known = math.isfinite(x) and math.isfinite(y)
+        points.append({"x": _part(x / width), "y": _part(y / height), "c": _part(score) if known else 0.0})
+    return points
+
+
+def _markers(poses: Poses, header: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was there before goes; then lines and dots for each person."""
+    markers = [_marker(header, _SPHERE_LIST, 0, 0.0, (0, 0, 0), np.zeros((0, 3)), action=_DELETE_ALL)]
+    edges = np.array(poses.skeleton.edges, int).reshape(-1, 2)
+    for index in range(len(poses)):
+        places, present = _in_plane(poses, index), poses.present[index]
+        color = person_color(poses, index)
+        limbs = places[edges[present[edges].all(1)]].reshape(-1, 3)
+        markers.append(_marker(header, _LINE_LIST, index, _LIMB, color, limbs))
+        markers.append(_marker(header, _SPHERE_LIST, index, _JOINT, color, places[present]))
+    return markers
+
+
+def _in_plane(poses: Poses, index: int) -> NDArray[np.float64]:
+    """``(K, 3)`` metres of one person's keypoints in the plane of markers."""
+    width, height = poses.image_size
+    flat = (poses.keypoints[index].astype(np.float64) - (width / 2, height / 2)) / width
+    return np.column_stack([flat, np.ones(len(flat))])
+
+
+def _marker(
+    header: dict[str, Any],
+    kind: int,
+    index: int,
+    size: float,
+    color: tuple[int, int, int],
+    points: NDArray[np.float64],
+    action: int = _ADD,
+) -> dict[str, Any]:
+    red, green, blue = (value / 255 for value in color)
+    nothing: dict[str, Any] = {"sec": 0, "nanosec": 0}
+    return {
+        "header": header,
+        "ns": "limbs" if kind == _LINE_LIST else "joints",
+        "id": index,
+        "type": kind,
+        "action": action,
+        "pose": _STILL,
+        "scale": {"x": size, "y": size, "z": size},
+        "color": {"r": red, "g": green, "b": blue, "a": 1.0},
+        "lifetime": nothing,
+        "frame_locked": False,
+        "points": [dict(zip("xyz", map(float, point), strict=True)) for point in points],
+    }

@@ -1,0 +1,143 @@
+"""People as ROS messages: what they say, into a bag and through a bridge."""
+
+import json
+import math
+import threading
+
+import numpy as np
+import pytest
+
+from posecore.errors import DataError, SettingsError
+from posecore.poses import Poses
+from posecore.ros.bridge import Bridge
+from posecore.ros.messages import MARKED, SKELETON_2D, TRACKED, people_messages
+from posecore.skeleton import COCO_17
+
+#: Order of hri_msgs/Skeleton2D as its constants number it.
+PUBLISHED = {"NECK": 1, "LEFT_EYE": 14, "RIGHT_EYE": 15, "LEFT_EAR": 16, "RIGHT_EAR": 17, "LEFT_ANKLE": 13}
+
+
+@pytest.fixture
+def poses():
+    """Two people, followed as 4 and 9; the second's face and left shoulder are missing."""
+    rng = np.random.default_rng(3)
+    keypoints = rng.uniform(10, 90, (2, 17, 2)).astype(np.float32)
+    scores = rng.uniform(0.2, 1, (2, 17)).astype(np.float32)
+    keypoints[1, :6], scores[1, :6] = np.nan, 0
+    return Poses(keypoints, scores, np.array([0.9, 0.6]), COCO_17, (200, 100), np.array([4, 9]))
+
+
+def by_topic(poses, **options):
+    return {message.topic: message.content for message in people_messages(poses, 12.25, "camera", **options)}
+
+
+def test_who_is_there_and_when(poses):
+    told = by_topic(poses, markers=False)
+    assert told[TRACKED] == {
+        "header": {"stamp": {"sec": 12, "nanosec": 250_000_000}, "frame_id": "camera"},
+        "ids": ["p4", "p9"],
+    }
+    assert set(told) == {TRACKED, *(f"/humans/bodies/p{n}/{what}" for n in (4, 9) for what in ("roi", "skeleton2d"))}
+
+
+def test_joints_go_by_name_and_not_by_number(poses):
+    points = by_topic(poses)["/humans/bodies/p4/skeleton2d"]["skeleton"]
+    assert len(points) == len(SKELETON_2D) == 18
+    for name, place in PUBLISHED.items():
+        if name != "NECK":
+            index = COCO_17.keypoints.index(name.lower())
+            assert points[place]["x"] == pytest.approx(poses.keypoints[0, index, 0] / 200)
+            assert points[place]["y"] == pytest.approx(poses.keypoints[0, index, 1] / 100)
+            assert points[place]["c"] == pytest.approx(poses.keypoint_scores[0, index])
+    shoulders = poses.keypoints[0, 5:7].mean(0)
+    assert [points[1]["x"], points[1]["y"]] == pytest.approx([shoulders[0] / 200, shoulders[1] / 100])
+
+
+def test_what_is_missing_is_nought_everywhere(poses):
+    points = by_topic(poses)["/humans/bodies/p9/skeleton2d"]["skeleton"]
+    for name in ("nose", "left_eye", "left_shoulder", "neck"):
+        assert points[SKELETON_2D.index(name)] == {"x": 0.0, "y": 0.0, "c": 0.0}
+    assert json.loads(json.dumps(points, allow_nan=False)) == points
+
+
+def test_somebody_without_any_joint_has_an_empty_region():
+    nobody = Poses(np.full((1, 17, 2), np.nan), np.zeros((1, 17)), np.array([math.nan]), COCO_17, (200, 100))
+    region = by_topic(nobody)["/humans/bodies/p1/roi"]
+    assert [region[side] for side in ("xmin", "ymin", "xmax", "ymax", "c")] == [0, 0, 0, 0, 0]
+
+
+def test_markers_show_limbs_whose_ends_are_both_there(poses):
+    cleared, *markers = by_topic(poses)[MARKED]["markers"]
+    assert cleared["action"] == 3
+    limbs = [marker for marker in markers if marker["ns"] == "limbs"]
+    both = [sum(poses.present[person][list(edge)].all() for edge in COCO_17.edges) for person in (0, 1)]
+    assert [len(marker["points"]) for marker in limbs] == [2 * count for count in both]
+    nose = next(marker for marker in markers if marker["ns"] == "joints")["points"][0]
+    assert nose["x"] == pytest.approx((poses.keypoints[0, 0, 0] - 100) / 200)
+    assert nose["z"] == 1
+
+
+def test_a_bag_holds_what_was_told(poses, tmp_path):
+    rosbag2 = pytest.importorskip("rosbags.rosbag2", reason="needs posecore[ros]")
+    from posecore.ros.bag import Bag, bag_types
+
+    messages = list(people_messages(poses, 12.25, "camera"))
+    with Bag(tmp_path / "bag") as bag:
+        for message in messages:
+            bag.publish(message)
+    types = bag_types()
+    with rosbag2.Reader(tmp_path / "bag") as reader:
+        read = [(c.topic, t, types.deserialize_cdr(data, c.msgtype)) for c, t, data in reader.messages()]
+    assert sorted(topic for topic, _, _ in read) == sorted(message.topic for message in messages)
+    assert {time for _, time, _ in read} == {12_250_000_000}
+    back = {topic: content for topic, _, content in read}
+    assert back[TRACKED].ids == ["p4", "p9"]
+    said = by_topic(poses)["/humans/bodies/p4/skeleton2d"]["skeleton"]
+    heard = [(point.x, point.y, point.c) for point in back["/humans/bodies/p4/skeleton2d"].skeleton]
+    np.testing.assert_allclose(heard, [(point["x"], point["y"], point["c"]) for point in said], atol=1e-6)
+    assert len(back[MARKED].markers) == 5
+    with pytest.raises(DataError, match="exists already"):
+        Bag(tmp_path / "bag")
+
+
+@pytest.fixture
+def robot(monkeypatch):
+    """A bridge that remembers what it hears: (address, operations, the server)."""
+    server_of = pytest.importorskip("websockets.sync.server", reason="needs posecore[ros]")
+    monkeypatch.setattr("posecore.ros.bridge.require", lambda extra: None)
+    heard = []
+
+    def listen(connection):
+        heard.extend(json.loads(text) for text in connection)
+
+    with server_of.serve(listen, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}", heard
+        server.shutdown()
+        thread.join()
+
+
+def test_a_bridge_hears_of_topics_before_their_messages(poses, robot):
+    address, heard = robot
+    messages = list(people_messages(poses, 12.25, "camera"))
+    with Bridge(address) as bridge:
+        for message in messages * 2:
+            bridge.publish(message)
+    kinds = [operation["op"] for operation in heard]
+    assert kinds.count("advertise") == kinds.count("unadvertise") == len(messages)
+    assert [one["msg"] for one in heard if one["op"] == "publish"] == [one.content for one in messages * 2]
+    for topic in {message.topic for message in messages}:
+        assert next(one["op"] for one in heard if one["topic"] == topic) == "advertise"
+
+
+def test_nobody_at_the_address(robot):
+    address, _ = robot
+    with pytest.raises(SettingsError, match="No bridge answers"), Bridge(address.replace("127.0.0.1", "127.0.0.9")):
+        pass
+
+
+@pytest.mark.parametrize("address", ["robot:9090", "http://robot", "ws://", "ws://robot:99999", ""])
+def test_addresses_that_are_none(address):
+    with pytest.raises(SettingsError, match="looks like ws://"):
+        Bridge(address)
