@@ -36,7 +36,8 @@ def values(**changes: Any) -> dict[str, Any]:
 def test_the_configurations_of_the_project_are_valid(path: Path) -> None:
     config = read_config(path)
     assert config.name == path.stem
-    for folder in (config.data.root, *(source.annotations for source in config.data.train)):
+    sets = config.data.train if isinstance(config, RunConfig) else ()
+    for folder in (config.data.root, *(source.annotations for source in sets)):
         assert folder is None or not Path(folder).is_absolute()
 
 

@@ -12,9 +12,9 @@ from rich.table import Table
 from posecore.cli.console import errors, output
 from posecore.errors import SettingsError
 from posecore.families import FAMILIES
-from posecore.training.config import read_config
+from posecore.training.config import LIFTERS, read_config
 from posecore.training.foreign import convert_movenet_config
-from posecore.training.parts import check_parts
+from posecore.training.parts import check_run
 
 app = typer.Typer(help="Check training configurations, and convert other trainers' ones.", no_args_is_help=True)
 
@@ -54,7 +54,7 @@ def convert(
 def check(file: Annotated[Path, typer.Argument(help="Configuration file (YAML or JSON).")]) -> None:
     """Say whether posecore train would take a configuration; what is wrong is named. Data is not looked at."""
     config = read_config(file)
-    check_parts(config)
+    check_run(config)
     output.print(f"{file}: fine. {config.name} trains {config.model.architecture} on {config.skeleton.name}.")
 
 
@@ -65,4 +65,6 @@ def architectures() -> None:
     for family in FAMILIES.values():
         for architecture in family.architectures.values():
             table.add_row(architecture.name, family.title, architecture.title)
+    for name, title in LIFTERS.items():
+        table.add_row(name, "Lifting", title)
     output.print(table)

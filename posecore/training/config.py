@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -14,14 +14,19 @@ from posecore.data.naming import tells_sides
 from posecore.data.source import SetMark, Source
 from posecore.errors import SettingsError, SkeletonError
 from posecore.families import FAMILIES, AnyFamily, family_of
+from posecore.lifting.loss import LifterLossSettings
+from posecore.lifting.scenes import SceneSettings
 from posecore.parsing import MalformedError, parse_json, parse_yaml, shown
 from posecore.runs import NAME_PATTERN
 from posecore.settings import NetworkSettings, Settings, build_settings
-from posecore.skeleton import SKELETONS, Skeleton
+from posecore.skeleton import COCO_17, SKELETONS, Skeleton
 from posecore.words import meant
 
 #: Environment variable: the folder that data paths are relative to.
 DATA_VARIABLE = "POSECORE_DATA"
+
+#: Networks that lift poses, with words for people.
+LIFTERS = {"lifter-temporal": "Lifter: 27 frames of keypoints to joints in space"}
 
 
 class SkeletonConfig(Settings):
@@ -132,10 +137,25 @@ class ScheduleConfig(Settings):
     gamma: float = Field(0.1, gt=0, le=1, description="multistep: factor of each drop.")
 
 
-class TrainingConfig(Settings):
-    """The engine."""
+class EngineConfig(Settings):
+    """The engine, whatever it trains."""
 
-    batch_size: int = Field(32, ge=1, le=4096, description="Pictures per step and process.")
+    batch_size: int = Field(32, ge=1, le=4096, description="Examples per step and process.")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="Arithmetic; bfloat16 is faster.")
+    ema: float = Field(0.998, ge=0, lt=1, description="Decay of the averaged weights that are kept; 0 for none.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Of everything random.")
+    threads: int | None = Field(None, ge=1, le=1024, description="Threads on the CPU.")
+    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="Where to train.")
+    devices: int = Field(1, ge=1, le=1024, description="Processes per machine; more than one uses DDP.")
+    nodes: int = Field(1, ge=1, le=1024, description="Machines.")
+    loggers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+        (), description="Where curves go, besides curves.csv in the run's folder."
+    )
+
+
+class TrainingConfig(EngineConfig):
+    """The engine for networks that look at pictures."""
+
     input_sides: tuple[int, ...] = Field(
         (193,),
         min_length=1,
@@ -147,32 +167,73 @@ class TrainingConfig(Settings):
         description="Output strides that steps take in turn, for example [16, 16, 8], so that one set of weights is "
         "good at several; unless given, all take that of model.network.",
     )
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="Arithmetic; bfloat16 is faster.")
-    ema: float = Field(0.998, ge=0, lt=1, description="Decay of the averaged weights that are kept; 0 for none.")
-    seed: int = Field(0, ge=0, lt=2**31, description="Of everything random.")
-    threads: int | None = Field(None, ge=1, le=1024, description="Threads on the CPU.")
-    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="Where to train.")
-    devices: int = Field(1, ge=1, le=1024, description="Processes per machine; more than one uses DDP.")
-    nodes: int = Field(1, ge=1, le=1024, description="Machines.")
     patience: int | None = Field(None, ge=1, description="Stop after so many epochs without a better validation.")
     overlays: int = Field(12, ge=0, le=64, description="Validation pictures drawn after every epoch.")
-    loggers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
-        (), description="Where curves go, besides curves.csv in the run's folder."
-    )
 
 
-class RunConfig(Settings):
-    """Everything about a run."""
+class BaseConfig(Settings):
+    """What every run has."""
 
     name: str = Field(pattern=NAME_PATTERN, description="Name of the run unless given.")
     title: str = Field("", description="Words for people.")
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+
+
+class LifterModelConfig(Settings):
+    """The network that lifts."""
+
+    architecture: Literal["lifter-temporal"] = Field(description="Which network.")
+    width: int = Field(256, ge=16, le=2048, description="Channels inside.")
+    start: str = Field("random", description="random, or a file whose weights to start from.")
+
+
+class MotionConfig(Settings):
+    """Where motions come from."""
+
+    root: str | None = Field(
+        None,
+        description=f"Folder of BVH files, relative to this file; ${DATA_VARIABLE} takes precedence. Unless given, the "
+        "folder of this file.",
+    )
+    files: tuple[str, ...] = Field(("*.bvh",), min_length=1, description="Names, with * for any letters.")
+    held_out: tuple[str, ...] = Field((), description="Those of them to measure on; they are not trained on.")
+    exclude: tuple[str, ...] = Field((), description="Those of them to leave out.")
+    skip_first: int = Field(1, ge=0, le=1000, description="Frames at the start of each file that are no motion.")
+
+
+class LifterConfig(BaseConfig):
+    """Everything about a run that trains a network to lift poses."""
+
+    model: LifterModelConfig
+    data: MotionConfig = Field(default_factory=MotionConfig)
+    scenes: SceneSettings = Field(default_factory=SceneSettings)
+    loss: LifterLossSettings = Field(default_factory=LifterLossSettings)
+    lengths: tuple[int, ...] = Field(
+        (64,), min_length=1, description="Frames of a scene, in steps in turn; a step always has about as many in all."
+    )
+    steps: int = Field(250, ge=1, le=1_000_000, description="Steps of an epoch.")
+    training: EngineConfig = Field(default_factory=EngineConfig)
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """Skeleton that is lifted."""
+        return COCO_17
+
+    @property
+    def stored_sets(self) -> tuple[SetMark, ...]:
+        """Labelled sets that are trained on: none."""
+        return ()
+
+
+class RunConfig(BaseConfig):
+    """Everything about a run that trains a network to see people."""
+
     model: ModelConfig
     data: DataConfig
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
     loss: Mapping[str, Any] = Field(default_factory=dict, description="Settings of the family's loss.")
     teacher: TeacherConfig | None = Field(None, description="A network to learn from beside the labels.")
-    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
-    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
 
     @property
@@ -181,7 +242,7 @@ class RunConfig(Settings):
         try:
             return family_of(self.model.architecture)
         except KeyError:
-            known = [name for family in FAMILIES.values() for name in family.architectures]
+            known = [*(name for family in FAMILIES.values() for name in family.architectures), *LIFTERS]
             raise SettingsError(
                 f"There is no architecture {self.model.architecture!r}; {meant(self.model.architecture, known)}"
             ) from None
@@ -242,7 +303,11 @@ class RunConfig(Settings):
         return settings
 
 
-def read_config(path: Path) -> RunConfig:
+#: A run of any kind.
+AnyConfig: TypeAlias = RunConfig | LifterConfig
+
+
+def read_config(path: Path) -> AnyConfig:
     """Read and check a configuration file.
 
     Raises:
@@ -256,42 +321,63 @@ def read_config(path: Path) -> RunConfig:
         values = parse_json(text) if path.suffix.lower() == ".json" else parse_yaml(text)
     except MalformedError as error:
         raise SettingsError(f"{path} is neither YAML nor JSON: {error}.") from error
-    return make_config(values, str(path))
+    return any_config(values, str(path))
+
+
+def any_config(values: Any, where: str = "the configuration") -> AnyConfig:
+    """As :func:`make_config`, for a run of any kind."""
+    return _validated(LifterConfig, values, where) if trains_lifter(values) else make_config(values, where)
+
+
+def trains_lifter(values: Any) -> bool:
+    """Whether a configuration's values are those of a run that trains a network to lift poses."""
+    model = values.get("model") if isinstance(values, Mapping) else None
+    architecture = model.get("architecture") if isinstance(model, Mapping) else None
+    return isinstance(architecture, str) and architecture.startswith("lifter")
 
 
 def make_config(values: Any, where: str = "the configuration") -> RunConfig:
     """Check values that came from a file or a form; raises ``SettingsError`` as :func:`read_config` does."""
-    if not isinstance(values, Mapping):
-        raise SettingsError(f"{where} must hold keys and values, not {type(values).__name__}.")
-    try:
-        config = RunConfig.model_validate(values)
-    except ValidationError as error:
-        problems: list[Any] = error.errors()
-        # A list whose only entry is wrong is also reported as too short; the entry's own problem says it better.
-        places = [problem["loc"] for problem in problems]
-        inner = [p for p in problems if not any(place[: len(p["loc"])] == p["loc"] != place for place in places)]
-        raise SettingsError(f"{where}: " + " ".join(_sentence(problem) for problem in inner)) from error
+    if trains_lifter(values):
+        raise SettingsError(f"{where} trains a network that lifts poses, which does not look at pictures.")
+    config = _validated(RunConfig, values, where)
     # Resolving them finds unknown names and values out of range now rather than after the data has been read.
     for part in ("skeleton", "network_settings", "step_settings", "loss_settings"):
         getattr(config, part)
     return config
 
 
-def _sentence(problem: Mapping[str, Any]) -> str:
+_Config = TypeVar("_Config", bound=BaseConfig)
+
+
+def _validated(kind: type[_Config], values: Any, where: str) -> _Config:
+    """A configuration of one kind; raises ``SettingsError`` naming what is wrong."""
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{where} must hold keys and values, not {type(values).__name__}.")
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problems: list[Any] = error.errors()
+        # A list whose only entry is wrong is also reported as too short; the entry's own problem says it better.
+        places = [problem["loc"] for problem in problems]
+        inner = [p for p in problems if not any(place[: len(p["loc"])] == p["loc"] != place for place in places)]
+        raise SettingsError(f"{where}: " + " ".join(_sentence(kind, problem) for problem in inner)) from error
+
+
+def _sentence(kind: type[BaseModel], problem: Mapping[str, Any]) -> str:
     """One of pydantic's problems in words."""
     path = [str(part) for part in problem["loc"] if part not in ("str", "SkeletonConfig")]
     place = ".".join(path)
     if problem["type"] == "extra_forbidden":
-        return f"{place:.100} is unknown; {meant(path[-1], _known_keys(problem['loc'][:-1]))}"
+        return f"{place:.100} is unknown; {meant(path[-1], _known_keys(kind, problem['loc'][:-1]))}"
     if problem["type"] == "missing":
         return f"{place} is missing."
     message = str(problem["msg"])
     return f"{place} = {shown(problem['input'])}: {message[0].lower()}{message[1:]}."
 
 
-def _known_keys(location: Sequence[Any]) -> list[str]:
-    """Keys that the model at ``location`` of the configuration has."""
-    model: type[BaseModel] = RunConfig
+def _known_keys(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
+    """Keys that the model at ``location`` of a configuration of the class ``model`` has."""
     for part in location:
         if part in model.model_fields:
             nested = _model_in(model.model_fields[part].annotation)
@@ -308,7 +394,10 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((model for model in found if model is not None), None)
 
 
-def placed(config: RunConfig, config_folder: Path) -> RunConfig:
+_Placed = TypeVar("_Placed", RunConfig, LifterConfig, AnyConfig)
+
+
+def placed(config: _Placed, config_folder: Path) -> _Placed:
     """The configuration with absolute paths, so that it means the same wherever it is read again.
 
     Args:
@@ -322,7 +411,7 @@ def placed(config: RunConfig, config_folder: Path) -> RunConfig:
     return config.model_copy(update={"data": data, "model": model})
 
 
-def data_root(config: RunConfig, config_folder: Path) -> Path:
+def data_root(config: AnyConfig, config_folder: Path) -> Path:
     """Folder that the data paths of a configuration in ``config_folder`` are relative to."""
     if chosen := os.environ.get(DATA_VARIABLE):
         return Path(chosen).expanduser()

@@ -251,7 +251,7 @@ class EpochBatches(Dataset[Draw]):
         return draw_batch(self.training.packs, self.items[step], self.settings, self.side, generator)
 
 
-class _FromStep(Sampler[int]):
+class FromStep(Sampler[int]):
     """Steps in order, the first ``done`` of which were taken before a pause; its length is that of the whole epoch."""
 
     def __init__(self, steps: int, done: int) -> None:
@@ -266,7 +266,7 @@ class _FromStep(Sampler[int]):
 
 def loader(batches: EpochBatches, done: int = 0) -> DataLoader[Draw]:
     """A loader that hands on the batches as they are, in order, after the first ``done``."""
-    return DataLoader(batches, batch_size=None, sampler=_FromStep(len(batches), done), num_workers=0)
+    return DataLoader(batches, batch_size=None, sampler=FromStep(len(batches), done), num_workers=0)
 
 
 def validation_batches(

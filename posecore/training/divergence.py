@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from posecore.errors import SettingsError
-from posecore.training.config import RunConfig
+from posecore.training.config import AnyConfig
 
 #: What a norm of gradients is usually clipped to.
 _CLIP = 5
@@ -16,7 +16,7 @@ class DivergedError(SettingsError):
     """A loss or a weight is no longer a finite number, so that nothing can be learnt any more."""
 
 
-def diverged(config: RunConfig, step: int) -> DivergedError:
+def diverged(config: AnyConfig, step: int) -> DivergedError:
     """What happened and what to do.
 
     Args:

@@ -8,13 +8,13 @@ from posecore.errors import PosecoreError
 from posecore.runs import run_folder
 from posecore.storage import sentence as storage_sentence
 from posecore.storage import trouble
-from posecore.training.config import RunConfig
+from posecore.training.config import AnyConfig, RunConfig
 
 #: What PyTorch says when the processor's memory is used up; it has no type of its own for that.
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
 
 
-def sentence(error: BaseException, config: RunConfig) -> str:
+def sentence(error: BaseException, config: AnyConfig) -> str:
     """The reason of a failure for people.
 
     Args:
@@ -39,8 +39,11 @@ def _is_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
 
 
-def _memory(config: RunConfig) -> str:
-    size, side = config.training.batch_size, max(config.training.input_sides)
+def _memory(config: AnyConfig) -> str:
+    size = config.training.batch_size
     if size > 1:
         return f"There is not enough memory for a batch size of {size}; try {max(size // 2, 1)}, then start again."
+    if not isinstance(config, RunConfig):
+        return "There is not enough memory for one scene at a time; choose a smaller model.width."
+    side = max(config.training.input_sides)
     return f"There is not enough memory for pictures of {side} pixels even one at a time; choose a smaller input side."

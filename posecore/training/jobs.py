@@ -23,7 +23,7 @@ from posecore.extras import require
 from posecore.runs import NAME_PATTERN, LastWords, Registry, Run, RunLock, State
 
 if TYPE_CHECKING:
-    from posecore.training.config import RunConfig
+    from posecore.training.config import AnyConfig
 
 #: Files in a run's folder, as :mod:`posecore.training.recording` names them; that module takes seconds to import.
 _LOG, _OVERLAYS = "log.txt", "overlays"
@@ -71,7 +71,7 @@ def state(run: Run) -> State:
     return run.state
 
 
-def submit(config: RunConfig, name: str | None = None, note: str = "", config_folder: Path | None = None) -> Run:
+def submit(config: AnyConfig, name: str | None = None, note: str = "", config_folder: Path | None = None) -> Run:
     """Put a run in the queue; :func:`dispatch` starts it.
 
     Args:
@@ -85,16 +85,13 @@ def submit(config: RunConfig, name: str | None = None, note: str = "", config_fo
         MissingExtraError: When training is not installed.
     """
     require("train")
-    from posecore.data.augment import check_mirror
     from posecore.training.config import placed
-    from posecore.training.parts import check_parts
+    from posecore.training.parts import check_run
     from posecore.training.recording import write_config
 
     name = _checked(name or config.name)
     config = placed(config, config_folder or Path.cwd())
-    if config.augment.flip:
-        check_mirror(config.skeleton)
-    check_parts(config)
+    check_run(config)
     registry = Registry()
     registry.check_new(name)
     registry.add(name, config.model_dump(mode="json"), note=note)

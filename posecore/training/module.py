@@ -24,7 +24,7 @@ from posecore.families.contract import LossTerm
 from posecore.runs import Request
 from posecore.training.averaging import AveragedNetwork
 from posecore.training.checkpoints import save_state
-from posecore.training.config import OptimizerConfig, RunConfig
+from posecore.training.config import AnyConfig, OptimizerConfig, RunConfig
 from posecore.training.data import EpochBatches, TrainingSet, loader, to_device
 from posecore.training.divergence import all_finite, diverged, first_not_finite
 from posecore.training.measuring import Measurement, Task, measure
@@ -40,14 +40,12 @@ _ENTRY_INTERVAL = 1.0
 _REQUESTS: tuple[Request, ...] = ("", "pause", "cancel")
 
 
-class PoseTraining(lightning.LightningModule):
-    """Trains one network.
+class NetworkTraining(lightning.LightningModule):
+    """Trains one network of any kind.
 
     Args:
         config: The run's configuration.
         network: The network, in training form.
-        training: What to train on.
-        held: What to measure on.
         recorder: Told about every epoch; None on all processes but the first.
         watch: Tells when the run should stop; None on all processes but the first.
         resume_point: Where the state goes when the run is paused within an epoch.
@@ -55,28 +53,18 @@ class PoseTraining(lightning.LightningModule):
 
     def __init__(
         self,
-        config: RunConfig,
+        config: AnyConfig,
         network: nn.Module,
-        training: TrainingSet,
-        held: TrainingSet,
         recorder: Recorder | None = None,
         watch: Watch | None = None,
         resume_point: Path | None = None,
     ) -> None:
         super().__init__()
         self.config = config
-        self.task = Task(config.family, config.skeleton, config.network_settings, config.loss_settings)
-        self.step_settings = config.step_settings
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network
         self.average = AveragedNetwork(network, config.training.ema) if config.training.ema else None
-        random_start = config.model.start == "random" and not config.model.freeze_norm
-        self._norms = norm_momenta(self.network) if random_start else {}
-        self.teacher = Teacher(config.teacher, self.task) if config.teacher else None
-        self.training_set, self.held = training, held
+        self._norms: dict[nn.BatchNorm2d, float] = {}
         self.recorder, self.watch, self.resume_point = recorder, watch, resume_point
-        freeze(self.network, config.model.freeze)
-        if config.model.freeze_norm:
-            freeze_norm(self.network)
         self.elapsed = 0.0
         self.steps = self.epochs = 0
         self.total_steps = 1
@@ -97,44 +85,23 @@ class PoseTraining(lightning.LightningModule):
         return by_steps if minutes is None else max(by_steps, self.elapsed / (60 * minutes))
 
     @property
-    def side(self) -> int:
-        """Side of the network's input in this epoch, in pixels."""
-        sides = self.config.training.input_sides
-        return self.task.family.training_side(sides[phase(len(sides), self.progress)], self.task.network_settings)
-
-    @property
     def best_network(self) -> nn.Module:
         """The averaged network, or the network itself when nothing is averaged."""
         return self.network if self.average is None else self.average.network
 
-    # --- data ---
+    # --- what is trained ---
 
-    def train_dataloader(self) -> Any:
-        """Batches of the current epoch."""
-        training = self.config.training
-        batches = EpochBatches(
-            self.training_set,
-            self.config.augment,
-            self.side,
-            training.batch_size,
-            training.seed,
-            self.current_epoch,
-            self.global_rank,
-            self.trainer.world_size,
-        )
-        self.total_steps = len(batches) * self.config.schedule.epochs
-        # Sums over an epoch that was paused come with its checkpoint: those steps are done.
-        return loader(batches, int(self._running.get("steps", 0)))
+    def terms(self, batch: Any) -> dict[str, LossTerm]:
+        """Parts of the loss of one batch."""
+        raise NotImplementedError
 
-    def transfer_batch_to_device(self, batch: Draw, device: torch.device, dataloader_idx: int) -> Draw:
-        """Lightning's own transfer cannot change frozen dataclasses."""
-        return to_device(batch, device)
+    def extra_figures(self) -> dict[str, float]:
+        """More to write down about an epoch."""
+        return {}
 
-    def on_after_batch_transfer(self, batch: Draw, dataloader_idx: int) -> tuple[torch.Tensor, Truth]:
-        """Compose and disturb the pictures where the network runs."""
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            pixels, truth = compose(batch, self.task.skeleton.flip_permutation)
-            return disturb(pixels, self.config.augment, batch.seed), truth
+    def measure(self) -> Measurement | None:
+        """Results of the network as it is on what is held out; None without any."""
+        raise NotImplementedError
 
     # --- steps ---
 
@@ -153,8 +120,6 @@ class PoseTraining(lightning.LightningModule):
 
     def _settle_modes(self) -> None:
         """Keep frozen BatchNorms and the average as they are."""
-        if self.config.model.freeze_norm:
-            freeze_norm(self.network)
         if self.average is not None:
             self.average.eval()
 
@@ -169,18 +134,12 @@ class PoseTraining(lightning.LightningModule):
             group["lr"] = group["base"] * scale
         return None
 
-    def training_step(self, batch: tuple[torch.Tensor, Truth], batch_idx: int) -> torch.Tensor:
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
         """Loss of one batch."""
-        pixels, truth = batch
-        settings = self.step_settings[self.steps % len(self.step_settings)]
-        outputs = self.task.family.run(self.network, pixels, settings)
-        with torch.autocast(self.device.type, enabled=False):
-            terms = self.task.family.loss(outputs, truth, self.task.skeleton, settings, self.task.loss_settings)
-        if self.teacher is not None:
-            terms |= self.teacher.terms(pixels, outputs)
+        terms = self.terms(batch)
         with torch.autocast(self.device.type, enabled=False):
             values = shared_means(terms)
-        loss = sum((terms[name].weight * value for name, value in values.items()), pixels.new_zeros(()))
+        loss = sum((terms[name].weight * value for name, value in values.items()), torch.zeros((), device=self.device))
         # Read now and then only: a look at a number makes the processor wait for the device.
         self._unread.append({name: value.detach() for name, value in (*values.items(), ("loss", loss))})
         self._running["steps"] = self._running.get("steps", 0.0) + 1
@@ -242,7 +201,7 @@ class PoseTraining(lightning.LightningModule):
         figures = {f"train/{name}": value / steps for name, value in self._running.items()}
         self._running = {}
         figures |= {"steps": float(self.steps), "minutes": self.elapsed / 60, "progress": min(self.progress, 1.0)}
-        figures["side"] = float(self.side)
+        figures |= self.extra_figures()
         measurement = self.measure() if self.recorder is not None else None
         if measurement is not None:
             figures |= {f"validation/{name}": value for name, value in measurement.figures.items()}
@@ -259,31 +218,9 @@ class PoseTraining(lightning.LightningModule):
         """Measure and record the network as it is before training, so that the curves begin at what was there."""
         if self.recorder is None or (measurement := self.measure()) is None:
             return
-        figures = {"steps": 0.0, "minutes": 0.0, "progress": 0.0, "side": float(self.side)}
+        figures = {"steps": 0.0, "minutes": 0.0, "progress": 0.0, **self.extra_figures()}
         figures |= {f"validation/{name}": value for name, value in measurement.figures.items()}
         self.recorder.epoch(BEFORE, figures, measurement, self.best_network)
-
-    def measure(self) -> Measurement | None:
-        """Results of the network as it is on the held-out pictures; None without any."""
-        if not self.held.packs:
-            return None
-        network = self.best_network
-        learning = network.training
-        network.eval()
-        side = self.task.family.training_side(self.config.training.input_sides[-1], self.task.network_settings)
-        with torch.autocast(self.device.type, enabled=False):
-            result = measure(
-                self.task,
-                network,
-                self.held,
-                limit=self.config.data.validation_limit,
-                side=side,
-                size=self.config.augment.size,
-                drawn=self.config.training.overlays,
-                advance=self._leave_if_asked,
-            )
-        network.train(learning)
-        return result
 
     def _leave_if_asked(self) -> None:
         """Break off measuring where nothing would be lost; a pause keeps the epoch that is being measured."""
@@ -313,6 +250,113 @@ class PoseTraining(lightning.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer over everything that learns; groups carry their own highest learning rate as ``base``."""
         return make_optimizer(self.network, self.config.optimizer)
+
+
+class PoseTraining(NetworkTraining):
+    """Trains a network that sees people.
+
+    Args:
+        config, network, recorder, watch, resume_point: As of :class:`NetworkTraining`.
+        training: What to train on.
+        held: What to measure on.
+    """
+
+    config: RunConfig
+
+    def __init__(
+        self,
+        config: RunConfig,
+        network: nn.Module,
+        training: TrainingSet,
+        held: TrainingSet,
+        recorder: Recorder | None = None,
+        watch: Watch | None = None,
+        resume_point: Path | None = None,
+    ) -> None:
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        super().__init__(config, network, recorder, watch, resume_point)
+        self.task = Task(config.family, config.skeleton, config.network_settings, config.loss_settings)
+        self.step_settings = config.step_settings
+        random_start = config.model.start == "random" and not config.model.freeze_norm
+        self._norms = norm_momenta(self.network) if random_start else {}
+        self.teacher = Teacher(config.teacher, self.task) if config.teacher else None
+        self.training_set, self.held = training, held
+        freeze(self.network, config.model.freeze)
+        if config.model.freeze_norm:
+            freeze_norm(self.network)
+
+    @property
+    def side(self) -> int:
+        """Side of the network's input in this epoch, in pixels."""
+        sides = self.config.training.input_sides
+        return self.task.family.training_side(sides[phase(len(sides), self.progress)], self.task.network_settings)
+
+    def train_dataloader(self) -> Any:
+        """Batches of the current epoch."""
+        training = self.config.training
+        batches = EpochBatches(
+            self.training_set,
+            self.config.augment,
+            self.side,
+            training.batch_size,
+            training.seed,
+            self.current_epoch,
+            self.global_rank,
+            self.trainer.world_size,
+        )
+        self.total_steps = len(batches) * self.config.schedule.epochs
+        # Sums over an epoch that was paused come with its checkpoint: those steps are done.
+        return loader(batches, int(self._running.get("steps", 0)))
+
+    def transfer_batch_to_device(self, batch: Draw, device: torch.device, dataloader_idx: int) -> Draw:
+        """Lightning's own transfer cannot change frozen dataclasses."""
+        return to_device(batch, device)
+
+    def on_after_batch_transfer(self, batch: Draw, dataloader_idx: int) -> tuple[torch.Tensor, Truth]:
+        """Compose and disturb the pictures where the network runs."""
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            pixels, truth = compose(batch, self.task.skeleton.flip_permutation)
+            return disturb(pixels, self.config.augment, batch.seed), truth
+
+    def _settle_modes(self) -> None:
+        if self.config.model.freeze_norm:
+            freeze_norm(self.network)
+        super()._settle_modes()
+
+    def extra_figures(self) -> dict[str, float]:
+        return {"side": float(self.side)}
+
+    def terms(self, batch: tuple[torch.Tensor, Truth]) -> dict[str, LossTerm]:
+        pixels, truth = batch
+        settings = self.step_settings[self.steps % len(self.step_settings)]
+        outputs = self.task.family.run(self.network, pixels, settings)
+        with torch.autocast(self.device.type, enabled=False):
+            terms = self.task.family.loss(outputs, truth, self.task.skeleton, settings, self.task.loss_settings)
+        if self.teacher is not None:
+            terms |= self.teacher.terms(pixels, outputs)
+        return terms
+
+    def measure(self) -> Measurement | None:
+        """Results of the network as it is on the held-out pictures; None without any."""
+        if not self.held.packs:
+            return None
+        network = self.best_network
+        learning = network.training
+        network.eval()
+        side = self.task.family.training_side(self.config.training.input_sides[-1], self.task.network_settings)
+        with torch.autocast(self.device.type, enabled=False):
+            result = measure(
+                self.task,
+                network,
+                self.held,
+                limit=self.config.data.validation_limit,
+                side=side,
+                size=self.config.augment.size,
+                drawn=self.config.training.overlays,
+                advance=self._leave_if_asked,
+            )
+        network.train(learning)
+        return result
 
 
 def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:

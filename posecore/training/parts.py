@@ -7,8 +7,10 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from posecore.data.augment import check_mirror
 from posecore.errors import SettingsError
-from posecore.training.config import RunConfig
+from posecore.lifting.network import Lifter
+from posecore.training.config import AnyConfig, LifterConfig
 from posecore.training.start import insert_norm
 from posecore.words import closest
 
@@ -43,12 +45,19 @@ def _nearest(start: str, names: Iterable[str]) -> str:
     return f"there are {', '.join(sorted(part for part in parts if part.count('.') == 1))}."
 
 
-def check_parts(config: RunConfig) -> None:
-    """Check the parts that a configuration names, without loading any weights.
+def check_run(config: AnyConfig) -> None:
+    """Check what a configuration says of its network and of left and right, without loading any weights.
 
     Raises:
         SettingsError: When ``model.freeze`` or ``optimizer.groups`` names a part that the network does not have.
+        DataError: When pictures are to be mirrored and nobody has said which keypoints are left and right.
     """
+    if isinstance(config, LifterConfig):
+        with torch.device("meta"):
+            check_prefixes(Lifter(config.model.width), config.optimizer.groups, "optimizer.groups")
+        return
+    if config.augment.flip:
+        check_mirror(config.skeleton)
     fused = config.model.start != "random"
     with torch.device("meta"):
         network = config.family.build(config.model.architecture, config.skeleton, fused=fused)

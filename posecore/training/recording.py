@@ -17,9 +17,10 @@ from PIL import Image
 from torch import nn
 
 from posecore.errors import StorageError
+from posecore.lifting.weights import save_lifter
 from posecore.runs import BEST, Registry, best_epoch
 from posecore.storage import replacing
-from posecore.training.config import RunConfig
+from posecore.training.config import AnyConfig, LifterConfig, RunConfig
 from posecore.training.measuring import Measurement
 from posecore.zoo import save_weights
 
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 #: Files in a run's folder.
 CONFIG, LAST, RESUME, CURVES = "config.yaml", "last.safetensors", "resume.ckpt", "curves.csv"
-LOG, OVERLAYS = "log.txt", "overlays"
+LOG, OVERLAYS, LIFTER = "log.txt", "overlays", "lifter.safetensors"
 
 #: Number of the entry for the network that a run starts from; trained epochs count from 1.
 BEFORE = 0
@@ -38,6 +39,8 @@ _SAID = {
     "validation/loss": "validation loss",
     "validation/oks": "similarity",
     "validation/pck": "PCK@0.2",
+    "validation/mm": "mm off",
+    "validation/knee": "degrees off at knees",
     "minutes": "minutes so far",
 }
 
@@ -55,7 +58,7 @@ class Recorder:
         registry: Where its epochs are entered.
     """
 
-    def __init__(self, config: RunConfig, name: str, folder: Path, registry: Registry) -> None:
+    def __init__(self, config: AnyConfig, name: str, folder: Path, registry: Registry) -> None:
         self.config, self.name, self.folder, self.registry = config, name, folder, registry
         self._spoken = time.monotonic()
 
@@ -116,7 +119,7 @@ class Recorder:
         best = number if found is None else found[0]
         if best == number:
             self.save(BEST, number, figures, network)
-        patience = self.config.training.patience
+        patience = self.config.training.patience if isinstance(self.config, RunConfig) else None
         return patience is not None and number - best >= patience
 
     def _write_overlay(self, number: int, sheet: NDArray[np.uint8]) -> None:
@@ -133,6 +136,7 @@ class Recorder:
 
     def save(self, file: str, number: int, figures: Mapping[str, float], network: nn.Module) -> None:
         """Write weights, fused, in half precision, with everything needed to use and to repeat them."""
+        assert isinstance(self.config, RunConfig)
         save_weights(
             self.folder / file,
             network,
@@ -148,7 +152,24 @@ class Recorder:
         )
 
 
-def write_config(config: RunConfig, folder: Path) -> None:
+class LifterRecorder(Recorder):
+    """Keeps the record of a run whose network lifts poses; the last weights are its best."""
+
+    def save(self, file: str, number: int, figures: Mapping[str, float], network: nn.Module) -> None:
+        """Write weights in half precision. Under a name of their own: they are no model that looks at pictures."""
+        assert isinstance(self.config, LifterConfig)
+        if file == LAST:
+            save_lifter(
+                self.folder / LIFTER,
+                network,
+                name=f"run:{self.name}",
+                epoch=str(number),
+                figures=dict(figures),
+                config=self.config.model_dump(mode="json"),
+            )
+
+
+def write_config(config: AnyConfig, folder: Path) -> None:
     """Keep the configuration beside the run's other files."""
     with replacing(folder / CONFIG) as temporary:
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

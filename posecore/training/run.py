@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from posecore.data.augment import AugmentSettings, check_mirror, compose
+from posecore.data.augment import AugmentSettings, compose
 from posecore.data.disk_cache import cache_folder
 from posecore.errors import PosecoreError, SettingsError, StorageError
 from posecore.runs import BEST, LastWords, Registry, RunLock, Status, best_epoch, run_folder
 from posecore.training.checkpoints import ResumePoint, WholeFiles
-from posecore.training.config import RunConfig, placed
+from posecore.training.config import AnyConfig, LifterConfig, RunConfig, placed
 from posecore.training.data import (
     EpochBatches,
     Sample,
@@ -31,9 +31,10 @@ from posecore.training.data import (
     sample_sources,
 )
 from posecore.training.failures import sentence
-from posecore.training.module import PoseTraining
-from posecore.training.parts import check_parts
-from posecore.training.recording import BEFORE, LOG, RESUME, Recorder, write_config
+from posecore.training.lifter import LifterTraining, read_motions, starting_lifter
+from posecore.training.module import NetworkTraining, PoseTraining
+from posecore.training.parts import check_run
+from posecore.training.recording import BEFORE, LOG, RESUME, LifterRecorder, Recorder, write_config
 from posecore.training.start import settle_norm, starting_network
 from posecore.training.watching import RunStopped, Watch
 
@@ -48,7 +49,7 @@ def is_first_process() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
 
 
-def train(config: RunConfig, config_folder: Path, name: str | None = None, resume: bool = False) -> Path:
+def train(config: AnyConfig, config_folder: Path, name: str | None = None, resume: bool = False) -> Path:
     """Train to the end, or until somebody pauses or cancels the run.
 
     Args:
@@ -66,9 +67,7 @@ def train(config: RunConfig, config_folder: Path, name: str | None = None, resum
     """
     name = name or config.name
     config = placed(config, config_folder)
-    if config.augment.flip:
-        check_mirror(config.skeleton)
-    check_parts(config)
+    check_run(config)
     if not is_first_process():
         join(config, name, resume)
         return run_folder(name)
@@ -91,7 +90,7 @@ def train(config: RunConfig, config_folder: Path, name: str | None = None, resum
     return run_folder(name)
 
 
-def work(registry: Registry, config: RunConfig, name: str, resume: bool, threads: int | None = None) -> None:
+def work(registry: Registry, config: AnyConfig, name: str, resume: bool, threads: int | None = None) -> None:
     """Do the work of a run in the list whose lock this process holds, and write down how it ended.
 
     Args:
@@ -109,7 +108,7 @@ def work(registry: Registry, config: RunConfig, name: str, resume: bool, threads
         try:
             LastWords(folder).reserve()
             write_config(config, folder)
-            _fit(config, folder, Recorder(config, name, folder, registry), resume, watch, threads)
+            _fit(config, folder, _recorder(config, name, folder, registry), resume, watch, threads)
         except RunStopped as stop:
             message = _stopped(stop, folder)
             log.info("%s", message)
@@ -127,6 +126,11 @@ def work(registry: Registry, config: RunConfig, name: str, resume: bool, threads
             _end(registry, name, "finished", _finished(registry.epochs(name)), progress=1.0)
 
 
+def _recorder(config: AnyConfig, name: str, folder: Path, registry: Registry) -> Recorder:
+    kind = LifterRecorder if isinstance(config, LifterConfig) else Recorder
+    return kind(config, name, folder, registry)
+
+
 def _end(registry: Registry, name: str, status: Status, message: str, **values: float) -> None:
     """Write down how a run ended."""
     try:
@@ -138,7 +142,7 @@ def _end(registry: Registry, name: str, status: Status, message: str, **values: 
             LastWords(run_folder(name)).say(message)
 
 
-def join(config: RunConfig, name: str, resume: bool) -> None:
+def join(config: AnyConfig, name: str, resume: bool) -> None:
     """Take part in a run that another process leads."""
     _fit(config, run_folder(name), None, resume, None)
 
@@ -154,11 +158,15 @@ def _stopped(stop: RunStopped, folder: Path) -> str:
     return "Paused on request before training began; nothing is lost."
 
 
+_UNMEASURED = "Finished. Nothing was held out for measuring, so the last weights are kept."
+
+
 def _finished(epochs: Sequence[tuple[int, Mapping[str, float]]]) -> str:
     """What the curve says about the result."""
     found = best_epoch(epochs)
     if found is None:
-        return "Finished. Nothing was held out for measuring, so the last weights are kept."
+        held_out = any(name.startswith("validation/") for _, figures in epochs for name in figures)
+        return "Finished; the last weights are kept." if held_out else _UNMEASURED
     best, score = found
     if best == BEFORE:
         return (
@@ -190,7 +198,7 @@ def log_in(folder: Path) -> Iterator[None]:
 
 
 def _fit(
-    config: RunConfig,
+    config: AnyConfig,
     folder: Path,
     recorder: Recorder | None,
     resume: bool,
@@ -200,21 +208,33 @@ def _fit(
     """Load everything and train."""
     seed_everything(config, threads)
     with nullcontext() if watch is None else watch.interruptible():
-        network = starting_network(config)
-        training, held = load_data(config)
-        if config.model.norm == "identity" and not resume:
-            _settle(config, network, training)
+        module = _module(config, folder, recorder, resume, watch)
     if recorder is not None:
         recorder.rewind(resume)
-    module = PoseTraining(config, network, training, held, recorder, watch, folder / RESUME)
     trainer = make_trainer(config, folder)
-    log.info("%d pictures per epoch, %d held out", len(training), sum(map(len, held.packs)))
     with warnings.catch_warnings():
         # Meant for people who write their own modules: the averaged network is in evaluation mode on purpose, a run's
         # folder is never empty, and a run paused within an epoch goes on at the right step by itself.
         warnings.filterwarnings("ignore", module=r"lightning\.pytorch\.")
         # torch's restricted unpickler is enough for our own checkpoint.
         trainer.fit(module, ckpt_path=str(folder / RESUME) if resume else None, weights_only=True if resume else None)
+
+
+def _module(
+    config: AnyConfig, folder: Path, recorder: Recorder | None, resume: bool, watch: Watch | None
+) -> NetworkTraining:
+    """What Lightning trains, with its network and data."""
+    if isinstance(config, LifterConfig):
+        training_motions, held_motions = read_motions(config)
+        log.info("%d frames of motion, %d held out", len(training_motions), len(held_motions or ()))
+        lifter = starting_lifter(config)
+        return LifterTraining(config, lifter, training_motions, held_motions, recorder, watch, folder / RESUME)
+    network = starting_network(config)
+    training, held = load_data(config)
+    if config.model.norm == "identity" and not resume:
+        _settle(config, network, training)
+    log.info("%d pictures per epoch, %d held out", len(training), sum(map(len, held.packs)))
+    return PoseTraining(config, network, training, held, recorder, watch, folder / RESUME)
 
 
 def _settle(config: RunConfig, network: nn.Module, training: TrainingSet) -> None:
@@ -229,7 +249,7 @@ def _settle(config: RunConfig, network: nn.Module, training: TrainingSet) -> Non
     settle_norm(network, pixels, lambda net, batch: family.run(net, batch, settings))
 
 
-def seed_everything(config: RunConfig, threads: int | None = None) -> None:
+def seed_everything(config: AnyConfig, threads: int | None = None) -> None:
     """Seed the generators that PyTorch and libraries use (batches have their own), and set the threads."""
     random.seed(config.training.seed)
     np.random.seed(config.training.seed)  # noqa: NPY002 - for libraries that still use it
@@ -258,7 +278,7 @@ def sample_data(config: RunConfig, most: int) -> Sample:
     return Sample(training, pictures - held_pictures, training if held_pictures else TrainingSet((), ()), held_pictures)
 
 
-def make_trainer(config: RunConfig, folder: Path, **options: Any) -> lightning.Trainer:
+def make_trainer(config: AnyConfig, folder: Path, **options: Any) -> lightning.Trainer:
     """Lightning's trainer for a configuration; ``options`` of its own take precedence."""
     training = config.training
     defaults: dict[str, Any] = {
@@ -282,7 +302,7 @@ def make_trainer(config: RunConfig, folder: Path, **options: Any) -> lightning.T
     return lightning.Trainer(**{**defaults, **options})
 
 
-def make_loggers(config: RunConfig, folder: Path) -> list[Any]:
+def make_loggers(config: AnyConfig, folder: Path) -> list[Any]:
     """Lightning's loggers that the configuration asks for; the curves as CSV are always written.
 
     Raises:

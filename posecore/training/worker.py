@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _work(registry: Registry, name: str, threads: int | None) -> None:
     # Imported here: if that fails, the run's log says why.
-    from posecore.training.config import make_config
+    from posecore.training.config import any_config
     from posecore.training.recording import RESUME
     from posecore.training.run import is_first_process, join, work
 
@@ -53,7 +53,7 @@ def _work(registry: Registry, name: str, threads: int | None) -> None:
     run = registry.get(name)
     assert run is not None
     try:
-        config = make_config(run.config, f"The configuration of {name}")
+        config = any_config(run.config, f"The configuration of {name}")
     except PosecoreError as error:
         registry.change(name, status="failed", process=None, message=str(error))
         raise

@@ -8,7 +8,7 @@ import streamlit as st
 
 from posecore.runs import Run
 from posecore.training.card import archive
-from posecore.training.config import make_config
+from posecore.training.config import any_config
 from posecore.ui.runs.before_after import measured
 from posecore.ui.shared.address import Parameter
 from posecore.ui.shared.models.export_model import export_button
@@ -75,7 +75,7 @@ def _go_on(run: Run) -> None:
     """The Train page with the run's model and, while it is there, the set that the run learnt from."""
     set_base(f"run:{run.name}")
     kept = {stored.name: stored for stored in library().all()}
-    for mark in make_config(run.config).stored_sets:
+    for mark in any_config(run.config).stored_sets:
         if mark.name not in kept:
             st.toast(f"The set {plain(mark.name)} that {plain(run.name)} learnt from is gone; choose another.")
             continue

@@ -6,7 +6,7 @@ import streamlit as st
 
 from posecore.runs import best_epoch
 from posecore.training.card import config_text
-from posecore.training.config import RunConfig, make_config
+from posecore.training.config import AnyConfig, any_config
 from posecore.training.jobs import JobView
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_curves import SECOND, TRAINING, VALIDATION, Line, curves, line_of, over_epochs
@@ -43,7 +43,7 @@ def show_run(view: JobView) -> None:
         st.error(plain(view.message), icon=":material/error:")
     elif view.message:
         st.caption(plain(view.message))
-    config = make_config(view.run.config)
+    config = any_config(view.run.config)
     left, right = st.columns([6, 5], gap="medium")
     with left:
         _charts(view, config)
@@ -51,7 +51,7 @@ def show_run(view: JobView) -> None:
         _details(view, config)
 
 
-def _charts(view: JobView, config: RunConfig) -> None:
+def _charts(view: JobView, config: AnyConfig) -> None:
     planned = config.schedule.epochs
     if not view.epochs and not view.steps:
         with st.container(border=True, height=240, vertical_alignment="center", horizontal_alignment="center"):
@@ -88,7 +88,7 @@ def _training_loss(view: JobView, planned: int) -> Line:
     return Line("training", points, TRAINING)
 
 
-def _details(view: JobView, config: RunConfig) -> None:
+def _details(view: JobView, config: AnyConfig) -> None:
     names = ("Pictures", "Log", "Learning rate", "Configuration")
     # What went wrong stands in the log.
     first = "Log" if view.state in ("failed", "lost") else "Pictures"
@@ -143,7 +143,7 @@ def _log(view: JobView) -> None:
         st.caption("Nothing has been written yet.")
 
 
-def _rate(view: JobView, config: RunConfig) -> None:
+def _rate(view: JobView, config: AnyConfig) -> None:
     """What was used so far."""
     fine = over_epochs(view.steps, view.epochs, view.progress, config.schedule.epochs)
     if not fine:
