@@ -35,9 +35,7 @@ EXCLUDED = ("09_10", "14_36")
 LENGTH = 2 * REACH + 21
 #: Frames of a scene that count; all others are there to be looked at.
 COUNTED = slice(REACH, LENGTH - REACH, 4)
-EXACT = SceneSettings(
-    noise=(0, 0), clean=1, hidden=0, native=0, straighten=0, speed=(1, 1.0001), known_focal=1, any_roll=0
-)
+EXACT = SceneSettings(noise=(0, 0), clean=1, hidden=0, native=0, speed=(1, 1.0001), known_focal=1, any_roll=0)
 NOISY = EXACT.model_copy(update={"noise": (1.0, 1.0), "clean": 0.0, "known_focal": 0.0})
 BINS = (0, 60, 90, 120, 150, 165, 180)
 
@@ -165,7 +163,7 @@ def compare(lifter: LoadedLifter, folder: Path, count: int) -> dict[str, dict[st
     """Figures of every way under every condition."""
     held, seen = bodies_of(folder, True), bodies_of(folder, False)
     rng = np.random.default_rng(2)
-    training = draw_scenes(seen, 16000, 1, EXACT.model_copy(update={"straighten": 35.0}), rng)
+    training = draw_scenes(seen, 16000, 1, EXACT, rng)
     ways: dict[str, Predict] = {
         "mean pose": mean_pose(training),
         "nearest neighbour in 2D": nearest(training),

@@ -34,12 +34,8 @@ class SceneSettings(Settings):
     speed: Pair = Field((0.5, 1.8), description="Slowest and fastest play.")
     proportions: float = Field(0.07, ge=0, le=0.3, description="Spread of the lengths of limbs, as a part of them.")
     native: float = Field(0.15, ge=0, le=1, description="Part of the bodies that keep their own proportions.")
-    straighten: float = Field(
-        35.0,
-        ge=0,
-        le=90,
-        description="Most degrees by which bent knees and elbows are straightened, in half of the scenes.",
-    )
+    straighten: Pair = Field((0.0, 35.0), description="Least and most degrees by which knees and elbows bend less.")
+    straightened: float = Field(0.5, ge=0, le=1, description="Part of the knees and elbows that do.")
     distance: Pair = Field((1.6, 7.0), description="Nearest and farthest camera.")
     focal: Pair = Field((0.7, 2.0), description="Focal lengths in longer sides of the picture.")
     known_focal: float = Field(0.4, ge=0, le=1, description="Part of the scenes whose focal length is given.")
@@ -75,7 +71,7 @@ def draw_scenes(bodies: Bodies, count: int, length: int, settings: SceneSettings
     part = (frames - low)[..., None]
     roots = bodies.roots[low] * (1 - part) + bodies.roots[low + 1] * part
     vectors = bodies.vectors[low] * (1 - part[..., None]) + bodies.vectors[low + 1] * part[..., None]
-    vectors = _straighter(vectors.astype(np.float64), settings.straighten, rng)
+    vectors = _straighter(vectors.astype(np.float64), settings, rng)
     whole = np.asarray(joints_of(_reshaped(vectors, settings, rng)), np.float64)
     joints, roots = _mirrored(whole, roots.astype(np.float64), rng)
     joints, places, focal = _filmed(joints, roots, settings, rng)
@@ -113,11 +109,12 @@ def _log_uniform(limits: Pair, count: int, rng: np.random.Generator) -> Array:
     return np.exp(rng.uniform(np.log(limits[0]), np.log(limits[1]), count))
 
 
-def _straighter(vectors: Array, most: float, rng: np.random.Generator) -> Array:
+def _straighter(vectors: Array, settings: SceneSettings, rng: np.random.Generator) -> Array:
     """Knees and elbows bent less, by one angle for a whole scene."""
     count = len(vectors)
     for upper, lower in _LIMBS:
-        by = np.radians(rng.uniform(0, most, (count, 1))) * (rng.random((count, 1)) < 0.5)
+        by = np.radians(rng.uniform(*settings.straighten, (count, 1)))
+        by *= rng.random((count, 1)) < settings.straightened
         a, b = vectors[..., upper, :], vectors[..., lower, :]
         reach = np.linalg.norm(b, axis=-1, keepdims=True)
         a, b = a / np.maximum(np.linalg.norm(a, axis=-1, keepdims=True), 1e-9), b / np.maximum(reach, 1e-9)

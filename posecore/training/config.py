@@ -185,7 +185,7 @@ class LifterModelConfig(Settings):
 
     architecture: Literal["lifter-temporal"] = Field(description="Which network.")
     width: int = Field(256, ge=16, le=2048, description="Channels inside.")
-    start: str = Field("random", description="random, or a file whose weights to start from.")
+    start: str = Field("random", description="random, run:NAME, or a file whose weights to start from.")
 
 
 class MotionConfig(Settings):

@@ -19,11 +19,12 @@ from posecore.lifting.network import Lifter
 from posecore.lifting.poses3d import USUAL_HEIGHT
 from posecore.lifting.scenes import draw_scenes
 from posecore.lifting.weights import load_lifter
+from posecore.runs import run_folder
 from posecore.training.config import LifterConfig
 from posecore.training.data import FromStep
 from posecore.training.measuring import Measurement
 from posecore.training.module import NetworkTraining
-from posecore.training.recording import Recorder
+from posecore.training.recording import LIFTER, Recorder
 from posecore.training.watching import Watch
 
 Tensors = tuple[torch.Tensor, torch.Tensor]
@@ -61,7 +62,9 @@ def starting_lifter(config: LifterConfig) -> Lifter:
     """The network that a run begins with; raises ``SettingsError`` when the start is of another width."""
     if config.model.start == "random":
         return Lifter(config.model.width)
-    state = load_lifter(Path(config.model.start)).network.state_dict()
+    start = config.model.start
+    file = run_folder(start.removeprefix("run:")) / LIFTER if start.startswith("run:") else Path(start)
+    state = load_lifter(file).network.state_dict()
     network = Lifter(config.model.width)
     if state["stem.weight"].shape != network.stem.weight.shape:
         raise SettingsError(f"{config.model.start} has {len(state['stem.weight'])} channels; set model.width to that.")
