@@ -6,7 +6,7 @@ MODULES := node_modules/.ready
 TOOL := $(BIN)/node node_modules/.bin
 
 .DEFAULT_GOAL := help
-.PHONY: help app test python frontend coverage readme slow browser pages check format benchmark lock wheel docs clean
+.PHONY: help app test python frontend coverage readme slow browser pages check format benchmark lock wheel docs notebooks clean
 
 help:  ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,11 @@ $(VENV)/.docs: $(READY) requirements-docs.txt
 docs: $(VENV)/.docs  ## Make the documentation site, in build/site
 	$(BIN)/python .ci/docs_pages.py build/docs
 	$(BIN)/zensical build --strict --clean
+
+notebooks: $(VENV)/.docs  ## Run the notebooks, and see that their two forms agree
+	$(BIN)/jupytext --quiet --update --to ipynb notebooks/*.py
+	git diff --exit-code --stat notebooks
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --timeout=900 --override-ini=addopts=-q notebooks
 
 clean:  ## Remove the environment and caches
 	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
