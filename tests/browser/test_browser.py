@@ -320,3 +320,47 @@ def test_a_click_on_a_joint_opens_its_evidence(server: Server, page: Any) -> Non
     page.mouse.up()
     page.get_by_text(f"{joint.capitalize()} of person 1").first.wait_for()
     assert "/fields" in page.url
+
+
+def test_back_leads_to_the_page_before_with_what_was_chosen_there(server: Server, page: Any) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(server.url)
+    page.wait_for_selector(SHOWN)
+    settle(page)
+    page.get_by_role("button", name="Grace Hopper").click()
+    page.get_by_text("Grace Hopper · 512 × 600").wait_for()
+    page.get_by_role("combobox", name="Model").first.click()
+    page.get_by_role("option", name="MoveNet").first.click()
+    page.get_by_text("input 192").first.wait_for()
+    typed = page.get_by_role("spinbutton", name="Pose threshold").first
+    typed.fill("0.4")
+    typed.press("Enter")
+    expect(page.get_by_role("slider", name="Pose threshold").first).to_have_value("0.4")
+    move_slider(page, "Keypoint threshold", "Home")
+    settle(page)
+    address, entries = page.url, page.evaluate("history.length")
+
+    open_from_menu(page, "Explore", "Fields")
+    page.get_by_text("Show poses").first.wait_for()
+    settle(page)
+    move_slider(page, "Pose threshold", "End")
+    page.get_by_role("combobox", name="Model").first.click()
+    page.get_by_role("option", name="PoseNet").first.click()
+    settle(page)
+    assert page.evaluate("history.length") == entries + 1
+    elsewhere = page.url
+
+    page.go_back()
+    page.get_by_text("Grace Hopper · 512 × 600").wait_for()
+    expect(page.get_by_role("slider", name="Pose threshold").first).to_have_value("0.4")
+    expect(page.get_by_role("slider", name="Keypoint threshold").first).to_have_value("0")
+    page.get_by_text("input 192").first.wait_for()
+    settle(page)
+    assert page.url == address
+    assert page.evaluate("history.length") == entries + 1
+
+    page.go_forward()
+    page.get_by_text("Show poses").first.wait_for()
+    settle(page)
+    assert page.url == elsewhere

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from posecore.ui.shared.address import restore_address
 from posecore.ui.shared.frame import frame, set_icon
 from posecore.ui.shared.navigation import PAGES
 
@@ -44,6 +45,7 @@ def main() -> None:
     set_icon()
     page = st.navigation({group: list(pages) for group, pages in MENU.items()}, position="top")
     frame(page.title, page.help or "", place_of(page))
+    restore_address()
     page.run()
 
 

@@ -16,7 +16,7 @@ from posecore.labelling.edits import Inbox
 from posecore.skeleton import COCO_17
 from posecore.ui.label.editor import Neighbours
 from posecore.ui.label.pictures import thumbnail
-from posecore.ui.shared.address import Parameter, asked
+from posecore.ui.shared.address import Parameter, asked, came_back
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.pictures.open_picture import to_jpeg
@@ -118,6 +118,8 @@ def pick_order(desk: LabelDesk) -> Place:
     elif set(place.order) != {image.image_id for image in desk.images()}:
         # The set has other pictures by now.
         sort_again(desk, place, kind)
+    if came_back():
+        place.picture = _asked(place.order) or place.picture
     if place.picture not in place.order:
         place.picture = _first(desk, place.order)
     return place

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum, unique
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 
 @unique
@@ -49,6 +50,27 @@ def asked(parameter: Parameter) -> str | None:
 def say(parameter: Parameter, value: str | None) -> None:
     """Write a value into the address, or take it out when None."""
     _write(parameter, value)
+
+
+def came_back() -> bool:
+    """Whether the browser's Back or Forward led here: then the address says what was chosen, also by saying nothing."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def restore_address() -> None:
+    """After Back or Forward, before the page draws its widgets: take the whole address as it is said.
+
+    On the way from page to page Streamlit leaves out what widgets of the one that is left stand for, also where the
+    other page has widgets of the same names.
+    """
+    context = get_script_run_ctx()
+    if context is None or not context.is_history_navigation:
+        return
+    said = context.query_string
+    with context.session_state.query_params() as parameters:
+        parameters.set_initial_query_params(said)
+    st.query_params.from_dict(parse_qs(said, keep_blank_values=True))
 
 
 def asked_setting(key: str) -> str | None:

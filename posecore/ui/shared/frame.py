@@ -6,6 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from posecore.ui.shared.widgets.frontend import component
+
+_address = component("address")
 STATIC = Path(__file__).resolve().parents[1] / "app" / "static"
 SIDEBAR_WIDTH = 340
 #: What themes have no setting for: margins (pictures need the room more), contrast of small print and of words on the
@@ -19,6 +22,7 @@ _STYLE = """<style>
 [data-testid='stTopNavLink']:focus-visible {{ outline: 2px solid {ring}; outline-offset: 2px; }}
 [data-testid='stTopNav'] > div:nth-child({group}) [data-testid='stTopNavSection'] {{
   background: {mark}; border-radius: 8px; font-weight: 600; }}
+.st-key-address {{ display: none; }}
 [class*='st-key-number_'] {{ position: relative; }}
 [class*='st-key-number_'] [data-testid='stWidgetLabel'] {{ padding-inline-end: 4.4rem; min-height: 1.75rem; }}
 [class*='st-key-number_'] [role='group'] {{ margin-block: -0.8rem -0.4rem; }}
@@ -63,4 +67,5 @@ def frame(title: str, about: str, group: int) -> None:
     # Apart: what holds nothing but styles takes no room on the page, and keeps messages that outlive a run in place.
     st.html(_STYLE.format(group=group, **(_DARK if dark else _LIGHT)))
     st.html(heading)
+    _address(key="address", data={})
     st.logo(str(STATIC / ("logo-dark.svg" if dark else "logo-light.svg")), size="medium")

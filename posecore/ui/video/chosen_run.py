@@ -6,7 +6,7 @@ import streamlit as st
 
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
-from posecore.ui.shared.address import Parameter, asked, say
+from posecore.ui.shared.address import Parameter, asked, came_back, say
 from posecore.ui.shared.videos.store import Video, shelf
 from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.ui.shared.visitors import is_local, require, visitor_name
@@ -34,11 +34,20 @@ def my_runs() -> dict[str, VideoRun]:
                 )
             else:
                 mine.runs.append(token)
-        if token in mine.runs:
-            st.session_state[_VIEW], st.session_state[_RUN] = RESULT, token
+        _follow(token)
+    elif came_back():
+        _follow(asked(Parameter.VIDEO_RUN))
     found = {token: run for token in reversed(mine.runs) if (run := run_desk().get(token)) is not None}
     mine.runs = list(reversed(found))
     return found
+
+
+def _follow(token: str | None) -> None:
+    """Show the result that the address names."""
+    if token in shelf().runs:
+        st.session_state[_VIEW], st.session_state[_RUN] = RESULT, token
+    elif came_back():
+        st.session_state[_VIEW] = PREVIEW
 
 
 def pick_view(video: Video | None) -> VideoRun | None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
-from posecore.ui.shared.address import Parameter, asked, say
+from posecore.ui.shared.address import Parameter, asked, came_back, say
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.second_stage import in_two, pick_closer
 from posecore.ui.shared.navigation import open_page
@@ -51,12 +51,13 @@ def pick_model() -> ModelInfo:
     models = all_models()
     mine = session()
     first = suggested(models).name
-    if not mine.address_read:
+    if came_back() or not mine.address_read:
         mine.address_read = True
         linked = in_two(asked(Parameter.MODEL), models)
         if linked is not None and linked not in models:
             mine.refused.append(f"The link asks for a model {linked!r}, which is not known here; {first} is used.")
-        st.session_state.setdefault(_CHOICE, linked if linked in models else first)
+        if came_back() or _CHOICE not in st.session_state:
+            st.session_state[_CHOICE] = linked if linked in models else first
     gone = st.session_state.get(_CHOICE, first)
     if gone not in models:
         st.session_state[_CHOICE] = first

@@ -8,7 +8,7 @@ import streamlit as st
 
 from posecore.families import family_of
 from posecore.two_stage import JOIN, for_one_person
-from posecore.ui.shared.address import Parameter, asked, say
+from posecore.ui.shared.address import Parameter, asked, came_back, say
 from posecore.ui.shared.session import session
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.zoo import ModelInfo, joined
@@ -35,7 +35,10 @@ def pick_closer(info: ModelInfo, models: Mapping[str, ModelInfo]) -> ModelInfo:
     if not fitting:
         say(Parameter.CLOSER, None)
         return info
-    if (linked := asked(Parameter.CLOSER)) is not None:
+    linked = asked(Parameter.CLOSER)
+    if came_back():
+        st.session_state[_CLOSER] = linked or _NOTHING
+    elif linked is not None:
         st.session_state.setdefault(_CLOSER, linked)
     if st.session_state.get(_CLOSER, _NOTHING) not in (_NOTHING, *fitting):
         missing = st.session_state[_CLOSER]

@@ -6,7 +6,7 @@ import streamlit as st
 
 from posecore.errors import ImageError
 from posecore.imaging import Region, check_region
-from posecore.ui.shared.address import Parameter, asked, say
+from posecore.ui.shared.address import Parameter, asked, came_back, say
 from posecore.ui.shared.pictures.open_picture import OpenPicture
 from posecore.ui.shared.session import session
 
@@ -14,6 +14,8 @@ from posecore.ui.shared.session import session
 def current_region(opened: OpenPicture) -> Region | None:
     """The chosen part of this picture; another picture starts as a whole."""
     mine = session()
+    if came_back():
+        mine.region = None
     if mine.region is None and (text := asked(Parameter.REGION)) is not None:
         box = _parse(text)
         if box is not None:

@@ -15,7 +15,7 @@ from posecore.home import home
 from posecore.imaging import read_image
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
-from posecore.ui.shared.address import Parameter, asked, say
+from posecore.ui.shared.address import Parameter, asked, came_back, say
 from posecore.ui.shared.pictures.open_picture import Source
 from posecore.ui.shared.session import session
 from posecore.ui.shared.widgets.options import option_texts
@@ -49,7 +49,14 @@ def choose_set(sets: Mapping[str, StoredSet]) -> StoredSet:
 
 def choose_name(titles: Mapping[str, str]) -> str:
     """:func:`choose_set` among names and their titles."""
-    wanted = (session().dataset, st.session_state.get(_CHOICE), asked(Parameter.SET), next(iter(titles)))
+    linked = asked(Parameter.SET)
+    wanted = (
+        linked if came_back() else None,
+        session().dataset,
+        st.session_state.get(_CHOICE),
+        linked,
+        next(iter(titles)),
+    )
     st.session_state[_CHOICE] = next(name for name in wanted if name in titles)
     name = st.selectbox(
         "Set of pictures",

@@ -10,7 +10,7 @@ import streamlit as st
 from pydantic import BaseModel
 
 from posecore.settings import Control, controls
-from posecore.ui.shared.address import asked_setting, say_setting
+from posecore.ui.shared.address import asked_setting, came_back, say_setting
 from posecore.ui.shared.widgets.numbers import number
 
 #: Settings that matter most, by the names that all families share; others go where there is more room.
@@ -112,6 +112,8 @@ class SettingControls:
         """Take a choice from the address when it says another one than was last written there."""
         key = self._key(control.name)
         said, written = asked_setting(key), st.session_state.setdefault(_WRITTEN, {})
+        if came_back() and said is None:
+            st.session_state[key] = self._defaults[control.name]
         if said is not None and said != written.get(key):
             asked = [choice for choice in control.choices if said in (str(choice), control.text(choice))]
             if asked:
