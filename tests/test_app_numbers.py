@@ -35,7 +35,7 @@ def _page() -> None:
 
     st.session_state["runs"] = st.session_state.get("runs", 0) + 1
     st.button("Reset", on_click=lambda: st.session_state.update(size=257))
-    st.text(number("Size", 65, 2049, 257, 16, key="size", in_address=True))
+    st.text(number("Size", 65, 2049, 257, step=16, key="size"))
 
 
 def test_slider_and_field_follow_each_other() -> None:
@@ -57,8 +57,27 @@ def test_slider_and_field_follow_each_other() -> None:
     assert app.session_state["runs"] == 4
 
 
-def test_an_address_brings_the_number_back() -> None:
-    app = AppTest.from_function(_page)
-    app.query_params["size"] = "641"
+def _settings() -> None:
+    import streamlit as st
+
+    from posecore.families.posenet.codec import PoseNetDecodeSettings
+    from posecore.ui.shared.widgets.setting_controls import SettingControls
+
+    controls = SettingControls(PoseNetDecodeSettings)
+    controls.draw(controls.main)
+    st.button("Reset", on_click=controls.reset)
+
+
+def test_addresses_say_settings_and_bring_them_back() -> None:
+    app = AppTest.from_function(_settings, default_timeout=60)
+    app.query_params.update(pose_threshold="0.404", max_poses="1e9", nms_radius="far", keypoint_threshold="0.10")
     app.run()
-    assert app.slider(key="size").value == app.number_input(key="size_typed").value == 641
+    assert app.slider(key="pose_threshold").value == app.number_input(key="pose_threshold_typed").value == 0.4
+    assert app.slider(key="max_poses").value == 100
+    assert dict(app.query_params) == {"pose_threshold": "0.4", "max_poses": "100"}
+
+    app.number_input(key="pose_threshold_typed").set_value(1.0).run()
+    assert app.query_params["pose_threshold"] == "1"
+    app.button[0].click().run()
+    assert not app.query_params
+    assert app.slider(key="pose_threshold").value == app.number_input(key="pose_threshold_typed").value == 0.25

@@ -337,6 +337,8 @@ def test_back_leads_to_the_page_before_with_what_was_chosen_there(server: Server
     typed.fill("0.4")
     typed.press("Enter")
     expect(page.get_by_role("slider", name="Pose threshold").first).to_have_value("0.4")
+    page.wait_for_url("**pose_threshold=0.4*")
+    settle(page)
     move_slider(page, "Keypoint threshold", "Home")
     settle(page)
     address, entries = page.url, page.evaluate("history.length")

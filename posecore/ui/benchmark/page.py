@@ -86,7 +86,7 @@ def plan() -> tuple[list[Trial], int]:
         )  # fmt: skip
     with right:
         batches = st.multiselect("Pictures at a time", [1, 2, 4, 8, 16], default=[1], key="bench_batches")
-        runs = number("Timed runs", 5, 100, 20, 5, key="bench_runs")
+        runs = number("Timed runs", 5, 100, 20, step=5, key="bench_runs")
     each: dict[str, Sequence[Any]] = {"runtime": chosen, "precision": precisions, "input_size": sizes}
     return [_without_own_size(one) for one in trials(models, each, threads=threads, batches=batches)], runs
 

@@ -102,7 +102,7 @@ def _plan(stored: StoredSet) -> tuple[PreviewPlan, bool]:
     augment = SettingControls(AugmentSettings, prefix="augment_")
     joints = st.toggle("Show joints", value=True, key="target_joints")
     with st.expander("Augmentation and input", icon=":material/tune:"):
-        side = number("Side of the input in pixels", 97, 385, 193, 32, key="target_side")
+        side = number("Side of the input in pixels", 97, 385, 193, step=32, key="target_side")
         skeleton = _skeleton(stored.skeleton)
         network.draw([name for name in ("output_stride",) if name in network.values])
         augment.draw(augment.others + augment.main)

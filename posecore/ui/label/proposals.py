@@ -120,9 +120,9 @@ def _fewest_slider(count: int) -> None:
         1,
         count,
         min(_FEWEST, count),
-        1,
+        step=1,
         key="label_fewest",
-        help_text="People of whom the model finds fewer joints are not proposed.",
+        help="People of whom the model finds fewer joints are not proposed.",
     )
 
 

@@ -131,10 +131,10 @@ def _appearance(style: Style, *, directions: bool) -> dict[str, Any]:
     look: dict[str, Any] = {}
     left, right = st.columns(2, gap="small", vertical_alignment="bottom")
     with left:
-        look["opacity"] = number("Opacity", 0.0, 1.0, 0.65, 0.05, key="map_opacity")
+        look["opacity"] = number("Opacity", 0.0, 1.0, 0.65, step=0.05, key="map_opacity")
     if style == Style.ARROWS:
         with right:
-            look["threshold"] = number("Score ≥", 0.0, 1.0, 0.3, 0.05, key="map_threshold", help_text=ARROWS_HELP)
+            look["threshold"] = number("Score ≥", 0.0, 1.0, 0.3, step=0.05, key="map_threshold", help=ARROWS_HELP)
     elif not directions:
         look["colormap"] = right.selectbox("Colours", COLORMAPS, key="map_colors")
         look["own_range"] = st.toggle(

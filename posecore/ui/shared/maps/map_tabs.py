@@ -49,7 +49,7 @@ def show_heatmaps(analysis: Analysis) -> None:
         )
         field = _pick_map(maps, "heat_map")
         channel = _pick_channel(field, "heat_channel", together="Strongest of all") if view == "One" else None
-        opacity = number("Opacity", 0.0, 1.0, 0.75, 0.05, key="heat_opacity", width=120)
+        opacity = number("Opacity", 0.0, 1.0, 0.75, step=0.05, key="heat_opacity", width=120)
         colors = st.selectbox("Colours", COLORMAPS, key="heat_colors", width=98)
     picture = analysis.opened.preview
     if view == "One":
@@ -93,9 +93,9 @@ def show_vectors(analysis: Analysis) -> None:
         field = _pick_map(maps, "vector_map")
         channel = _pick_channel(field, "vector_channel") if view != "All" else None
         if view == "Arrows":
-            threshold = number("Score ≥", 0.0, 1.0, 0.3, 0.05, key="vector_gate", help_text=ARROWS_HELP, width=145)
+            threshold = number("Score ≥", 0.0, 1.0, 0.3, step=0.05, key="vector_gate", help=ARROWS_HELP, width=145)
         else:
-            opacity = number("Opacity", 0.0, 1.0, 0.8, 0.05, key="vector_opacity", width=120)
+            opacity = number("Opacity", 0.0, 1.0, 0.8, step=0.05, key="vector_opacity", width=120)
     picture, fields, name = analysis.opened.preview, analysis.fields, field.name
     if channel is None:
         key: tuple[Any, ...] = ("vector grid", name, opacity)

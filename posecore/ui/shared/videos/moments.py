@@ -54,9 +54,9 @@ def pick_moment(video: Video, clip: ClipSettings) -> float:
         first,
         last,
         first + 0.25 * (last - first),
-        step,
+        step=step,
         decimals=2,
         key=key,
-        kept=True,
-        help_text="The frame of the video that is shown here.",
+        persist_state="session",
+        help="The frame of the video that is shown here.",
     )

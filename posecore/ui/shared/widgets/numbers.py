@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import streamlit as st
 
@@ -15,14 +15,13 @@ def number(
     label: str,
     low: _Number,
     high: _Number,
-    value: _Number,
-    step: _Number,
+    value: _Number | None = None,
     *,
+    step: _Number,
     key: str,
-    help_text: str | None = None,
+    help: str | None = None,
     disabled: bool = False,
-    in_address: bool = False,
-    kept: bool = False,
+    persist_state: Literal["session"] | None = None,
     decimals: int | None = None,
     width: int | None = None,
 ) -> _Number:
@@ -34,41 +33,35 @@ def number(
     Args:
         label: Of both.
         low, high: Ends of the range.
-        value: To begin with.
+        value: To begin with; by default what session state has under ``key``.
         step: From one value to the next.
-        key: Name of the widget.
-        help_text: One or two sentences.
-        disabled: Whether it has no effect now.
-        in_address: Whether the page's address says it.
-        kept: Whether the value outlives a visit to another page.
+        key, help, disabled, persist_state: As Streamlit's widgets have them.
         decimals: Shown of a fraction; by default as many as tell two steps apart.
         width: Pixels; by default all there are.
     """
     # Streamlit tells whole numbers by their type.
     kind = type(step)
-    low, high, value = kind(low), kind(high), kind(value)
     pattern = "%d" if kind is int else f"%.{_decimals(step) if decimals is None else decimals}f"
     typed = f"{key}_typed"
     with st.container(key=f"number_{key}", gap=None, width=width or "stretch"):
         chosen: _Number = st.slider(
             label,
-            low,
-            high,
-            value,
+            kind(low),
+            kind(high),
+            None if value is None else kind(value),
             step,
             pattern,
             key=key,
-            help=help_text,
+            help=help,
             disabled=disabled,
-            bind="query-params" if in_address else None,
-            persist_state="session" if kept else None,
+            persist_state=persist_state,
         )
         if st.session_state.get(typed) != chosen:
             st.session_state[typed] = chosen
         st.number_input(
             label,
-            low,
-            high,
+            kind(low),
+            kind(high),
             step=step,
             format=pattern,
             key=typed,
@@ -80,7 +73,7 @@ def number(
     return chosen
 
 
-def on_step(value: _Number, low: _Number, high: _Number, step: _Number) -> _Number:
+def on_step(value: float, low: _Number, high: _Number, step: _Number) -> _Number:
     """The value of a slider nearest to ``value``: a whole number of steps above ``low``, at most ``high``."""
     near = low + round((value - low) / step) * step
     return type(step)(min(max(round(near, _FINEST), low), high))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from posecore.settings import Control, controls
 from posecore.ui.shared.address import asked_setting, came_back, say_setting
-from posecore.ui.shared.widgets.numbers import number
+from posecore.ui.shared.widgets.numbers import number, on_step
 
 #: Settings that matter most, by the names that all families share; others go where there is more room.
 MAIN = (
@@ -39,8 +39,8 @@ _HALF_BUTTONS, _HALF_LIST, _HALF_FLAG = 7, 9, 12
 class SettingControls:
     """The controls of one settings class, drawn in as many places as the page likes.
 
-    Every widget is bound to the address bar under ``prefix`` and its name, so that a link brings its value back.
-    Choices are shown in words and stand in the address as the values that they are.
+    The address says every value but the defaults, under ``prefix`` and the setting's name, so that a link brings them
+    back. Streamlit's own way to do that fails where a widget moves on the page, as it does between models.
 
     Args:
         settings_class: Where ranges, defaults and help come from.
@@ -57,8 +57,7 @@ class SettingControls:
         self._prefix = prefix
         for control in self._controls.values():
             self._replace_unfit(control)
-            if control.kind == "choice":
-                self._follow_address(control)
+            self._follow_address(control)
 
     @property
     def main(self) -> tuple[str, ...]:
@@ -109,22 +108,22 @@ class SettingControls:
         return self._defaults[control.name] if value is None else value
 
     def _follow_address(self, control: Control) -> None:
-        """Take a choice from the address when it says another one than was last written there."""
+        """Take the value that the address says when that is another one than was last written there."""
         key = self._key(control.name)
         said, written = asked_setting(key), st.session_state.setdefault(_WRITTEN, {})
         if came_back() and said is None:
             st.session_state[key] = self._defaults[control.name]
         if said is not None and said != written.get(key):
-            asked = [choice for choice in control.choices if said in (str(choice), control.text(choice))]
-            if asked:
-                st.session_state[key] = asked[0]
+            asked = _read(control, said)
+            if asked is not None:
+                st.session_state[key] = asked
             written[key] = said
         st.session_state.setdefault(key, self._defaults[control.name])
 
     def _write_address(self, control: Control) -> None:
-        """Say a choice in the address, unless it is the default."""
+        """Say a value in the address, unless it is the default."""
         key, value = self._key(control.name), self._value(control)
-        said = None if value == self._defaults[control.name] else str(value)
+        said = None if value == self._defaults[control.name] else _said(value)
         say_setting(key, said)
         st.session_state[_WRITTEN][key] = said
 
@@ -148,17 +147,15 @@ class SettingControls:
             "key": self._key(control.name),
             "help": control.help if applies else f"{control.help} {self._condition(control)}",
             "disabled": not applies,
+            "persist_state": "session",
         }
         if control.kind == "choice":
             _choice(control, shared)
-            self._write_address(control)
-            return
-        # The default is said on every run: what equals it is left out of the address.
-        shared["value"] = self._defaults[control.name]
-        if control.kind == "flag":
-            st.toggle(control.label, wrap=True, bind="query-params", **shared)
+        elif control.kind == "flag":
+            st.toggle(control.label, wrap=True, **shared)
         else:
             _number(control, shared)
+        self._write_address(control)
 
     def _condition(self, control: Control) -> str:
         """Why a setting has no effect now."""
@@ -202,7 +199,7 @@ def _is_short(control: Control) -> bool:
 
 
 def _choice(control: Control, shared: dict[str, Any]) -> None:
-    shared = {"format_func": control.text, "persist_state": "session", **shared}
+    shared = {"format_func": control.text, **shared}
     if _as_buttons(control):
         st.segmented_control(control.label, control.choices, required=True, width="stretch", **shared)
     else:
@@ -211,16 +208,48 @@ def _choice(control: Control, shared: dict[str, Any]) -> None:
 
 def _number(control: Control, shared: dict[str, Any]) -> None:
     """A slider and a field between two ends, else a field."""
+    low, high, step = _range(control)
+    if low is None or high is None or step is None:
+        st.number_input(control.label, low, high, step=step, **shared)
+    else:
+        number(control.label, low, high, step=step, **shared)
+
+
+def _range(control: Control) -> tuple[Any, Any, Any]:
+    """Least and largest value and the step of a number, of its type; None for what is not said."""
     kind = int if control.kind == "int" else float
     low, high = (None if side is None else kind(side) for side in (control.minimum, control.maximum))
-    step, value = control.step, kind(shared.pop("value"))
-    if low is None or high is None:
-        step = kind(step or 1) if kind is int else step
-        st.number_input(control.label, low, high, value, step, bind="query-params", **shared)
-        return
-    step = kind(step or (1 if kind is int else _round_step((high - low) / 100)))
-    help_text = shared.pop("help")
-    number(control.label, low, high, value, step, help_text=help_text, in_address=True, **shared)
+    step = control.step or (1 if kind is int else None)
+    if step is None and low is not None and high is not None:
+        step = _round_step((high - low) / 100)
+    return low, high, None if step is None else kind(step)
+
+
+def _read(control: Control, said: str) -> Any:
+    """A value from an address; None for what is none. Numbers are taken at the nearest one that is allowed."""
+    if control.kind == "choice":
+        return next((choice for choice in control.choices if said in (str(choice), control.text(choice))), None)
+    if control.kind == "flag":
+        return {"true": True, "false": False}.get(said.lower())
+    low, high, step = _range(control)
+    try:
+        value = float(said)
+        if not math.isfinite(value):
+            return None
+    except ValueError:
+        return None
+    if low is not None and high is not None:
+        return on_step(value, low, high, step)
+    value = value if low is None else max(value, low)
+    value = value if high is None else min(value, high)
+    return round(value) if control.kind == "int" else value
+
+
+def _said(value: Any) -> str:
+    """A value as addresses say it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _round_step(step: float) -> float:
