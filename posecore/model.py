@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from posecore.calibration import Calibration, calibration_of
 from posecore.errors import SettingsError
 from posecore.families.contract import AnyFamily, Follower
 from posecore.families.trace import Trace
@@ -19,7 +20,7 @@ from posecore.fields import Fields, Provenance
 from posecore.imaging import ImageSource, Region, check_region, picture_id, read_image
 from posecore.poses import MadeBy, Poses
 from posecore.runtimes.runner import Runner
-from posecore.settings import DecodeSettings, NetworkSettings, build_settings, check_names, with_defaults
+from posecore.settings import CHANCES, DecodeSettings, NetworkSettings, build_settings, check_names, with_defaults
 from posecore.skeleton import COCO_17, Skeleton
 
 
@@ -92,8 +93,17 @@ class PoseModel:
         return build_settings(self.network_settings_class, values)
 
     def decode_settings(self, **settings: Any) -> DecodeSettings:
-        """The decoder's settings with ``settings`` changed; raises ``SettingsError`` for unknown ones."""
-        return build_settings(self.decode_settings_class, settings)
+        """The decoder's settings with ``settings`` changed; raises ``SettingsError`` for unknown ones.
+
+        Thresholds that nobody chose begin at :data:`posecore.settings.CHANCES` where scores are chances.
+        """
+        begin = CHANCES if settings.get("calibrated") is True else {}
+        return build_settings(self.decode_settings_class, {**begin, **settings})
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What makes chances of its scores; None when nobody made that. Raises ``DataError`` for a damaged file."""
+        return calibration_of(self.weights_id)
 
     def split_settings(self, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Sort mixed settings into network settings and decode settings; unknown names raise ``SettingsError``."""
@@ -206,7 +216,12 @@ class PoseModel:
             SettingsError: When a setting is unknown or out of range.
         """
         resolved = self.decode_settings(**settings)
-        poses, evidence = self._decode(fields, resolved, trace)
+        calibration = self._calibration_for(resolved)
+        asked = resolved
+        if calibration is not None:
+            # What is too weak is decided below, by chances.
+            asked = self.decode_settings(**{**resolved.model_dump(), **dict.fromkeys(CHANCES, 0.0)})
+        poses, evidence = self._decode(fields, asked, trace)
         source = fields.provenance
         made_by = MadeBy(
             version("posecore"),
@@ -217,9 +232,24 @@ class PoseModel:
             source.settings,
             resolved.model_dump(),
             source.computed,
+            "" if calibration is None else calibration.fitted_on,
         )
-        poses = replace(poses, made_by=made_by)
-        return (poses, evidence or Trace()) if trace else poses
+        poses, evidence = replace(poses, made_by=made_by), evidence or Trace()
+        if calibration is not None:
+            poses, evidence = _as_chances(poses, evidence, calibration, resolved)
+        return (poses, evidence) if trace else poses
+
+    def _calibration_for(self, settings: DecodeSettings) -> Calibration | None:
+        """What makes chances of scores when the settings ask for them."""
+        if not settings.calibrated:
+            return None
+        calibration = self.calibration
+        if calibration is None:
+            raise SettingsError(
+                f"There is no calibration of {self.name}, so its scores cannot be turned into chances. Make one with "
+                "“posecore calibrate”, or leave “calibrated” off."
+            )
+        return calibration
 
     def _decode(self, fields: Fields, settings: DecodeSettings, trace: bool) -> tuple[Poses, Trace | None]:
         """Poses, and the evidence when ``trace``."""
@@ -247,3 +277,23 @@ class PoseModel:
         network, decode = self.split_settings(settings)
         poses: Poses = self.decode(self.fields(image, region, **network), **decode)
         return poses
+
+
+def _as_chances(
+    poses: Poses, evidence: Trace, calibration: Calibration, settings: DecodeSettings
+) -> tuple[Poses, Trace]:
+    """Poses with chances in place of scores, the likeliest first, weak ones hidden; the evidence in the same order."""
+    rescored = calibration.rescored(poses)
+    order = np.argsort(-rescored.scores, kind="stable")
+    order = order[rescored.scores[order] >= np.float32(settings.pose_threshold)]
+    shown = rescored.select(order).filter(keypoint_threshold=settings.keypoint_threshold)
+    if not evidence.poses:
+        return shown, evidence
+    joints = tuple(
+        tuple(
+            replace(joint, score=float(rescored.keypoint_scores[pose, joint.keypoint]))
+            for joint in evidence.poses[pose]
+        )
+        for pose in order
+    )
+    return shown, replace(evidence, poses=joints)

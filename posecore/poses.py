@@ -40,6 +40,8 @@ class MadeBy:
         region: The region that was looked at, or None for the whole picture.
         network_settings, decode_settings: The settings that were in force.
         computed: Runtime and precision that computed the network; empty where nobody knows.
+        calibration: What was learnt from to make chances of scores (``calibrated`` in the decode settings); empty
+            where scores are the model's own.
     """
 
     posecore: str
@@ -50,6 +52,7 @@ class MadeBy:
     network_settings: Mapping[str, Any] = field(default_factory=dict)
     decode_settings: Mapping[str, Any] = field(default_factory=dict)
     computed: str = field(default="", compare=False)
+    calibration: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,13 +291,14 @@ def _made_by(data: Any) -> MadeBy | None:
     """How poses were made as :meth:`Poses.to_dict` writes it; a later posecore may say more."""
     if data is None:
         return None
-    texts = [*(data[name] for name in ("posecore", "model", "weights", "picture")), data.get("computed", "")]
+    texts = [data[name] for name in ("posecore", "model", "weights", "picture")]
+    texts += [data.get(name, "") for name in ("computed", "calibration")]
     settings = [data[name] for name in ("network_settings", "decode_settings")]
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(values, dict) for values in settings):
         raise ValueError("made_by must hold texts and settings")
     # What was read can be written again: numbers too large for a float are not finite.
     json.dumps(settings, allow_nan=False)
-    version, model, weights, picture, computed = texts
+    version, model, weights, picture, computed, calibration = texts
     region = None if data["region"] is None else check_region(data["region"])
     network, decode = settings
-    return MadeBy(version, model, weights, picture, region, network, decode, computed)
+    return MadeBy(version, model, weights, picture, region, network, decode, computed, calibration)

@@ -75,12 +75,22 @@ class DecodeSettings(Settings):
     #: Settings that only hide: decoding with them at 0 and hiding afterwards (:meth:`Poses.filter`) gives the same.
     filters: ClassVar[tuple[str, ...]] = ("keypoint_threshold",)
 
+    calibrated: bool = Field(
+        False,
+        title="Scores as chances",
+        description="Turn every score into the chance of being right (keypoint similarity or, of a person, OKS of at "
+        "least 0.5) before anything is hidden. Thresholds then mean the same for every model. Needs a calibration; "
+        "shipped models and the usual official ones come with one.",
+    )
     pose_threshold: float = threshold_field(0.25, "Pose threshold", "Lowest score of a person that is shown.")
     keypoint_threshold: float = threshold_field(0.1, "Keypoint threshold", "Lowest score of a joint that is shown.")
 
 
 #: Step from an end of a range that is not itself allowed, for settings that name no step.
 _LEAST_STEP = 0.01
+
+#: Where thresholds begin once scores are chances (``calibrated``): the same for every model.
+CHANCES: Mapping[str, float] = {"pose_threshold": 0.3, "keypoint_threshold": 0.3}
 
 SettingsClass = TypeVar("SettingsClass", bound=Settings)
 

@@ -8,9 +8,10 @@ import pytest
 from app_support import forget_everything, open_app, words
 from streamlit.testing.v1 import AppTest
 
+from posecore.data.annotations import spread
 from posecore.data.synthetic import write_dataset
 from posecore.ui.shared.background import close_all_tasks
-from posecore.ui.tune.pictures import OWN, spread
+from posecore.ui.tune.pictures import OWN
 from posecore.ui.tune.work import looks, trials
 
 MODEL = "posenet-mobilenet_v1-075.posecore"

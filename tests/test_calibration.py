@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from posecore.calibration import Calibration, ScoreMap
 from posecore.data.annotations import AnnotatedImage, Label, Person
 from posecore.errors import DataError
 from posecore.evaluation import PicturePoses, measure
-from posecore.evaluation.calibration import Calibration, ScoreMap, fit
+from posecore.evaluation.calibration import fit
 from posecore.evaluation.confidence import Samples, joint_samples, person_samples, reliability
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17

@@ -51,6 +51,11 @@ COMMANDS = {
         "tune",
         "Find the decode settings that suit labelled pictures best, and what they are worth on pictures kept apart.",
     ),
+    "calibrate": (
+        "calibrate",
+        "calibrate",
+        "Learn from labelled pictures how often a model is right at which score, for --calibrated of other commands.",
+    ),
     "ros": ("ros", "ros", "Tell ROS who is where: live or from a video, through rosbridge or into a bag."),
     "export": ("export", "export", "Write a model for another runtime, with a program that runs it and its parity."),
     "train": ("train", "train", "Train or fine-tune a network."),

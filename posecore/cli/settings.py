@@ -17,6 +17,7 @@ from posecore.parsing import read_json, shown
 from posecore.settings import Control, Settings, controls
 from posecore.two_stage.settings import (
     FINDER,
+    NOT_OF_FINDER,
     TwoStageDecodeSettings,
     TwoStageNetworkSettings,
     finder_control,
@@ -42,7 +43,8 @@ def model_controls() -> dict[str, Control]:
     """The settings of all models by name: the families', and what joined models have beside them."""
     families = family_controls()
     joined = (c for cls in (TwoStageNetworkSettings, TwoStageDecodeSettings) for c in controls(cls))
-    finders = {finder_name(name): finder_control(control) for name, control in families.items()}
+    found = {name: control for name, control in families.items() if name not in NOT_OF_FINDER}
+    finders = {finder_name(name): finder_control(control) for name, control in found.items()}
     return {**{c.name: c for c in joined}, **finders, **families}
 
 

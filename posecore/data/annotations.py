@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -139,3 +139,10 @@ class PoseDataset:
     def ignored(self) -> int:
         """Number of people who were skipped while reading and whose place became an ignore region."""
         return sum(problem.ignored for problem in self.problems)
+
+
+def spread(images: Sequence[AnnotatedImage], most: int) -> tuple[AnnotatedImage, ...]:
+    """At most so many pictures, from all over the sequence, in order."""
+    if len(images) <= most:
+        return tuple(images)
+    return tuple(images[place] for place in np.linspace(0, len(images) - 1, most).round().astype(int))

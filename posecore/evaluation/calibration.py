@@ -1,28 +1,21 @@
-"""One confidence for all models: scores turned into "right in so many of 100 cases".
-
-Networks' scores are peaks of maps whose blobs have one size, while a joint is right within a distance that grows with
-the person (Gu et al., On the Calibration of Human Pose Estimation, 2023). So a calibration takes score and size: a
-logistic regression of both with an intercept for every joint, and over its outcome a monotone curve (isotonic
-regression), so that a higher score never becomes a lower confidence.
-"""
+"""Making calibrations: what scores are worth, learnt from labelled pictures (:mod:`posecore.calibration`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, minimize
-from scipy.special import expit, logit
+from scipy.special import expit
 
+from posecore.calibration import Calibration, ScoreMap, log_odds
 from posecore.errors import DataError
-from posecore.evaluation.confidence import Samples, pose_sizes
-from posecore.poses import Poses
+from posecore.evaluation.confidence import Reliability, Samples, joint_samples, person_samples, reliability
+from posecore.evaluation.evaluate import Evaluation
+from posecore.skeleton import Skeleton
 
-#: Scores are kept away from 0 and 1 by this much, where their odds would be infinite.
-_EDGE = 1e-3
 #: Weight of the penalty on a joint's own intercept: a joint with few samples is judged like the others.
 _RIDGE = 1.0
 #: Samples and pictures below which a curve says more about chance than about the model.
@@ -31,60 +24,8 @@ FEWEST_SAMPLES, FEWEST_PICTURES = 100, 10
 _STEP = 20
 #: Most steps of the curve.
 _STEPS = 30
-_VERSION = 1
-
-
-@dataclass(frozen=True, eq=False)
-class ScoreMap:
-    """From score, size and joint to a confidence.
-
-    Attributes:
-        slope: Weight of the score's log-odds; never below 0.
-        size_slope: Weight of the logarithm of the size.
-        intercepts: ``(K,)`` one for every joint.
-        knots: ``(M,)`` rising outcomes of the regression.
-        values: ``(M,)`` confidence at each; never falling. Straight in between, constant outside.
-    """
-
-    slope: float
-    size_slope: float
-    intercepts: NDArray[np.float64]
-    knots: NDArray[np.float64]
-    values: NDArray[np.float64]
-
-    def __call__(
-        self, scores: NDArray[Any], sizes: NDArray[Any], joints: NDArray[np.intp] | int = 0
-    ) -> NDArray[np.float64]:
-        """Confidences 0 … 1 of scores; shapes are broadcast."""
-        outcome = self.slope * _odds(scores) + self.size_slope * np.log(sizes) + self.intercepts[joints]
-        return np.asarray(np.interp(outcome, self.knots, self.values))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "slope": self.slope,
-            "size_slope": self.size_slope,
-            **{name: getattr(self, name).round(6).tolist() for name in ("intercepts", "knots", "values")},
-        }
-
-    @classmethod
-    def of_dict(cls, data: Mapping[str, Any]) -> ScoreMap:
-        """From :meth:`to_dict`.
-
-        Raises:
-            DataError: For anything else.
-        """
-        try:
-            columns = [np.array(data[name], np.float64) for name in ("intercepts", "knots", "values")]
-            slope, size_slope = float(data["slope"]), float(data["size_slope"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"A calibration is not as it should be: {error!r:.100}.") from error
-        intercepts, knots, values = columns
-        sound = knots.ndim == intercepts.ndim == 1 and knots.shape == values.shape and len(knots) and len(intercepts)
-        finite = np.isfinite([slope, size_slope]).all() and all(np.isfinite(column).all() for column in columns)
-        if not sound or not finite or slope < 0 or (np.diff(knots) < 0).any() or (np.diff(values) < 0).any():
-            raise DataError("A calibration is not as it should be: its curve does not rise.")
-        return cls(slope, size_slope, intercepts, knots, values)
+#: Chances about .5, of which half should be right.
+_BAND = (0.45, 0.55)
 
 
 def fit(samples: Samples) -> ScoreMap:
@@ -102,7 +43,7 @@ def fit(samples: Samples) -> ScoreMap:
     if samples.right.all() or not samples.right.any():
         verdict = "right" if samples.right.all() else "wrong"
         raise DataError(f"All scores are of things that were {verdict}, so that there is nothing to tell apart.")
-    odds = _odds(samples.scores)
+    odds = log_odds(samples.scores)
     sizes = np.log(samples.sizes)
     start = np.zeros(3 + len(samples.names))
     start[0] = 1.0
@@ -112,10 +53,6 @@ def fit(samples: Samples) -> ScoreMap:
     intercepts = common + np.array(own)
     outcome = slope * odds + size_slope * sizes + intercepts[samples.joints]
     return ScoreMap(slope, size_slope, intercepts, *_curve(outcome, samples.right))
-
-
-def _odds(scores: NDArray[Any]) -> NDArray[np.float64]:
-    return np.asarray(logit(np.clip(np.asarray(scores, np.float64), _EDGE, 1 - _EDGE)))
 
 
 def _loss(
@@ -145,73 +82,98 @@ def _curve(outcome: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[NDAr
     return middles, np.asarray(isotonic_regression(parts, weights=weights).x, np.float64)
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """The maps of one model.
+@dataclass(frozen=True)
+class Check:
+    """What a map is worth on pictures that it was not fitted to.
 
     Attributes:
-        model: Full model name.
-        weights: Hash of the weights it was fitted for.
-        keypoints: Names of the joints that ``joint.intercepts`` are of.
-        joint: For joints.
-        person: For people.
-        fitted_on: The set, and how many pictures of it.
+        before, after: How well scores keep what they promise, as the model gives them and as chances.
+        pictures: How many there were.
+        band: Part that was right of those with a chance of .45 to .55; None without any.
+        in_band: How many those are.
     """
 
-    model: str
-    weights: str
-    keypoints: tuple[str, ...]
-    joint: ScoreMap
-    person: ScoreMap
-    fitted_on: str
-
-    def apply(self, poses: Poses) -> Poses:
-        """The same poses with confidences in place of scores, best first; missing joints stay at 0.
-
-        Raises:
-            DataError: For poses of another skeleton.
-        """
-        if poses.skeleton.keypoints != self.keypoints:
-            raise DataError(f"The calibration of {self.model} is for other keypoints than {poses.skeleton.name}'s.")
-        sizes = pose_sizes(poses)
-        joints = self.joint(poses.keypoint_scores, sizes[:, None], np.arange(len(self.keypoints)))
-        joints = np.where(poses.present, joints, 0.0)
-        people = self.person(poses.scores, sizes)
-        changed = replace(poses, keypoint_scores=joints.astype(np.float32), scores=people.astype(np.float32))
-        return changed.select(np.argsort(-people, kind="stable"))
+    before: Reliability
+    after: Reliability
+    pictures: int
+    band: float | None
+    in_band: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
+        sides = {"before": self.before, "after": self.after}
         return {
-            "format": "posecore.calibration",
-            "version": _VERSION,
-            "model": self.model,
-            "weights": self.weights,
-            "keypoints": list(self.keypoints),
-            "fitted_on": self.fitted_on,
-            "joint": self.joint.to_dict(),
-            "person": self.person.to_dict(),
+            "pictures": self.pictures,
+            **{
+                name: {
+                    "ECE": one.ece,
+                    "Brier": one.brier,
+                    "Brier interval": [one.brier_interval.low, one.brier_interval.high],
+                    "bins": [[part.score, part.right, part.count] for part in one.bins],
+                }
+                for name, one in sides.items()
+            },
+            "right at .45-.55": self.band,
+            "samples at .45-.55": self.in_band,
         }
 
-    @classmethod
-    def of_dict(cls, data: Any) -> Calibration:
-        """From :meth:`to_dict`.
 
-        Raises:
-            DataError: For anything else, and for files of newer versions.
-        """
-        if not isinstance(data, Mapping) or data.get("format") != "posecore.calibration":
-            raise DataError("This is no calibration of posecore.")
-        if data.get("version") != _VERSION:
-            raise DataError(
-                f"This calibration has version {data.get('version')!r:.20}; {_VERSION} is what is read here."
-            )
-        texts = [data.get(name) for name in ("model", "weights", "fitted_on")]
-        keypoints = data.get("keypoints")
-        if not all(isinstance(text, str) for text in texts) or not isinstance(keypoints, list):
-            raise DataError("A calibration is not as it should be: model, weights, keypoints or set are missing.")
-        joint, person = (ScoreMap.of_dict(data.get(name) or {}) for name in ("joint", "person"))
-        if len(joint.intercepts) != len(keypoints) or len(person.intercepts) != 1:
-            raise DataError("A calibration is not as it should be: it has another number of joints than of names.")
-        model, weights, fitted_on = (str(text) for text in texts)
-        return cls(model, weights, tuple(map(str, keypoints)), joint, person, fitted_on)
+def check(map_: ScoreMap, unseen: Samples) -> Check:
+    """Judge a map by samples that it was not fitted to; raises ``DataError`` when there are none."""
+    chances = map_(unseen.scores, unseen.sizes, unseen.joints)
+    return _check(chances, unseen)
+
+
+def crossed_check(samples: Samples, seed: int = 0) -> Check:
+    """Judge maps by the half of the pictures that each was not fitted to, both halves in turn.
+
+    Raises:
+        DataError: As :func:`fit`, for either half.
+    """
+    halves = samples.halves(seed)
+    judged = [fit(one)(other.scores, other.sizes, other.joints) for one, other in (halves, halves[::-1])]
+    return _check(np.concatenate(judged), _joined(halves[1], halves[0]))
+
+
+def _check(chances: NDArray[np.float64], samples: Samples) -> Check:
+    before, after = reliability(samples), reliability(samples, chances)
+    if before is None or after is None:
+        raise DataError("There are no scores to judge.")
+    inside = (chances >= _BAND[0]) & (chances <= _BAND[1])
+    band = float(samples.right[inside].mean()) if inside.any() else None
+    return Check(before, after, len(np.unique(samples.owners)), band, int(inside.sum()))
+
+
+def _joined(first: Samples, second: Samples) -> Samples:
+    return Samples(
+        np.concatenate([first.scores, second.scores]),
+        np.concatenate([first.right, second.right]),
+        np.concatenate([first.sizes, second.sizes]),
+        np.concatenate([first.joints, second.joints]),
+        np.concatenate([first.owners, second.owners]),
+        first.names,
+    )
+
+
+def calibrate(evaluation: Evaluation, weights: str, skeleton: Skeleton) -> Calibration:
+    """The maps of a model.
+
+    Args:
+        evaluation: Of whole pictures, with nothing hidden by thresholds.
+        weights: Hash of the model's weights.
+        skeleton: The model's. Joints that nobody labelled are judged like the others on average.
+
+    Raises:
+        DataError: As :func:`fit`.
+    """
+    joint, labels = fit(joint_samples(evaluation)), evaluation.skeleton.keypoints
+    known = {name: joint.intercepts[place] for place, name in enumerate(labels) if evaluation.common[place]}
+    usual = float(np.mean(list(known.values())))
+    return Calibration(
+        evaluation.model,
+        weights,
+        skeleton.keypoints,
+        replace(joint, intercepts=np.array([known.get(name, usual) for name in skeleton.keypoints])),
+        fit(person_samples(evaluation)),
+        f"{len(evaluation.predictions)} pictures of {evaluation.dataset}",
+    )

@@ -13,14 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.calibration import pose_sizes
 from posecore.evaluation.chance import Interval, mean_interval
 from posecore.evaluation.error_kinds import NEAR, JudgedPose, judged_poses
 from posecore.evaluation.evaluate import Evaluation
 from posecore.evaluation.oks import MATCH, keypoint_similarity, pardoned
-from posecore.poses import Poses
-
-#: Smallest size that is told apart, relative to what was looked at.
-SMALLEST = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +60,6 @@ class Samples:
         chosen = np.random.default_rng(seed).permutation(pictures)[: (len(pictures) + 1) // 2]
         first = np.isin(self.owners, chosen)
         return self.select(first), self.select(~first)
-
-
-def pose_sizes(poses: Poses) -> NDArray[np.float64]:
-    """``(P,)`` longer side of every pose relative to that of the region it was looked for in, else of the picture."""
-    region = poses.made_by.region if poses.made_by is not None else None
-    x0, y0, x1, y1 = region or (0.0, 0.0, float(poses.image_size[0]), float(poses.image_size[1]))
-    boxes = poses.boxes().astype(np.float64)
-    longer = np.nan_to_num(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]))
-    return np.maximum(longer / max(x1 - x0, y1 - y0, 1.0), SMALLEST)
 
 
 def joint_samples(evaluation: Evaluation) -> Samples:

@@ -77,6 +77,8 @@ def check(model: PoseModel, plan: Plan) -> Checked:
             raise ExportError(f"{model.family.title} assembles people outside the graph; export it with maps.")
     network = model.network_settings(**network_settings)
     decode = model.decode_settings(**decode_settings)
+    if decode.calibrated:
+        raise ExportError("Exported models give scores as they are; leave “calibrated” off.")
     decoder = None if plan.output == "maps" else model.family.graph_decoder(model.architecture, network, decode)
     if decoder is None and plan.output not in ("auto", "maps"):
         raise ExportError(

@@ -20,6 +20,8 @@ from posecore.settings import Control, DecodeSettings, NetworkSettings, threshol
 FINDER = "finder_"
 #: The finder's settings that keep their name, for they say how many people there are in the end.
 _SHARED = "max_poses"
+#: What the finder is not asked: its thresholds are about scores of its own, for they decide who is looked at.
+NOT_OF_FINDER = ("calibrated",)
 #: Defaults of the finder: who is found wrongly is sorted out by the second model, who is missed is lost.
 _GENEROUS = {"pose_threshold": 0.05, "keypoint_threshold": 0.0, "root_threshold": 0.1}
 
@@ -91,7 +93,7 @@ def finder_control(control: Control) -> Control:
 
 def of_finder(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
     """The finder's settings ``names`` among a joined model's ``values``."""
-    return {name: values[finder_name(name)] for name in names}
+    return {name: values[finder_name(name)] for name in names if name not in NOT_OF_FINDER}
 
 
 def of_closer(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +103,8 @@ def of_closer(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]
 
 def _own(settings: type[NetworkSettings] | type[DecodeSettings]) -> dict[str, FieldInfo]:
     """Fields beyond those that every network has."""
-    return {name: info for name, info in settings.model_fields.items() if name not in NetworkSettings.model_fields}
+    left_out = {*NetworkSettings.model_fields, *NOT_OF_FINDER}
+    return {name: info for name, info in settings.model_fields.items() if name not in left_out}
 
 
 def _finder_title(title: str) -> str:

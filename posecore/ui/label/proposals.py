@@ -15,6 +15,7 @@ from posecore.model import PoseModel
 from posecore.ui.label.sets import Labelling, Place, sort_again
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.models.decode_controls import decode_controls
 from posecore.ui.shared.models.engine import network_slots, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file, suggested
 from posecore.ui.shared.navigation import page_link
@@ -23,7 +24,6 @@ from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.numbers import number
 from posecore.ui.shared.widgets.options import option_texts
-from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.ui.shared.widgets.watching import watch
 
 #: Before the names of the model's settings in session state and address.
@@ -76,7 +76,7 @@ def proposal_panel(desk: LabelDesk, place: Place) -> None:
 
 
 def _ask(desk: LabelDesk, place: Place, model: PoseModel) -> None:
-    controls = SettingControls(model.decode_settings_class, prefix=_PREFIX)
+    controls = decode_controls(model, _PREFIX)
     fewest = _fewest(desk)
     run = run_of(desk)
     busy = run is not None and run.active

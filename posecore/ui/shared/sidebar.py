@@ -13,6 +13,7 @@ from posecore.drawing import DrawingOptions
 from posecore.errors import ImageError, PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.models.decode_controls import decode_controls, tell_chances
 from posecore.ui.shared.models.engine import shared_model
 from posecore.ui.shared.models.model_picker import fetch_panel, is_own_file, pick_model
 from posecore.ui.shared.pictures.open_picture import OpenPicture, open_picture
@@ -166,7 +167,7 @@ def _network(model: PoseModel, defaults: Mapping[str, Any]) -> SettingControls:
 def _reset(model: PoseModel, defaults: Mapping[str, Any], others: Sequence[SettingControls]) -> None:
     """Everything back to its default; a callback."""
     _network(model, defaults).reset()
-    SettingControls(model.decode_settings_class).reset()
+    decode_controls(model).reset()
     SettingControls(DrawingOptions, prefix="draw_").reset()
     for controls in others:
         controls.reset()
@@ -174,10 +175,11 @@ def _reset(model: PoseModel, defaults: Mapping[str, Any], others: Sequence[Setti
 
 def decoder_controls(model: PoseModel, sidebar: Sidebar) -> dict[str, Any]:
     """Widgets for how maps become people; returns their values."""
-    controls = SettingControls(model.decode_settings_class)
+    controls = decode_controls(model)
     with sidebar.decoder:
         st.markdown("**Decoder** :small[:gray[· answers at once]]")
         controls.draw(controls.main)
+        tell_chances(model)
     with sidebar.more_decoder:
         controls.draw(controls.others)
     return controls.values

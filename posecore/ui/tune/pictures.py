@@ -6,11 +6,10 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from posecore.data.annotations import AnnotatedImage, Problem
+from posecore.data.annotations import AnnotatedImage, Problem, spread
 from posecore.errors import ImageError
 from posecore.evaluation.predictions import View, pictures_of
 from posecore.imaging import Picture
@@ -99,13 +98,6 @@ def _of_set(found: LabelledSet, labelled: bool, most: int) -> Chosen:
         return Opened(len(images), _reader(images), dataset.skeleton if labelled else None)
 
     return Chosen((found.name, labelled, most), labelled, found.mark, opened)
-
-
-def spread(images: Sequence[AnnotatedImage], most: int) -> tuple[AnnotatedImage, ...]:
-    """At most so many pictures, from all over the sequence, in order."""
-    if len(images) <= most:
-        return tuple(images)
-    return tuple(images[place] for place in np.linspace(0, len(images) - 1, most).round().astype(int))
 
 
 def _reader(images: Sequence[AnnotatedImage]) -> Callable[[list[Problem], Callable[[], object]], Iterator[Looked]]:

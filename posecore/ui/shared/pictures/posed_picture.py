@@ -87,12 +87,15 @@ def facts(analysis: Analysis) -> str:
     network = sum(analysis.fields.timings.values())
     found = f":green-badge[**{people(count)}**]" if count else ":orange-badge[**nobody found**]"
     remembered = " (cached)" if analysis.from_cache else ""
+    made = analysis.poses.made_by
+    chances = (":violet-badge[scores are chances]",) if made is not None and made.calibration else ()
     return " ".join(
         (
             found,
             f":gray-badge[input {width} × {height}]",
             f":gray-badge[network {_milliseconds(network)}{remembered}]",
             f":gray-badge[decoded in {_milliseconds(analysis.decode_ms)}]",
+            *chances,
         )
     )
 

@@ -20,6 +20,7 @@ MAIN = (
     "finder_input_size",
     "finder_pose_threshold",
     "mode",
+    "calibrated",
     "max_poses",
     "pose_threshold",
     "keypoint_threshold",
@@ -46,11 +47,17 @@ class SettingControls:
         settings_class: Where ranges, defaults and help come from.
         defaults: Values other than the class's own defaults.
         prefix: Put before the names in session state and address.
+        unavailable: Switches that cannot be used now, and why; they count as off and come back as they were.
     """
 
     def __init__(
-        self, settings_class: type[BaseModel], defaults: Mapping[str, Any] | None = None, prefix: str = ""
+        self,
+        settings_class: type[BaseModel],
+        defaults: Mapping[str, Any] | None = None,
+        prefix: str = "",
+        unavailable: Mapping[str, str] | None = None,
     ) -> None:
+        self._unavailable = dict(unavailable or {})
         # `controls` reads nothing but the fields of the class, whatever its base.
         self._controls = {control.name: control for control in controls(settings_class)}  # type: ignore[arg-type]
         self._defaults = {name: control.default for name, control in self._controls.items()} | dict(defaults or {})
@@ -104,6 +111,8 @@ class SettingControls:
         return self._prefix + name
 
     def _value(self, control: Control) -> Any:
+        if control.name in self._unavailable:
+            return self._defaults[control.name]
         value = st.session_state.get(self._key(control.name))
         return self._defaults[control.name] if value is None else value
 
@@ -142,6 +151,9 @@ class SettingControls:
         known[key] = default
 
     def _widget(self, control: Control) -> None:
+        if control.name in self._unavailable:
+            self._unusable(control)
+            return
         applies = control.applies({name: self._value(self._controls[name]) for name, _ in control.when})
         shared: dict[str, Any] = {
             "key": self._key(control.name),
@@ -156,6 +168,15 @@ class SettingControls:
         else:
             _number(control, shared)
         self._write_address(control)
+
+    def _unusable(self, control: Control) -> None:
+        """A switch that is off for now."""
+        key = self._key(control.name)
+        if key in st.session_state:
+            # What is not drawn is forgotten, unless it is said again.
+            st.session_state[key] = st.session_state[key]
+        reason = f"{control.help} **Not now:** {self._unavailable[control.name]}"
+        st.toggle(control.label, False, key=f"{key}_unavailable", help=reason, disabled=True, wrap=True)
 
     def _condition(self, control: Control) -> str:
         """Why a setting has no effect now."""
