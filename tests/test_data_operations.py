@@ -263,7 +263,7 @@ class SeeingModel:
 
 def test_proposed_ignore_regions(tmp_path: Path) -> None:
     Image.new("RGB", (80, 60)).save(tmp_path / "0.png")
-    model: Any = SeeingModel([[(15, 20), (25, 30)], [(60, 10), (70, 20)], [(20, 20), (50, 50)]])
+    model: Any = SeeingModel([[(15, 20), (25, 30)], [(60, 10), (70, 20)], [(16, 21), (50, 50)]])
     dataset = sticks([(stick((15, 20), (25, 30)),)], tmp_path)
     marked = propose_ignore(model, dataset, fewest=2)
     (region,) = marked.images[0].ignore
@@ -271,6 +271,18 @@ def test_proposed_ignore_regions(tmp_path: Path) -> None:
     assert propose_ignore(model, marked, fewest=2).images[0].ignore == (region,)
     lost = propose_ignore(model, sticks([()], tmp_path / "none"))
     assert "0.png" in str(lost.problems[0])
+
+
+def test_who_stands_in_the_box_of_somebody_labelled_is_not_that_person(tmp_path: Path) -> None:
+    Image.new("RGB", (80, 60)).save(tmp_path / "0.png")
+    labelled, bystander, again = [(10, 5), (40, 45)], [(36, 10), (24, 36)], [(11, 6), (39, 44)]
+    dataset = sticks([(stick(labelled[0], labelled[1], box=(8, 3, 42, 47)),)], tmp_path)
+    model: Any = SeeingModel([bystander, labelled, again])
+    (region,) = propose_ignore(model, dataset, fewest=2).images[0].ignore
+    assert region == pytest.approx((24 - 3.9, 10 - 3.9, 36 + 3.9, 36 + 3.9))
+    # Nobody else is there: this is the labelled person, seen badly.
+    badly: Any = SeeingModel([[(17, 9), (31, 36)]])
+    assert not propose_ignore(badly, dataset, fewest=2).images[0].ignore
 
 
 def test_proposed_labels(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from posecore.skeleton import Skeleton, map_skeleton
 
 #: Pictures that go through the network together.
 _BATCH = 8
-#: A labelled person's box is widened by this part of its longer side before joints are looked for in it.
+#: A labelled person's box is widened by this part of its longer side before joints are looked for in it; joints within
+#: that distance of a labelled one may be the person's.
 _AROUND = 0.1
 #: Room around the joints that a proposal is made from, relative to their extent: hands, feet and hair lie outside.
 _MARGIN = 0.15
@@ -40,8 +41,9 @@ def propose_ignore(
 ) -> PoseDataset:
     """Mark regions where a model sees joints and nobody is labelled.
 
-    A joint counts as unexplained when it lies in no labelled person's box and in no ignore region. A pose with at least
-    ``fewest`` of them gives a region: the box around them, a little widened.
+    A joint counts as explained when it lies in an ignore region, or in the box of a labelled person and belongs to the
+    pose that fits this person best or is close to a labelled joint: others who stand in the box are not that person. A
+    pose with at least ``fewest`` other joints gives a region: the box around them, a little widened.
 
     Args:
         model: A model that is better than the labels are complete.
@@ -56,22 +58,51 @@ def propose_ignore(
     problems = list(dataset.problems)
     images = []
     for image, poses in _posed(model, dataset.images, settings, problems, advance):
-        explained = [_widened(person.box, _AROUND) for person in image.people] + list(image.ignore)
-        regions = [] if poses is None else _unexplained(poses, explained, fewest)
+        regions = [] if poses is None else _unexplained(poses, image, fewest)
         images.append(replace(image, ignore=(*image.ignore, *regions)))
     return replace(dataset, images=tuple(images), problems=tuple(problems))
 
 
-def _unexplained(poses: Poses, explained: Sequence[Region], fewest: int) -> list[Region]:
+def _unexplained(poses: Poses, image: AnnotatedImage, fewest: int) -> list[Region]:
+    found = [keypoints[present] for keypoints, present in zip(poses.keypoints, poses.present, strict=True)]
+    own = [_own_pose(found, person) for person in image.people]
     regions = []
-    for keypoints, present in zip(poses.keypoints, poses.present, strict=True):
-        left = keypoints[present]
-        for x0, y0, x1, y1 in explained:
-            inside = (left[:, 0] >= x0) & (left[:, 0] <= x1) & (left[:, 1] >= y0) & (left[:, 1] <= y1)
-            left = left[~inside]
+    for number, joints in enumerate(found):
+        explained = np.zeros(len(joints), bool)
+        for region in image.ignore:
+            explained |= _inside(joints, region)
+        for person, its in zip(image.people, own, strict=True):
+            of_person = _inside(joints, _widened(person.box, _AROUND))
+            explained |= of_person if its == number else of_person & _near(joints, person)
+        left = joints[~explained]
         if len(left) >= fewest:
             regions.append(box_around(left, poses.image_size))
     return [region for region in regions if region is not None]
+
+
+def _own_pose(found: Sequence[NDArray[np.floating]], person: Person) -> int | None:
+    """The pose that fits a labelled person best: most joints close to those that are labelled, then most in the box."""
+    box = _widened(person.box, _AROUND)
+    fit = [(int(_near(joints, person).sum()), int(_inside(joints, box).sum())) for joints in found]
+    return max(range(len(fit)), key=fit.__getitem__, default=None)
+
+
+def _near(joints: NDArray[np.floating], person: Person) -> NDArray[np.bool_]:
+    """Which of ``(N, 2)`` joints may be a labelled person's; any may where no joint is labelled."""
+    labelled = person.keypoints[person.labelled]
+    if person.crowd or not len(labelled):
+        return np.ones(len(joints), bool)
+    x0, y0, x1, y1 = person.box
+    distances = np.linalg.norm(joints[:, None] - labelled[None], axis=-1)
+    close: NDArray[np.bool_] = distances.min(1) <= _AROUND * max(x1 - x0, y1 - y0)
+    return close
+
+
+def _inside(joints: NDArray[np.floating], region: Region) -> NDArray[np.bool_]:
+    x0, y0, x1, y1 = region
+    x, y = joints[:, 0], joints[:, 1]
+    inside: NDArray[np.bool_] = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+    return inside
 
 
 @dataclass(frozen=True, eq=False)
