@@ -357,3 +357,12 @@ def test_a_conversion_that_fails_leaves_logging_as_it_was() -> None:
     with pytest.raises(Exception, match=r"."):
         openvino_model(torch.nn.Module())
     assert (root.level, list(root.handlers)) == before
+
+
+def test_a_conversion_ends_with_the_process_that_wants_it() -> None:
+    """Its input is a pipe of that process, which closes however the process ends."""
+    code = "import threading, posecore.runtimes.converting as c; c._end_with_parent()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.close()
+        assert process.wait(60) == 1

@@ -81,13 +81,17 @@ def convert(job: Job, network: nn.Module, folder: Path, stop: threading.Event) -
     command = [sys.executable, "-m", "posecore.runtimes.converting", str(folder)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
     )
+    # Its input stays open as long as this process lives, and says nothing; kept from `communicate`, which closes it.
+    lifeline, process.stdin = process.stdin, None
     try:
         said = _wait(process, stop)
     finally:
         process.kill()
         process.wait()
+        if lifeline is not None:
+            lifeline.close()
     if process.returncode:
         reason = said.strip().rpartition("\n")[2]
         raise ConversionError(f"The network could not be converted for {job.engine} ({reason or 'it was ended'}).")
@@ -107,8 +111,15 @@ def _wait(process: subprocess.Popen[bytes], stop: threading.Event) -> str:
     return "it was given up"
 
 
+def _end_with_parent() -> None:
+    """End this process when the one that wants the graph is gone, however that ended."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
 def main(folder: Path) -> None:
     """Do the work of this process."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     content = parse_json((folder / _JOB).read_bytes())
     if not content["hurry"]:
         with suppress(AttributeError, OSError):
