@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from posecore.errors import DataError
 from posecore.imaging import InputTransform, check_region
-from posecore.parsing import parse_json, shown
+from posecore.parsing import open_arrays, parse_json, shown
 from posecore.skeleton import Edge, Skeleton, data_of_skeleton, skeleton_of_data
 
-_FORMAT, _VERSION = "posecore.fields", 1
+_FORMAT, _VERSION = "posecore.fields", 2
+#: Versions that can be read. 1 did not say what computed the fields.
+_READ = (1, _VERSION)
 #: Most that a file of fields may hold, unpacked.
 MAX_BYTES = 2_000_000_000
 
@@ -186,7 +188,7 @@ class Fields:
     def load(cls, path: str | Path) -> Fields:
         """Read what :meth:`save` wrote; raises ``DataError`` for anything else (nothing in the file is executed)."""
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with open_arrays(path) as archive:
                 return _fields_from(archive)
         except FileNotFoundError:
             raise
@@ -214,7 +216,7 @@ def _fields_from(archive: Any) -> Fields:
     if sum(member.file_size for member in archive.zip.infolist()) > MAX_BYTES:
         raise ValueError(f"it holds more than {MAX_BYTES / 1e6:g} MB")
     meta = parse_json(str(archive["__meta__"]), finite=True)
-    if (meta["format"], meta["version"]) != (_FORMAT, _VERSION):
+    if meta["format"] != _FORMAT or meta["version"] not in _READ:
         raise ValueError(f"its format is {shown(meta['format'])}, version {shown(meta['version'])}")
     views = [
         CloseUp(_fields_of(view, archive, f"{number}/"), float(view["score"]))

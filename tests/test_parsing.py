@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
+import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,7 +157,7 @@ def test_damaged_fields_are_a_sentence(saved: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2},
+        {"version": 3},
         {"transform": {"scale": [1e999, 1], "shift": [0, 0], "input_size": [65, 65], "image_size": [64, 64]}},
         {"skeleton": "none of them"},
         {"maps": [{"name": "__meta__"}]},
@@ -162,13 +166,40 @@ def test_damaged_fields_are_a_sentence(saved: bytes, tmp_path: Path) -> None:
     ],
 )
 def test_fields_that_contradict_themselves(saved: bytes, change: dict, tmp_path: Path) -> None:
-    path = tmp_path / "odd.npz"
-    with np.load(io.BytesIO(saved)) as archive:
-        arrays = dict(archive)
-    meta = json.loads(str(arrays.pop("__meta__"))) | change
-    np.savez(path, __meta__=np.array(json.dumps(meta)), **arrays)
+    path = with_meta(saved, tmp_path / "odd.npz", lambda meta: meta.update(change))
     with pytest.raises(DataError, match="does not hold posecore fields"):
         Fields.load(path)
+
+
+def with_meta(saved: bytes, path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    with np.load(io.BytesIO(saved)) as archive:
+        arrays = dict(archive)
+    meta = json.loads(str(arrays.pop("__meta__")))
+    change(meta)
+    np.savez(path, __meta__=np.array(json.dumps(meta)), **arrays)
+    return path
+
+
+def test_fields_of_the_version_before_are_read_and_later_ones_are_not(saved: bytes, tmp_path: Path) -> None:
+    def before(meta: dict[str, Any]) -> None:
+        meta["version"] = 1
+        del meta["provenance"]["computed"]
+
+    assert Fields.load(with_meta(saved, tmp_path / "old.npz", before)).provenance.computed == ""
+    with pytest.raises(DataError, match="version 3"):
+        Fields.load(with_meta(saved, tmp_path / "new.npz", lambda meta: meta.update(version=3)))
+
+
+def test_damaged_arrays_are_not_left_open(saved: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.npz"
+    for content in (saved[: len(saved) // 2], b"PK\x03\x04 nothing", b"", saved[:-30] + bytes(30)):
+        path.write_bytes(content)
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            with pytest.raises(DataError):
+                Fields.load(path)
+            gc.collect()
+        assert not [one for one in heard if issubclass(one.category, ResourceWarning)]
 
 
 def test_a_file_of_fields_that_unpacks_to_gigabytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from posecore.errors import VideoError
-from posecore.parsing import parse_json
+from posecore.parsing import open_arrays, parse_json
 from posecore.settings import Settings
 from posecore.skeleton import data_of_skeleton, skeleton_of_data
 from posecore.storage import replacing
@@ -85,7 +85,7 @@ def load_result(path: Path, source: Path) -> VideoResult:
         VideoError: When it is not there or is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_arrays(path) as archive:
             return _result_of(archive, path.parent, source)
     except Exception as error:
         # zipfile, zlib and NumPy raise a dozen kinds for damaged files, and none is promised.
