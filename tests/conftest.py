@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from web_support import Server
 
 # Tests compare numbers: what is left to `auto` is computed by PyTorch in float32, and nothing goes on beside them.
 os.environ["POSECORE_RUNTIME"] = "torch"
@@ -29,3 +31,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("POSECORE_HOME", str(folder))
     monkeypatch.delenv("POSECORE_WEIGHTS_MIRROR", raising=False)
     return folder
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server of files, asked again at once where a transfer broke."""
+    monkeypatch.setattr("posecore.transfer.time.sleep", lambda seconds: None)
+    one = Server()
+    yield one
+    one.http.shutdown()
+    one.http.server_close()

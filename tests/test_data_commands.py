@@ -6,7 +6,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,15 +90,6 @@ def test_synthesize(tmp_path: Path) -> None:
 
 
 # --- fetching --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr("posecore.transfer.time.sleep", lambda seconds: None)
-    one = Server()
-    yield one
-    one.http.shutdown()
-    one.http.server_close()
 
 
 def zipped(entries: dict[str, bytes]) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,6 @@ from posecore.transfer import Expected, checksum, discard, fetch_file
 
 #: What arrives in whole pieces is kept when a transfer breaks off.
 PIECE = 1 << 15
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr("posecore.transfer.time.sleep", lambda seconds: None)
-    one = Server()
-    yield one
-    one.http.shutdown()
-    one.http.server_close()
 
 
 def test_a_broken_transfer_goes_on(server: Server, tmp_path: Path) -> None:

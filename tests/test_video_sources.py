@@ -23,7 +23,7 @@ from posecore.video import (
     process_video,
     save_tables,
 )
-from posecore.video.reading import clock
+from posecore.video.reading import clock, estimate
 from tests.video_support import TICK, StubModel, broken, even_ticks, picture_of, write_video
 
 
@@ -206,3 +206,20 @@ def test_a_file_of_several_tracks_that_was_cut_off_is_read_or_refused(tmp_path: 
 )
 def test_times_are_written_as_people_do(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "1 s"),
+        (42.4, "40 s"),
+        (59, "1 min"),
+        (98.0, "1 min 40 s"),
+        (172.6, "2 min 50 s"),
+        (700, "12 min"),
+        (3590, "1 h"),
+        (4000, "1 h 5 min"),
+    ],
+)
+def test_estimates_are_as_exact_as_people_say_them(seconds: float, text: str) -> None:
+    assert estimate(seconds) == text

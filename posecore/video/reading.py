@@ -350,6 +350,14 @@ class VideoReader:
             )
 
 
+def estimate(seconds: float) -> str:
+    """How long something may take, as exact as people say it: ``40 s``, ``1 min 40 s``, ``12 min``, ``1 h 10 min``."""
+    step = next(step for limit, step in ((20, 1), (60, 5), (300, 10), (3600, 60), (math.inf, 300)) if seconds <= limit)
+    whole = max(step * round(seconds / step), 1)
+    parts = ((whole // 3600, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
 def clock(seconds: float) -> str:
     """Seconds as a person would write them."""
     if seconds < 120:

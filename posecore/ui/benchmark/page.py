@@ -49,7 +49,7 @@ def main() -> None:
         "How long this machine takes for a picture of people, each stage apart. It is measured in a process of its "
         "own; whatever else the machine does meanwhile makes every row slower."
     )
-    st.caption(" · ".join(f"{plain(name)} {plain(value)}" for name, value in facts.items()))
+    st.caption(" · ".join(f"{plain(name).capitalize()}: {plain(value)}" for name, value in facts.items()))
     with st.container(border=True):
         wanted, runs = plan()
         task = measurements().get(st.session_state.get(_PLAN))

@@ -11,7 +11,7 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.ui.shared.background import Task, Tasks
 from posecore.ui.shared.widgets.watching import watch
-from posecore.video.reading import clock
+from posecore.video.reading import estimate
 
 #: Seconds and steps before which nothing is said of the time left.
 _TOO_EARLY, _FEWEST = 1.0, 3
@@ -87,5 +87,5 @@ def _said(far: Far | None, task: Task[Any, Far], before: int, words: str, step: 
         return f"Waiting for {before + 1} before this …"
     if far is None:
         return f"{words} …"
-    left = "" if far.left is None else f" · about {clock(far.left)} left"
+    left = "" if far.left is None else f" · about {estimate(far.left)} left"
     return f"{words}: {far.done:,} of {far.total:,} {step}{left}"

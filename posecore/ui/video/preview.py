@@ -19,7 +19,7 @@ from posecore.ui.shared.videos.moments import LONGEST, frame_source, length_of
 from posecore.ui.shared.videos.store import Video
 from posecore.ui.video.chosen_run import start_run
 from posecore.video import VideoOptions
-from posecore.video.reading import clock
+from posecore.video.reading import clock, estimate
 
 PREVIEW_ROOM = "max(240px, 100vh - 330px)"
 _CODECS = {"h264": "H.264", "hevc": "H.265", "mpeg4": "MPEG-4", "mpeg2video": "MPEG-2", "mjpeg": "Motion JPEG"}
@@ -106,5 +106,5 @@ def _outlook(video: Video, model: PoseModel, options: VideoOptions, analysis: An
     lasts = ""
     if analysis is not None:
         spent = pace(model, analysis, options.network)
-        lasts = f", about {clock(frames * spent / 1000)} at this frame's pace"
+        lasts = f", about {estimate(frames * spent / 1000)} at this frame's pace"
     return f"About {frames} frames{lasts}. It goes on in the background. {gives}"

@@ -11,7 +11,7 @@ from posecore.ui.shared.pictures.posed_picture import people
 from posecore.ui.shared.widgets.watching import watch
 from posecore.ui.video.runs import VideoRun, run_desk
 from posecore.video import Progress
-from posecore.video.reading import clock
+from posecore.video.reading import estimate
 
 _STEPS = {"finding people": "Finding people", "drawing": "Drawing"}
 #: Longest side of the picture that shows how far a run is, and its width on the page.
@@ -58,6 +58,6 @@ def _words(run: VideoRun, progress: Progress | None) -> str:
     if progress is None:
         return "Starting …"
     of = f" of about {progress.expected}" if progress.expected is not None else ""
-    left = f" · about {clock(progress.eta)} left" if progress.eta is not None else ""
+    left = f" · about {estimate(progress.eta)} left" if progress.eta is not None else ""
     pace = f" · {progress.frames / progress.elapsed:.1f} frames/s" if progress.elapsed > 1 else ""
     return f"{_STEPS.get(progress.step, progress.step)}: frame {progress.frames}{of}{left}{pace}"
