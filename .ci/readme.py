@@ -25,6 +25,7 @@ LEFT_OUT = {
     "posecore app": ".ci/wheel opens it",
     "posecore webcam": "there is no camera",
     "posecore weights fetch": "needs a network",
+    "posecore classify fit": "needs pictures sorted by hand",
     "posecore data complete": "needs weights of others",
     "posecore export run:": "needs a finished run",
     "posecore train configs/": "takes hours; make slow trains",

@@ -56,6 +56,7 @@ COMMANDS = {
         "calibrate",
         "Learn from labelled pictures how often a model is right at which score, for --calibrated of other commands.",
     ),
+    "classify": ("classify", "app", "Tell what people do: teach a classifier of poses, and use it."),
     "ros": ("ros", "ros", "Tell ROS who is where: live or from a video, through rosbridge or into a bag."),
     "export": ("export", "export", "Write a model for another runtime, with a program that runs it and its parity."),
     "train": ("train", "train", "Train or fine-tune a network."),
