@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from posecore.data.annotations import Person, PoseDataset
+from posecore.data.library import Library
 from posecore.data.synthetic import render_scene
+from posecore.data.synthetic.sample import sample_people
 from posecore.drawing.overlay import draw_poses
 from posecore.errors import PosecoreError
+from posecore.evaluation import evaluate
 from posecore.imaging import Picture, picture_id
 from posecore.model import PoseModel
 from posecore.runtimes.engines import ENGINES
@@ -68,6 +72,7 @@ class Row:
         milliseconds: For each stage and their ``total``: ``p5``, ``p50`` and ``p95`` of the time for one picture.
         megabytes: What the process grew by while it was measured, as the system tells.
         people: People found in the pictures.
+        ap: OKS AP on labelled people, cut out one by one, with the same settings; None where nobody asked for it.
         error: Why nothing was measured, as a sentence.
     """
 
@@ -77,6 +82,7 @@ class Row:
     milliseconds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     megabytes: float = 0.0
     people: int = 0
+    ap: float | None = None
     error: str = ""
 
 
@@ -103,6 +109,7 @@ def measure(
     pictures: Sequence[Picture] = (),
     runs: int = 20,
     load: Callable[[str], PoseModel] = load_model,
+    judged: PoseDataset | None = None,
 ) -> Iterator[Row]:
     """One row after the other, in this process; what goes wrong with one is said in its row.
 
@@ -111,13 +118,22 @@ def measure(
         pictures: Pictures to look at; a drawn scene unless given.
         runs: Timed runs per picture.
         load: Loads a model by name.
+        judged: Labelled pictures that accuracy is measured on as well.
     """
     shots = list(pictures) or [render_scene(_SCENE).image]
     before = torch.get_num_threads()
+    known: dict[Any, float | None] = {}
     try:
         for trial in wanted:
             try:
-                yield _measured(trial, shots, runs, load)
+                row = _measured(trial, shots, runs, load)
+                if judged is not None:
+                    # Threads and batches change no answer.
+                    key = (trial.model, repr(sorted(trial.settings.items())))
+                    if key not in known:
+                        known[key] = _precision(load(trial.model), judged, trial.settings)
+                    row = replace(row, ap=known[key])
+                yield row
             except PosecoreError as error:
                 yield Row(trial, error=str(error))
     finally:
@@ -150,6 +166,23 @@ def _measured(trial: Trial, shots: Sequence[Picture], runs: int, load: Callable[
         for stage, values in times.items()
     }
     return Row(trial, computed, size, figures, round(max(_megabytes() - memory, 0.0), 1), people)
+
+
+def _precision(model: PoseModel, judged: PoseDataset, settings: Mapping[str, Any]) -> float | None:
+    # What is left open is what it was when time was measured: not the sizes and runtime of comparisons between models.
+    own = model.network_settings()
+    open_ones = {name: getattr(own, name) for name in ("input_size", "runtime", "precision") if hasattr(own, name)}
+    return evaluate(model, judged, "crops", {**open_ones, **settings}).precision["AP"]
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Indices of the (milliseconds, accuracy) that none is both faster and better than, the fastest first."""
+    best, found = -float("inf"), []
+    for index in sorted(range(len(points)), key=lambda one: (points[one][0], -points[one][1])):
+        if points[index][1] > best:
+            best = points[index][1]
+            found.append(index)
+    return found
 
 
 def _timed(
@@ -197,6 +230,7 @@ def table_of(rows: Sequence[Row]) -> pd.DataFrame:
         medians = {stage: row.milliseconds.get(stage, {}).get("p50") for stage in STAGES}
         total = {f"total {level}": row.milliseconds.get("total", {}).get(level) for level in ("p5", "p50", "p95")}
         found = {"computed": row.computed, "input": row.size, **medians, **total}
+        found |= {} if row.ap is None else {"AP": row.ap}
         listed.append(
             {"model": row.trial.model, **asked, **found, "MB": row.megabytes, "people": row.people, "error": row.error}
         )
@@ -206,7 +240,34 @@ def table_of(rows: Sequence[Row]) -> pd.DataFrame:
 # --- in a process of its own -----------------------------------------------------------------------------------------
 
 
-def measure_apart(wanted: Sequence[Trial], runs: int, stop: threading.Event) -> Iterator[Row]:
+@dataclass(frozen=True)
+class Judged:
+    """Labelled pictures by name, for another process.
+
+    Attributes:
+        name: Of a set in the library; empty for drawn people.
+        part: Of the set, or None for all of it.
+        pictures: How many are looked at, at most.
+    """
+
+    name: str = ""
+    part: str | None = None
+    pictures: int = 60
+
+    def read(self) -> PoseDataset:
+        """The pictures and labels; raises ``PosecoreError`` when they cannot be had."""
+        whole = Library().get(self.name).dataset() if self.name else sample_people()
+        images = [image for image in whole if self.part in (None, image.split) and any(map(_is_labelled, image.people))]
+        return replace(whole, images=tuple(images[: self.pictures]))
+
+
+def _is_labelled(person: Person) -> bool:
+    return bool(person.labelled.any())
+
+
+def measure_apart(
+    wanted: Sequence[Trial], runs: int, stop: threading.Event, judged: Judged | None = None
+) -> Iterator[Row]:
     """As :func:`measure` with a drawn scene, in another process, until ``stop`` is set.
 
     Raises:
@@ -227,7 +288,8 @@ def measure_apart(wanted: Sequence[Trial], runs: int, stop: threading.Event) -> 
     watcher.start()
     try:
         with suppress(BrokenPipeError), process.stdin as pipe:
-            json.dump({"runs": runs, "trials": [asdict(trial) for trial in wanted]}, pipe)
+            trials = [asdict(trial) for trial in wanted]
+            json.dump({"runs": runs, "trials": trials, "judged": None if judged is None else asdict(judged)}, pipe)
         done = 0
         for line in process.stdout:
             content = json.loads(line)
@@ -249,7 +311,13 @@ def _kill_when(process: subprocess.Popen[str], stop: threading.Event) -> None:
 def main() -> None:
     """Do what standard input asks for."""
     plan = json.load(sys.stdin)
-    for row in measure([Trial(**trial) for trial in plan["trials"]], runs=plan["runs"]):
+    wanted = [Trial(**trial) for trial in plan["trials"]]
+    try:
+        judged = None if plan["judged"] is None else Judged(**plan["judged"]).read()
+        rows = measure(wanted, runs=plan["runs"], judged=judged)
+    except PosecoreError as error:
+        rows = iter([Row(trial, error=str(error)) for trial in wanted])
+    for row in rows:
         sys.stdout.write(json.dumps(asdict(row)) + "\n")
         sys.stdout.flush()
 

@@ -59,6 +59,11 @@ COMMANDS = {
     "classify": ("classify", "app", "Tell what people do: teach a classifier of poses, and use it."),
     "ros": ("ros", "ros", "Tell ROS who is where: live or from a video, through rosbridge or into a bag."),
     "export": ("export", "export", "Write a model for another runtime, with a program that runs it and its parity."),
+    "quantise": (
+        "quantise",
+        "quantise",
+        "Make a model compute in 8-bit integers; say what that costs and brings, and keep it if that is wanted.",
+    ),
     "train": ("train", "train", "Train or fine-tune a network."),
     "runs": ("runs", "app", "List, pause, resume, rename and remove training runs."),
     "config": ("configs", "app", "Check training configurations, and convert other trainers' ones."),

@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import nn
 
 from posecore.errors import PosecoreError
 from posecore.families import family_of
+from posecore.families.backbones.int8 import Ranges, set_ranges
 from posecore.parsing import parse_json
 from posecore.runtimes.engines import ENGINES
 from posecore.runtimes.graph import Graph
@@ -47,6 +48,7 @@ class Job:
         settings: All network settings.
         size: (height, width) of the input.
         hurry: Somebody waits for it; else it leaves the processor to others.
+        ranges: Of convolutions in 8-bit integers.
     """
 
     engine: str
@@ -55,6 +57,7 @@ class Job:
     settings: dict[str, Any]
     size: tuple[int, int]
     hurry: bool = False
+    ranges: Ranges = field(default_factory=dict)
 
 
 def convert(job: Job, network: nn.Module, folder: Path, stop: threading.Event) -> Path:
@@ -130,6 +133,7 @@ def main(folder: Path) -> None:
     network = family.build(content["architecture"], skeleton_of_data(content["skeleton"])).eval()
     network.load_state_dict(safetensors.torch.load_file(folder / _STATE))
     network.requires_grad_(False)
+    set_ranges(network, content["ranges"])
     settings = build_settings(family.network_settings(content["architecture"]), content["settings"])
     height, width = content["size"]
     (folder / _GRAPH).mkdir()

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from posecore.errors import PosecoreError, SettingsError
+from posecore.families.backbones.int8 import ranges_of
 from posecore.families.contract import AnyFamily
 from posecore.runtimes import kept
 from posecore.runtimes.checking import Deviation, check_pixels, deviation
@@ -103,6 +104,7 @@ class Runner:
         self._device = device
         self._number = next(_numbers)
         self._nbytes = sum(parameter.numel() * 4 for parameter in network.parameters())
+        self._ranges = ranges_of(network)
         self._fast: dict[Wish, Way] = {}
 
     def run(self, pixels: Pixels, settings: NetworkSettings) -> tuple[Outputs, Way]:
@@ -187,9 +189,12 @@ class Runner:
                 refused.append(f"{way}: {_why(error)}")
                 log.warning("%s is not computed by %s: %s", shape, way, _why(error))
                 continue
+            if any(other[name].shape != values.shape for name, values in exact.items()):
+                refused.append(f"{way}: its answer has another shape")
+                continue
             found = deviation(self._family, self._skeleton, settings, size, exact, other)
-            # Who names a precision takes what it costs.
-            if found.small or place.wish.precision != "auto":
+            # Who names a precision takes what it costs, and so does who has a model rounded.
+            if found.small or place.wish.precision != "auto" or self._ranges:
                 fits.append((ready, found))
             else:
                 refused.append(f"{way}: {found}")
@@ -206,7 +211,12 @@ class Runner:
     def _candidates(self, wish: Wish) -> tuple[Way, ...]:
         """Ways to try; once one was the fastest, that one alone is tried for other input sizes."""
         known = self._fast.get(wish)
-        return ways(wish, self._device) if known is None else (known,)
+        if known is not None:
+            return (known,)
+        found = ways(wish, self._device)
+        # What is rounded to integers gains nothing from shorter numbers around them.
+        exact = tuple(way for way in found if way.precision == EXACT.precision)
+        return exact if self._ranges and exact else found
 
     def _load(self, way: Way, settings: NetworkSettings, size: Size, hurry: bool) -> _Ready:
         names = tuple(self._torch(np.zeros((1, *size, 3), np.float32), settings, "float32"))
@@ -217,7 +227,7 @@ class Runner:
         if (found := kept.find(made_of)) is not None:
             return _Ready(way, engine.load(found, way.precision, threads), names)
         with _draft() as folder:
-            job = Job(way.runtime, self._architecture, self._skeleton, settings.model_dump(), size, hurry)
+            job = Job(way.runtime, self._architecture, self._skeleton, settings.model_dump(), size, hurry, self._ranges)
             graph = convert(job, self._network, folder, _stop)
             # Loaded before it is kept: what cannot be loaded is not worth keeping.
             ready = _Ready(way, engine.load(graph, way.precision, threads), names)
@@ -244,6 +254,7 @@ class Runner:
         for name, tensor in sorted(self._network.state_dict().items()):
             digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
             digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        digest.update(repr(sorted(self._ranges.items())).encode())
         return digest.hexdigest()
 
     def _torch(self, pixels: Pixels, settings: NetworkSettings, precision: str) -> Outputs:

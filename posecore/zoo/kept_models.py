@@ -63,6 +63,7 @@ def keep_model(path: Path | str, architecture: str | None, tag: str, taken: Coll
         skeleton=header.skeleton,
         network_settings=header.network_settings,
         decode_settings=header.decode_settings,
+        ranges=header.ranges,
         title=header.title,
         description=header.description or f"From {path.resolve().name}.",
         licence=header.licence,

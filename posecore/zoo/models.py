@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from posecore.errors import StorageError, UnknownModelError, WeightsError
 from posecore.families import FAMILIES, family_of
+from posecore.families.backbones.int8 import set_ranges
 from posecore.model import PoseModel
 from posecore.runs import BEST, Registry, run_folder, runs_folder
 from posecore.settings import build_settings
@@ -351,12 +353,15 @@ def load_model(
     header = loaded.header
     network = family.build(architecture, header.skeleton)
     network.load_state_dict(loaded.state)
+    ranges = header.ranges
+    set_ranges(network, ranges)
     return PoseModel(
         name,
         family,
         architecture,
         network,
-        header.sha256[:16],
+        # The same weights, rounded otherwise, answer otherwise.
+        header.sha256[:16] if not ranges else hashlib.sha256(f"{header.sha256}{ranges}".encode()).hexdigest()[:16],
         skeleton=header.skeleton,
         device=device,
         network_settings={**header.network_settings, **network_settings},

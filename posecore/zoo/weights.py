@@ -12,6 +12,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from torch import nn
 from posecore.errors import SkeletonError, WeightsError
 from posecore.families import family_of
 from posecore.families.backbones import fuse
+from posecore.families.backbones.int8 import Ranges, ranges_of
 from posecore.parsing import parse_json, shown
 from posecore.skeleton import COCO_17, SKELETONS, Skeleton, data_of_skeleton, skeleton_of_data
 from posecore.storage import replacing, writing
@@ -48,6 +50,7 @@ class WeightsHeader:
         title, description, licence: Words for people.
         network_settings, decode_settings: Defaults other than the architecture's and the family's.
         extra: Everything else, as text.
+        ranges: Of convolutions that are to be computed in 8-bit integers; see :mod:`posecore.families.backbones.int8`.
     """
 
     name: str
@@ -60,6 +63,7 @@ class WeightsHeader:
     network_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     decode_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     extra: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ranges: Ranges = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +94,7 @@ def save_weights(
     dtype: torch.dtype = torch.float32,
     network_settings: Mapping[str, Any] | None = None,
     decode_settings: Mapping[str, Any] | None = None,
+    ranges: Ranges | None = None,
     **metadata: Any,
 ) -> str:
     """Write a weights file; an existing one is replaced only once the new one is complete.
@@ -102,6 +107,7 @@ def save_weights(
         skeleton: Meaning of its keypoints.
         dtype: Type to store floating-point tensors in; float16 halves the file.
         network_settings, decode_settings: Defaults other than the architecture's and the family's.
+        ranges: Of convolutions that are to be computed in 8-bit integers; those of the network, if that is given.
         **metadata: More for the header: ``title``, ``description``, ``licence``, or any other key. What is not text
             is written as JSON.
 
@@ -113,6 +119,10 @@ def save_weights(
     """
     path = Path(path)
     state = fuse(copy.deepcopy(weights)).state_dict() if isinstance(weights, nn.Module) else weights
+    if ranges is None and isinstance(weights, nn.Module):
+        ranges = ranges_of(weights)
+    if ranges:
+        metadata["int8"] = {key: list(limits) for key, limits in ranges.items()}
     stored = {key: _as(tensor.detach().cpu(), dtype).contiguous() for key, tensor in state.items()}
     read_back = {key: _as(tensor, torch.float32) for key, tensor in stored.items()}
     check_state(read_back, architecture, skeleton, f"The state for {path}")
@@ -154,6 +164,8 @@ def load_weights(path: Path | str) -> Weights:
     if weights_id(state) != header.sha256:
         raise WeightsError(f"{path} is damaged: its tensors do not have the checksum that was recorded with them.")
     check_state(state, header.architecture, header.skeleton, str(path))
+    if unknown := {f"{name}.conv.weight" for name in header.ranges} - state.keys():
+        raise WeightsError(f"{path} has an 8-bit range for {min(unknown)!r}, which {header.architecture} lacks.")
     return Weights(header, state)
 
 
@@ -241,17 +253,28 @@ def _header(metadata: Mapping[str, str], path: Path | str) -> WeightsHeader:
             licence=fields.pop("licence", ""),
             network_settings=_settings(fields, "network_settings"),
             decode_settings=_settings(fields, "decode_settings"),
+            ranges=_ranges(fields),
             extra=fields,
         )
     except KeyError as error:
         raise WeightsError(f"{path} has a header without {error.args[0]!r}; it is damaged.") from error
-    except (ValueError, SkeletonError) as error:
+    except (ValueError, TypeError, SkeletonError) as error:
         raise WeightsError(f"{path} has a header that cannot be understood: {str(error).rstrip('.')}.") from error
 
 
 def _skeleton(text: str) -> Skeleton:
     """A skeleton by name, or from JSON of its fields."""
     return skeleton_of_data(text if text in SKELETONS else parse_json(text))
+
+
+def _ranges(fields: dict[str, str]) -> dict[str, tuple[float, float]]:
+    values = parse_json(fields.pop("int8", "{}"))
+    if not isinstance(values, dict):
+        raise ValueError(f"int8 must be an object with named ranges, not {shown(values)}")
+    ranges = {str(name): (float(low), float(high)) for name, (low, high) in values.items()}
+    if not all(math.isfinite(low) and math.isfinite(high) and low <= high for low, high in ranges.values()):
+        raise ValueError("int8 has ranges that are none")
+    return ranges
 
 
 def _settings(fields: dict[str, str], name: str) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from posecore.families.backbones.int8 import Rounding
 
 Pair = tuple[int, int]
 _ACTIVATIONS: dict[str | None, Callable[[torch.Tensor], torch.Tensor] | None] = {
@@ -70,10 +73,14 @@ class ConvUnit(nn.Module):
         self.norm: nn.Module | None = nn.BatchNorm2d(outputs, eps=epsilon, momentum=0.03) if norm else None
         self.activation = _ACTIVATIONS[activation]
         self.explicit = explicit
+        #: How it is computed in 8-bit integers, see :mod:`posecore.families.backbones.int8`; None for floating point.
+        self.rounding: Rounding | None = None
 
     def forward(self, x: torch.Tensor, stride: int = 1, dilation: Pair = (1, 1)) -> torch.Tensor:
         """``(B, C, H, W)``, its sides shrunk by ``stride`` and rounded up; ``dilation`` is (vertical, horizontal)."""
         kernel = self.conv.kernel_size[0]
+        if self.rounding is not None:
+            x = self.rounding.inputs(x)
         if self.explicit:
             vertical, horizontal = (explicit_padding(kernel, d) for d in dilation)
         else:
@@ -88,6 +95,8 @@ class ConvUnit(nn.Module):
 
     def _convolve(self, x: torch.Tensor, stride: int, padding: Pair, dilation: Pair) -> torch.Tensor:
         weight, bias, groups = self.conv.weight, self.conv.bias, self.conv.groups
+        if self.rounding is not None:
+            weight = self.rounding.weights(weight)
         if stride > 1 and groups > 1 and x.device.type == "cpu" and x.requires_grad:
             # On the CPU the gradient of a strided depthwise convolution takes several times longer than that of a
             # dense one of which some cells are dropped (benchmarks/training.py).

@@ -9,11 +9,11 @@ from typing import Any, get_args
 import pandas as pd
 import streamlit as st
 
-from posecore.benchmark import Row, Trial, machine_facts, measure_apart, table_of, trials
+from posecore.benchmark import Judged, Row, Trial, machine_facts, measure_apart, table_of, trials
 from posecore.errors import PosecoreError
 from posecore.runtimes.engines import ENGINES
 from posecore.settings import NetworkSettings
-from posecore.ui.benchmark.chart import bars
+from posecore.ui.benchmark.chart import accuracy, bars
 from posecore.ui.shared.address import Parameter
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.error_messages import show_error
@@ -21,6 +21,7 @@ from posecore.ui.shared.models.model_picker import choose_model
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
+from posecore.ui.shared.sets.labelled_set import SAMPLE, pick_labelled_set
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.numbers import number
 from posecore.ui.shared.widgets.watching import watch
@@ -52,8 +53,9 @@ def main() -> None:
     st.caption(" · ".join(f"{plain(name).capitalize()}: {plain(value)}" for name, value in facts.items()))
     with st.container(border=True):
         wanted, runs = plan()
+        judged = judging()
         task = measurements().get(st.session_state.get(_PLAN))
-        _start_button(wanted, runs, task)
+        _start_button(wanted, runs, judged, task)
     if task is None:
         return
     if task.active:
@@ -91,6 +93,20 @@ def plan() -> tuple[list[Trial], int]:
     return [_without_own_size(one) for one in trials(models, each, threads=threads, batches=batches)], runs
 
 
+def judging() -> Judged | None:
+    """The controls for accuracy; None where it is not measured."""
+    if not st.toggle(
+        "Accuracy as well", key="bench_accuracy", help="AP on labelled people, each cut out, with every row's settings."
+    ):
+        return None
+    chosen = pick_labelled_set()
+    if chosen is None:
+        return None
+    count = st.slider("Pictures to judge by", 10, 300, 40, step=10, key="bench_judged")
+    name, _, part = ("" if chosen.name == SAMPLE else chosen.name).partition("/")
+    return Judged(name, part or None, count)
+
+
 def _choices(setting: str) -> list[str]:
     return list(get_args(NetworkSettings.model_fields[setting].annotation))
 
@@ -104,7 +120,9 @@ def _without_own_size(trial: Trial) -> Trial:
     return Trial(trial.model, settings, trial.threads, trial.batch)
 
 
-def _start_button(wanted: Sequence[Trial], runs: int, task: Task[list[Row], list[Row]] | None) -> None:
+def _start_button(
+    wanted: Sequence[Trial], runs: int, judged: Judged | None, task: Task[list[Row], list[Row]] | None
+) -> None:
     count = len(wanted)
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(
@@ -119,10 +137,10 @@ def _start_button(wanted: Sequence[Trial], runs: int, task: Task[list[Row], list
             st.caption(f"{count} rows" if count else "Choose at least one of everything.")
     if not pressed:
         return
-    key = (tuple((one.model, repr(one.settings), one.threads, one.batch) for one in wanted), runs)
+    key = (tuple((one.model, repr(one.settings), one.threads, one.batch) for one in wanted), runs, judged)
     try:
         require("use", "Measuring")
-        measurements().start(key, lambda task: _measure(task, wanted, runs), again=True, ends_with_session=True)
+        measurements().start(key, lambda task: _measure(task, wanted, runs, judged), again=True, ends_with_session=True)
     except PosecoreError as error:
         show_error(error)
         return
@@ -130,9 +148,9 @@ def _start_button(wanted: Sequence[Trial], runs: int, task: Task[list[Row], list
     st.rerun()
 
 
-def _measure(task: Task[list[Row], list[Row]], wanted: Sequence[Trial], runs: int) -> list[Row]:
+def _measure(task: Task[list[Row], list[Row]], wanted: Sequence[Trial], runs: int, judged: Judged | None) -> list[Row]:
     rows: list[Row] = []
-    for row in measure_apart(wanted, runs, task.stop):
+    for row in measure_apart(wanted, runs, task.stop, judged):
         rows.append(row)
         task.tell([*rows])
     return rows
@@ -170,13 +188,19 @@ def results(rows: Sequence[Row]) -> None:
             use(rows[chosen].trial)
         if not usable:
             st.caption("Choose a row of the table to use its model and settings.")
-    st.plotly_chart(bars([(_words(row.trial), row) for row in rows if not row.error]), key="bench_bars")
+    good = [(_words(row.trial), row) for row in rows if not row.error]
+    rated = [(words, row) for words, row in good if row.ap is not None]
+    if rated:
+        st.markdown("**Accuracy against time**")
+        st.plotly_chart(accuracy(rated), key="bench_accuracy_chart")
+    st.plotly_chart(bars(good), key="bench_bars")
 
 
 def shown_table(rows: Sequence[Row]) -> pd.DataFrame:
     """What of the table is worth its room on the page; milliseconds with one digit."""
     table = table_of(rows).drop(columns=["total p5", "error"])
-    return table.round(1).rename(columns={"total p50": "total", "total p95": "95 %"})
+    digits = {name: 3 if name == "AP" else 1 for name in table}
+    return table.round(digits).rename(columns={"total p50": "total", "total p95": "95 %"})
 
 
 def _words(trial: Trial) -> str:

@@ -10,6 +10,7 @@ import torch
 
 from posecore.families import family_of
 from posecore.ui.models.dialogs import about, ask_to_remove, verify
+from posecore.ui.models.quantise_dialog import quantise_model
 from posecore.ui.models.speed import show_speed
 from posecore.ui.shared.models.export_model import export_button
 from posecore.ui.shared.models.model_picker import ORIGINS, choose_model, fetch_with_progress, is_own_file, megabytes
@@ -72,6 +73,10 @@ def _buttons(info: ModelInfo, agreed: bool) -> bool:
             choose_model(info.name)
             open_page("explore")
         export_button(info, f"export_{info.name}")
+        if not info.name.endswith(".int8") and st.button(
+            "8 bits", key=f"quantise_{info.name}", help="Compute in 8-bit integers: faster, slightly less exact."
+        ):
+            quantise_model(info)
         if not is_own_file(info) and st.button("Verify", key=f"verify_{info.name}"):
             verify(info)
         removable = info.origin == "official" or is_own_file(info) or is_kept(info)
