@@ -1,9 +1,10 @@
 """Other programs that find people beside posecore, on the same pictures, from pixels to joints.
 
-``python -m benchmarks.peers [PICTURE …] [--mediapipe landmarker.task] [--tflite movenet.tflite] [--cpu-time]``
+``python -m benchmarks.peers [PICTURE …] [--mediapipe landmarker.task] [--tflite network.tflite] [--cpu-time]``
 needs ``posecore[peers]``; what is not installed, or whose model file is not at hand, is said in its row. MediaPipe's
-landmarker and Google's ``.tflite`` files are downloads of their own. Ultralytics' nano pose network is built from the
-description in its package with random weights: that takes the same time but for its answers.
+landmarker and ``.tflite`` files are downloads of their own (``npm pack @mediapipe/pose`` has some). Ultralytics' nano
+pose network is built from the description in its package with random weights: that takes the same time but for its
+answers.
 """
 
 from __future__ import annotations
@@ -63,12 +64,12 @@ def ultralytics() -> Way:
 
 
 def tflite(file: Path | None, threads: int) -> Way:
-    """A published MoveNet for one person: the picture stretched to its input, its answer as it is."""
+    """A network of one input: the picture stretched to it in numbers as it wants them, its answers as they are."""
     if file is None:
-        raise NotHereError("Google's files are a download of their own; name one with --tflite")
+        raise NotHereError("files of networks are downloads of their own; name one with --tflite")
     interpreter = _module("ai_edge_litert.interpreter").Interpreter(str(file), num_threads=threads)
     interpreter.allocate_tensors()
-    given, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    given, answers = interpreter.get_input_details()[0], interpreter.get_output_details()
     _, height, width, _ = given["shape"]
 
     def run(picture: Picture) -> Any:
@@ -77,7 +78,7 @@ def tflite(file: Path | None, threads: int) -> Way:
         fitted = cv2.resize(picture, (int(width), int(height)), interpolation=cv2.INTER_AREA)
         interpreter.set_tensor(given["index"], fitted[None].astype(given["dtype"]))
         interpreter.invoke()
-        return interpreter.get_tensor(answer["index"])
+        return [interpreter.get_tensor(answer["index"]) for answer in answers]
 
     return run
 
@@ -87,7 +88,8 @@ def _module(name: str) -> Any:
 
     try:
         return import_module(name)
-    except ImportError as error:
+    # Whatever its own parts say when they do not fit together.
+    except (ImportError, RuntimeError, OSError) as error:
         package = name.partition(".")[0].replace("_", "-")
         raise NotHereError(f"{package} cannot be imported ({error}); pip install 'posecore[peers]'") from error
 
@@ -98,7 +100,8 @@ def peers(arguments: argparse.Namespace) -> Iterator[tuple[str, Callable[[], Way
         yield f"posecore {name}", partial(ours, name)
     yield "MediaPipe pose landmarker", partial(mediapipe, arguments.mediapipe)
     yield f"Ultralytics {_YOLO}, random weights", ultralytics
-    yield "TFLite, MoveNet", partial(tflite, arguments.tflite, arguments.threads)
+    title = "TFLite" if arguments.tflite is None else f"TFLite, {arguments.tflite.name}, not decoded"
+    yield title, partial(tflite, arguments.tflite, arguments.threads)
 
 
 def main() -> None:
