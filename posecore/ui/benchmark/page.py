@@ -102,7 +102,7 @@ def judging() -> Judged | None:
     chosen = pick_labelled_set()
     if chosen is None:
         return None
-    count = st.slider("Pictures to judge by", 10, 300, 40, step=10, key="bench_judged")
+    count = st.slider("Pictures to judge by", 10, 300, 40, step=10, key="bench_judged", width=360)
     name, _, part = ("" if chosen.name == SAMPLE else chosen.name).partition("/")
     return Judged(name, part or None, count)
 
