@@ -88,8 +88,7 @@ def _module(name: str) -> Any:
 
     try:
         return import_module(name)
-    # Whatever its own parts say when they do not fit together.
-    except (ImportError, RuntimeError, OSError) as error:
+    except ImportError as error:
         package = name.partition(".")[0].replace("_", "-")
         raise NotHereError(f"{package} cannot be imported ({error}); pip install 'posecore[peers]'") from error
 
@@ -124,8 +123,9 @@ def main() -> None:
             ready[name] = make()
             for _ in range(Runner.worth + 1):
                 ready[name](pictures[0])
-        except NotHereError as error:
-            missing[name] = str(error)
+        # Parts that do not fit together are noticed when they are used.
+        except (NotHereError, ImportError, RuntimeError, OSError) as error:
+            missing[name] = str(error).partition("\n")[0]
             ready.pop(name, None)
     settle()
     clock = time.process_time if arguments.cpu_time else time.perf_counter

@@ -38,7 +38,7 @@ def some_people(dataset: PoseDataset, most: int) -> PoseDataset:
         if people > most:
             break
         images.append(image)
-    return replace(dataset, images=images)
+    return replace(dataset, images=tuple(images))
 
 
 def main() -> None:

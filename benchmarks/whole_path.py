@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def of_video(video: Path, model: PoseModel, settings: dict[str, Any], rounds: in
         writer = ClipWriter(Path(folder) / "clip.mp4", size, reader.info, OutputSettings(audio="drop"))
         for frame in itertools.islice(_decoded(steps, reader), rounds):
             drawn = follow(steps, model, frame.picture, settings)
-            steps.time("encode", lambda drawn=drawn, frame=frame: writer.write(drawn, frame.ticks, frame.duration))
+            steps.time("encode", partial(writer.write, drawn, frame.ticks, frame.duration))
         writer.finish(whole=False)
     return steps.medians()
 

@@ -121,7 +121,7 @@ def quantise(
     progress(f"Looking at {len(calibrated)} pictures")
     rounded = rounded_model(model, calibrated)
     progress("Comparing")
-    ap = (None, None)
+    ap: tuple[float | None, float | None] = (None, None)
     protocol: Protocol = "crops" if single else "full"
     if dataset is not None:
         ap = (_ap(model, dataset, protocol), _ap(rounded, dataset, protocol))
