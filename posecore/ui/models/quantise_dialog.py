@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
@@ -65,7 +66,10 @@ def quantise_model(info: ModelInfo) -> None:
     try:
         if wanted:
             require("use", "Quantising models")
-            quantisings().start(key, lambda task: _work(task, info, pictures), again=True, ends_with_session=True)
+            weights = info.path if is_own_file(info) else None
+            quantisings().start(
+                key, lambda task: _work(task, info.name, weights, pictures), again=True, ends_with_session=True
+            )
     except PosecoreError as error:
         show_error(error)
         return
@@ -91,7 +95,7 @@ def _pick() -> _Pictures | None:
     return _Pictures(digest, lambda: ([*contents], None))
 
 
-def _work(task: Task[Quantised, str], info: ModelInfo, pictures: _Pictures) -> Quantised:
+def _work(task: Task[Quantised, str], name: str, weights: Path | None, pictures: _Pictures) -> Quantised:
     def tell(step: str) -> None:
         if task.stopping:
             raise QuantisingError("It was stopped.")
@@ -99,7 +103,7 @@ def _work(task: Task[Quantised, str], info: ModelInfo, pictures: _Pictures) -> Q
 
     tell("Reading pictures")
     given, dataset = pictures.read()
-    model = load_model(info.name, weights=info.path if is_own_file(info) else None, device="cpu")
+    model = load_model(name, weights=weights, device="cpu")
     return Quantised(*quantise(model, given, dataset, tell))
 
 
