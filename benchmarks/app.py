@@ -146,8 +146,8 @@ def _values(control: Any) -> list[Any]:
 
 
 @contextmanager
-def browser_page(address: str) -> Iterator[Any]:
-    """The app in a browser, its picture shown."""
+def browser_page(address: str, received: list[int]) -> Iterator[Any]:
+    """The app in a browser, its picture shown; ``received`` takes the bytes of every message of the server."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -155,6 +155,7 @@ def browser_page(address: str) -> Iterator[Any]:
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         )
         page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
         page.goto(address)
         page.wait_for_selector(".frame[data-shown]", timeout=60_000)
         page.wait_for_timeout(2000)
@@ -163,25 +164,32 @@ def browser_page(address: str) -> Iterator[Any]:
 
 
 def slider_to_picture(home: Path, moves: int = 60) -> dict[str, Any]:
-    """Milliseconds from a key on a slider to the new picture on the screen.
+    """Milliseconds from a key on a slider to the new picture on the screen, and bytes that the server sends for it.
 
     Moves a drawing option and the decoder's thresholds take the same way; only that the former changes the picture at
     every move.
     """
     if CHROMIUM is None:
         return {"skipped": "no Chromium here"}
-    with server(home) as (address, _), browser_page(f"{address}?model={MODEL}") as page:
+    received: list[int] = []
+    with server(home) as (address, _), browser_page(f"{address}?model={MODEL}", received) as page:
         page.get_by_text("Drawing", exact=True).click()
         page.wait_for_timeout(800)
         page.get_by_role("slider", name="Thickness").focus()
         page.evaluate(STOPWATCH)
+        received.clear()
         for _ in range(moves):
             seen = page.evaluate("window.waits.length")
             page.keyboard.press("ArrowRight")
             page.wait_for_function(f"window.waits.length > {seen}", timeout=10_000)
             page.wait_for_timeout(100)
         waits = sorted(page.evaluate("window.waits"))
-    return {"moves": moves, "median_ms": round(statistics.median(waits)), "p95_ms": round(waits[int(0.95 * moves)])}
+    return {
+        "moves": moves,
+        "median_ms": round(statistics.median(waits)),
+        "p95_ms": round(waits[int(0.95 * moves)]),
+        "bytes_per_move": round(sum(received) / moves),
+    }
 
 
 class Visitor:
@@ -264,7 +272,7 @@ def memory_of_uploads(home: Path, pictures: int = 200) -> dict[str, Any]:
     for number in range(pictures):
         write_picture(folder / f"{number:03d}.jpg", number)
     files = sorted(folder.iterdir())
-    with server(home) as (address, pid), browser_page(f"{address}?model={MODEL}") as page:
+    with server(home) as (address, pid), browser_page(f"{address}?model={MODEL}", []) as page:
         before = memory_of(pid)
         page.get_by_role("radio", name="Upload").or_(page.get_by_role("button", name="Upload")).first.click()
         page.wait_for_selector("input[type=file]", state="attached")

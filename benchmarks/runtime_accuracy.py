@@ -26,7 +26,7 @@ from posecore.zoo import load_model
 MODELS = (
     "movenet-lightning.google_tfjs",
     "posenet-mobilenet_v1-075.google_quant2",
-    "openpose-mobilenet_thin.tfpose",
+    "openpose-mobilenet_thin.posecore",
 )
 
 
