@@ -3,39 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluation_support import evaluation
 
-from posecore.data.annotations import AnnotatedImage, Label, Person
-from posecore.evaluation import Evaluation, Interval, PicturePoses, difference_intervals, measure
-from posecore.evaluation.chance import _precision, intervals
-from posecore.poses import Poses
+from posecore.evaluation import Interval, difference_intervals, measure
+from posecore.evaluation.chance import _measured, figures_on, intervals, paired_differences
+from posecore.evaluation.values import values_of
 from posecore.skeleton import COCO_17
-
-SIZE = (200, 200)
-
-
-def evaluation(noise: list[float], people: int = 2, seed: int = 0, missing: float = 0.0) -> Evaluation:
-    """A picture per entry, whose people are found with errors of so many pixels; the same people for any noise."""
-    rng = np.random.default_rng(7)
-    mistakes = np.random.default_rng(seed)
-    items = []
-    for number, size in enumerate(noise):
-        xy = rng.uniform(20, 180, (people, 17, 2)).astype(np.float32)
-        known = [Person(one, np.full(17, Label.VISIBLE, np.uint8), (20, 20, 180, 180), 9000.0) for one in xy]
-        found = np.flatnonzero(mistakes.random(people) >= missing)
-        moved = xy[found] + mistakes.normal(0, size, (len(found), 17, 2)).astype(np.float32)
-        scores = mistakes.random(len(found)).astype(np.float32)
-        poses = Poses(moved, np.ones(moved.shape[:2], np.float32), scores, COCO_17, SIZE)
-        items.append(PicturePoses(AnnotatedImage(Path(f"{number}.png"), SIZE, tuple(known), number), poses, found))
-    return measure(items, "crops", COCO_17, COCO_17)
 
 
 def test_every_picture_drawn_once_gives_the_figures_of_coco() -> None:
     found = evaluation(np.linspace(1, 12, 15).tolist(), people=3, missing=0.2)
-    draws = _precision(found, {number: number for number in range(15)}, np.ones((2, 15)))
+    draws = _measured(values_of(found), np.arange(15), np.ones((2, 15)))
     assert 0.1 < (found.precision["AP"] or 0) < 0.9
     for name in ("ap", "ar"):
         np.testing.assert_allclose(draws[name], found.precision[name.upper()], atol=1e-9)
@@ -45,7 +26,7 @@ def test_pictures_drawn_twice_count_twice() -> None:
     """Doubling every picture changes nothing, and drawing one alone gives its own figures."""
     found = evaluation([4.0, 20.0], people=3)
     alone = evaluation([4.0], people=3)
-    draws = _precision(found, {0: 0, 1: 1}, np.array([(1.0, 1.0), (2.0, 2.0), (1.0, 0.0)]))
+    draws = _measured(values_of(found), np.arange(2), np.array([(1.0, 1.0), (2.0, 2.0), (1.0, 0.0)]))
     assert draws["ap"][0] == pytest.approx(draws["ap"][1], abs=0.02)
     assert draws["ap"][2] == pytest.approx(alone.precision["AP"], abs=1e-9)
     assert draws["ar"][2] == pytest.approx(alone.precision["AR"], abs=1e-9)
@@ -90,3 +71,20 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
         after = evaluation([9.0] * 12, people=1, seed=2 * trial + 1)
         outside += not difference_intervals(before, after)["oks"].holds_zero
     assert outside <= 9
+
+
+def test_figures_by_size_and_keypoint_and_on_some_of_the_pictures() -> None:
+    first, second = evaluation([4.0] * 8), evaluation([9.0] * 10, seed=3)
+    before, after = (values_of(one, ("all", "medium", "large")) for one in (first, second))
+    found = paired_differences(before, after)
+    assert {"ap", "ap_medium", "similarity_0", "similarity_16", "pck"} <= found.keys()
+    # Everybody is of medium size.
+    assert found["ap_medium"].high < 0
+    assert "ap_large" not in found
+    assert found["similarity_3"].high < 0
+    on_shared = figures_on(after, before.pictures)
+    shared = replace(second, predictions=second.predictions[:8])
+    assert on_shared["ap"] == pytest.approx(figures_on(values_of(shared), np.arange(8))["ap"], abs=1e-9)
+    assert on_shared["oks"] == pytest.approx(values_of(second).oks[:16].mean())
+    nothing = paired_differences(before, values_of(replace(second, predictions=())))
+    assert nothing == {}

@@ -10,7 +10,7 @@ import pytest
 
 from posecore.data.annotations import AnnotatedImage, Label, Person
 from posecore.evaluation import PicturePoses, average_precision, common_keypoints
-from posecore.evaluation.matching import PictureMatcher, average_precision_of
+from posecore.evaluation.matching import AREAS, PictureMatcher, average_precision_of
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14
 
@@ -55,6 +55,18 @@ def test_equal_to_the_original(seed: int, labels: object) -> None:
         expected = average_precision(filtered, COCO_17, common)
         found = average_precision_of([matcher.match(joint, pose) for matcher in matchers])
         assert found == (pytest.approx(expected["AP"], abs=1e-9), pytest.approx(expected["AR"], abs=1e-9))
+
+
+@pytest.mark.parametrize("size", ["medium", "large"])
+def test_people_of_one_size_alone(size: str) -> None:
+    generator = np.random.default_rng(11)
+    items = [scene(generator, number, 5.0) for number in range(60)]
+    every = np.ones(17, bool)
+    expected = average_precision(items, COCO_17, every)
+    matchers = [PictureMatcher(item.image, item.poses, every, COCO_17.sigmas) for item in items]
+    found = average_precision_of([matcher.match(area=AREAS[size]) for matcher in matchers])
+    assert 0 < (expected[f"AP_{size}"] or 0) < 1
+    assert found == (pytest.approx(expected[f"AP_{size}"], abs=1e-9), pytest.approx(expected[f"AR_{size}"], abs=1e-9))
 
 
 def test_scores_below_nought_count() -> None:

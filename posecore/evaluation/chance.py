@@ -8,16 +8,16 @@ pictures as Hesterberg proposes (What Teachers Should Know About the Bootstrap, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from posecore.evaluation.evaluate import Evaluation, cases
-from posecore.evaluation.matching import Matches, PictureMatcher, precision_curve
-from posecore.evaluation.pck import all_correct_joints, limb_joints
+from posecore.evaluation.evaluate import Evaluation
+from posecore.evaluation.matching import Matches, precision_curve
+from posecore.evaluation.values import Values, values_of
 
 #: Part of differences that an interval holds.
 CONFIDENCE = 0.95
@@ -27,6 +27,8 @@ FEWEST_PICTURES = 6
 _DRAWS = 1000
 #: The same for figures that are measured anew on every draw.
 _FIGURE_DRAWS = 300
+#: Poses of all draws together above which there are fewer draws, and of those that are worked on at a time.
+_MOST_DRAWN, _AT_A_TIME = 20_000_000, 2_000_000
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,21 @@ def difference_intervals(before: Evaluation, after: Evaluation, seed: int = 0) -
     Returns:
         A figure that neither has is left out.
     """
-    ids = sorted(_ids(before) & _ids(after))
-    figures = [_draws(evaluation, ids, seed) for evaluation in (before, after)]
+    return _headline(paired_differences(values_of(before), values_of(after), seed))
+
+
+def paired_differences(before: Values, after: Values, seed: int = 0) -> dict[str, Interval]:
+    """:func:`difference_intervals` of arrays, over the pictures that both have and the sizes that both tell apart.
+
+    Figures of one size are called ``ap_medium`` and so on, the mean similarity of keypoint k ``similarity_k``.
+    """
+    shared = np.intersect1d(before.pictures, after.pictures)
+    count = _draw_count(max(len(before.scores), len(after.scores)))
+    figures = [_draws(values, shared, seed, count) for values in (before, after)]
     found = {}
     for name in figures[0].keys() & figures[1].keys():
         differences = figures[1][name] - figures[0][name]
-        found[name] = _interval(differences[np.isfinite(differences)], len(ids))
+        found[name] = _interval(differences[np.isfinite(differences)], len(shared))
     return found
 
 
@@ -73,9 +84,19 @@ def intervals(evaluation: Evaluation, seed: int = 0) -> dict[str, Interval]:
 
     A figure that there is not is left out; with too few pictures an interval has no ends.
     """
-    ids = sorted(_ids(evaluation))
-    draws = _draws(evaluation, ids, seed)
-    return {name: _interval(values[np.isfinite(values)], len(ids)) for name, values in draws.items()}
+    return _headline(value_intervals(values_of(evaluation), seed))
+
+
+def value_intervals(values: Values, seed: int = 0) -> dict[str, Interval]:
+    """:func:`intervals` of arrays, with figures by size and by keypoint as in :func:`paired_differences`."""
+    draws = _draws(values, np.unique(values.pictures), seed, _draw_count(len(values.scores)))
+    return {name: _interval(drawn[np.isfinite(drawn)], len(values.pictures)) for name, drawn in draws.items()}
+
+
+def figures_on(values: Values, pictures: NDArray[np.int64]) -> dict[str, float]:
+    """The figures themselves on some of the pictures, under the same names."""
+    draws = _measured(values, np.unique(pictures), np.ones((1, len(np.unique(pictures)))))
+    return {name: float(drawn[0]) for name, drawn in draws.items() if np.isfinite(drawn[0])}
 
 
 def mean_interval(values: NDArray[np.float64], owners: NDArray[np.intp], seed: int = 0) -> Interval:
@@ -106,14 +127,19 @@ def paired_interval(
     return _interval(np.array(differences, np.float64), count)
 
 
-def _times(pictures: int, seed: int) -> NDArray[np.float64]:
+def _headline(found: dict[str, Interval]) -> dict[str, Interval]:
+    return {name: found[name] for name in ("ap", "ar", "pck", "oks") if name in found}
+
+
+def _times(pictures: int, seed: int, draws: int = _DRAWS) -> NDArray[np.float64]:
     """``(draws, pictures)`` how often each picture is in each draw."""
     chances = np.full(pictures, 1 / max(pictures, 1))
-    return np.random.default_rng(seed).multinomial(pictures, chances, _DRAWS).astype(np.float64)
+    return np.random.default_rng(seed).multinomial(pictures, chances, draws).astype(np.float64)
 
 
-def _ids(evaluation: Evaluation) -> set[int]:
-    return {item.image.image_id for item in evaluation.predictions}
+def _draw_count(poses: int) -> int:
+    """Fewer draws where there are very many poses: their intervals are narrow, and each draw takes its time."""
+    return int(np.clip(_MOST_DRAWN / max(poses, 1), _FIGURE_DRAWS, _DRAWS))
 
 
 def _interval(differences: NDArray[np.float64], pictures: int) -> Interval:
@@ -125,63 +151,62 @@ def _interval(differences: NDArray[np.float64], pictures: int) -> Interval:
     return Interval(float(low), float(high))
 
 
-def _draws(evaluation: Evaluation, ids: list[int], seed: int) -> dict[str, NDArray[np.float64]]:
-    """``(draws,)`` of every figure; the same seed and pictures give the same draws for any model."""
-    times = _times(len(ids), seed)
-    place = {image_id: index for index, image_id in enumerate(ids)}
-    found = _precision(evaluation, place, times)
-    parts = {"oks": _similarities(evaluation, place)}
-    if evaluation.protocol == "crops":
-        # Of whole pictures PCK is not defined.
-        parts["pck"] = _joints(evaluation, place)
-    for name, sums in parts.items():
-        if sums[:, 1].any():
+def _draws(values: Values, pictures: NDArray[np.int64], seed: int, count: int) -> dict[str, NDArray[np.float64]]:
+    """``(count,)`` of every figure; the same seed, pictures and count give the same draws for any model."""
+    return _measured(values, pictures, _times(len(pictures), seed, count))
+
+
+def _measured(
+    values: Values, pictures: NDArray[np.int64], times: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    """``(draws,)`` of every figure; ``times`` is ``(draws, pictures)``, ``pictures`` sorted."""
+    place = np.searchsorted(pictures, values.pictures)
+    known = np.isin(values.pictures, pictures)
+    place = np.where(known, place, -1)
+    found: dict[str, NDArray[np.float64]] = {}
+    for index, size in enumerate(values.sizes):
+        end = "" if size == "all" else f"_{size}"
+        for name, drawn in _precision(values, index, place, times).items():
+            found[f"{name}{end}"] = drawn
+    owners = place[values.owners]
+    ones = np.ones(len(values.oks))
+    parts = {"oks": (values.oks, ones), "pck": (values.joints[:, 0], values.joints[:, 1])}
+    for keypoint, column in enumerate(values.similarity.T):
+        parts[f"similarity_{keypoint}"] = (np.nan_to_num(column), np.isfinite(column).astype(np.float64))
+    for name, (top, bottom) in parts.items():
+        sums, counts = (_by_picture(one, owners, len(pictures)) for one in (top, bottom))
+        if counts.any():
             with np.errstate(invalid="ignore", divide="ignore"):
-                found[name] = (times @ sums[:, 0]) / (times @ sums[:, 1])
+                found[name] = (times @ sums) / (times @ counts)
     return found
 
 
-def _joints(evaluation: Evaluation, place: Mapping[int, int]) -> NDArray[np.float64]:
-    """``(pictures, 2)``: correct limb joints, and how many were measured."""
-    sums = np.zeros((len(place), 2))
-    limbs = limb_joints(evaluation.skeleton)
-    for item in evaluation.predictions:
-        if item.image.image_id in place:
-            rows = all_correct_joints([item], evaluation.skeleton, evaluation.common)[:, limbs]
-            sums[place[item.image.image_id]] = np.nansum(rows), np.isfinite(rows).sum()
-    return sums
-
-
-def _similarities(evaluation: Evaluation, place: Mapping[int, int]) -> NDArray[np.float64]:
-    """``(pictures, 2)``: sum of similarities, and people."""
-    sums = np.zeros((len(place), 2))
-    for case in cases(evaluation):
-        if case.picture.image.image_id in place:
-            sums[place[case.picture.image.image_id]] += case.oks, 1
-    return sums
+def _by_picture(weights: NDArray[np.float64], owners: NDArray[np.intp], pictures: int) -> NDArray[np.float64]:
+    """``(pictures,)`` sums; those of owner -1 are left out."""
+    there = owners >= 0
+    return np.bincount(owners[there], weights[there], pictures)
 
 
 def _precision(
-    evaluation: Evaluation, place: Mapping[int, int], times: NDArray[np.float64]
+    values: Values, size: int, place: NDArray[np.intp], times: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """AP and AR of every draw, as pycocotools accumulates them; ``times`` is ``(draws, pictures)``."""
-    chosen = [
-        PictureMatcher(item.image, item.poses, evaluation.common, evaluation.skeleton.sigmas).match()
-        for item in evaluation.predictions
-        if item.image.image_id in place
-    ]
-    people = np.zeros(len(place))
-    for match in chosen:
-        people[place[match.picture]] = match.people
-    total = times @ people
+    people = _by_picture(values.wanted[size].astype(np.float64), place, times.shape[1])
     if not people.any():
         return {}
-    scores = np.concatenate([match.scores for match in chosen])
-    order = np.argsort(-scores, kind="mergesort")
-    owner = np.concatenate([np.full(len(match.scores), place[match.picture]) for match in chosen])[order]
-    right = np.concatenate([match.right for match in chosen], 1)[:, order]
-    wrong = np.concatenate([match.wrong for match in chosen], 1)[:, order]
-    weight = times[:, owner]
-    curves = [precision_curve(weight * yes, weight * no, total) for yes, no in zip(right, wrong, strict=True)]
-    ap, ar = np.mean([ap for ap, _ in curves], 0), np.mean([ar for _, ar in curves], 0)
+    counted = (place[values.pose_owners] >= 0) & (values.right[size] | values.wrong[size]).any(0)
+    order = np.flatnonzero(counted)
+    order = order[np.argsort(-values.scores[order], kind="mergesort")]
+    owner = place[values.pose_owners[order]]
+    total = times @ people
+    ap, ar = np.zeros(len(times)), np.zeros(len(times))
+    step = max(_AT_A_TIME // max(len(order), 1), 1)
+    for start in range(0, len(times), step):
+        part = slice(start, start + step)
+        weight = times[part][:, owner]
+        curves = [
+            precision_curve(weight * yes, weight * no, total[part])
+            for yes, no in zip(values.right[size][:, order], values.wrong[size][:, order], strict=True)
+        ]
+        ap[part], ar[part] = np.mean([one for one, _ in curves], 0), np.mean([one for _, one in curves], 0)
     return {"ap": np.where(total > 0, ap, np.nan), "ar": np.where(total > 0, ar, np.nan)}

@@ -46,6 +46,8 @@ LOCALISATION: tuple[Kind, ...] = ("miss", "swap", "inversion", "jitter")
 LOOSE_MATCH = 0.1
 #: Lowest similarity of a keypoint that is good, and of one that is roughly there.
 GOOD, NEAR = 0.85, 0.5
+#: Poses that are compared with all others at a time.
+_AT_A_TIME = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,10 +129,7 @@ def error_kinds(evaluation: Evaluation) -> ErrorKinds:
     for one in judged:
         known = one.kinds >= 0
         np.add.at(counts, (one.kinds[known], np.flatnonzero(known)), 1)
-    taken: defaultdict[int, set[int]] = defaultdict(set)
-    for one in judged:
-        taken[one.picture].add(one.pose)
-    false_poses = sum(_mistaken(item, taken[index], evaluation) for index, item in enumerate(evaluation.predictions))
+    false_poses = sum(len(poses) for poses in poses_about_nobody(evaluation, judged))
     ap = evaluation.precision["AP"]
     gains, stacked = _gains(evaluation, judged, ap)
     return ErrorKinds(
@@ -306,16 +305,26 @@ def _with_everybody(evaluation: Evaluation, judged: Sequence[JudgedPose]) -> lis
     return completed
 
 
-def _mistaken(item: PicturePoses, taken: set[int], evaluation: Evaluation) -> int:
-    """How many poses of a picture are about nobody, and not pardoned for it."""
-    pardon = pardoned(item.image, item.poses, evaluation.common, evaluation.skeleton.sigmas)
-    return sum(pose not in taken and not pardon[pose] for pose in range(len(item.poses)))
+def poses_about_nobody(evaluation: Evaluation, judged: Sequence[JudgedPose]) -> list[list[int]]:
+    """Of every picture the poses that match nobody and are not pardoned for it."""
+    taken: defaultdict[int, set[int]] = defaultdict(set)
+    for one in judged:
+        taken[one.picture].add(one.pose)
+    found = []
+    for index, item in enumerate(evaluation.predictions):
+        pardon = pardoned(item.image, item.poses, evaluation.common, evaluation.skeleton.sigmas)
+        found.append([pose for pose in range(len(item.poses)) if pose not in taken[index] and not pardon[pose]])
+    return found
 
 
 def _disorder(evaluation: Evaluation, judged: Sequence[JudgedPose]) -> float | None:
     """Part of the pairs of poses, any pictures, of which the better one has the lower score."""
     oks = np.array([one.oks for one in judged])
     scores = np.array([float(evaluation.predictions[one.picture].poses.scores[one.pose]) for one in judged])
-    better = oks[:, None] > oks[None, :]
-    pairs = int(better.sum())
-    return float((better & (scores[:, None] < scores[None, :])).sum() / pairs) if pairs else None
+    pairs = wrong = 0
+    # In pieces: thousands of people make many millions of pairs.
+    for start in range(0, len(oks), _AT_A_TIME):
+        better = oks[start : start + _AT_A_TIME, None] > oks[None, :]
+        pairs += int(better.sum())
+        wrong += int((better & (scores[start : start + _AT_A_TIME, None] < scores[None, :])).sum())
+    return wrong / pairs if pairs else None

@@ -262,10 +262,17 @@ def _pck_of(item: PicturePoses, index: int, evaluation: Evaluation) -> float | N
 
 
 def worst_cases(evaluation: Evaluation, count: int = 24) -> list[Case]:
-    """The people the model did worst on, worst first: by similarity, then by joints close enough."""
+    """The people the model did worst on, worst first: by similarity, then by joints close enough, larger ones first."""
     return ranked(evaluation)[:count]
 
 
 def ranked(evaluation: Evaluation) -> list[Case]:
     """All cases, worst first."""
-    return sorted(cases(evaluation), key=lambda case: (case.oks, 1.0 if case.pck is None else case.pck))
+    return sorted(
+        cases(evaluation),
+        key=lambda case: (
+            case.oks,
+            1.0 if case.pck is None else case.pck,
+            -case.picture.image.people[case.person].area,
+        ),
+    )

@@ -1,12 +1,12 @@
 """Who matches whom, for many thresholds on the same poses.
 
-Does what pycocotools' ``COCOeval`` does for people of all sizes, picture by picture and equal to the last figure, but
-keeps the similarities of single keypoints, so that hiding weak joints or weak people afterwards costs next to nothing.
+Does what pycocotools' ``COCOeval`` does, picture by picture and equal to the last figure, but keeps the similarities of
+single keypoints, so that hiding weak joints or weak people afterwards costs next to nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from posecore.poses import Poses
 
 #: Similarities from which a person counts as found.
 OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+#: Name of a size in COCO's figures → areas in square pixels from which and up to which people count.
+AREAS: Mapping[str, tuple[float, float]] = {"all": (0.0, 1e10), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 #: Poses of a picture that count, best first.
 MAX_POSES = 20
 
@@ -70,34 +72,40 @@ class PictureMatcher:
         shape = (len(image.people), len(poses), len(common))
         self._similarity = np.nan_to_num(np.array(rows, np.float64).reshape(shape))
         self._order = np.argsort(-poses.scores.astype(np.float64), kind="mergesort")
+        self._areas = np.array([one.area for one in image.people], np.float64)
         self._shadows = [one.box for one, ignored in zip(image.people, self._ignored, strict=True) if ignored]
 
-    @property
-    def people(self) -> int:
-        """How many there are to find."""
-        return int((~self._ignored).sum())
-
-    def match(self, keypoint_threshold: float = -np.inf, pose_threshold: float = -np.inf) -> Matches:
+    def match(
+        self,
+        keypoint_threshold: float = -np.inf,
+        pose_threshold: float = -np.inf,
+        area: tuple[float, float] = AREAS["all"],
+    ) -> Matches:
         """Matches when joints and people with lower scores are hidden, as :meth:`Poses.filter` hides them.
 
-        Unless thresholds are given nothing is hidden: scores of other programs may be below 0.
+        Unless thresholds are given nothing is hidden: scores of other programs may be below 0. People whose area lies
+        outside of ``area`` are neither to be found nor held against anybody, as in COCO's figures by size.
         """
         poses = self._poses
         order = self._order[poses.scores[self._order] >= np.float32(pose_threshold)]
         present = poses.present[order] & (poses.keypoint_scores[order] >= np.float32(keypoint_threshold))
         oks = self._oks(order, present)
         nobody = ~np.asarray((oks[self._labelled] >= MATCH).any(axis=0), bool)
-        centres = _centres(poses.keypoints[order], present)
+        low, high = _boxes(poses.keypoints[order], present)
+        centres = (low + high) / 2
         kept = ~(nobody & centre_in(centres, self._image.ignore))
         order, centres = order[kept][:MAX_POSES], centres[kept][:MAX_POSES]
-        found, excused = self._assign(oks[:, kept][:, :MAX_POSES])
-        mistaken = ~found[0] & ~centre_in(centres, self._shadows)
+        ignored = self._ignored | (self._areas < area[0]) | (self._areas > area[1])
+        found, excused = self._assign(oks[:, kept][:, :MAX_POSES], ignored)
+        sides = np.nan_to_num(high.astype(np.float64) - low)[kept][:MAX_POSES]
+        outside = (sides.prod(1) < area[0]) | (sides.prod(1) > area[1])
+        mistaken = ~found[0] & ~outside & ~centre_in(centres, self._shadows)
         return Matches(
             self._image.image_id,
-            self.people,
+            int((~ignored).sum()),
             poses.scores[order].astype(np.float64),
             found & ~excused,
-            ~found,
+            ~found & ~outside,
             int(mistaken.sum()),
         )
 
@@ -106,7 +114,9 @@ class PictureMatcher:
         terms = self._similarity[:, order] * present * self._weights[:, None]
         return np.asarray(terms.sum(2) / np.maximum(self._weights.sum(1), 1)[:, None])
 
-    def _assign(self, oks: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _assign(
+        self, oks: NDArray[np.float64], ignored: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """``(10, poses)``: who found somebody, and who found somebody who does not count."""
         steps, poses = len(OKS_THRESHOLDS), oks.shape[1]
         found, excused = np.zeros((steps, poses), bool), np.zeros((steps, poses), bool)
@@ -116,14 +126,14 @@ class PictureMatcher:
         rows, last = np.arange(steps), len(oks) - 1
         for pose in range(poses):
             reaches = (oks[:, pose] >= np.minimum(OKS_THRESHOLDS, 1 - 1e-10)[:, None]) & (~taken | self._crowd)
-            for allowed in (~self._ignored, self._ignored):
+            for allowed in (~ignored, ignored):
                 similarity = np.where(reaches & allowed & ~found[:, pose, None], oks[:, pose], -1.0)
                 # Of equals the last one is taken.
                 best = last - similarity[:, ::-1].argmax(1)
                 hit = similarity[rows, best] >= 0
                 taken[rows[hit], best[hit]] = True
                 found[hit, pose] = True
-                excused[hit, pose] = self._ignored[best[hit]]
+                excused[hit, pose] = ignored[best[hit]]
         return found, excused
 
 
@@ -138,12 +148,14 @@ def _squared(person: Person, counted: NDArray[np.bool_], poses: Poses) -> NDArra
     return np.asarray((outside**2).sum(-1))
 
 
-def _centres(keypoints: NDArray[np.float32], present: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """``(P, 2)`` centre of the box around the present keypoints; NaN without any."""
+def _boxes(
+    keypoints: NDArray[np.float32], present: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """``(P, 2)`` corners of the box around the present keypoints; NaN without any."""
+    nowhere = ~present.any(1)[:, None]
     low = np.where(present[..., None], keypoints, np.inf).min(1, initial=np.inf)
     high = np.where(present[..., None], keypoints, -np.inf).max(1, initial=-np.inf)
-    with np.errstate(invalid="ignore"):
-        return np.asarray((low + high) / 2)
+    return np.where(nowhere, np.float32(np.nan), low), np.where(nowhere, np.float32(np.nan), high)
 
 
 def average_precision_of(matches: Sequence[Matches]) -> tuple[float | None, float | None]:
@@ -160,25 +172,33 @@ def average_precision_of(matches: Sequence[Matches]) -> tuple[float | None, floa
 
 
 #: Places on the axis of recall at which COCO reads precision.
-_RECALLS = np.linspace(0, 1, 101)
+RECALLS = np.linspace(0, 1, 101)
 
 
 def precision_curve(
     right: NDArray[np.float64], wrong: NDArray[np.float64], total: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean precision over 101 recalls, and highest recall.
+    """Mean precision over 101 recalls, and highest recall; arguments as for :func:`precision_at_recalls`."""
+    precision, recall = precision_at_recalls(right, wrong, total)
+    return precision.mean(1), recall
+
+
+def precision_at_recalls(
+    right: NDArray[np.float64], wrong: NDArray[np.float64], total: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``(N, 101)`` precision at :data:`RECALLS`, 0 where they are not reached, and ``(N,)`` highest recall.
 
     Args:
         right, wrong: ``(N, P)`` weights of poses in order of falling score, for N thresholds or draws.
         total: ``(N,)`` how many people there are to find.
     """
     if right.shape[1] == 0:
-        return np.zeros(len(right)), np.zeros(len(right))
+        return np.zeros((len(right), len(RECALLS))), np.zeros(len(right))
     hits, misses = right.cumsum(1), wrong.cumsum(1)
     recall = hits / np.maximum(total, 1)[:, None]
     precision = hits / np.maximum(hits + misses, np.spacing(1))
     precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     padded = np.concatenate([precision, np.zeros((len(precision), 1))], 1)
     # Recall is a count divided by a count: without slack, rounding would miss a place it just reaches.
-    places = np.stack([np.searchsorted(row, _RECALLS - 1e-9) for row in recall])
-    return np.take_along_axis(padded, places, 1).mean(1), recall[:, -1]
+    places = np.stack([np.searchsorted(row, RECALLS - 1e-9) for row in recall])
+    return np.take_along_axis(padded, places, 1), recall[:, -1]
