@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,37 @@ def test_evaluate_measures_results_of_other_programs(labels: Path, tmp_path: Pat
     code, said = invoke("evaluate", "--annotations", labels)
     assert code != 0
     assert "either --model NAME or --results FILE" in said
+
+
+def test_evaluations_are_kept_compared_and_exported(labels: Path, tmp_path: Path) -> None:
+    code, said = invoke("evaluate", *MODEL, "--annotations", labels, "--save", "base")
+    assert code == 0, said
+    assert "Kept as base" in said
+    code, said = invoke("evaluate", *MODEL, "--annotations", labels, "--save", "Base")
+    assert code != 0
+    assert "already" in said
+    page, again = tmp_path / "report.html", tmp_path / "again.json"
+    code, said = invoke("evaluate", *MODEL, "--annotations", labels, "--output-stride", "32", "--html", page)
+    assert code == 0, said
+    text = page.read_text()
+    assert "<svg" in text
+    assert "data:image/jpeg;base64," in text
+    assert not re.search(r"(src|href)=[\"']?(?!data:|#)", text), "asks nobody for anything"
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)
+    code, said = invoke("evaluations", "list", "--json")
+    names = [one["name"] for one in json.loads(said)]
+    assert code == 0
+    assert len(names) == 2
+    other = next(name for name in names if name != "base")
+    code, said = invoke("evaluations", "compare", "base", other, "--json", again)
+    assert code == 0, said
+    assert {one["name"] for one in json.loads(again.read_text())["figures"]} >= {"AP", "AR", "OKS"}
+    code, said = invoke("evaluations", "export", "base", "--json", again)
+    assert code == 0, said
+    assert json.loads(again.read_text())["provenance"]["settings"]["input_size"] == 161
+    for command in (("show", "base"), ("rename", other, "wide"), ("list",), ("remove", "base", "wide")):
+        code, said = invoke("evaluations", *command)
+        assert code == 0, said
+    code, said = invoke("evaluations", "show", "base")
+    assert code != 0
+    assert "No evaluation is kept yet" in said

@@ -46,6 +46,7 @@ COMMANDS = {
         "evaluate",
         "Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, every keypoint, and the kinds of errors.",
     ),
+    "evaluations": ("evaluations", "app", "List, show, compare, export, rename and remove evaluations."),
     "tune": (
         "tune",
         "tune",

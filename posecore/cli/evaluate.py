@@ -18,11 +18,13 @@ from posecore.data.detect import open_dataset
 from posecore.errors import SettingsError
 from posecore.evaluation import Evaluation, Protocol, ranked, worst_cases
 from posecore.evaluation import evaluate as run_evaluation
-from posecore.evaluation.chance import ANYTHING, intervals
 from posecore.evaluation.error_kinds import KINDS, LOCALISATION, ErrorKinds, error_kinds
+from posecore.evaluation.report import report_html
 from posecore.evaluation.results_files import evaluate_results
+from posecore.evaluation.saved import SavedEvaluations
 from posecore.evaluation.sheets import contact_sheet
-from posecore.storage import write_json, writing
+from posecore.evaluation.summary import DRAWN, Summary, summarise
+from posecore.storage import replacing, write_json, writing
 
 
 @settings_options
@@ -45,6 +47,14 @@ def evaluate(
         Path | None,
         typer.Option(help="Measure this file of results in COCO's format, from any program, in place of a model."),
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report here: one page that needs nothing else.")] = None,
+    save: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the evaluation under this name; without a name of yours it may go when there are many."
+        ),
+    ] = None,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")] = "auto",
     settings: dict[str, Any],
@@ -52,42 +62,64 @@ def evaluate(
     """Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, every keypoint, and the kinds of errors."""
     if (model is None) == (results is None):
         raise SettingsError("Say what to measure: either --model NAME or --results FILE.")
+    if save is not None and no_save:
+        raise SettingsError("--save and --no-save contradict each other; give one of them.")
+    if save is not None:
+        # Before the work, not after it.
+        SavedEvaluations().check_name(save)
     dataset = open_dataset(annotations, images=images)
     if results is not None:
-        evaluation = evaluate_results(results, replace(dataset, images=dataset.images[:limit]))
+        evaluation, weights = evaluate_results(results, replace(dataset, images=dataset.images[:limit])), ""
     else:
-        evaluation = _of_model(str(model), dataset, protocol, settings, limit, device)
+        evaluation, weights = _of_model(str(model), dataset, protocol, settings, limit, device)
     for problem in (*dataset.problems, *evaluation.problems):
         errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
     for remark in evaluation.remarks:
         errors.print(f"[yellow]results[/yellow] {escape(str(remark))}", soft_wrap=True, highlight=False)
     kinds = error_kinds(evaluation)
+    measured = summarise(evaluation, kinds, weights=weights, results=results is not None)
     if json_file is not None:
+        content = {**evaluation.to_dict(), "intervals": _intervals(measured.summary), "errors": kinds.to_dict()}
         with writing(json_file):
             json_file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(
-                json_file, {**evaluation.to_dict(), "intervals": _intervals(evaluation), "errors": kinds.to_dict()}
-            )
+            write_json(json_file, content)
+    if html is not None:
+        write_report(measured.summary, html)
     if sheet is not None:
         save_sheet(evaluation, sheet)
     output.print(summary(evaluation))
     output.print(keypoint_table(evaluation))
     output.print(kinds_table(kinds))
+    if not no_save:
+        kept = SavedEvaluations().save(measured, save or "")
+        errors.print(
+            f"Kept as {kept.name}; “posecore evaluations” lists and compares.", soft_wrap=True, highlight=False
+        )
 
 
 def _of_model(
     name: str, dataset: PoseDataset, protocol: Protocol, settings: dict[str, Any], limit: int | None, device: str
-) -> Evaluation:
+) -> tuple[Evaluation, str]:
+    """The evaluation, and the hash of the model's weights."""
     loaded = open_model(name, device)
     with counting_progress() as progress:
         task = progress.add_task("Pictures", total=min(limit or len(dataset), len(dataset)))
-        return run_evaluation(loaded, dataset, protocol, settings, limit=limit, advance=lambda: progress.advance(task))
+        found = run_evaluation(loaded, dataset, protocol, settings, limit=limit, advance=lambda: progress.advance(task))
+    return found, loaded.weights_id
 
 
-def _intervals(evaluation: Evaluation) -> dict[str, list[float]]:
+def _intervals(summary: Summary) -> dict[str, list[float]]:
     """Figures with where they lie on other pictures with 95 % confidence; those that cannot be told left out."""
-    found = intervals(evaluation)
-    return {name: [one.low, one.high] for name, one in found.items() if one != ANYTHING}
+    known = {name: summary.figures[name] for name in DRAWN if name in summary.figures}
+    return {
+        DRAWN[name]: [one.low, one.high] for name, one in known.items() if one.low is not None and one.high is not None
+    }
+
+
+def write_report(found: Summary, path: Path) -> None:
+    """The report as a file."""
+    with writing(path), replacing(path) as part:
+        part.write_text(report_html(found), "utf-8")
 
 
 def save_sheet(evaluation: Evaluation, path: Path) -> None:

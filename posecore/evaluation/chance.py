@@ -133,7 +133,9 @@ def _headline(found: dict[str, Interval]) -> dict[str, Interval]:
 
 def _times(pictures: int, seed: int, draws: int = _DRAWS) -> NDArray[np.float64]:
     """``(draws, pictures)`` how often each picture is in each draw."""
-    chances = np.full(pictures, 1 / max(pictures, 1))
+    if not pictures:
+        return np.zeros((draws, 0))
+    chances = np.full(pictures, 1 / pictures)
     return np.random.default_rng(seed).multinomial(pictures, chances, draws).astype(np.float64)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 from collections.abc import Callable, Sequence
 from html import escape
@@ -19,20 +18,11 @@ from posecore.evaluation.comparing import (
     pair_table,
     picture_table,
 )
+from posecore.evaluation.report_page import html_page, html_picture, html_table
 from posecore.results import keypoint_table, safe_table
 
 #: Pictures that the report shows: those on which columns disagree most.
 MOST_SHOWN = 24
-_STYLE = """
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
-body { max-width: 1200px; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: .5rem 0 1.5rem; font-variant-numeric: tabular-nums; }
-div { overflow-x: auto; }
-th, td { padding: .25rem .7rem; border-bottom: 1px solid rgb(128 128 128 / 35%); text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-figure { margin: 0 0 1.5rem; }
-img { max-width: 100%; height: auto; border-radius: 6px; }
-"""
 _ABOUT = (
     "Nothing here says who is right: nobody has labelled these pictures. Agreement is OKS on average over everybody "
     "whom either of two columns has, 0 for those whom only one has. Distances are in pixels of the picture, over "
@@ -100,23 +90,10 @@ def _page(tables: dict[str, pd.DataFrame], compared: Sequence[Compared], sheet: 
     shown = most_different(compared)[:MOST_SHOWN]
     which = "" if len(compared) == len(shown) else f": the {len(shown)} on which columns disagree most"
     parts = [
-        "<!doctype html>",
-        '<html lang="en"><meta charset="utf-8"><title>Comparison of pose models</title>',
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>',
-        f"<h1>Comparison of pose models</h1><p>{escape(_ABOUT)}</p>",
-        f"<h2>Columns</h2>{_table(tables['columns'])}<h2>Two by two</h2>{_table(tables['pairs'])}",
-        f"<h2>Joints</h2>{_table(tables['joints'])}<h2>Pictures{which}</h2>",
-        *(_figure(compared[place].name, sheet(place)) for place in shown),
-        f"<h2>All pictures</h2>{_table(tables['pictures'])}</html>",
+        f"<p>{escape(_ABOUT)}</p>",
+        f"<h2>Columns</h2>{html_table(tables['columns'])}<h2>Two by two</h2>{html_table(tables['pairs'])}",
+        f"<h2>Joints</h2>{html_table(tables['joints'])}<h2>Pictures{which}</h2>",
+        *(html_picture(compared[place].name, sheet(place)) for place in shown),
+        f"<h2>All pictures</h2>{html_table(tables['pictures'])}",
     ]
-    return "\n".join(parts)
-
-
-def _table(table: pd.DataFrame) -> str:
-    return f"<div>{table.to_html(index=False, border=0, na_rep='–')}</div>"
-
-
-def _figure(name: str, jpeg: bytes) -> str:
-    data = base64.b64encode(jpeg).decode("ascii")
-    said = escape(name, quote=True)
-    return f'<figure><img src="data:image/jpeg;base64,{data}" alt="{said}"><figcaption>{said}</figcaption></figure>'
+    return html_page("Comparison of pose models", parts)

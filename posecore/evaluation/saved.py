@@ -140,7 +140,7 @@ class SavedEvaluations:
             StorageError: When there is no room.
         """
         if name:
-            self._check_name(name)
+            self.check_name(name)
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             sweep(self.folder, _DRAFT, _GONE)
@@ -148,7 +148,7 @@ class SavedEvaluations:
                 _write(draft, measured, bool(name))
                 self._make_room(sum(file.stat().st_size for file in draft.iterdir()))
                 chosen = name or self.unused_name(measured.summary.provenance)
-                self._check_name(chosen)
+                self.check_name(chosen)
                 draft.rename(self.folder / chosen)
         return SavedEvaluation(self.folder / chosen)
 
@@ -158,7 +158,7 @@ class SavedEvaluations:
         if saved.head is None:
             raise DataError(saved.broken)
         if new != name:
-            self._check_name(new)
+            self.check_name(new)
         with writing(self.folder):
             write_json(saved.folder / _HEAD, {**asdict(saved.head), "named": True})
             if new != name:
@@ -179,7 +179,8 @@ class SavedEvaluations:
         words = re.sub(r"[^A-Za-z0-9._+-]+", "-", f"{about.model}-on-{about.set_title}").strip("-._+")
         return unused_name(words[:80] or "evaluation", {one.name for one in self.all()})
 
-    def _check_name(self, name: str) -> None:
+    def check_name(self, name: str) -> None:
+        """Raise ``DataError`` for a name that is taken or cannot be one."""
         if not _NAME.fullmatch(name):
             raise DataError(
                 f"An evaluation cannot be called {name!r:.80}; use letters, digits, dots, -, + and _, a letter or "
@@ -224,7 +225,8 @@ def _write(folder: Path, measured: Measured, named: bool) -> None:
 
 def _read_values(file: Path, name: str) -> Values:
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        # Opened here: NumPy leaves files that it cannot read open.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             arrays: dict[str, Any] = {one.name: kept[one.name] for one in fields(Values)}
         poses = len(arrays["scores"])
         arrays["sizes"] = tuple(str(size) for size in arrays["sizes"])

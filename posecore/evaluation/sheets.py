@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -53,20 +54,35 @@ def contact_sheet(cases: Sequence[Case], columns: int = 4, side: int = 200, expa
 def _tile(case: Case, side: int, expand: float) -> Picture:
     """One pair with its caption."""
     image, person = case.picture.image, case.picture.image.people[case.person]
-    region = crop_region(person, expand)
-    try:
-        view = _cut(read_image(image.path), region, side)
-    except (ImageError, OSError):
-        view = np.full((side, side, 3), 128, np.uint8)
     found = case.picture.poses.select([] if case.pose is None else [case.pose])
     truth = labelled_poses([person], found.skeleton, image.size)
-    left = draw_poses(view, _moved(truth, region, side), _OPTIONS)
-    right = draw_poses(view, _moved(found, region, side), _OPTIONS)
     pck = "" if case.pck is None else f"  PCK {case.pck:.2f}"
-    size = text_size(left)
-    draw_text(left, f"#{image.image_id}", (2, 2), size)
-    draw_text(right, f"OKS {case.oks:.2f}{pck}" if len(found) else "not found", (2, 2), size)
-    return np.concatenate([left, right], axis=1)
+    said = f"OKS {case.oks:.2f}{pck}" if len(found) else "not found"
+    return pair_tile(image.path, crop_region(person, expand), (truth, found), (f"#{image.image_id}", said), side)
+
+
+def pair_tile(
+    picture: Path, region: Region, poses: tuple[Poses | None, Poses | None], captions: tuple[str, str], side: int
+) -> Picture:
+    """Two squares of a picture beside each other, with poses and a caption each; grey where it cannot be read.
+
+    Args:
+        picture: The file.
+        region: What the squares show.
+        poses: In pixels of the picture; None for nobody.
+        captions: What is written into their corners.
+        side: Pixels of each square.
+    """
+    try:
+        view = _cut(read_image(picture), region, side)
+    except (ImageError, OSError):
+        view = np.full((side, side, 3), 128, np.uint8)
+    squares = []
+    for one, caption in zip(poses, captions, strict=True):
+        drawn = view.copy() if one is None else draw_poses(view, _moved(one, region, side), _OPTIONS)
+        draw_text(drawn, caption, (2, 2), text_size(drawn))
+        squares.append(drawn)
+    return np.concatenate(squares, axis=1)
 
 
 def _cut(picture: Picture, region: Region, side: int) -> Picture:

@@ -227,6 +227,7 @@ class Measured:
 
 def summarise(
     evaluation: Evaluation,
+    kinds: ErrorKinds | None = None,
     *,
     weights: str = "",
     set_name: str = "",
@@ -237,13 +238,14 @@ def summarise(
 
     Args:
         evaluation: The evaluation.
+        kinds: Its errors, where they have been sorted already.
         weights: Hash of the model's weights.
         set_name, set_title: What the set is called by commands and for people; the evaluation's own name unless given.
         results: Whether a file of results was measured.
     """
     values = values_of(evaluation, tuple(AREAS))
     drawn = value_intervals(values)
-    kinds = error_kinds(evaluation)
+    kinds = kinds or error_kinds(evaluation)
     named = tuple(name for name, counts in zip(evaluation.skeleton.keypoints, evaluation.common, strict=True) if counts)
     provenance = Provenance(
         evaluation.model,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,8 +13,9 @@ from posecore.data.annotations import AnnotatedImage
 from posecore.evaluation.error_kinds import KINDS, JudgedPose, poses_about_nobody
 from posecore.evaluation.evaluate import Case, Evaluation, ranked
 from posecore.evaluation.predictions import PicturePoses, crop_region
-from posecore.evaluation.sheets import labelled_poses
-from posecore.imaging import Region, square_around_box
+from posecore.evaluation.sheets import labelled_poses, pair_tile
+from posecore.imaging import Picture, Region, square_around_box
+from posecore.poses import Poses
 
 What = Literal["not found", "poor", "nobody"]
 #: How many are kept: people, and poses about nobody.
@@ -141,3 +143,10 @@ def _place(item: PicturePoses, pose: int) -> int:
 def _plain(region: Region) -> tuple[float, float, float, float]:
     x0, y0, x1, y1 = (float(side) for side in region)
     return x0, y0, x1, y1
+
+
+def worst_tile(case: WorstCase, side: int) -> Picture:
+    """What is labelled and what was found beside each other; grey squares where the picture is gone."""
+    labelled, found = (None if one is None else Poses.from_dict(dict(one)) for one in (case.labelled, case.found))
+    captions = (f"#{case.image_id}", "" if found is not None else "not found")
+    return pair_tile(Path(case.path), case.region, (labelled, found), captions, side)
