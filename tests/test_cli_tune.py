@@ -100,7 +100,7 @@ def test_evaluations_are_kept_compared_and_exported(labels: Path, tmp_path: Path
     assert code != 0
     assert "already" in said
     page, again = tmp_path / "report.html", tmp_path / "again.json"
-    code, said = invoke("evaluate", *MODEL, "--annotations", labels, "--output-stride", "32", "--html", page)
+    code, said = invoke("evaluate", *MODEL, "--annotations", labels, "--output-stride", "8", "--html", page)
     assert code == 0, said
     text = page.read_text()
     assert "<svg" in text

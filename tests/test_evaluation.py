@@ -257,7 +257,7 @@ def test_keypoints_that_skeletons_share() -> None:
 class TruthModel:
     """Answers with the labels of the pictures, moved by ``shift`` pixels; finds those in the region it is given."""
 
-    name, skeleton, family = "truth", COCO_17, POSENET
+    name, weights_id, skeleton, family = "truth", "none", COCO_17, POSENET
     network_settings_class, decode_settings_class = PoseNetNetworkSettings, PoseNetDecodeSettings
     split_settings, comparison_settings = PoseModel.split_settings, PoseModel.comparison_settings
 

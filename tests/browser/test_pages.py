@@ -19,6 +19,7 @@ PAGES = {
     "train": "New run",
     "runs": "There are no training runs yet",
     "models": "on this machine",
+    "evaluate": "How good is a model on your pictures?",
     "tune": "Look at the pictures",
     "benchmark": "Measure",
     "about": "Licences",

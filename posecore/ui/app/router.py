@@ -20,6 +20,7 @@ MENU: dict[str, tuple[st.Page, ...]] = {
         _page("fields.py", "Fields", "blur_on", "What the network sees, map by map."),
     ),
     "Evidence": (
+        _page("evaluate.py", "Evaluate", "insights", "How good a model is on your pictures, and what goes wrong."),
         _page("tune.py", "Tune", "tune", "Which settings suit your pictures, and what they are worth."),
         _page("benchmark.py", "Benchmark", "speed", "How long this machine takes, by model, runtime and settings."),
     ),

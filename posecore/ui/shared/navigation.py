@@ -22,6 +22,7 @@ Page = Literal[
     "train",
     "runs",
     "models",
+    "evaluate",
     "tune",
     "benchmark",
     "about",

@@ -29,6 +29,11 @@ def in_two(linked: str | None, models: Mapping[str, ModelInfo]) -> str | None:
     return first
 
 
+def choose_closer(name: str | None) -> None:
+    """Choose what looks closely at everybody, or nothing; before the widget is drawn, or in a callback."""
+    st.session_state[_CLOSER] = name or _NOTHING
+
+
 def pick_closer(info: ModelInfo, models: Mapping[str, ModelInfo]) -> ModelInfo:
     """Offer to look closely at the people of ``info``; returns the joined model where that is wanted."""
     fitting = {} if _one_person(info) else {one.name: one for one in _closers(models)}

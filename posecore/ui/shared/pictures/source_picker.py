@@ -112,6 +112,12 @@ def look_at_snapshot(key: str) -> None:
     st.session_state[Parameter.SOURCE] = "Camera"
 
 
+def look_at_upload(key: str) -> None:
+    """Choose one of the uploaded pictures; pages about pictures begin with it."""
+    st.session_state["upload"] = key
+    st.session_state[Parameter.SOURCE] = "Upload"
+
+
 def _from_store(kind: str, store: Uploads, widget: str) -> Selection:
     sources = tuple(store)
     chosen = choose_upload(sources, widget, "picture", store.remove, store.clear)
