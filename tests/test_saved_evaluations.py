@@ -167,3 +167,11 @@ def test_nobody_anywhere_and_a_single_picture(tmp_path: Path, count: int) -> Non
     assert (summary.empty is None) == (count == 1)
     again = saved.measured()
     assert [one.name for one in compare(again, again).figures] == ["AP", "AP_medium", "AR", "AR_medium", "OKS"] * count
+
+
+def test_other_settings_of_one_model_are_told() -> None:
+    found = whole(evaluation([5.0] * 6))
+    first, second = (
+        summarise(replace(found, settings={"output_stride": stride, "mode": "multi"})) for stride in (16, 8)
+    )
+    assert compare(first, second).remarks == ("The same model with other output_stride 16 → 8.",)

@@ -123,8 +123,8 @@ def _step_names(steps: Sequence[int], count: int) -> list[str]:
 
 
 def _overlap_names() -> list[str]:
-    low, high = (f"{100 * edge:.0f} %" for edge in _OVERLAPS)
-    return ["touches nobody", f"overlaps up to {low}", f"{low} to {high}", f"over {high}"]
+    low, high = (f"{100 * edge:.0f}" for edge in _OVERLAPS)
+    return ["none", f"up to {low} %", f"{low} to {high} %", f"over {high} %"]
 
 
 def is_empty(image: AnnotatedImage) -> bool:

@@ -121,7 +121,7 @@ def _differences(
 
 def _remarks(before: Measured, after: Measured, shared: int) -> list[str]:
     first, second = before.summary, after.summary
-    remarks = []
+    remarks = [*_other_settings(first.provenance, second.provenance)]
     if shared < max(first.pictures, second.pictures):
         remarks.append(
             f"Compared on the {counted(shared, 'picture')} that both have with the same labels, of {first.pictures:,} "
@@ -133,3 +133,17 @@ def _remarks(before: Measured, after: Measured, shared: int) -> list[str]:
             f"second over {len(second.provenance.keypoints)}, so differences of AP, AR and OKS say less."
         )
     return remarks
+
+
+def _other_settings(first: Provenance, second: Provenance) -> list[str]:
+    """What was set otherwise for the same model, in a sentence."""
+    if first.model != second.model:
+        return []
+    names = [name for name in first.settings if name in second.settings]
+    other = [
+        f"{name} {first.settings[name]} → {second.settings[name]}"
+        for name in names
+        if first.settings[name] != second.settings[name]
+    ]
+    weights = ["weights"] if first.weights != second.weights else []
+    return [f"The same model with other {', '.join([*weights, *other])}."] if weights or other else []

@@ -27,9 +27,9 @@ LENGTH_WORDS = {
     "box": "box (its longer side)",
 }
 GROUP_WORDS = {
-    "size": "Size of the person (side of a square as large)",
-    "keypoints": "Keypoints that are labelled",
-    "crowding": "Overlap with the nearest other person's box",
+    "size": "Size (side of a square as large)",
+    "keypoints": "Labelled keypoints",
+    "crowding": "Overlap with others",
 }
 KIND_WORDS = {
     "good": "good",
@@ -37,9 +37,9 @@ KIND_WORDS = {
     "inversion": "inversion: left and right exchanged",
     "swap": "swap: another person's joint",
     "miss": "miss: nowhere near",
-    "score": "people in the order of their OKS",
-    "background": "poses about nobody taken away",
-    "not found": "people who were not found added",
+    "score": "order: people ranked by their OKS",
+    "background": "false: poses about nobody taken away",
+    "not found": "not found: missed people added",
 }
 _WORST_SHOWN, _SIDE = 24, 170
 
@@ -80,7 +80,7 @@ def error_table(summary: Summary) -> pd.DataFrame:
         (KIND_WORDS[name], count, "", f"{errors.gains[name]:+.3f}" if name in errors.gains else "")
         for name, count in counts.items()
     ]
-    return pd.DataFrame(rows, columns=["Error, mended", "How many", "Share", "AP gained"])
+    return pd.DataFrame(rows, columns=["Kind", "How many", "Share", "AP gained"])
 
 
 def percentile_table(reach: Reach) -> pd.DataFrame:

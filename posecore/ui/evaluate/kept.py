@@ -79,7 +79,7 @@ def _table(everything: Sequence[SavedEvaluation]) -> pd.DataFrame:
             }
             row |= {name: figures[name].value for name in ("AP", "AR", "PCK@0.2") if name in figures}
         rows.append(row)
-    order = ["Name", "Model", "Set", "Looked at", "Pictures", "AP", "AR", "PCK@0.2", "When"]
+    order = ["Name", "AP", "AR", "PCK@0.2", "Set", "Looked at", "Pictures", "When", "Model"]
     return pd.DataFrame(rows).reindex(columns=order).round(3)
 
 
@@ -125,7 +125,7 @@ def _compared(everything: Sequence[SavedEvaluation], pair: tuple[str, str]) -> N
     if not all(name in named for name in pair):
         return
     first, second = (named[name] for name in pair)
-    st.subheader(f"{first.name} → {second.name}", anchor=False)
+    st.markdown(f"**{plain(first.name)}** → **{plain(second.name)}**")
     try:
         found = _compare(first.name, second.name, first.created, second.created)
     except PosecoreError as error:

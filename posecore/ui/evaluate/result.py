@@ -187,6 +187,7 @@ def _what_goes_wrong(summary: Summary) -> None:
     with right:
         gains = [(KIND_WORDS[kind].partition(":")[0], gain) for kind, gain in summary.errors.gains.items()]
         if gains:
+            st.markdown("**AP that mending a kind alone would gain**")
             st.plotly_chart(gain_bars(gains), key="evaluate_gains", config=_PLAIN)
     st.caption(
         "Kinds after Ronchi and Perona (2017): poses are matched to people from an OKS of 0.1; a joint is good from a "
@@ -200,6 +201,10 @@ def _depends(summary: Summary) -> None:
             with column:
                 st.markdown(f"**{GROUP_WORDS[name]}**")
                 st.plotly_chart(group_bars(groups), key=f"evaluate_group_{name}", config=_PLAIN)
+        st.caption(
+            "Overlap is that of the person's box with the nearest other one (intersection over union). Lines are 95 % "
+            "intervals; groups in fewer than 6 pictures have none."
+        )
     st.markdown(f"**Pictures without anybody** · {empty_words(summary)}")
     if summary.empty is not None and len(summary.empty.by_score) > 1:
         st.plotly_chart(false_curve(summary.empty), key="evaluate_false", config=_PLAIN)
