@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from posecore.errors import PosecoreError
 from posecore.evaluation import Protocol, protocol_settings
@@ -38,9 +39,14 @@ class Given:
     path: Path | None = None
 
 
-def choose() -> Asked | None:
-    """The widgets; None, with the reason shown, while something is missing."""
-    with st.sidebar:
+def choose(place: DeltaGenerator, settings_place: DeltaGenerator) -> Asked | None:
+    """The widgets; None, with the reason shown, while something is missing.
+
+    Args:
+        place: Where in the side panel they are.
+        settings_place: Where the model's settings are.
+    """
+    with place:
         kind = st.segmented_control(
             "Measure",
             (MODEL, RESULTS),
@@ -66,7 +72,6 @@ def choose() -> Asked | None:
             persist_state="session",
             help="The first ones of the set.",
         )
-        place = st.container()
     model = None if info is None else load(info)
     if info is not None and model is None:
         if not info.available:
@@ -74,7 +79,7 @@ def choose() -> Asked | None:
         return None
     if labelled is None or (kind == RESULTS and results is None):
         return None
-    settings = {} if model is None else _settings(model, protocol, place)
+    settings = {} if model is None else _settings(model, protocol, settings_place)
     return Asked(labelled, int(most), protocol, model, settings, results)
 
 
@@ -93,7 +98,7 @@ def _pick_protocol() -> Protocol:
     )
 
 
-def _settings(model: PoseModel, protocol: Protocol, place: Any) -> dict[str, Any]:
+def _settings(model: PoseModel, protocol: Protocol, place: DeltaGenerator) -> dict[str, Any]:
     """Widgets for network and decoder, which begin where the protocol has them."""
     network, decode = protocol_settings(model, protocol)
     groups = [

@@ -42,10 +42,12 @@ class Evaluating:
 
 def main() -> None:
     """The page."""
-    asked = choose()
+    with st.sidebar:
+        choices, button, settings = st.container(), st.container(), st.container()
+    asked = choose(choices, settings)
     mine = state_of(Evaluating)
     task = evaluations().get(mine.key)
-    with st.sidebar:
+    with button:
         _start_button(asked, task)
     st.session_state.setdefault(_VIEW, _RESULT)
     view = st.segmented_control(
