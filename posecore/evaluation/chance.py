@@ -186,7 +186,7 @@ def _measured(
 def _by_picture(weights: NDArray[np.float64], owners: NDArray[np.intp], pictures: int) -> NDArray[np.float64]:
     """``(pictures,)`` sums; those of owner -1 are left out."""
     there = owners >= 0
-    return np.bincount(owners[there], weights[there], pictures)
+    return np.asarray(np.bincount(owners[there], weights[there], pictures), np.float64)
 
 
 def _precision(

@@ -134,11 +134,7 @@ def _parts(summary: Summary) -> Iterator[str]:
     yield html_table(figure_table(summary))
     yield "<p>Intervals by bootstrap over pictures: other pictures of this kind.</p><h2>Where joints lie</h2>"
     yield f'<div class="side">{"".join(_charts(summary))}</div>'
-    for by, reach in summary.reach.items():
-        if reach.percentiles:
-            yield f"<h3>Distance by {escape(LENGTH_WORDS[by])}</h3>{html_table(percentile_table(reach))}"
-            if reach.left_out:
-                yield f"<p>{counted(reach.left_out, 'person', 'people')} without such a length left out.</p>"
+    yield f'<h3>Distance of the joints that were found</h3><div class="side">{"".join(_distances(summary))}</div>'
     yield f"<h2>Kinds of errors</h2>{html_table(error_table(summary))}<h2>What it depends on</h2>"
     yield f'<div class="side">{"".join(_group_charts(summary))}</div>'
     yield f"<h2>Pictures without anybody</h2><p>{escape(empty_words(summary))}</p>"
@@ -147,6 +143,14 @@ def _parts(summary: Summary) -> Iterator[str]:
     notes = [*summary.problems, *summary.remarks]
     if notes:
         yield "<h2>Remarks</h2><ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
+
+
+def _distances(summary: Summary) -> Iterator[str]:
+    for by, reach in summary.reach.items():
+        if reach.percentiles:
+            left_out = f", {counted(reach.left_out, 'person', 'people')} without it left out" if reach.left_out else ""
+            table = html_table(percentile_table(reach))
+            yield f"<figure>{table}<figcaption>by {escape(LENGTH_WORDS[by])}{left_out}</figcaption></figure>"
 
 
 def _charts(summary: Summary) -> Iterator[str]:
@@ -158,7 +162,11 @@ def _charts(summary: Summary) -> Iterator[str]:
     if curves:
         yield line_chart("PCK: joints nearer than a part of a length", "part of the length", "joints", curves)
     chosen = {"mean": "mean of 0.50 to 0.95", "0.50": "OKS 0.50", "0.75": "OKS 0.75"}
-    found = [Curve(words, RECALLS, summary.precision[key]) for key, words in chosen.items() if key in summary.precision]
+    found = [
+        Curve(words, RECALLS.tolist(), summary.precision[key])
+        for key, words in chosen.items()
+        if key in summary.precision
+    ]
     if found:
         yield line_chart("Precision and recall", "recall", "precision", found)
     bars = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -82,5 +83,5 @@ def _svg(figure: Figure) -> str:
     # Text as text, and the same file for the same figures.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "posecore", "font.family": "sans-serif"}):
         figure.savefig(memory, format="svg", transparent=True, metadata={"Date": None})
-    text = memory.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", memory.getvalue(), flags=re.DOTALL)
     return text[text.index("<svg") :].replace(_INK, "currentColor")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -26,6 +26,7 @@ from posecore.ui.shared.widgets.setting_controls import SettingControls
 
 MODEL, RESULTS = "Model", "Results file"
 _WORDS: dict[Protocol, str] = {"full": "Whole pictures", "crops": "Person by person"}
+_PROTOCOLS: tuple[Protocol, ...] = ("full", "crops")
 #: Before the names of this page's settings, which begin where the protocol has them and not where Explore is.
 _PREFIX = "eval_"
 #: Pictures that are measured unless somebody wants more.
@@ -61,7 +62,7 @@ def choose(place: DeltaGenerator, settings_place: DeltaGenerator) -> Asked | Non
         info = pick_model() if kind == MODEL else None
         results = _pick_results() if kind == RESULTS else None
         labelled = pick_labelled_set()
-        protocol = _pick_protocol() if kind == MODEL else "full"
+        protocol: Protocol = _pick_protocol() if kind == MODEL else "full"
         most = st.number_input(
             "Pictures at most",
             1,
@@ -86,7 +87,7 @@ def choose(place: DeltaGenerator, settings_place: DeltaGenerator) -> Asked | Non
 def _pick_protocol() -> Protocol:
     return st.segmented_control(
         "What the model sees",
-        get_args(Protocol)[::-1],
+        _PROTOCOLS,
         default="full",
         required=True,
         key="evaluate_protocol",
