@@ -28,7 +28,7 @@ _DRAWS = 1000
 #: The same for figures that are measured anew on every draw.
 _FIGURE_DRAWS = 300
 #: Poses of all draws together above which there are fewer draws, and of those that are worked on at a time.
-_MOST_DRAWN, _AT_A_TIME = 20_000_000, 2_000_000
+_MOST_DRAWN, _AT_A_TIME = 4_000_000, 1_000_000
 
 
 @dataclass(frozen=True)

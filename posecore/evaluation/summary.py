@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from posecore.errors import DataError
 from posecore.evaluation.chance import ANYTHING, Interval, value_intervals
-from posecore.evaluation.distances import FRACTIONS, Length, distances
+from posecore.evaluation.distances import FRACTIONS, Distances, Length, distances
 from posecore.evaluation.error_kinds import KINDS, ErrorKinds, error_kinds
 from posecore.evaluation.evaluate import Evaluation
 from posecore.evaluation.groups import Group, false_people, groups_of
@@ -245,6 +245,7 @@ def summarise(
     """
     values = values_of(evaluation, tuple(AREAS))
     drawn = value_intervals(values)
+    reach = {by: distances(evaluation, by) for by in LENGTHS}
     kinds = kinds or error_kinds(evaluation)
     named = tuple(name for name, counts in zip(evaluation.skeleton.keypoints, evaluation.common, strict=True) if counts)
     provenance = Provenance(
@@ -270,8 +271,8 @@ def summarise(
         evaluation.people,
         sum(len(item.poses) for item in evaluation.predictions),
         _figures(evaluation, values, drawn),
-        _keypoints(evaluation, kinds, drawn),
-        {by: _reach(evaluation, by) for by in LENGTHS},
+        _keypoints(evaluation, kinds, drawn, reach),
+        {by: _reach(found) for by, found in reach.items()},
         _precision(values),
         _errors(kinds),
         _empty(evaluation),
@@ -295,8 +296,10 @@ def _figures(evaluation: Evaluation, values: Values, drawn: Mapping[str, Interva
     return {name: _figure(value, drawn.get(DRAWN.get(name, ""))) for name, value in plain.items()}
 
 
-def _keypoints(evaluation: Evaluation, kinds: ErrorKinds, drawn: Mapping[str, Interval]) -> tuple[KeypointSummary, ...]:
-    near: dict[Length, list[float | None]] = {by: _near(evaluation, by) for by in LENGTHS}
+def _keypoints(
+    evaluation: Evaluation, kinds: ErrorKinds, drawn: Mapping[str, Interval], reach: Mapping[Length, Distances]
+) -> tuple[KeypointSummary, ...]:
+    near = {by: _near(found) for by, found in reach.items()}
     return tuple(
         KeypointSummary(
             name,
@@ -310,15 +313,14 @@ def _keypoints(evaluation: Evaluation, kinds: ErrorKinds, drawn: Mapping[str, In
     )
 
 
-def _near(evaluation: Evaluation, by: Length) -> list[float | None]:
+def _near(found: Distances) -> list[float | None]:
     """Of every keypoint of the labels the part nearer than :data:`FRACTION` of the length."""
-    columns = distances(evaluation, by).relative.T
+    columns = found.relative.T
     known = [column[~np.isnan(column)] for column in columns]
     return [float((column < FRACTION).mean()) if len(column) else None for column in known]
 
 
-def _reach(evaluation: Evaluation, by: Length) -> Reach:
-    found = distances(evaluation, by)
+def _reach(found: Distances) -> Reach:
     percentiles = [(one, *pair) for one, pair in found.percentiles().items() if pair is not None]
     return Reach(
         FRACTIONS,
