@@ -388,7 +388,7 @@ def test_command(scenes: PoseDataset, tmp_path: Path, monkeypatch: pytest.Monkey
     folder = write_coco(replace(scenes, images=scenes.images[:2]), tmp_path / "set")
     arguments = ["--model", "truth", "--annotations", str(folder / "annotations.json"), "--protocol", "full"]
     arguments += ["--images", str(folder / "images"), "--json", str(tmp_path / "out" / "figures.json")]
-    arguments += ["--sheet", str(tmp_path / "sheet.png"), "--input-size", "257", "--pose-threshold", "0.2"]
+    arguments += ["--no-save", "--sheet", str(tmp_path / "sheet.png"), "--input-size", "257", "--pose-threshold", "0.2"]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.exception
     report = json.loads((tmp_path / "out" / "figures.json").read_text())
