@@ -57,7 +57,7 @@ def test_measured_kept_opened_and_compared(home: Path) -> None:
     assert "On 3 pictures that both have" in words(app)
     app.session_state["evaluate_view"] = "Result"
     app.run()
-    app.button(key="evaluate_why_0").click().run()
+    app.button(key="evaluate_fields_0").click().run()
     assert not app.exception, app.exception
     # AppTest stays on the page that it is told of.
     assert app.session_state["model_choice"] == MODEL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,16 +29,30 @@ from posecore.ui.shared.session import session, state_of
 _AT_A_TIME = 6
 _ALL = "All"
 _KINDS = {"poor": "Poor poses", "not found": "Not found", "nobody": "Nobody there"}
+#: Page → icon and help of the button that leads there.
+_WAYS = {
+    "explore": ("person_search", None),
+    "fields": ("blur_on", "Why is this joint here? The evidence behind the joint that is furthest off."),
+}
 #: Pixels of a thumbnail's squares, and the width of a case on the page.
 _SIDE, _WIDTH = 200, 268
 
 
 @dataclass
 class _Looked:
-    """How many cases are shown of which evaluation."""
+    """What is looked at.
+
+    Attributes:
+        of: When the evaluation was made whose cases are shown.
+        shown: How many of them are.
+        address: Of the page that a case was opened on.
+        trouble: Why one could not be opened.
+    """
 
     of: float = 0.0
     shown: int = _AT_A_TIME
+    address: dict[str, str] = field(default_factory=dict)
+    trouble: PosecoreError | None = None
 
 
 @st.fragment
@@ -97,16 +111,31 @@ def _case(place: int, case: WorstCase, summary: Summary, model_known: bool) -> N
     )
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown(f":small[**#{case.image_id}** {said}]", width="stretch")
-        if st.button("Open in Explore", icon=":material/person_search:", key=f"evaluate_open_{place}", type="tertiary"):
-            _open("explore", case, summary.provenance, model_known)
-        if model_known and st.button(
-            "Why?",
-            icon=":material/blur_on:",
-            key=f"evaluate_why_{place}",
-            type="tertiary",
-            help="Why is this joint here? The evidence behind the joint that is furthest off.",
-        ):
-            _open("fields", case, summary.provenance, model_known)
+        _way("explore", "Open in Explore", place, case, summary, model_known)
+        if model_known:
+            _way("fields", "Why?", place, case, summary, model_known)
+
+
+def _way(
+    page: Literal["explore", "fields"], label: str, place: int, case: WorstCase, summary: Summary, model_known: bool
+) -> None:
+    """A button that leads to a page with the case's picture."""
+    icon, help_text = _WAYS[page]
+    # What widgets show can be changed before they are drawn, in a callback, alone.
+    pressed = st.button(
+        label,
+        icon=f":material/{icon}:",
+        on_click=_prepare,
+        args=(page, case, summary.provenance, model_known),
+        key=f"evaluate_{page}_{place}",
+        type="tertiary",
+        help=help_text,
+    )
+    mine = state_of(_Looked)
+    if pressed and mine.trouble is not None:
+        show_error(mine.trouble)
+    elif pressed:
+        open_page(page, mine.address)
 
 
 @st.cache_data(max_entries=300, show_spinner=False)
@@ -115,24 +144,22 @@ def _tile(path: str, changed: object, evaluation: float, place: int, _case: Wors
     return case_jpeg(_case, _SIDE)
 
 
-def _open(page: Literal["explore", "fields"], case: WorstCase, about: Provenance, model_known: bool) -> None:
-    """Go to Explore or Fields with the case's picture, and the model and settings that were measured."""
-    path = Path(case.path)
+def _prepare(page: Literal["explore", "fields"], case: WorstCase, about: Provenance, model_known: bool) -> None:
+    """Choose the case's picture, and the model and settings that were measured, for other pages; a callback."""
+    mine, path = state_of(_Looked), Path(case.path)
+    mine.trouble = None
     try:
         key = session().uploads.add(path.name, _bytes(path))
     except PosecoreError as error:
-        show_error(error)
+        mine.trouble = error
         return
     look_at_upload(key)
     session().region = None if case.looked is None else (key, case.looked)
-    address: dict[str, str] = {Parameter.SOURCE: "Upload"}
-    if model_known:
-        address |= _use(about)
+    mine.address = {Parameter.SOURCE: "Upload", **(_use(about) if model_known else {})}
     if page == "fields":
         st.session_state[TAB_KEY] = WHY_TAB
         if case.joint is not None and case.pose is not None:
             choose_joint((words(case.joint),), case.pose, 0)
-    open_page(page, address)
 
 
 def _use(about: Provenance) -> Mapping[str, str]:
