@@ -10,7 +10,7 @@ import pytest
 
 from posecore.data.annotations import AnnotatedImage, Label, Person
 from posecore.evaluation import PicturePoses, average_precision, common_keypoints
-from posecore.evaluation.matching import AREAS, PictureMatcher, average_precision_of
+from posecore.evaluation.matching import PictureMatcher, average_precision_of
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14
 
@@ -64,7 +64,7 @@ def test_people_of_one_size_alone(size: str) -> None:
     every = np.ones(17, bool)
     expected = average_precision(items, COCO_17, every)
     matchers = [PictureMatcher(item.image, item.poses, every, COCO_17.sigmas) for item in items]
-    found = average_precision_of([matcher.match(area=AREAS[size]) for matcher in matchers])
+    found = average_precision_of([matcher.match_size(size) for matcher in matchers])
     assert 0 < (expected[f"AP_{size}"] or 0) < 1
     assert found == (pytest.approx(expected[f"AP_{size}"], abs=1e-9), pytest.approx(expected[f"AR_{size}"], abs=1e-9))
 

@@ -75,24 +75,26 @@ class PictureMatcher:
         self._areas = np.array([one.area for one in image.people], np.float64)
         self._shadows = [one.box for one, ignored in zip(image.people, self._ignored, strict=True) if ignored]
 
-    def match(
-        self,
-        keypoint_threshold: float = -np.inf,
-        pose_threshold: float = -np.inf,
-        area: tuple[float, float] = AREAS["all"],
-    ) -> Matches:
+    def match(self, keypoint_threshold: float = -np.inf, pose_threshold: float = -np.inf) -> Matches:
         """Matches when joints and people with lower scores are hidden, as :meth:`Poses.filter` hides them.
 
-        Unless thresholds are given nothing is hidden: scores of other programs may be below 0. People whose area lies
-        outside of ``area`` are neither to be found nor held against anybody, as in COCO's figures by size.
+        Unless thresholds are given nothing is hidden: scores of other programs may be below 0.
         """
+        return self.match_size("all", keypoint_threshold, pose_threshold)
+
+    def match_size(self, size: str, keypoint_threshold: float = -np.inf, pose_threshold: float = -np.inf) -> Matches:
+        """:meth:`match` for people of one size of :data:`AREAS`.
+
+        The others are neither to be found nor held against anybody, as in COCO's figures by size.
+        """
+        area = AREAS[size]
         poses = self._poses
         order = self._order[poses.scores[self._order] >= np.float32(pose_threshold)]
         present = poses.present[order] & (poses.keypoint_scores[order] >= np.float32(keypoint_threshold))
         oks = self._oks(order, present)
         nobody = ~np.asarray((oks[self._labelled] >= MATCH).any(axis=0), bool)
         low, high = _boxes(poses.keypoints[order], present)
-        centres = (low + high) / 2
+        centres = np.asarray((low + high) / 2, np.float32)
         kept = ~(nobody & centre_in(centres, self._image.ignore))
         order, centres = order[kept][:MAX_POSES], centres[kept][:MAX_POSES]
         ignored = self._ignored | (self._areas < area[0]) | (self._areas > area[1])
@@ -152,10 +154,12 @@ def _boxes(
     keypoints: NDArray[np.float32], present: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """``(P, 2)`` corners of the box around the present keypoints; NaN without any."""
-    nowhere = ~present.any(1)[:, None]
+    somewhere = np.asarray(present.any(1), bool)[:, None]
     low = np.where(present[..., None], keypoints, np.inf).min(1, initial=np.inf)
     high = np.where(present[..., None], keypoints, -np.inf).max(1, initial=-np.inf)
-    return np.where(nowhere, np.float32(np.nan), low), np.where(nowhere, np.float32(np.nan), high)
+    return np.asarray(np.where(somewhere, low, np.nan), np.float32), np.asarray(
+        np.where(somewhere, high, np.nan), np.float32
+    )
 
 
 def average_precision_of(matches: Sequence[Matches]) -> tuple[float | None, float | None]:

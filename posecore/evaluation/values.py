@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from posecore.data.annotations import AnnotatedImage
 from posecore.evaluation.evaluate import Case, Evaluation, cases
-from posecore.evaluation.matching import AREAS, OKS_THRESHOLDS, Matches, PictureMatcher
+from posecore.evaluation.matching import OKS_THRESHOLDS, Matches, PictureMatcher
 from posecore.evaluation.oks import keypoint_similarity
 from posecore.evaluation.pck import correct_joints, limb_joints
 
@@ -97,7 +97,7 @@ def _matched(evaluation: Evaluation, sizes: Sequence[str]) -> list[list[Matches]
     """Of every picture the matches by size; all sizes have the same poses in the same order."""
     common, sigmas = evaluation.common, evaluation.skeleton.sigmas
     matchers = (PictureMatcher(item.image, item.poses, common, sigmas) for item in evaluation.predictions)
-    return [[matcher.match(area=AREAS[size]) for size in sizes] for matcher in matchers]
+    return [[matcher.match_size(size) for size in sizes] for matcher in matchers]
 
 
 def _flags(parts: Sequence[Sequence[NDArray[np.bool_]]], sizes: int) -> NDArray[np.bool_]:

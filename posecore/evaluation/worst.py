@@ -69,7 +69,8 @@ def _person(case: Case, evaluation: Evaluation, judged: JudgedPose | None) -> Wo
     item = case.picture
     person = item.image.people[case.person]
     found = None if case.pose is None else item.poses.select([case.pose])
-    joint, kinds = None, {}
+    joint: str | None = None
+    kinds: dict[str, int] = {}
     if judged is not None:
         known = judged.kinds >= 0
         similarity = np.where(np.isnan(judged.similarity), np.inf, judged.similarity)
