@@ -102,10 +102,10 @@ def _pick_protocol() -> Protocol:
 def _settings(model: PoseModel, protocol: Protocol, place: DeltaGenerator) -> dict[str, Any]:
     """Widgets for network and decoder, which begin where the protocol has them."""
     network, decode = protocol_settings(model, protocol)
-    groups = [
+    groups = tuple(
         SettingControls(settings_class, defaults, _PREFIX)
         for settings_class, defaults in ((model.network_settings_class, network), (model.decode_settings_class, decode))
-    ]
+    )
     values: dict[str, Any] = {}
     with place.expander("Settings", icon=":material/tune:"):
         for title, controls in zip(("Network", "Decoder"), groups, strict=True):
@@ -114,12 +114,19 @@ def _settings(model: PoseModel, protocol: Protocol, place: DeltaGenerator) -> di
             values |= controls.values
         st.button(
             "Reset all settings",
-            on_click=lambda: [controls.reset() for controls in groups],
+            on_click=_reset,
+            args=groups,
             icon=":material/restart_alt:",
             width="stretch",
             key="evaluate_reset",
         )
     return values
+
+
+def _reset(*groups: SettingControls) -> None:
+    """Everything back to its default; a callback."""
+    for controls in groups:
+        controls.reset()
 
 
 def _pick_results() -> Path | None:
