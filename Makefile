@@ -26,8 +26,9 @@ $(MODULES): $(READY) package-lock.json
 app: $(READY)  ## Open the app in the browser
 	$(BIN)/streamlit run app.py
 
+# Files side by side, each worker with one thread: torch's own threads gain less than a second file does.
 test: $(READY)  ## Run the tests (all but slow and browser ones)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 frontend: $(MODULES)  ## Run the tests of the browser's side that need no browser
 	$(BIN)/node --test --test-reporter=dot tests/frontend/*.test.js

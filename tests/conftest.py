@@ -11,6 +11,8 @@ from web_support import Server
 
 # Tests compare numbers: what is left to `auto` is computed by PyTorch in float32, and nothing goes on beside them.
 os.environ["POSECORE_RUNTIME"] = "torch"
+# Tables are as wide whichever test comes first: what prints them asks once.
+os.environ["COLUMNS"] = "200"
 
 ROOT = Path(__file__).resolve().parent.parent
 
