@@ -43,6 +43,8 @@ _SQLITE_TROUBLE: dict[str, Trouble] = {
 _PART = ".part"
 #: Seconds after which a draft counts as left behind on a system without such locks.
 _STALE = 24 * 3600.0
+#: Seconds since its last use for which what can be made again counts as being used.
+_IN_USE = 3600.0
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
@@ -182,7 +184,7 @@ def stamp(path: Path) -> Stamp | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-# --- folders that are drafts -----------------------------------------------------------------------------------------
+# --- what can be made again ------------------------------------------------------------------------------------------
 
 
 def gigabytes(variable: str, usual: float) -> float:
@@ -209,7 +211,7 @@ def make_room(entries: Iterable[Path], most: float, remove: Callable[[Path], boo
         most: Bytes that may stay.
         remove: Removes one of them; says whether it is gone. One that stays still counts.
     """
-    dated = sorted((last_use(entry), _size(entry), entry) for entry in entries)
+    dated = sorted((_last_use(entry), _size(entry), entry) for entry in entries)
     room = most - sum(size for _, size, _ in dated)
     for _, size, entry in dated:
         if room >= 0:
@@ -218,7 +220,18 @@ def make_room(entries: Iterable[Path], most: float, remove: Callable[[Path], boo
             room += size
 
 
-def last_use(path: Path) -> float:
+def touch(path: Path) -> None:
+    """Say that a file or folder is used now."""
+    with suppress(OSError):
+        os.utime(path)
+
+
+def in_use(path: Path) -> bool:
+    """True for a file or folder that was used within the last hour: somebody may be reading it."""
+    return time.time() - _last_use(path) <= _IN_USE
+
+
+def _last_use(path: Path) -> float:
     """When a file or folder was last changed or touched, in seconds; 0 when it is gone."""
     try:
         return path.stat().st_mtime
@@ -232,6 +245,9 @@ def _size(path: Path) -> int:
         with suppress(OSError):
             total += file.stat().st_size
     return total
+
+
+# --- folders that are drafts -----------------------------------------------------------------------------------------
 
 
 class DraftFolder:

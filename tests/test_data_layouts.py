@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import shutil
-import time
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
@@ -623,11 +622,14 @@ def test_unpacked_zips_go_with_their_zip(tmp_path: Path, home: Path, monkeypatch
     open_dataset(zips[5])
     assert folders() == {f"z{number}" for number in range(2, 6)}
     assert not list(kept.glob("z0*"))
-    later = time.time() + 7200
-    monkeypatch.setattr(time, "time", lambda: later)
-    for number in (0, 1):
-        open_dataset(zip_of(tmp_path / "set", tmp_path / f"z{number}.zip"))
-    assert len(folders()) == 4
+    monkeypatch.setenv("POSECORE_DISK_CACHE_GB", "0")
+    open_dataset(zips[5])
+    assert len(folders()) == 4, "used within the hour"
+    for folder in kept.iterdir():
+        os.utime(folder, (1, 1))
+    open_dataset(zips[5])
+    assert folders() == {"z5"}
+    assert [path.name[:2] for path in kept.glob("*.json")] == ["z5"]
 
 
 def test_a_zip_half_unpacked_is_unpacked_anew(tmp_path: Path, home: Path) -> None:

@@ -28,7 +28,7 @@ from posecore.errors import DataError, ImageError
 from posecore.imaging import Picture, Region, sample, square_around_box, stretch
 from posecore.settings import Settings
 from posecore.skeleton import Skeleton
-from posecore.storage import DraftFolder
+from posecore.storage import DraftFolder, touch
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ def pack(dataset: PoseDataset, skeleton: Skeleton, settings: PackSettings, folde
                 _save(_make(cuts, settings, draft / "pixels.npy"), draft)
                 disk_cache.note(draft, (cut.image.path.parent for cut in cuts))
                 draft.rename(place)
-        disk_cache.used(place)
+        touch(place)
         return _load(place)
 
 

@@ -6,11 +6,8 @@ for longest goes first.
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,15 +15,13 @@ from filelock import FileLock, Timeout
 from posecore.data.checks import load_json
 from posecore.errors import DataError
 from posecore.home import home
-from posecore.storage import gigabytes, last_use, make_room, sweep, write_json
+from posecore.storage import gigabytes, in_use, make_room, sweep, write_json
 
 #: In an entry: what it was made from. When it was last used is the time of its folder.
 _NOTE = "made-from.json"
 #: What the name of a draft of an entry begins with.
 DRAFT = ".making-"
 _DRAWN = "synthetic-"
-#: Seconds since its last use for which an entry counts as being used.
-_IN_USE = 3600.0
 _USUAL_LIMIT = 50.0
 
 
@@ -48,12 +43,6 @@ def lock_of(entry: Path) -> FileLock:
 def note(entry: Path, folders: Iterable[Path]) -> None:
     """Say which folders the pictures of an entry came from."""
     write_json(entry / _NOTE, {"folders": sorted({str(folder.absolute()) for folder in folders})})
-
-
-def used(entry: Path) -> None:
-    """Say that an entry is used now."""
-    with suppress(OSError):
-        os.utime(entry)
 
 
 def forget(place: Path) -> None:
@@ -81,7 +70,7 @@ def prune(folder: Path | None = None) -> None:
             _remove(entry)
         else:
             left.append(entry)
-    make_room(left, limit(), lambda entry: time.time() - last_use(entry) > _IN_USE and _remove(entry))
+    make_room(left, limit(), lambda entry: not in_use(entry) and _remove(entry))
 
 
 def _entries(place: Path) -> list[Path]:

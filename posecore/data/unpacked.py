@@ -1,24 +1,24 @@
-"""Zips that are read where they are: unpacked once into posecore's home, and gone from it with the zip."""
+"""Zips that are read where they are: unpacked once into posecore's home, and gone from it with the zip.
+
+Beyond ``POSECORE_DISK_CACHE_GB`` what was not used for longest goes first, as for all that can be made again.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
-import time
 from pathlib import Path
 
 from filelock import FileLock
 
 from posecore.data.archives import unpack_zip
+from posecore.data.disk_cache import limit
 from posecore.errors import DataError
 from posecore.home import home
-from posecore.storage import DraftFolder, sweep, writing
+from posecore.storage import DraftFolder, in_use, make_room, sweep, touch, writing
 
-#: Zips that stay unpacked, and seconds for which one more stays because somebody may be reading it.
-_KEPT, _IN_USE = 4, 3600.0
 _FOLDER = re.compile(r".+-[0-9a-f]{12}")
 _DRAFT, _LOCK = ".unpacking-", ".lock"
 
@@ -26,11 +26,12 @@ _DRAFT, _LOCK = ".unpacking-", ".lock"
 def unpacked(archive: Path) -> Path:
     """The folder in which a zip is unpacked, under ``POSECORE_HOME/data``.
 
-    It is used again as long as the zip does not change. Folders of zips that are gone or changed are removed, and all
-    but the few used last.
+    It is used again as long as the zip does not change. Folders of zips that are gone or changed are removed, and those
+    used longest ago when there is too much.
 
     Raises:
         DataError: When the zip cannot be unpacked or the folder not be written.
+        SettingsError: When ``POSECORE_DISK_CACHE_GB`` is no number.
     """
     place = home() / "data"
     with writing(place, DataError):
@@ -40,7 +41,7 @@ def unpacked(archive: Path) -> Path:
 
 
 def sweep_unpacked() -> None:
-    """Remove what is unpacked of zips that are gone or changed, and what was used long ago."""
+    """Remove what is unpacked of zips that are gone or changed, and what is too much."""
     place = home() / "data"
     if place.is_dir():
         with writing(place, DataError), FileLock(place / _LOCK):
@@ -52,7 +53,7 @@ def _unpacked(archive: Path, place: Path) -> Path:
     target = place / f"{archive.stem}-{hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:12]}"
     note = _note(target)
     if target.is_dir() and note.is_file():
-        os.utime(note)
+        touch(target)
     else:
         shutil.rmtree(target, ignore_errors=True)
         with DraftFolder(_DRAFT, place) as draft:
@@ -76,11 +77,17 @@ def _note(folder: Path) -> Path:
 def _sweep(place: Path) -> None:
     sweep(place, _DRAFT)
     folders = [entry for entry in place.iterdir() if entry.is_dir() and _FOLDER.fullmatch(entry.name)]
-    current = sorted(filter(_is_current, folders), key=_last_use, reverse=True)
-    old = [folder for folder in current[_KEPT:] if time.time() - _last_use(folder) > _IN_USE]
-    for folder in (*old, *(folder for folder in folders if folder not in current)):
-        shutil.rmtree(folder, ignore_errors=True)
-        _note(folder).unlink(missing_ok=True)
+    current = [folder for folder in folders if _is_current(folder)]
+    for folder in folders:
+        if folder not in current:
+            _remove(folder)
+    make_room(current, limit(), lambda folder: not in_use(folder) and _remove(folder))
+
+
+def _remove(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    _note(folder).unlink(missing_ok=True)
+    return not folder.exists()
 
 
 def _is_current(folder: Path) -> bool:
@@ -89,10 +96,3 @@ def _is_current(folder: Path) -> bool:
         return bool(_stamp(Path(stamp[0])) == stamp)
     except (OSError, ValueError, TypeError, LookupError):
         return False
-
-
-def _last_use(folder: Path) -> float:
-    try:
-        return _note(folder).stat().st_mtime
-    except OSError:
-        return 0.0

@@ -17,12 +17,13 @@ from posecore.data.augment import AugmentSettings, Draw, check_mirror, draw_batc
 from posecore.data.batches import Pack, cuts_of, pack
 from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
-from posecore.data.disk_cache import prune, used
+from posecore.data.disk_cache import prune
 from posecore.data.naming import canonical
 from posecore.data.operations import mapped, merged, renamed, split_named
 from posecore.data.source import Source
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
+from posecore.storage import touch
 from posecore.training.config import RunConfig
 
 log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ def _synthetic(count: int, seed: int, cache: Path) -> PoseDataset:
     if not (folder / "annotations.json").is_file():
         log.info("drawing %d synthetic scenes", count)
         write_dataset(folder, count, seed)
-    used(folder)
+    touch(folder)
     return read_coco(folder / "annotations.json", folder / "images")
 
 
