@@ -7,7 +7,6 @@ centre of the top-left pixel at (0, 0).
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from posecore.boxes import Region as Region
+from posecore.boxes import check_region as check_region
+from posecore.boxes import full_region as full_region
+from posecore.boxes import square_around_box as square_around_box
 from posecore.errors import ImageError
 from posecore.picture_files import (
     MAX_FILE,
@@ -34,8 +37,6 @@ from posecore.picture_files import (
     check_size as check_size,
 )
 
-#: (x0, y0, x1, y1) in source pixels; may reach outside the picture. The whole picture is (0, 0, width, height).
-Region = tuple[float, float, float, float]
 ImageSource = str | Path | bytes | IO[bytes] | Image.Image | NDArray[Any]
 
 
@@ -112,27 +113,6 @@ class InputTransform:
     def to_input(self, xy: NDArray[np.floating]) -> NDArray[np.float64]:
         """Source pixels ``(…, 2)`` to input pixels."""
         return (np.asarray(xy, np.float64) - self.shift) / self.scale
-
-
-def full_region(image_size: tuple[int, int]) -> Region:
-    """The region that is the whole picture of ``image_size`` (width, height)."""
-    return (0.0, 0.0, float(image_size[0]), float(image_size[1]))
-
-
-def square_around_box(box: Region, expand: float) -> Region:
-    """The square with the box's centre and ``expand`` times its longer side."""
-    x0, y0, x1, y1 = box
-    half = max(x1 - x0, y1 - y0, 1.0) * expand / 2
-    x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    return x - half, y - half, x + half, y + half
-
-
-def check_region(region: Region) -> Region:
-    """A region as four floats; raises ``ImageError`` when it is empty or not finite."""
-    x0, y0, x1, y1 = (float(value) for value in region)
-    if not all(math.isfinite(value) for value in (x0, y0, x1, y1)) or x1 - x0 < 1 or y1 - y0 < 1:
-        raise ImageError(f"Region {tuple(region)} is empty; give x0, y0, x1, y1 with x1 > x0 and y1 > y0.")
-    return x0, y0, x1, y1
 
 
 def stretch(

@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from posecore.boxes import Region, full_region, square_around_box, to_positions
 from posecore.data import disk_cache
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.operations import mapped
 from posecore.data.pictures import read_labelled
 from posecore.errors import DataError, ImageError
-from posecore.imaging import Picture, Region, sample, square_around_box, stretch
+from posecore.imaging import Picture, sample, stretch
 from posecore.settings import Settings
 from posecore.skeleton import Skeleton
 from posecore.storage import DraftFolder, touch
@@ -136,7 +137,7 @@ def cuts_of(dataset: PoseDataset, settings: PackSettings) -> Iterator[_Cut]:
             for index in worth:
                 yield _Cut(image, square_around_box(image.people[index].box, settings.expand), index)
         elif worth:
-            yield _Cut(image, square_around_box((0.0, 0.0, float(image.size[0]), float(image.size[1])), 1.0), None)
+            yield _Cut(image, square_around_box(full_region(image.size), 1.0), None)
 
 
 def _worth_a_square(person: Person, settings: PackSettings) -> bool:
@@ -314,7 +315,7 @@ def _extent(person: Person) -> Region:
 
 
 def _to_packed_box(box: Region, to_packed: Any) -> NDArray[np.float32]:
-    corners: NDArray[np.float64] = to_packed(np.array(box, np.float64).reshape(2, 2) - 0.5)
+    corners: NDArray[np.float64] = to_packed(to_positions(np.array(box).reshape(2, 2)))
     return corners.reshape(4).astype(np.float32)
 
 

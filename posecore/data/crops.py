@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from posecore.boxes import Region, area_of, clipped, to_edges
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
 from posecore.data.pictures import new_folder, save_jpeg
 from posecore.errors import DataError, ImageError
-from posecore.imaging import Picture, Region, read_image
+from posecore.imaging import Picture, read_image
 from posecore.picture_files import MIN_SIDE
 
 
@@ -109,19 +110,16 @@ def cut_labels(image: AnnotatedImage, corners: tuple[int, int, int, int], path: 
 
 def _clipped(region: Region, corners: tuple[int, int, int, int]) -> Region | None:
     """The part of a region between the corners, relative to the first; None when there is none."""
-    left, top, right, bottom = corners
-    x0, y0 = max(region[0], left) - left, max(region[1], top) - top
-    x1, y1 = min(region[2], right) - left, min(region[3], bottom) - top
-    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+    part = clipped(region, corners)
+    left, top = corners[:2]
+    return None if part is None else (part[0] - left, part[1] - top, part[2] - left, part[3] - top)
 
 
 def _cut_person(person: Person, box: Region, corners: tuple[int, int, int, int]) -> Person:
     left, top, right, bottom = corners
-    # A picture spans -0.5 … side - 0.5: the centre of its first pixel is 0.
-    x, y = person.keypoints[:, 0], person.keypoints[:, 1]
-    inside = (x >= left - 0.5) & (x < right - 0.5) & (y >= top - 0.5) & (y < bottom - 0.5)
+    x, y = to_edges(person.keypoints).T
+    inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
     labels = np.where(person.labelled & ~inside, Label.ABSENT, person.labels).astype(np.uint8)
     keypoints = np.where(inside[:, None], person.keypoints - np.array([left, top], np.float32), np.nan)
-    whole = (person.box[2] - person.box[0]) * (person.box[3] - person.box[1])
-    part = (box[2] - box[0]) * (box[3] - box[1]) / whole
+    part = area_of(box) / area_of(person.box)
     return replace(person, keypoints=keypoints.astype(np.float32), labels=labels, box=box, area=person.area * part)

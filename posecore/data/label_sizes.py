@@ -15,10 +15,10 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.boxes import Region, to_edges, to_positions
 from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem, Remark
 from posecore.data.checks import EntryError
 from posecore.data.pictures import stored_picture
-from posecore.imaging import Region
 from posecore.picture_files import upright_size
 
 Size = tuple[int, int]
@@ -183,8 +183,7 @@ def _moved(image: AnnotatedImage, size: Size, axes: NDArray[np.float64], corner:
         return x0, y0, x1, y1
 
     def person(one: Person) -> Person:
-        # Keypoints count from the centre of the first pixel.
-        keypoints = (one.keypoints.astype(np.float64) + 0.5) @ axes.T + corner - 0.5
+        keypoints = to_positions(to_edges(one.keypoints) @ axes.T + corner)
         area = one.area * abs(float(np.linalg.det(axes)))
         return replace(one, keypoints=keypoints.astype(np.float32), box=box(one.box), area=area)
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.boxes import Region, area_of, shared_area
 from posecore.data.annotations import Label, Person
 from posecore.data.checks import MAX_COORDINATE, EntryError, a_list, a_number, number_of, shown
-from posecore.imaging import Region
 
 #: Area of a person relative to their box where a file does not give it.
 AREA_OF_BOX = 0.53
@@ -257,11 +257,7 @@ def _inside(point: tuple[float, float], size: tuple[int, int]) -> bool:
 
 def covers(boxes: Iterable[Region], region: Region, part: float = 0.9) -> bool:
     """True when one of the boxes holds at least ``part`` of a region."""
-    x0, y0, x1, y1 = region
-    area = (x1 - x0) * (y1 - y0)
-    return any(
-        max(min(x1, b[2]) - max(x0, b[0]), 0) * max(min(y1, b[3]) - max(y0, b[1]), 0) >= part * area for b in boxes
-    )
+    return any(shared_area(box, region) >= part * area_of(region) for box in boxes)
 
 
 # --- people ----------------------------------------------------------------------------------------------------------
@@ -316,7 +312,7 @@ def make_person(
         low, high = low - pad, high + pad
         box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
     if area is None:
-        area = AREA_OF_BOX * (box[2] - box[0]) * (box[3] - box[1])
+        area = AREA_OF_BOX * area_of(box)
     keypoints = np.where(labelled[:, None], xy, np.nan).astype(np.float32)
     return Person(keypoints, labels.astype(np.uint8), box, area, crowd, category)
 

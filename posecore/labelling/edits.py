@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.boxes import Region, area_of
 from posecore.data.annotations import Label, Person
 from posecore.data.checks import EntryError, a_dict, a_list, a_number, a_text, an_id
 from posecore.data.people import AREA_OF_BOX, make_person, numbers
 from posecore.errors import DataError
-from posecore.imaging import Region
 from posecore.labelling.proposals import box_around
 from posecore.skeleton import Skeleton
 
@@ -103,7 +103,7 @@ def _follows(person: Person, size: tuple[int, int]) -> bool:
 
 
 def _area(box: Region) -> float:
-    return AREA_OF_BOX * (box[2] - box[0]) * (box[3] - box[1])
+    return AREA_OF_BOX * area_of(box)
 
 
 # --- from the editor -------------------------------------------------------------------------------------------------

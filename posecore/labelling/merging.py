@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from posecore.imaging import Region
+from posecore.boxes import overlap
 from posecore.labelling.edits import Drawn, Sheet, read_drawn, to_entry
 from posecore.skeleton import Skeleton
 
@@ -41,7 +41,7 @@ class _One:
         """How surely two are one person: joints at the same place, else how much the boxes share."""
         pairs = zip(self.entry["joints"], other.entry["joints"], strict=True)
         joints: int = sum(mine == theirs and mine[0] is not None for mine, theirs in pairs)
-        shared = _shared(self.drawn.person.box, other.drawn.person.box)
+        shared = overlap(self.drawn.person.box, other.drawn.person.box)
         return joints + (shared if joints or shared >= _SAME_BOX else 0.0)
 
 
@@ -150,11 +150,3 @@ def _around(mine: list[float] | None, theirs: list[float] | None) -> list[float]
     if mine is None or theirs is None:
         return None
     return [*map(min, mine[:2], theirs[:2]), *map(max, mine[2:], theirs[2:])]
-
-
-def _shared(a: Region, b: Region) -> float:
-    """Shared area as a part of both together."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    both = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
-    return shared / both if both > 0 else 0.0

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.boxes import Region, area_of, clipped, full_region, shared_area
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
 from posecore.data.checks import EntryError
 from posecore.data.people import make_person
 from posecore.data.pictures import picture_size, pictures_in
 from posecore.data.stored import whole
 from posecore.errors import DataError, ImageError
-from posecore.imaging import Region, read_image
+from posecore.imaging import read_image
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton, map_skeleton
@@ -188,7 +189,7 @@ def propose_people(poses: Poses, image: AnnotatedImage, skeleton: Skeleton, fewe
         if len(seen) < max(fewest, 1):
             continue
         box = box_around(seen, image.size)
-        if box is None or any(_overlap(box, other) > 0.5 for other in boxes):
+        if box is None or any(_share(box, other) > 0.5 for other in boxes):
             continue
         labels = np.where(present, Label.VISIBLE, Label.UNLABELLED).astype(np.uint8)
         proposals.append(Proposal(make_person(keypoints, labels, box), float(scores[known].mean())))
@@ -244,7 +245,8 @@ def box_around(points: NDArray[np.floating], size: tuple[int, int]) -> Region | 
     It is wider than the joints, for hands, feet and hair lie outside. None when nothing of it is in the picture.
     """
     low, high = points.min(0), points.max(0)
-    return _clipped(_widened((float(low[0]), float(low[1]), float(high[0]), float(high[1])), _MARGIN), size)
+    box = _widened((float(low[0]), float(low[1]), float(high[0]), float(high[1])), _MARGIN)
+    return clipped(box, full_region(size))
 
 
 def _widened(box: Region, part: float) -> Region:
@@ -252,14 +254,7 @@ def _widened(box: Region, part: float) -> Region:
     return box[0] - extra, box[1] - extra, box[2] + extra, box[3] + extra
 
 
-def _clipped(region: Region, image_size: tuple[int, int]) -> Region | None:
-    x0, y0 = max(region[0], 0.0), max(region[1], 0.0)
-    x1, y1 = min(region[2], float(image_size[0])), min(region[3], float(image_size[1]))
-    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
-
-
-def _overlap(a: Region, b: Region) -> float:
+def _share(a: Region, b: Region) -> float:
     """Shared area as a part of the smaller region."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
-    return max(width, 0.0) * max(height, 0.0) / smaller if smaller > 0 else 0.0
+    smaller = min(area_of(a), area_of(b))
+    return shared_area(a, b) / smaller if smaller > 0 else 0.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.imaging import Region
+from posecore.boxes import Region, overlap, to_edges
 from posecore.poses import Poses
 
 #: Smallest square that is looked at, in pixels of the picture: in fewer there is nobody to be seen.
@@ -39,8 +39,7 @@ def square_around(keypoints: NDArray[np.floating], expand: float) -> Region | No
     if len(present) < 2:
         return None
     low, high = present.min(0), present.max(0)
-    # Regions count from the picture's edge, positions from the centre of its first pixel.
-    x, y = (float(value) + 0.5 for value in (low + high) / 2)
+    x, y = to_edges((low + high) / 2).tolist()
     half = max(expand * float((high - low).max()), LEAST_SIDE) / 2
     return x - half, y - half, x + half, y + half
 
@@ -57,12 +56,4 @@ def views_of(people: Poses, expand: float) -> list[tuple[int, Region]]:
 
 def shown_already(region: Region, others: Sequence[Region]) -> bool:
     """Whether one of ``others`` shows nearly the same."""
-    return any(_overlap(region, other) > SAME_VIEW for other in others)
-
-
-def _overlap(one: Region, other: Region) -> float:
-    """Intersection over union."""
-    width, height = (min(one[i + 2], other[i + 2]) - max(one[i], other[i]) for i in (0, 1))
-    shared = max(width, 0.0) * max(height, 0.0)
-    areas = sum((region[2] - region[0]) * (region[3] - region[1]) for region in (one, other))
-    return shared / (areas - shared)
+    return any(overlap(region, other) > SAME_VIEW for other in others)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.imaging import Region
+from posecore.boxes import Region, to_edges
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
 
@@ -59,8 +59,7 @@ def square_around(
     if not (seen[hips].any() and seen[shoulders].any()):
         return None
     # The published rules take the positions of all torso joints, seen or not.
-    # Regions count from the picture's edge, half a pixel before the centre of its first pixel.
-    places = np.asarray(keypoints, np.float64) + 0.5
+    places = to_edges(keypoints)
     x, y = (float(value) for value in np.nanmean(places[hips], axis=0))
     longest = float(np.nanmax(np.abs(places[[*hips, *shoulders]] - (x, y))))
     furthest = float(np.abs(places[seen] - (x, y)).max())
