@@ -32,7 +32,7 @@ from posecore.runs import Registry
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 from posecore.training.averaging import AveragedNetwork
 from posecore.training.config import OptimizerConfig, make_config, placed
-from posecore.training.parts import check_parts
+from posecore.training.parts import check_run
 from posecore.training.start import insert_norm, settle_norm, starting_network
 from posecore.zoo import save_weights
 
@@ -100,12 +100,12 @@ def test_parts_that_the_network_does_not_have_are_refused(start: str, hint: str 
         config = make_config(config_values(**values))
         network = POSENET.build(ARCHITECTURE)
         if hint is None:
-            check_parts(config)
+            check_run(config)
             freeze(network, config.model.freeze)
             make_optimizer(network, config.optimizer)
             continue
         with pytest.raises(SettingsError) as checked:
-            check_parts(config)
+            check_run(config)
         assert named in str(checked.value)
         assert hint in str(checked.value)
         learn = freeze if config.model.freeze else make_optimizer
@@ -115,9 +115,9 @@ def test_parts_that_the_network_does_not_have_are_refused(start: str, hint: str 
 
 def test_inserted_norm_counts_as_a_part() -> None:
     model = {"architecture": ARCHITECTURE, "start": "some", "norm": "identity", "freeze": ["backbone.stem.norm"]}
-    check_parts(make_config(config_values(model=model)))
+    check_run(make_config(config_values(model=model)))
     with pytest.raises(SettingsError, match="no part"):
-        check_parts(make_config(config_values(model={**model, "norm": "none"})))
+        check_run(make_config(config_values(model={**model, "norm": "none"})))
 
 
 def test_nothing_left_to_learn_is_refused() -> None:
