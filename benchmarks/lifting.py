@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from posecore.lifting.bodies import Bodies, read_bodies
 from posecore.lifting.features import REACH, see
 from posecore.lifting.loss import BONES, angles_of
+from posecore.lifting.network import lift_both_ways
 from posecore.lifting.poses3d import USUAL_HEIGHT
 from posecore.lifting.scenes import Scenes, SceneSettings, draw_scenes
 from posecore.lifting.weights import LoadedLifter, load_lifter
@@ -81,12 +82,16 @@ def figures(found: Array, truth: Array) -> dict[str, Any]:
     return result
 
 
+def joints_from(lifter: LoadedLifter, features: NDArray[np.float32]) -> Array:
+    """Joints ``(B, T, 17, 3)`` as lifting takes them from features."""
+    return np.asarray(lift_both_ways(lifter.network, torch.from_numpy(features)).joints.double().numpy())
+
+
 def temporal(lifter: LoadedLifter) -> Predict:
     """The network as clips are lifted."""
 
     def predict(scenes: Scenes) -> Array:
-        with torch.inference_mode():
-            return np.asarray(lifter.network(torch.from_numpy(scenes.features)).joints.double().numpy())
+        return joints_from(lifter, scenes.features)
 
     return predict
 
@@ -96,9 +101,7 @@ def one_frame(lifter: LoadedLifter, median: int = 1) -> Predict:
 
     def predict(scenes: Scenes) -> Array:
         features = see(scenes.rays.reshape(-1, 1, 17, 2)).features
-        with torch.inference_mode():
-            lifted = lifter.network(torch.from_numpy(features)).joints.double().numpy()
-        joints = lifted.reshape(*scenes.rays.shape[:2], 17, 3)
+        joints = joints_from(lifter, features).reshape(*scenes.rays.shape[:2], 17, 3)
         if median > 1:
             shifted = [np.roll(joints, by, 1) for by in range(-(median // 2), median // 2 + 1)]
             joints = np.median(shifted, axis=0)
@@ -114,8 +117,7 @@ def live(lifter: LoadedLifter) -> Predict:
         joints = np.zeros((*scenes.rays.shape[:2], 17, 3))
         for frame in range(*COUNTED.indices(LENGTH)):
             features = see(scenes.rays[:, max(frame - 2 * REACH, 0) : frame + 1]).features
-            with torch.inference_mode():
-                joints[:, frame] = lifter.network(torch.from_numpy(features)).joints[:, -1].double().numpy()
+            joints[:, frame] = joints_from(lifter, features)[:, -1]
         return joints
 
     return predict
@@ -211,8 +213,7 @@ def speed(lifter: LoadedLifter) -> dict[str, float]:
         return 1000 * (time.process_time() - began) / times
 
     def lifted(part: Array) -> object:
-        with torch.inference_mode():
-            return lifter.network(torch.from_numpy(see(part).features)[None])
+        return joints_from(lifter, see(part).features[None])
 
     return {"clip": spent(lambda: lifted(rays), 5) / len(rays), "live": spent(lambda: lifted(rays[:27]), 50)}
 

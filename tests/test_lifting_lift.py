@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from motion_support import seen, walker
 
 from posecore.errors import SkeletonError, WeightsError
 from posecore.lifting import LiveLifter, lift, lift_poses
+from posecore.lifting.bodies import find_joints
+from posecore.lifting.bvh import parse_bvh
 from posecore.lifting.features import REACH
+from posecore.lifting.files.bvh import write_bvh
 from posecore.lifting.lift import lift_rays, place_roots
 from posecore.lifting.loss import LifterLossSettings, angles_of, lifter_loss
 from posecore.lifting.network import Lifter
+from posecore.lifting.room import make_room
 from posecore.lifting.weights import load_lifter, save_lifter
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
@@ -185,6 +190,27 @@ def test_the_loss_is_least_for_the_truth_and_rare_angles_count_more() -> None:
     total.backward()
     assert torch.isfinite(bent.grad).all()
     assert angles_of(truth).shape == (4, 6, 8)
+
+
+def test_a_mirrored_person_is_lifted_to_their_mirror_image() -> None:
+    rays = np.random.default_rng(0).normal(0, 0.1, (5, 17, 2))
+    rays[2, 7] = np.nan
+    mirrored = rays[:, COCO_17.flip_permutation] * [-1, 1]
+    lifter = load_lifter()
+    joints, errors = lift_rays(rays, lifter)
+    other, other_errors = lift_rays(mirrored, lifter)
+    np.testing.assert_allclose(other[:, COCO_17.flip_permutation] * [-1, 1, 1], joints, atol=1e-5)
+    np.testing.assert_allclose(other_errors[:, COCO_17.flip_permutation], errors, atol=1e-5)
+
+
+def test_what_is_written_as_bvh_is_read_as_the_same_joints() -> None:
+    person = make_room([seen(walker()[:20])]).people[0]
+    motion = parse_bvh("".join(write_bvh(person)))
+    positions, _ = motion.places()
+    joints = find_joints(motion.joints)
+    for name in COCO_17.keypoints[5:]:
+        written = person.keypoints[:, COCO_17.index(name)]
+        np.testing.assert_allclose(positions[:, joints[name]], written, atol=1e-3)
 
 
 def test_rays_without_anybody_are_lifted_without_harm() -> None:

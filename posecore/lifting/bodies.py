@@ -49,7 +49,7 @@ VECTORS = (*LENGTHS, "nose", "left_eye", "right_eye", "left_ear", "right_ear")
 
 #: Names of a BVH's joints by what they are; the first that a file has counts. Case and punctuation do not.
 NAMES: Mapping[str, Sequence[str]] = {
-    "head": ("head",),
+    "head": ("head", "neckend"),
     "neck": ("neck", "neck1"),
     **{
         f"{side}_{joint}": tuple(name for given in names for name in (f"{side}{given}", f"{side[0]}{given}"))
@@ -57,10 +57,10 @@ NAMES: Mapping[str, Sequence[str]] = {
         for joint, names in {
             "shoulder": ("shldr", "arm", "upperarm", "shoulder"),
             "elbow": ("forearm", "lowerarm", "elbow"),
-            "wrist": ("hand", "wrist"),
+            "wrist": ("hand", "wrist", "elbowend"),
             "hip": ("thigh", "upleg", "upperleg", "hip"),
             "knee": ("shin", "leg", "lowerleg", "knee"),
-            "ankle": ("foot", "ankle"),
+            "ankle": ("foot", "ankle", "kneeend"),
         }.items()
     },
 }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from posecore.errors import SettingsError, SkeletonError
 from posecore.lifting.bodies import RATE
 from posecore.lifting.features import REACH, see
+from posecore.lifting.network import lift_both_ways
 from posecore.lifting.poses3d import USUAL_FOCAL, USUAL_HEIGHT, LiftedBy, Poses3D
 from posecore.lifting.weights import LoadedLifter, load_lifter
 from posecore.poses import Poses
@@ -204,8 +205,7 @@ def lift_rays(rays: Array, lifter: LoadedLifter) -> tuple[Array, Array]:
     parts, errors = [], []
     for around, inner in _chunks(len(rays)):
         seen = see(rays[around])
-        with torch.inference_mode():
-            lifted = lifter.network(torch.from_numpy(seen.features)[None])
+        lifted = lift_both_ways(lifter.network, torch.from_numpy(seen.features)[None])
         joints = np.einsum("...ji,...kj->...ki", seen.turns, lifted.joints[0].double().numpy())
         parts.append(joints[inner])
         errors.append(lifted.errors[0].double().numpy()[inner])

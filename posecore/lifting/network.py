@@ -23,6 +23,7 @@ DILATIONS = (1, 2, 4, 6)
 assert sum(DILATIONS) == REACH
 
 _JOINTS = len(COCO_17)
+_MIRROR = torch.from_numpy(COCO_17.flip_permutation.astype("int64"))
 _HIPS = [COCO_17.index("left_hip"), COCO_17.index("right_hip")]
 
 
@@ -62,6 +63,19 @@ class Lifter(nn.Module):
         joints = outputs[..., :3]
         root = joints[..., _HIPS, :].mean(-2, keepdim=True)
         return Lifted(joints - root, F.softplus(outputs[..., 3] - 3))
+
+
+@torch.inference_mode()
+def lift_both_ways(network: Lifter, features: torch.Tensor) -> Lifted:
+    """The mean of what the network says of ``(B, T, CHANNELS)`` features and of their mirror image."""
+    points, there, size = features.split([2 * _JOINTS, _JOINTS, 1], -1)
+    points = points.unflatten(-1, (_JOINTS, 2))[..., _MIRROR, :] * points.new_tensor([-1.0, 1.0])
+    mirrored = torch.cat([points.flatten(-2), there[..., _MIRROR], size], -1)
+    joints, errors = network(torch.cat([features, mirrored]))
+    own, other = joints.chunk(2)
+    other = other[..., _MIRROR, :] * other.new_tensor([-1.0, 1.0, 1.0])
+    own_errors, other_errors = errors.chunk(2)
+    return Lifted((own + other) / 2, (own_errors + other_errors[..., _MIRROR]) / 2)
 
 
 class _Block(nn.Module):

@@ -50,7 +50,7 @@ def save_lifter(path: Path, network: nn.Module, *, name: str, **metadata: Any) -
 def lifter_file() -> Path:
     """The file whose network lifts poses; it need not be there."""
     chosen = os.environ.get(VARIABLE)
-    return Path(chosen).expanduser() if chosen else shipped("weights") / "lifter-temporal.safetensors"
+    return Path(chosen).expanduser() if chosen else shipped("weights") / "lifting" / "lifter-temporal.safetensors"
 
 
 def load_lifter(path: Path | None = None) -> LoadedLifter:
