@@ -4,7 +4,7 @@ Motions of people who are in no training scene, before virtual cameras, at fixed
 once with exact keypoints and the camera's focal length, once with the errors that models make and a focal length that
 is only assumed. Distances are of the twelve joints of limbs and trunk, at a stature of 1.70 m.
 
-Run with ``python -m benchmarks.lifting --motions FOLDER [--weights FILE] [--scenes 160] [--json FILE]``.
+Run with ``python -m benchmarks.lifting --motions FOLDER [--weights FILE] [--json FILE] [--picture FILE]``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from posecore.lifting.bodies import Bodies, read_bodies
@@ -29,6 +31,7 @@ from posecore.lifting.network import lift_both_ways
 from posecore.lifting.poses3d import USUAL_HEIGHT
 from posecore.lifting.scenes import Scenes, SceneSettings, draw_scenes
 from posecore.lifting.weights import LoadedLifter, load_lifter
+from posecore.skeleton import COCO_17
 
 Array = NDArray[np.float64]
 HELD_OUT = ("08", "11", "14")
@@ -218,6 +221,35 @@ def speed(lifter: LoadedLifter) -> dict[str, float]:
     return {"clip": spent(lambda: lifted(rays), 5) / len(rays), "live": spent(lambda: lifted(rays[:27]), 50)}
 
 
+def draw_errors(lifter: LoadedLifter, folder: Path, path: Path) -> None:
+    """People as models see them, and from the side as they are (grey) and as they are lifted, from usual to worst."""
+    scenes = draw_scenes(bodies_of(folder, True), 160, LENGTH, NOISY, np.random.default_rng(5))
+    middle = LENGTH // 2
+    found, truth = temporal(lifter)(scenes)[:, middle], scenes.joints[:, middle].astype(np.float64)
+    off = np.linalg.norm(found - truth, axis=-1)[:, 5:].mean(1)
+    shares = (50, 75, 90, 97, 100)
+    figure, axes = plt.subplots(2, len(shares), figsize=(2.4 * len(shares), 5.2), sharey="row", layout="constrained")
+    for column, share in zip(axes.T, shares, strict=True):
+        scene = int(np.argsort(off)[round(share / 100 * (len(off) - 1))])
+        seen = scenes.rays[scene, middle] - np.nanmean(scenes.rays[scene, middle], 0)
+        _bones(column[0], seen / np.nanmax(np.abs(seen)), "tab:blue")
+        for joints, color in ((truth, "0.7"), (found, "tab:red")):
+            _bones(column[1], joints[scene][:, [2, 1]], color)
+        column[0].set_title(f"{share} of 100 are nearer" if share < 100 else "the worst", fontsize=9)
+        column[1].set_xlabel(f"{1000 * USUAL_HEIGHT * off[scene]:.0f} mm off", fontsize=9)
+    axes[0, 0].set_ylabel("as seen")
+    axes[1, 0].set_ylabel("from the side: true, lifted")
+    figure.savefig(path, dpi=90)
+
+
+def _bones(axis: Axes, points: Array, color: str) -> None:
+    for start, end in COCO_17.edges:
+        axis.plot(*points[[start, end]].T, color=color, linewidth=2)
+    axis.set(aspect="equal", xticks=[], yticks=[])
+    if not axis.yaxis_inverted():
+        axis.invert_yaxis()
+
+
 def _row(way: str, values: dict[str, Any]) -> str:
     joints = (
         f"{values['mpjpe']:.0f} / {values['p_mpjpe']:.0f} | {values['bones']:.0f}" if "mpjpe" in values else "– | –"
@@ -237,6 +269,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--scenes", type=int, default=160)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--picture", type=Path, help="draw people from usual to worst")
     options = parser.parse_args()
     torch.set_num_threads(1)
     lifter = load_lifter(options.weights)
@@ -248,6 +281,8 @@ def main() -> None:
         sys.stdout.writelines(_row(way, values) + "\n" for way, values in ways.items())
     timing = speed(lifter)
     sys.stdout.write(f"\nCPU ms: {timing['clip']:.3f} a frame of a clip, {timing['live']:.2f} a live frame\n")
+    if options.picture:
+        draw_errors(lifter, options.motions, options.picture)
     if options.json:
         options.json.write_text(json.dumps({"figures": result, "ms": timing}, indent=1), "utf-8")
 
