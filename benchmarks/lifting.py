@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from posecore.lifting.bodies import Bodies, read_bodies
 from posecore.lifting.features import REACH, see
+from posecore.lifting.lift import lift_batch
 from posecore.lifting.loss import BONES, angles_of
-from posecore.lifting.network import lift_both_ways
 from posecore.lifting.poses3d import USUAL_HEIGHT
 from posecore.lifting.scenes import Scenes, SceneSettings, draw_scenes
 from posecore.lifting.weights import LoadedLifter, load_lifter
@@ -85,16 +85,11 @@ def figures(found: Array, truth: Array) -> dict[str, Any]:
     return result
 
 
-def joints_from(lifter: LoadedLifter, features: NDArray[np.float32]) -> Array:
-    """Joints ``(B, T, 17, 3)`` as lifting takes them from features."""
-    return np.asarray(lift_both_ways(lifter.network, torch.from_numpy(features)).joints.double().numpy())
-
-
 def temporal(lifter: LoadedLifter) -> Predict:
     """The network as clips are lifted."""
 
     def predict(scenes: Scenes) -> Array:
-        return joints_from(lifter, scenes.features)
+        return lift_batch(scenes.rays, lifter)[0]
 
     return predict
 
@@ -103,8 +98,7 @@ def one_frame(lifter: LoadedLifter, median: int = 1) -> Predict:
     """The network as single pictures are lifted, and the median over so many frames."""
 
     def predict(scenes: Scenes) -> Array:
-        features = see(scenes.rays.reshape(-1, 1, 17, 2)).features
-        joints = joints_from(lifter, features).reshape(*scenes.rays.shape[:2], 17, 3)
+        joints = lift_batch(scenes.rays.reshape(-1, 1, 17, 2), lifter)[0].reshape(*scenes.rays.shape[:2], 17, 3)
         if median > 1:
             shifted = [np.roll(joints, by, 1) for by in range(-(median // 2), median // 2 + 1)]
             joints = np.median(shifted, axis=0)
@@ -119,8 +113,7 @@ def live(lifter: LoadedLifter) -> Predict:
     def predict(scenes: Scenes) -> Array:
         joints = np.zeros((*scenes.rays.shape[:2], 17, 3))
         for frame in range(*COUNTED.indices(LENGTH)):
-            features = see(scenes.rays[:, max(frame - 2 * REACH, 0) : frame + 1]).features
-            joints[:, frame] = joints_from(lifter, features)[:, -1]
+            joints[:, frame] = lift_batch(scenes.rays[:, max(frame - 2 * REACH, 0) : frame + 1], lifter)[0][:, -1]
         return joints
 
     return predict
@@ -216,7 +209,7 @@ def speed(lifter: LoadedLifter) -> dict[str, float]:
         return 1000 * (time.process_time() - began) / times
 
     def lifted(part: Array) -> object:
-        return joints_from(lifter, see(part).features[None])
+        return lift_batch(part[None], lifter)
 
     return {"clip": spent(lambda: lifted(rays), 5) / len(rays), "live": spent(lambda: lifted(rays[:27]), 50)}
 

@@ -14,11 +14,12 @@ from motion_support import seen, walker
 
 from posecore.errors import SkeletonError, WeightsError
 from posecore.lifting import LiveLifter, lift, lift_poses
+from posecore.lifting.agreement import agreeing, place_roots
 from posecore.lifting.bodies import find_joints
 from posecore.lifting.bvh import parse_bvh
 from posecore.lifting.features import REACH
 from posecore.lifting.files.bvh import write_bvh
-from posecore.lifting.lift import lift_rays, place_roots
+from posecore.lifting.lift import lift_rays
 from posecore.lifting.loss import LifterLossSettings, angles_of, lifter_loss
 from posecore.lifting.network import Lifter
 from posecore.lifting.room import make_room
@@ -96,7 +97,7 @@ def test_what_was_not_seen_for_long_is_not_known() -> None:
 def test_a_long_clip_is_lifted_in_parts_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     clip = sequence(people(150))
     whole = lift(clip)[0].keypoints
-    monkeypatch.setattr(sys.modules[place_roots.__module__], "_CHUNK", 40)
+    monkeypatch.setattr(sys.modules[lift_rays.__module__], "_CHUNK", 40)
     np.testing.assert_allclose(lift(clip)[0].keypoints, whole, atol=1e-4)
 
 
@@ -173,6 +174,25 @@ def test_the_root_is_where_the_joints_are_seen() -> None:
     found = place_roots(joints, rays)
     np.testing.assert_allclose(np.delete(found, 1, 0), np.delete(roots, 1, 0), rtol=1e-6)
     assert np.isnan(found[1]).all()
+
+
+def test_joints_go_where_the_picture_shows_them_unless_it_is_far_from_anything() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(0, 0.25, (30, 17, 3))
+    truth -= truth[:, [11, 12]].mean(1, keepdims=True)
+    seen = truth[..., :2] / (truth[..., 2:] + 4)
+    lifted = truth.copy()
+    lifted[..., :2] += rng.normal(0, 0.01, (30, 17, 2))
+    lifted -= lifted[:, [11, 12]].mean(1, keepdims=True)
+    before, after = (np.linalg.norm(at - truth, axis=-1).mean() for at in (lifted, agreeing(lifted, seen)))
+    assert after < 0.5 * before
+    np.testing.assert_array_equal(np.diff(agreeing(lifted, seen)[..., 2], axis=1), np.diff(lifted[..., 2], axis=1))
+    wrong = seen.copy()
+    wrong[5, 9] += 0.2
+    wrong[6, 10] = np.nan
+    shifted = agreeing(lifted, wrong) - lifted
+    assert np.abs(shifted[5, 9]).max() < 0.05
+    assert np.isfinite(shifted).all()
 
 
 def test_the_loss_is_least_for_the_truth_and_rare_angles_count_more() -> None:

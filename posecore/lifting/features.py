@@ -35,10 +35,13 @@ class Seen:
     Attributes:
         features: ``(…, T, CHANNELS)`` float32.
         turns: ``(…, T, 3, 3)`` float64: rotation from the camera's axes to the virtual camera's.
+        flat: ``(…, T, 17, 2)`` float64: keypoints (x, y) relative to the virtual camera's axis in its focal lengths;
+            NaN where missing.
     """
 
     features: NDArray[np.float32]
     turns: Array
+    flat: Array
 
 
 def see(rays: Array) -> Seen:
@@ -60,7 +63,8 @@ def see(rays: Array) -> Seen:
     scaled = np.clip(flat / sizes[..., None, None], -5, 5)
     lead = scaled.shape[:-2]
     parts = [scaled.reshape(*lead, -1), present, np.log(sizes)[..., None] * present.any(-1, keepdims=True)]
-    return Seen(np.concatenate(parts, -1).astype(np.float32), turns)
+    there = np.where(present[..., None], flat, np.nan)
+    return Seen(np.concatenate(parts, -1).astype(np.float32), turns, there)
 
 
 def turn_to(middles: Array) -> Array:
@@ -82,11 +86,11 @@ def _sizes(flat: Array, present: NDArray[np.bool_]) -> Array:
     counts = present.sum(-1).astype(np.float64)
     spans = np.sqrt((flat**2).sum((-1, -2)) / np.maximum(counts, 1))
     logs = np.log(np.maximum(spans, 1e-4))
-    totals, weights = _around(logs * counts), _around(counts)
+    totals, weights = around(logs * counts), around(counts)
     return np.exp(np.where(weights > 0, totals / np.maximum(weights, 1), 0))
 
 
-def _around(values: Array) -> Array:
+def around(values: Array) -> Array:
     """``(…, T)`` sums over ``REACH`` frames before and after."""
     length = values.shape[-1]
     sums = np.concatenate([np.zeros_like(values[..., :1]), np.cumsum(values, -1)], -1)

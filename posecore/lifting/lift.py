@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from posecore.errors import SettingsError, SkeletonError
+from posecore.lifting.agreement import agreeing, place_roots
 from posecore.lifting.bodies import RATE
 from posecore.lifting.features import REACH, see
 from posecore.lifting.network import lift_both_ways
@@ -203,19 +204,27 @@ def lift_rays(rays: Array, lifter: LoadedLifter) -> tuple[Array, Array]:
         Positions relative to the middle of the hips in the camera's axes, of all joints, seen or not.
     """
     parts, errors = [], []
-    for around, inner in _chunks(len(rays)):
-        seen = see(rays[around])
-        lifted = lift_both_ways(lifter.network, torch.from_numpy(seen.features)[None])
-        joints = np.einsum("...ji,...kj->...ki", seen.turns, lifted.joints[0].double().numpy())
+    for part, inner in _chunks(len(rays)):
+        found, expected, turns = lift_batch(rays[None, part], lifter)
+        joints = np.einsum("...ji,...kj->...ki", turns[0], found[0])
         parts.append(joints[inner])
-        errors.append(lifted.errors[0].double().numpy()[inner])
+        errors.append(expected[0][inner])
     return np.concatenate(parts), np.concatenate(errors)
+
+
+def lift_batch(rays: Array, lifter: LoadedLifter) -> tuple[Array, Array, Array]:
+    """As :func:`lift_rays` for people ``(B, T, 17, 2)``, in the axes of virtual cameras, and the turns to these."""
+    seen = see(rays)
+    lifted = lift_both_ways(lifter.network, torch.from_numpy(seen.features))
+    joints = agreeing(lifted.joints.double().numpy(), seen.flat)
+    return joints, lifted.errors.double().numpy(), seen.turns
 
 
 def _chunks(length: int) -> Iterator[tuple[slice, slice]]:
     """Parts of a clip with the frames around that count for them, and where they lie in these."""
-    # A frame's size is a mean over the frames around it, each of which the network may look at.
-    around = 2 * REACH
+    # A frame's size is a mean over the frames around it, each of which the network looks at, and what it says is
+    # compared with the picture in the frames around that.
+    around = 3 * REACH
     for start in range(0, length, _CHUNK):
         first, end = max(start - around, 0), min(start + _CHUNK, length)
         yield slice(first, min(end + around, length)), slice(start - first, end - first)
@@ -252,31 +261,3 @@ def _any_around(present: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     sums = np.concatenate([np.zeros((1, present.shape[1]), int), np.cumsum(present, 0)])
     frames = np.arange(len(present))
     return np.asarray(sums[np.minimum(frames + reach + 1, len(present))] > sums[np.maximum(frames - reach, 0)])
-
-
-def place_roots(joints: Array, rays: Array) -> Array:
-    """``(T, 3)`` where the hips' middle must be for ``joints`` (T, 17, 3) to be seen at ``rays`` (T, 17, 2).
-
-    Least squares over the joints that are seen, in the joints' units; NaN where fewer than two are, or where the answer
-    lies behind the camera.
-    """
-    present = np.isfinite(rays[..., 0]) & np.isfinite(joints[..., 0])
-    weights = present.astype(np.float64)
-    rays = np.where(present[..., None], rays, 0)
-    joints = np.where(present[..., None], joints, 0)
-    # x + tx = u (z + tz), and the same for y: linear in t.
-    aside = rays * joints[..., 2:] - joints[..., :2]
-    counts = weights.sum(-1)
-    means = (rays * weights[..., None]).sum(-2)
-    matrix = np.zeros((len(rays), 3, 3))
-    matrix[:, 0, 0] = matrix[:, 1, 1] = counts
-    matrix[:, :2, 2] = matrix[:, 2, :2] = -means
-    matrix[:, 2, 2] = ((rays**2).sum(-1) * weights).sum(-1)
-    wanted = np.concatenate(
-        [(aside * weights[..., None]).sum(-2), -((rays * aside).sum(-1) * weights).sum(-1, keepdims=True)], 1
-    )
-    solvable = (counts >= 2) & (np.abs(np.linalg.det(matrix)) > 1e-12)
-    roots = np.full((len(rays), 3), np.nan)
-    roots[solvable] = np.linalg.solve(matrix[solvable], wanted[solvable, :, None])[..., 0]
-    roots[~(roots[:, 2] > 0)] = np.nan
-    return roots
