@@ -68,8 +68,8 @@ class Lifter(nn.Module):
 @torch.inference_mode()
 def lift_both_ways(network: Lifter, features: torch.Tensor) -> Lifted:
     """The mean of what the network says of ``(B, T, CHANNELS)`` features and of their mirror image."""
-    points, there, size = features.split([2 * _JOINTS, _JOINTS, 1], -1)
-    points = points.unflatten(-1, (_JOINTS, 2))[..., _MIRROR, :] * points.new_tensor([-1.0, 1.0])
+    points, there, size = torch.split(features, [2 * _JOINTS, _JOINTS, 1], -1)
+    points = points.reshape(*points.shape[:-1], _JOINTS, 2)[..., _MIRROR, :] * points.new_tensor([-1.0, 1.0])
     mirrored = torch.cat([points.flatten(-2), there[..., _MIRROR], size], -1)
     joints, errors = network(torch.cat([features, mirrored]))
     own, other = joints.chunk(2)
