@@ -211,7 +211,7 @@ def make_room(entries: Iterable[Path], most: float, remove: Callable[[Path], boo
         most: Bytes that may stay.
         remove: Removes one of them; says whether it is gone. One that stays still counts.
     """
-    dated = sorted((_last_use(entry), _size(entry), entry) for entry in entries)
+    dated = sorted((last_use(entry), _size(entry), entry) for entry in entries)
     room = most - sum(size for _, size, _ in dated)
     for _, size, entry in dated:
         if room >= 0:
@@ -228,10 +228,10 @@ def touch(path: Path) -> None:
 
 def in_use(path: Path) -> bool:
     """True for a file or folder that was used within the last hour: somebody may be reading it."""
-    return time.time() - _last_use(path) <= _IN_USE
+    return time.time() - last_use(path) <= _IN_USE
 
 
-def _last_use(path: Path) -> float:
+def last_use(path: Path) -> float:
     """When a file or folder was last changed or touched, in seconds; 0 when it is gone."""
     try:
         return path.stat().st_mtime
