@@ -69,8 +69,8 @@ def open_app(page: str = "explore", query: Mapping[str, str] | None = None, **st
     app = AppTest.from_file(str(ROUTER), default_timeout=60)
     for name, value in (query or {}).items():
         app.query_params[name] = value
-    for name, value in state.items():
-        app.session_state[name] = value
+    for name, kept_value in state.items():
+        app.session_state[name] = kept_value
     app.run()
     if page != "explore":
         app.switch_page(f"../../../pages/{page}.py").run()

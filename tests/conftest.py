@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from web_support import Server
+
+from tests.web_support import Server
 
 # Tests compare numbers: what is left to `auto` is computed by PyTorch in float32, and nothing goes on beside them.
 os.environ["POSECORE_RUNTIME"] = "torch"

@@ -11,6 +11,7 @@ from posecore.data.annotations import AnnotatedImage, Label, Person
 from posecore.evaluation import Evaluation, PicturePoses, measure
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
+from tests.pose_support import poses_from
 
 SIZE = (200, 200)
 
@@ -37,6 +38,6 @@ def whole(found: Evaluation, empty: int = 0, ghosts: int = 0) -> Evaluation:
     for number in range(empty):
         image = AnnotatedImage(Path(f"empty{number}.png"), SIZE, (), 1000 + number)
         xy = np.full((1, 17, 2), 30, np.float32) + np.arange(34).reshape(1, 17, 2)
-        poses = Poses(xy, np.ones((1, 17)), [0.3 + 0.1 * number], COCO_17, SIZE)
+        poses = poses_from(xy, np.ones((1, 17)), [0.3 + 0.1 * number], COCO_17, SIZE)
         items.append(PicturePoses(image, poses.select([0] if number < ghosts else [])))
     return measure(items, "full", COCO_17, COCO_17, model="m", dataset="set", settings={"output_stride": 16})

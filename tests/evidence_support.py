@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from posecore.families.trace import Candidate, JointEvidence, LimbEvidence, Trace
@@ -13,7 +15,7 @@ from posecore.skeleton import COCO_17
 def fake_fields() -> Fields:
     """Heatmaps and offsets of a letterboxed picture, with values that are easy to tell apart."""
     random = np.random.default_rng(0)
-    grid = {"stride": 16.0, "origin": 7.5, "channels": COCO_17.keypoints, "keypoints": tuple(range(17))}
+    grid: dict[str, Any] = {"stride": 16.0, "origin": 7.5, "channels": COCO_17.keypoints, "keypoints": tuple(range(17))}
     heat = random.random((17, 12, 16), np.float32)
     offsets = random.normal(0, 9, (17, 2, 12, 16)).astype(np.float32)
     return Fields(

@@ -6,7 +6,6 @@ import struct
 from typing import Any
 
 import numpy as np
-import torch
 from torch.nn import functional as F
 
 from posecore.families.backbones import ConvUnit
@@ -59,6 +58,7 @@ def flatbuffer(root: list[Any], identifier: bytes = tflite.IDENTIFIER) -> bytes:
                     out.extend(bytes(4))
             else:
                 data = item.data if isinstance(item, Vector) else values
+                assert data is not None
                 out.extend(struct.pack("<I", len(data)) + data.tobytes())
         struct.pack_into("<I", out, place, start - place)
     return bytes(out)
@@ -99,10 +99,11 @@ class LiteFile:
         graph = [tuple(self.tensors), Vector("<i4", [0]), Vector("<i4", [0]), tuple(self.operators)]
         return flatbuffer([("I", 3), codes, (graph,), b"made up", tuple(self.buffers)])
 
-    def conv(self, unit: ConvUnit | torch.nn.Conv2d, source: int, stride: int = 1, name: str = "c") -> int:
+    def conv(self, unit: Any, source: int, stride: int = 1, name: str = "c") -> int:
         """A convolution with the weights of a unit of ours; returns the tensor behind it."""
         inner = unit.conv if isinstance(unit, ConvUnit) else unit
-        activation = {None: 0, F.relu: 1, F.relu6: 3}[unit.activation if isinstance(unit, ConvUnit) else None]
+        activations: dict[Any, int] = {None: 0, F.relu: 1, F.relu6: 3}
+        activation = activations[unit.activation if isinstance(unit, ConvUnit) else None]
         weight, bias = (tensor.detach().numpy() for tensor in (inner.weight, inner.bias))
         depthwise = inner.groups > 1
         axes = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)

@@ -26,6 +26,7 @@ from posecore.evaluation.comparing import (
 from posecore.evaluation.comparison_report import most_different, report_files
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
+from tests.pose_support import poses_from
 
 SIZE = (400, 300)
 
@@ -33,10 +34,10 @@ SIZE = (400, 300)
 def people(*corners: tuple[float, float], side: float = 80, seed: int = 0) -> Poses:
     """People of the same figure, their boxes' top left corners at ``corners``."""
     figure = np.random.default_rng(seed).uniform(0, side, (17, 2))
-    figure[:2] = [[0, 0], [side, side]]
+    figure[:2] = np.array([[0, 0], [side, side]])
     keypoints = np.array([figure + corner for corner in corners], np.float32).reshape(-1, 17, 2)
     count = len(corners)
-    return Poses(keypoints, np.full((count, 17), 0.9), np.linspace(0.9, 0.5, count), COCO_17, SIZE)
+    return poses_from(keypoints, np.full((count, 17), 0.9), np.linspace(0.9, 0.5, count), COCO_17, SIZE)
 
 
 def without_joint(poses: Poses, joint: int) -> Poses:

@@ -7,11 +7,11 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from app_support import jpeg, kept, open_app, words
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.annotations import Label, Person, PoseDataset
@@ -24,11 +24,12 @@ from posecore.drawing.diagram import skeleton_layout, skeleton_svg
 from posecore.drawing.masks import hatch_cells
 from posecore.families import family_of
 from posecore.skeleton import COCO_17, Skeleton
-from posecore.training.preview import PreviewPlan, make_preview
+from posecore.training.preview import Preview, PreviewPlan, make_preview
 from posecore.ui.data.browser import ALL, FEW, NOBODY, WAITING, matching
 from posecore.ui.data.figures import label_chart
 from posecore.ui.data.target_preview import Previewing
 from posecore.ui.shared.session import Session
+from tests.app_support import jpeg, kept, open_app, words
 
 TABS = ("Pictures", "Labels", "Skeleton", "Split", "Training targets")
 
@@ -45,7 +46,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> PoseDataset:
 
 
 def open_data(tab: str | None = None, **state: object) -> AppTest:
-    app = open_app("datasets", **({"dataset_tab": tab} if tab else {}), **state)
+    app = open_app("datasets", None, **({"dataset_tab": tab} if tab else {}), **state)
     if tab:
         app.session_state["dataset_tab"] = tab
         app.run()
@@ -282,6 +283,13 @@ def test_cocos_names_are_offered(library: Library) -> None:
     assert np.array_equal(now.image(1).people[0].labels, before[0].labels)
 
 
+def made_now(app: AppTest) -> tuple[PreviewPlan, Preview]:
+    """The preview that the page shows, and its plan."""
+    made = kept(app, Previewing).made
+    assert made is not None
+    return made[1:]
+
+
 def test_targets_of_every_family(library: Library) -> None:
     library.add_synthetic("drawn", 3, 0)
     app = open_data("Training targets")
@@ -289,10 +297,10 @@ def test_targets_of_every_family(library: Library) -> None:
         app.selectbox(key="target_architecture").set_value(architecture).run()
         assert not app.exception, app.exception
         assert not app.error, words(app)
-    plan, preview = kept(app, Previewing).made[1:]
+    plan, preview = made_now(app)
     press(app, "New random crop")
-    assert kept(app, Previewing).made[1].seed == plan.seed + 1
-    assert not np.array_equal(kept(app, Previewing).made[2].pictures[0], preview.pictures[0])
+    assert made_now(app)[0].seed == plan.seed + 1
+    assert not np.array_equal(made_now(app)[1].pictures[0], preview.pictures[0])
 
 
 def test_targets_say_when_pairs_are_wrong(library: Library) -> None:
@@ -308,7 +316,7 @@ def test_targets_say_when_pairs_are_wrong(library: Library) -> None:
 
 
 def plan(architecture: str, **changes: object) -> PreviewPlan:
-    values = {
+    values: dict[str, Any] = {
         "augment": AugmentSettings(),
         "network": {},
         "loss": {},

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from app_support import as_read, forget_everything, kept, open_app, words
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.library import Library
@@ -15,6 +14,7 @@ from posecore.evaluation.saved import SavedEvaluations
 from posecore.ui.evaluate.page import Evaluating
 from posecore.ui.evaluate.work import evaluations
 from posecore.ui.shared.background import close_all_tasks
+from tests.app_support import as_read, forget_everything, kept, open_app, words
 
 MODEL = "posenet-mobilenet_v1-075.posecore"
 

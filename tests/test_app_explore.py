@@ -9,19 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_support import (
-    MODEL,
-    encoded,
-    forget_everything,
-    forward_passes,
-    install_model,
-    jpeg,
-    open_app,
-    upload,
-    without_shipped_models,
-    words,
-)
-from motion_support import seen, walker
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -34,6 +21,19 @@ from posecore.poses import Poses
 from posecore.settings import Control, controls
 from posecore.ui.shared.lifting import can_lift
 from posecore.ui.shared.pictures.sources import samples
+from tests.app_support import (
+    MODEL,
+    encoded,
+    forget_everything,
+    forward_passes,
+    install_model,
+    jpeg,
+    open_app,
+    upload,
+    without_shipped_models,
+    words,
+)
+from tests.motion_support import seen, walker
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +54,13 @@ def other_value(control: Control, value: object) -> object:
         return not value
     if control.kind == "choice":
         return next(choice for choice in control.choices if choice != value)
+    assert control.minimum is not None
+    assert control.maximum is not None
     middle = (control.minimum + control.maximum) / 2
     return int(middle) if control.kind == "int" else middle
 
 
-def set_control(app: object, key: str, value: object) -> None:
+def set_control(app: Any, key: str, value: object) -> None:
     """Move a control, whatever kind of widget it is."""
     app.get_by_key(key).set_value(value)
     app.run()
@@ -83,7 +85,7 @@ def test_first_view_without_a_model_offers_the_smallest() -> None:
 
 
 def test_fetching_makes_the_picture_analysed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(name: str, progress: object, agreed: bool) -> Path:
+    def fetch(name: str, progress: Any, agreed: bool) -> Path:
         progress.update(500_000, 1_000_000)
         progress.update(1_000_000, 1_000_000)
         return install_model(home, name)
@@ -214,14 +216,9 @@ def test_a_link_brings_the_view_back(model: Path) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        {"model": "no-such-model"},
-        {"sample": "Nowhere"},
-        {"output_stride": "7"},
-        {"pose_threshold": "high"},
-        {"part": "1,2,3"},
-        {"part": "5,5,5,5"},
-        {"part": "a,b,c,d"},
-        {"source": "Nothing"},
+        {"model": "no-such-model", "output_stride": "7", "pose_threshold": "high", "part": "1,2,3"},
+        {"sample": "Nowhere", "part": "5,5,5,5"},
+        {"source": "Nothing", "part": "a,b,c,d"},
     ],
 )
 def test_a_wrong_link_still_shows_something(model: Path, query: dict[str, str]) -> None:

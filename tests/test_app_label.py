@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from app_support import forget_everything, install_model, jpeg, kept, open_app, without_shipped_models, words
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.annotations import Label
@@ -23,6 +22,7 @@ from posecore.skeleton import COCO_17, Skeleton
 from posecore.ui.label.proposals import run_of
 from posecore.ui.label.sets import Labelling, desk_of
 from posecore.ui.shared.sets.export_set import FORMATS, exported
+from tests.app_support import forget_everything, install_model, jpeg, kept, open_app, without_shipped_models, words
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from app_support import as_read, jpeg
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.annotations import AnnotatedImage, PoseDataset
@@ -14,6 +13,7 @@ from posecore.data.library import Library
 from posecore.data.synthetic import sample
 from posecore.skeleton import COCO_17
 from posecore.ui.shared.sets.labelled_set import part_of
+from tests.app_support import as_read, jpeg
 
 
 def page() -> None:

@@ -7,7 +7,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from app_support import (
+from streamlit.testing.v1 import AppTest
+
+from posecore.ui.models import uploaded_weights
+from tests.app_support import (
     MODEL,
     forget_everything,
     forward_passes,
@@ -16,9 +19,6 @@ from app_support import (
     without_shipped_models,
     words,
 )
-from streamlit.testing.v1 import AppTest
-
-from posecore.ui.models import uploaded_weights
 
 OTHER = "posenet-mobilenet_v1-075.google_quant2"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from app_support import forget_everything, install_model, open_app, without_shipped_models, words
 from streamlit.testing.v1 import AppTest
 
 from posecore.families import FAMILIES
@@ -15,6 +15,7 @@ from posecore.ui.shared.background import close_all_tasks, tasks
 from posecore.ui.shared.models.downloads import downloads
 from posecore.zoo import default_model, list_models, recommended_model
 from posecore.zoo.guide import guide
+from tests.app_support import forget_everything, install_model, open_app, without_shipped_models, words
 
 SHIPPED = "posenet-mobilenet_v1-050.posecore"
 
@@ -41,7 +42,7 @@ def test_a_click_brings_published_weights_and_the_page_changes_over(
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def fetch(name: str, progress) -> Path:
+    def fetch(name: str, progress: Any) -> Path:
         progress.update(1_000_000, 9_000_000)
         begun.set()
         assert go_on.wait(30)

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_support import forget_everything, install_model, open_app, without_shipped_models, words
-from run_support import ARCHITECTURE, drawn_set, write_weights, written_run
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.library import Library
@@ -29,6 +27,8 @@ from posecore.ui.shared.background import close_all_tasks
 from posecore.ui.shared.runs.run_curves import line_of, over_epochs, run_comparison
 from posecore.ui.shared.runs.run_words import ago, duration
 from posecore.zoo import list_models, load_model
+from tests.app_support import forget_everything, install_model, open_app, without_shipped_models, words
+from tests.run_support import ARCHITECTURE, drawn_set, write_weights, written_run
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +159,7 @@ def test_pictures_that_are_gone_are_no_error(monkeypatch: pytest.MonkeyPatch) ->
 def test_visitors_who_may_only_look_have_no_models_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     written_run("mine")
     calls: list[object] = []
-    compared(monkeypatch, lambda *asked: calls.append(asked))  # type: ignore[arg-type, func-returns-value]
+    compared(monkeypatch, lambda *asked: calls.append(asked))  # type: ignore[arg-type]
     monkeypatch.setenv("POSECORE_VISITORS", "view")
     app = open_app("runs")
     until(app, lambda: bool(app.error))
@@ -282,7 +282,7 @@ def test_weights_that_were_replaced_are_loaded_anew() -> None:
     app = open_app(query={"model": "run:mine"})
     first = load_model("run:mine").weights_id
     from posecore.ui.shared.models.engine import shared_model
-    from posecore.ui.shared.models.model_picker import list_models as listed
+    from posecore.zoo import list_models as listed
 
     info = next(info for info in listed() if info.name == "run:mine")
     assert shared_model(info).weights_id == first

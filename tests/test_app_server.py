@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from app_support import kept, open_app
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.library import Library
@@ -28,6 +27,7 @@ from posecore.ui.shared.sets.add_set import folders_allowed
 from posecore.ui.shared.visitor_files import PREFIX, VisitorFolders
 from posecore.ui.shared.visitors import COOKIE, VARIABLE, NotAllowedError, is_cookie, is_local, require
 from posecore.ui.shared.widgets.options import option_texts
+from tests.app_support import kept, open_app
 
 
 class Context:
@@ -274,6 +274,6 @@ def test_nothing_is_changed_where_visitors_may_only_use(home: Path, monkeypatch:
     edits = {str(image.image_id): {"revision": 1, **entry}}
     message = Message.read({"about": desk.identity, "tab": "t", "attempt": 1, "edits": edits, "has": [], "go": None})
     assert "not allowed" in save_edits(desk, message, place.inbox)
-    monkeypatch.setattr(run_actions.st, "session_state", {})
+    monkeypatch.setattr("streamlit.session_state", {})
     run_actions.attempt(lambda: pytest.fail("it was done"))
     assert before == {path: path.read_bytes() for path in before}

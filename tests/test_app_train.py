@@ -12,8 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from app_support import forget_everything, install_model, open_app, without_shipped_models, words
-from run_support import drawn_set, written_run
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.library import Library
@@ -25,6 +23,8 @@ from posecore.training.config import make_config, read_config
 from posecore.training.recipe import Recipe, suggest
 from posecore.ui.app.server import keep_doing
 from posecore.ui.shared.background import close_all_tasks
+from tests.app_support import forget_everything, install_model, open_app, without_shipped_models, words
+from tests.run_support import drawn_set, written_run
 
 BASE = "posenet-mobilenet_v1-050.google_quant2"
 
@@ -315,7 +315,7 @@ def _until(condition: Any, seconds: float = 20) -> None:
 
 def queue(**state: object) -> AppTest:
     """The Train page with the queue open."""
-    return open_app("train", train_tab="Queue", **state)
+    return open_app("train", None, train_tab="Queue", **state)
 
 
 def test_an_empty_queue_says_how_to_fill_it() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 
 import pytest
-from app_support import forget_everything, open_app, words
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.annotations import spread
@@ -13,6 +13,7 @@ from posecore.data.synthetic import write_dataset
 from posecore.ui.shared.background import close_all_tasks
 from posecore.ui.tune.pictures import OWN
 from posecore.ui.tune.work import looks, trials
+from tests.app_support import forget_everything, open_app, words
 
 MODEL = "posenet-mobilenet_v1-075.posecore"
 
@@ -35,6 +36,12 @@ def settled(app: AppTest) -> AppTest:
     raise AssertionError("It never ends.")
 
 
+def kind_of(key: Hashable) -> object:
+    """What a task of the page is about."""
+    assert isinstance(key, tuple)
+    return key[0]
+
+
 def test_from_a_labelled_set_to_settings_on_every_page(home: Path) -> None:
     write_dataset(home / "datasets" / "drawn", 6, seed=3, size=(160, 160))
     app = open_app("tune", model_choice=MODEL, input_size=161, pose_threshold=0.9)
@@ -49,7 +56,7 @@ def test_from_a_labelled_set_to_settings_on_every_page(home: Path) -> None:
     app.button(key="tune_search").click().run()
     settled(app)
     assert "pictures kept apart" in words(app)
-    found = trials()._known[next(key for key in trials()._known if key[0] == "search")].result
+    found = next(task for key, task in trials()._known.items() if kind_of(key) == "search").result
     assert found.confirmed.pictures == 3
     app.button(key="tune_use").click().run()
     assert {name: app.slider(key=name).value for name in found.settings} == pytest.approx(dict(found.settings))
@@ -63,8 +70,8 @@ def test_without_labels_it_says_what_thresholds_keep() -> None:
     settled(app)
     assert not app.exception
     assert "nothing here says what is right" in words(app)
-    kinds = [key[0] for key in trials()._known]
-    assert sorted(kinds) == ["scores", "shown"]
+    kinds = [kind_of(key) for key in trials()._known]
+    assert sorted(map(str, kinds)) == ["scores", "shown"]
 
 
 def test_pictures_come_from_all_over_a_set() -> None:

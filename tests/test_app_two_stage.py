@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from app_support import forget_everything, forward_passes, open_app, words
 from streamlit.testing.v1 import AppTest
+
+from tests.app_support import forget_everything, forward_passes, open_app, words
 
 FINDER, CLOSER = "posenet-mobilenet_v1-075.posecore", "movenet-lightning.posecore"
 JOINED = f"{FINDER}+{CLOSER}"

@@ -16,18 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from app_support import forget_everything, forward_passes, install_model, open_app, without_shipped_models, words
-from motion_support import seen, walker
-from routes_support import fetch
 from streamlit.testing.v1 import AppTest
-from video_support import (
-    StubModel,
-    claiming_eight_hours,
-    even_ticks,
-    times_of,
-    write_song,
-    write_video,
-)
 
 from posecore.drawing import DrawingOptions
 from posecore.errors import SettingsError, WeightsError
@@ -53,6 +42,18 @@ from posecore.video import (
     TrackingSettings,
     VideoOptions,
     parse_measure,
+)
+from tests.app_support import forget_everything, forward_passes, install_model, open_app, without_shipped_models, words
+from tests.motion_support import seen, walker
+from tests.pose_support import poses_from
+from tests.routes_support import fetch
+from tests.video_support import (
+    StubModel,
+    claiming_eight_hours,
+    even_ticks,
+    times_of,
+    write_song,
+    write_video,
 )
 
 PATIENCE = 60
@@ -83,6 +84,12 @@ def short(tmp_path: Path) -> Path:
     return write_video(tmp_path / "walk.mp4", even_ticks(6), options={"movflags": "+faststart"})
 
 
+def clip_of(run: VideoRun) -> Path:
+    """The clip that a run has made."""
+    assert run.clip is not None
+    return run.clip
+
+
 class Squatter(StubModel):
     """Finds somebody who squats once in every twenty pictures, whatever the pictures show."""
 
@@ -104,7 +111,7 @@ class Squatter(StubModel):
         for side in ("left", "right"):
             hip, knee, ankle = (COCO_17.index(f"{side}_{joint}") for joint in ("hip", "knee", "ankle"))
             keypoints[[hip, knee, ankle]] = (40, 30 + 12 * depth), (40 + 12 * depth, 45), (40, 60)
-        return Poses((keypoints + noise)[None], np.ones((1, 17)), np.ones(1), COCO_17, (width, height))
+        return poses_from((keypoints + noise)[None], np.ones((1, 17)), np.ones(1), COCO_17, (width, height))
 
 
 def wait_for(what: Callable[[], bool]) -> None:
@@ -420,7 +427,7 @@ def test_stopping_keeps_what_is_done(clip: Path) -> None:
     assert "stopped early" in words(app)
     assert run.clip is not None
     assert run.result is not None
-    assert 3 <= len(times_of(run.clip)) == run.result.frames < 30
+    assert 3 <= len(times_of(clip_of(run))) == run.result.frames < 30
     app = show(run, video_tab="Files")
     everything = json.loads(_download(app, run, "poses.json"))
     assert len(everything["frames"]) == run.result.frames
@@ -578,7 +585,7 @@ def test_a_server_that_ends_in_order_keeps_what_was_done_and_says_so(clip: Path)
     for _ in range(8):
         model.gate.release()
     wait_for(lambda: run.job.report is not None and run.job.report.frames >= 3)
-    threading.Timer(0.2, lambda: [model.gate.release() for _ in range(30)]).start()
+    threading.Timer(0.2, lambda: model.gate.release(30)).start()
     kind.close()
     after = restarted().get(run.token)
     assert after is not None
@@ -592,10 +599,10 @@ def left_by_a_dead_server(run: VideoRun) -> None:
     run.folder.end_work()
 
 
-def test_what_was_at_work_when_the_server_ended_is_said_to_be_lost(clip: Path) -> None:
+def test_what_was_at_work_when_the_server_ended_is_said_to_be_lost(short: Path) -> None:
     model = Slow()
     desk = RunDesk(Tasks("test", kept=0))
-    run = desk.find(video_of(clip), model, VideoOptions())
+    run = desk.find(video_of(short), model, VideoOptions())
     elsewhere = restarted().get(run.token)
     assert elsewhere is not None
     assert "Another server" in elsewhere.job.error, "it is at work, if not here"
@@ -611,7 +618,7 @@ def test_what_was_at_work_when_the_server_ended_is_said_to_be_lost(clip: Path) -
     assert again.token != run.token
     finish(again)
     run.job.cancel()
-    for _ in range(40):
+    for _ in range(10):
         model.gate.release()
     finish(run)
 
@@ -797,7 +804,7 @@ def test_drawing_again_needs_no_network(squats: VideoRun, monkeypatch: pytest.Mo
     assert squats.clip != first
     assert not first.exists()
     assert squats.result.options.drawing.boxes
-    assert len(times_of(squats.clip)) == squats.result.frames == 80
+    assert len(times_of(clip_of(squats))) == squats.result.frames == 80
 
 
 def test_visitors_who_may_only_look_have_nothing_drawn(squats: VideoRun, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -841,7 +848,7 @@ def test_drawing_a_stopped_run_again_ends_where_it_ended(clip: Path) -> None:
     desk.draw(run, SmoothingSettings(smooth="none"), DrawingOptions(boxes=True), OutputSettings())
     finish(run)
     assert run.job.state == "done", run.job.error
-    assert len(times_of(run.clip)) == run.result.frames == frames
+    assert len(times_of(clip_of(run))) == run.result.frames == frames
     assert run.result.cancelled
 
 
@@ -869,7 +876,7 @@ def test_files_hold_what_is_shown(squats: VideoRun) -> None:
 
 
 def test_the_clip_is_served_in_pieces_to_those_who_know_its_name(squats: VideoRun) -> None:
-    address = "/" + clip_address(squats.token, squats.clip)
+    address = "/" + clip_address(squats.token, clip_of(squats))
     whole = squats.clip.read_bytes()
     status, headers, content = fetch(clip_routes(), address, range="bytes=10-19")
     assert (status, content) == (206, whole[10:20])

@@ -13,7 +13,6 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from app_support import MODEL, forget_everything, install_model, kept, open_app, without_shipped_models, words
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.synthetic import render_scene
@@ -24,6 +23,7 @@ from posecore.ui.webcam.camera import MOST_RECORDINGS, Webcam, most_at_once, pla
 from posecore.ui.webcam.connection import camera_is_withheld, ice_servers, why_no_picture
 from posecore.video import LiveOptions, TrackingSettings, ViewSettings
 from posecore.zoo import list_models
+from tests.app_support import MODEL, forget_everything, install_model, kept, open_app, without_shipped_models, words
 
 SMALL = {"input_size": 129}
 FOLLOWING = TrackingSettings(min_hits=1)
@@ -229,7 +229,7 @@ def test_a_wrong_server_is_a_sentence(wrong: str) -> None:
 
 def test_servers_come_from_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     def secrets(servers: Any) -> None:
-        class Secrets(dict):
+        class Secrets(dict[str, Any]):
             def load_if_toml_exists(self) -> bool:
                 return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,6 +55,8 @@ def settled(network: nn.Module) -> nn.Module:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.1)
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 2)
     return network.eval()
@@ -65,7 +68,7 @@ def multiply_adds(network: Tapped, side: int) -> int:
 
     def after(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         nonlocal total
-        convolution = module if isinstance(module, nn.Conv2d) else module.conv
+        convolution: Any = module if isinstance(module, nn.Conv2d) else module.conv
         total += output.shape[2] * output.shape[3] * convolution.weight.numel()
 
     # ConvUnit calls its convolution's function, not the module, so that it can choose stride and padding.
@@ -159,6 +162,8 @@ def test_folding_changes_nothing_and_every_parameter_learns(name: str) -> None:
 def test_squeeze_excite_weighs_channels_by_their_means() -> None:
     torch.manual_seed(0)
     layer = SqueezeExcite(24)
+    assert layer.reduce.bias is not None
+    assert layer.expand.bias is not None
     x = torch.randn(2, 24, 5, 7)
     inner = torch.relu(x.mean((2, 3)) @ layer.reduce.weight[:, :, 0, 0].T + layer.reduce.bias)
     gates = inner @ layer.expand.weight[:, :, 0, 0].T + layer.expand.bias

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from app_support import MODEL, forget_everything, install_model, open_app, without_shipped_models, words
 
 from posecore.benchmark import STAGES, Judged, Row, Trial, front, measure, measure_apart, table_of, trials
 from posecore.errors import PosecoreError
 from posecore.ui.benchmark.chart import accuracy, bars
+from tests.app_support import MODEL, forget_everything, install_model, open_app, without_shipped_models, words
 
 SMALL = {"input_size": 65}
 FIGURES = {stage: {"p5": 1.0, "p50": 2.0, "p95": 3.0} for stage in (*STAGES, "total")}

@@ -17,6 +17,7 @@ from posecore.evaluation.calibration import fit
 from posecore.evaluation.confidence import Samples, joint_samples, person_samples, reliability
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
+from tests.pose_support import poses_from
 
 SIZE = (400, 300)
 
@@ -93,7 +94,7 @@ def test_background_counts_as_wrong_and_what_nobody_labelled_does_not_count() ->
     found = np.nan_to_num(one.keypoints, nan=50.0)
     found[5] += 200  # far off
     ghost = person(300, 40).keypoints
-    poses = Poses(np.stack([found, ghost]), np.full((2, 17), 0.7), [0.9, 0.4], COCO_17, SIZE)
+    poses = poses_from(np.stack([found, ghost]), np.full((2, 17), 0.7), [0.9, 0.4], COCO_17, SIZE)
     image = AnnotatedImage(Path("a.png"), SIZE, (one,), 7)
     evaluation = measure([PicturePoses(image, poses)], "full", COCO_17, COCO_17)
     joints = joint_samples(evaluation)
@@ -125,7 +126,7 @@ def test_poses_keep_places_and_get_confidences() -> None:
     keypoints[0, 4] = np.nan
     scores = np.linspace(0.1, 0.9, 34).reshape(2, 17)
     scores[0, 4] = 0.0
-    poses = Poses(keypoints, scores, [0.2, 0.9], COCO_17, SIZE)
+    poses = poses_from(keypoints, scores, [0.2, 0.9], COCO_17, SIZE)
     result = calibration().apply(poses)
     assert np.array_equal(result.keypoints, poses.keypoints[::-1], equal_nan=True)
     assert (np.diff(result.scores) <= 0).all()

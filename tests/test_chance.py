@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_support import evaluation
 
 from posecore.evaluation import Interval, difference_intervals, measure
 from posecore.evaluation.chance import _measured, figures_on, intervals, paired_differences
 from posecore.evaluation.values import values_of
 from posecore.skeleton import COCO_17
+from tests.evaluation_support import evaluation
 
 
 def test_every_picture_drawn_once_gives_the_figures_of_coco() -> None:
@@ -19,7 +19,7 @@ def test_every_picture_drawn_once_gives_the_figures_of_coco() -> None:
     draws = _measured(values_of(found), np.arange(15), np.ones((2, 15)))
     assert 0.1 < (found.precision["AP"] or 0) < 0.9
     for name in ("ap", "ar"):
-        np.testing.assert_allclose(draws[name], found.precision[name.upper()], atol=1e-9)
+        assert draws[name] == pytest.approx(found.precision[name.upper()], abs=1e-9)
 
 
 def test_pictures_drawn_twice_count_twice() -> None:

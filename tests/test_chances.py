@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_support import forget_everything, install_model, open_app, words
 from typer.testing import CliRunner
 
 from posecore import load_model
@@ -22,6 +21,7 @@ from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.results import keypoint_table
 from posecore.settings import CHANCES
+from tests.app_support import forget_everything, install_model, open_app, words
 
 NAMES = ("posenet-mobilenet_v1-075.posecore", "movenet-lightning.posecore", "openpose-mobilenet_thin.posecore")
 

@@ -1,6 +1,8 @@
 """Classes of poses: what is seen of them, learning, keeping, and states over time."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +22,12 @@ from posecore.data.synthetic import render_clip
 from posecore.errors import DataError
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
+from tests.pose_support import poses_from
 
 CLASSES = ("up", "down")
 
 
-def figures(random, count, bent):
+def figures(random: Any, count: Any, bent: Any) -> Any:
     """People of COCO's keypoints with straight or bent legs, anywhere and of any size, noisy, some joints missing."""
     names = COCO_17.keypoints
     body = np.zeros((count, 17, 2))
@@ -44,18 +47,18 @@ def figures(random, count, bent):
 
 
 @pytest.fixture(scope="module")
-def examples():
+def examples() -> Any:
     random = np.random.default_rng(1)
     keypoints = np.concatenate([figures(random, 20, False), figures(random, 20, True)])
     return keypoints, [0] * 20 + [1] * 20
 
 
 @pytest.fixture(scope="module")
-def classifier(examples):
+def classifier(examples: Any) -> Any:
     return fit(*examples, CLASSES, COCO_17, "some-model")
 
 
-def test_place_and_size_are_not_seen():
+def test_place_and_size_are_not_seen() -> None:
     random = np.random.default_rng(2)
     people = figures(random, 5, True)
     np.testing.assert_allclose(
@@ -63,7 +66,7 @@ def test_place_and_size_are_not_seen():
     )
 
 
-def test_nobody_and_a_single_joint_have_finite_features():
+def test_nobody_and_a_single_joint_have_finite_features() -> None:
     people = np.full((2, 17, 2), np.nan)
     people[1, 3] = 10, 20
     features = pose_features(people, COCO_17)
@@ -72,33 +75,33 @@ def test_nobody_and_a_single_joint_have_finite_features():
     assert pose_features(np.zeros((0, 17, 2)), COCO_17).shape == (0, 51)
 
 
-def test_it_tells_people_it_has_not_seen(classifier):
+def test_it_tells_people_it_has_not_seen(classifier: Any) -> None:
     random = np.random.default_rng(9)
     people = np.concatenate([figures(random, 40, False), figures(random, 40, True)])
-    poses = Poses(people, np.ones((80, 17)), np.ones(80), COCO_17, (800, 800))
+    poses = poses_from(people, np.ones((80, 17)), np.ones(80), COCO_17, (800, 800))
     shares = classifier(poses)
     np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
     assert (shares.argmax(1) == [0] * 40 + [1] * 40).mean() > 0.95
 
 
-def test_nobody_is_told_nothing(classifier):
+def test_nobody_is_told_nothing(classifier: Any) -> None:
     assert classifier(Poses.empty(COCO_17, (10, 10))).shape == (0, 2)
 
 
-def test_a_pose_and_its_mirror_image_are_told_alike(classifier, examples):
+def test_a_pose_and_its_mirror_image_are_told_alike(classifier: Any, examples: Any) -> None:
     keypoints = examples[0]
     mirrored = keypoints[:, COCO_17.flip_permutation] * (-1, 1)
     shares = [classifier.of_features(pose_features(one, COCO_17)) for one in (keypoints, mirrored)]
     assert np.abs(shares[0] - shares[1]).mean() < 0.1
 
 
-def test_the_same_seed_teaches_the_same(examples, classifier):
+def test_the_same_seed_teaches_the_same(examples: Any, classifier: Any) -> None:
     again = fit(*examples, CLASSES, COCO_17)
     for one, other in zip(classifier.layers, again.layers, strict=True):
         np.testing.assert_array_equal(one[0], other[0])
 
 
-def test_pictures_kept_apart_know_what_was_learnt(examples):
+def test_pictures_kept_apart_know_what_was_learnt(examples: Any) -> None:
     groups = [str(number) for number in range(40)]
     rated = cross_validate(*examples, CLASSES, COCO_17, groups)
     assert rated is not None
@@ -110,17 +113,17 @@ def test_pictures_kept_apart_know_what_was_learnt(examples):
     assert chance.right < 0.8
 
 
-def test_one_clip_for_a_class_cannot_be_kept_apart(examples):
+def test_one_clip_for_a_class_cannot_be_kept_apart(examples: Any) -> None:
     assert cross_validate(*examples, CLASSES, COCO_17, ["a"] * 20 + ["b"] * 20) is None
 
 
 @pytest.mark.parametrize(("labels", "classes"), [([0, 0], ("up", "down")), ([0, 0], ("up",))])
-def test_a_class_without_examples(labels, classes):
+def test_a_class_without_examples(labels: Any, classes: Any) -> None:
     with pytest.raises(DataError, match="two classes at least"):
         fit(np.zeros((2, 17, 2)), labels, classes, COCO_17)
 
 
-def test_kept_and_read_again(classifier, examples, tmp_path):
+def test_kept_and_read_again(classifier: Any, examples: Any, tmp_path: Path) -> None:
     classifier.save(tmp_path / "c.json")
     back = PoseClassifier.load(tmp_path / "c.json")
     assert (back.classes, back.model, back.skeleton) == (CLASSES, "some-model", COCO_17)
@@ -139,7 +142,7 @@ def test_kept_and_read_again(classifier, examples, tmp_path):
         {"skeleton": {}},
     ],
 )
-def test_what_is_no_classifier(classifier, tmp_path, change):
+def test_what_is_no_classifier(classifier: Any, tmp_path: Path, change: Any) -> None:
     path = tmp_path / "c.json"
     classifier.save(path)
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
@@ -147,7 +150,7 @@ def test_what_is_no_classifier(classifier, tmp_path, change):
         PoseClassifier.load(path)
 
 
-def test_states_do_not_flicker():
+def test_states_do_not_flicker() -> None:
     times = np.arange(60) / 20
     up = np.where((times % 1.5) < 0.75, 0.95, 0.05)
     up[10] = 0.1  # one bad frame
@@ -159,7 +162,7 @@ def test_states_do_not_flicker():
     assert (unsure.state == -1).all()
 
 
-def test_a_folder_for_each_class(tmp_path):
+def test_a_folder_for_each_class(tmp_path: Path) -> None:
     for name in ("up", "down"):
         (tmp_path / name).mkdir()
         Image.new("RGB", (40, 40)).save(tmp_path / name / "a1.png")
@@ -170,7 +173,7 @@ def test_a_folder_for_each_class(tmp_path):
         class_folders(tmp_path)
 
 
-def test_from_pictures_of_a_clip_to_what_others_show(tmp_path):
+def test_from_pictures_of_a_clip_to_what_others_show(tmp_path: Path) -> None:
     """Drawn squats, sorted by how deep they are; another clip is told by what was learnt."""
     for seed in (29, 31):
         scenes = list(render_clip(seed, (320, 240), 24, 12, 1, "squat"))

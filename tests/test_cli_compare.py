@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
-from video_support import even_ticks, write_video
 
 from posecore.cli import app
 from posecore.data.synthetic import SAMPLE_SEEDS, render_scene
+from tests.video_support import even_ticks, write_video
 
 runner = CliRunner()
 #: Two ways to see with one small network.
@@ -25,7 +25,7 @@ def _home(home: Path) -> None:
 
 
 def invoke(*arguments: str | Path) -> tuple[int, str]:
-    result = runner.invoke(app, ["compare", *map(str, arguments)], env={"COLUMNS": "200"})
+    result = runner.invoke(app, ["compare", *map(str, arguments)])
     return result.exit_code, f"{result.output}{result.exception or ''}"
 
 

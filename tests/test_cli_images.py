@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from posecore.cli import app, loading, main
 from posecore.cli.images import find_pictures
@@ -31,7 +31,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> PoseModel:
     """A network that finds somebody everywhere, in place of the loaded one."""
     torch.manual_seed(0)
     network = POSENET.build("posenet-mobilenet_v1-050")
-    torch.nn.init.constant_(network.heads["heatmaps"].bias, 3.0)
+    torch.nn.init.constant_(network.get_parameter("heads.heatmaps.bias"), 3.0)
     loaded = PoseModel("posenet-mobilenet_v1-050.test", POSENET, "posenet-mobilenet_v1-050", network, "test")
     monkeypatch.setattr(loading, "load_model", lambda *_, **__: loaded)
     return loaded
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
     return shots
 
 
-def run(*arguments: object):
+def run(*arguments: object) -> Result:
     return RUNNER.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
@@ -118,7 +118,7 @@ def test_a_picture_that_the_network_cannot_take_stops_nothing(
 ) -> None:
     whole = PoseModel.fields
 
-    def fields(self, pictures, *rest, **named):
+    def fields(self: PoseModel, pictures: Any, *rest: Any, **named: Any) -> Any:
         if any(picture.shape[1] == 50 for picture in pictures):
             raise ImageError("The network cannot take this.")
         return whole(self, pictures, *rest, **named)
@@ -198,7 +198,13 @@ def test_settings_and_drawing_are_flags(model: PoseModel, folder: Path, tmp_path
     ],
 )
 def test_mistakes_are_sentences(
-    model: PoseModel, folder: Path, arguments, message: str, monkeypatch, capsys, tmp_path: Path
+    model: PoseModel,
+    folder: Path,
+    arguments: Any,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     filled = [argument.format(folder=folder) for argument in arguments]

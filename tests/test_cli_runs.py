@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from job_support import idle_workers, tiny
 from typer.testing import CliRunner
 
 from posecore.cli import app
 from posecore.runs import Registry
 from posecore.training import jobs
+from tests.job_support import idle_workers, tiny
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -17,7 +17,7 @@ MODEL = ["--model", "posenet-mobilenet_v1-075", "--input-size", "161"]
 
 
 def invoke(command: str, *arguments: str | Path) -> tuple[int, str]:
-    result = runner.invoke(app, [command, *map(str, arguments)], env={"COLUMNS": "200"})
+    result = runner.invoke(app, [command, *map(str, arguments)])
     return result.exit_code, f"{result.output}{result.exception or ''}"
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from job_support import ARCHITECTURE
 
 from posecore.data.synthetic import write_dataset
 from posecore.errors import SettingsError
 from posecore.evaluation import Evaluation, Interval
+from posecore.evaluation.evaluate import evaluate
 from posecore.families import family_of
 from posecore.model import PoseModel
 from posecore.runs import Registry, Run
@@ -23,6 +23,7 @@ from posecore.training import comparison
 from posecore.training.card import model_card
 from posecore.training.comparison import Comparison, Figures, compare
 from posecore.zoo import load_weights, save_weights
+from tests.job_support import ARCHITECTURE
 
 FACE = Skeleton("face", ("nose", "left_eye", "right_eye", "chin"), ((0, 1), (0, 2), (0, 3)), ((1, 2),))
 
@@ -80,7 +81,7 @@ def test_both_models_are_measured_at_the_same_inputs(
 ) -> None:
     run = finished(home, str(weights(tmp_path / "base.safetensors")), drawn, side=161)
     sizes: dict[str, list[int]] = {}
-    real = comparison.evaluate
+    real = evaluate
 
     def noted(model: PoseModel, *arguments: Any, **options: Any) -> Evaluation:
         result = real(model, *arguments, **options)
@@ -154,7 +155,7 @@ def test_a_second_look_finds_what_was_measured_until_weights_or_labels_change(
     run = finished(home, str(weights(tmp_path / "base.safetensors")), drawn)
     first = compare(run)
     calls: list[str] = []
-    real = comparison.evaluate
+    real = evaluate
 
     def counted(model: PoseModel, *arguments: Any, **options: Any) -> Evaluation:
         calls.append(model.name)
@@ -188,7 +189,8 @@ def test_another_skeleton_is_compared_on_what_both_know(home: Path, drawn: Path,
 def test_without_a_base_only_the_result_is_measured(home: Path, drawn: Path, tmp_path: Path) -> None:
     run = finished(home, "random", drawn)
     result = compare(run)
-    assert result.base is result.before is None
+    assert result.base is None
+    assert result.before is None
     assert "random weights" in result.note
     assert all(picture.before is None and picture.poses_before is None for picture in result.pictures)
     gone = Registry()

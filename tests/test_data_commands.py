@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
-from web_support import Server
 
 from posecore.cli.data import app
 from posecore.data.coco import read_coco
@@ -21,10 +20,12 @@ from posecore.data.detect import detect_format, open_dataset
 from posecore.data.download import COCO_URL, fetch_coco
 from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, PosecoreError
+from tests.pose_support import poses_from
+from tests.web_support import Server
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -224,6 +225,6 @@ def seeing() -> Callable[..., Any]:
 
         def decode(self, shape: Any, **settings: Any) -> Poses:
             keypoints = np.random.default_rng(0).uniform(0, 3, (1, 17, 2))
-            return Poses(keypoints, np.ones((1, 17)), np.ones(1), COCO_17, (shape[1], shape[0]))
+            return poses_from(keypoints, np.ones((1, 17)), np.ones(1), COCO_17, (shape[1], shape[0]))
 
     return lambda *arguments, **options: Seeing()

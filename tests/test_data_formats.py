@@ -265,14 +265,18 @@ def one_person(folder: Path, **fields: Any) -> PoseDataset:
     return read_coco(coco_file(folder, annotations=[{k: v for k, v in entry.items() if v != "left out"}]))
 
 
+ODD_AREAS: list[Any] = [0, -3, float("nan"), float("inf"), 1e300, "large", [], True]
+ODD_CROWDS: list[Any] = ["no", 2, [], float("nan")]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *(("area", value) for value in (0, -3, float("nan"), float("inf"), 1e300, "large", [], True)),
+        *(("area", area) for area in ODD_AREAS),
         *(("bbox", value) for value in ([1, 2, 0, 20], [1, 2, 10, 0], [0, 0, 0, 0], [5, 5, -4, -4], [1, 2, 3], "box")),
         *(("bbox", value) for value in ([None] * 4, [float("nan")] * 4, {"x": 1}, 7, ["a", "b", "c", "d"])),
         ("bbox", [50, 40, 1, 1]),
-        *(("iscrowd", value) for value in ("no", 2, [], float("nan"))),
+        *(("iscrowd", crowd) for crowd in ODD_CROWDS),
         ("absent", [0, 9, "x"]),
     ],
 )

@@ -295,8 +295,8 @@ def test_any_names_stay_in_the_set(tmp_path_factory: pytest.TempPathFactory, nam
         assert isinstance(found, EntryError) or found == folder / "set" / "x" / "a.png"
     for name in names:
         assert resolver.nominal(name).is_relative_to(folder / "set")
-        place = resolver.folder(name)
-        assert place is None or place in (folder / "set", folder / "set" / "x")
+        where = resolver.folder(name)
+        assert where is None or where in (folder / "set", folder / "set" / "x")
         assert resolver.listing(name) is None
 
 

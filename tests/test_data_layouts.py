@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -393,7 +394,8 @@ def coco(folder: Path, file: str, names: dict[str, str], *, labels: list[int] | 
         names: Path of each picture in the set → its name in the labels.
         labels: Category (1 has two keypoints, 2 has three) of each person; one with two unless given.
     """
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, (path, name) in enumerate(names.items(), 1):
         picture(folder / path)
         images.append({"id": number, "file_name": name, "width": 64, "height": 48})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from posecore.imaging import read_image
 from posecore.labelling.proposals import propose_ignore, propose_labels, unlabelled
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
+from tests.pose_support import poses_from
 
 STICK = Skeleton("stick", ("top", "end"), ((0, 1),))
 
@@ -247,7 +249,7 @@ class SeeingModel:
 
     name, skeleton = "seeing", STICK
 
-    def __init__(self, people: list[list[tuple[float, float]]]) -> None:
+    def __init__(self, people: Sequence[Sequence[tuple[float, float]]]) -> None:
         self.people = np.array(people, np.float32)
 
     def split_settings(self, settings: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -258,7 +260,7 @@ class SeeingModel:
 
     def decode(self, shape: Any, **settings: Any) -> Poses:
         count = len(self.people)
-        return Poses(self.people, np.ones((count, 2)), np.ones(count), STICK, (shape[1], shape[0]))
+        return poses_from(self.people, np.ones((count, 2)), np.ones(count), STICK, (shape[1], shape[0]))
 
 
 def test_proposed_ignore_regions(tmp_path: Path) -> None:

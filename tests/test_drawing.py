@@ -30,6 +30,7 @@ from posecore.fields import FieldKind, FieldMap, Fields, Provenance
 from posecore.imaging import InputTransform, letterbox, stretch
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, Skeleton
+from tests.pose_support import poses_from
 
 WIDTH, HEIGHT = 200, 240
 STANDING = np.array(
@@ -43,7 +44,7 @@ STANDING = np.array(
 
 def standing(**changes: Any) -> Poses:
     scores = np.linspace(1, 0.2, len(COCO_17))
-    poses = Poses(STANDING[None], scores[None], np.array([0.87]), COCO_17, (WIDTH, HEIGHT))
+    poses = poses_from(STANDING[None], scores[None], np.array([0.87]), COCO_17, (WIDTH, HEIGHT))
     return replace(poses, **changes)
 
 
@@ -62,7 +63,7 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 def test_joint_lies_on_its_pixel() -> None:
     dot = Skeleton("dot", ("dot",))
     for x, y in [(50, 60), (50.5, 60.25)]:
-        poses = Poses(np.array([[[x, y]]]), np.ones((1, 1)), np.ones(1), dot, (WIDTH, HEIGHT))
+        poses = poses_from(np.array([[[x, y]]]), np.ones((1, 1)), np.ones(1), dot, (WIDTH, HEIGHT))
         drawn = draw_poses(grey(value=0), poses, DrawingOptions(thickness=2))
         rows, columns = np.nonzero(drawn.sum(-1) > 3 * max(OUTLINE))
         assert abs(columns.mean() - x) < 0.3
@@ -71,7 +72,7 @@ def test_joint_lies_on_its_pixel() -> None:
 
 def test_line_has_the_width_asked_for() -> None:
     bar = Skeleton("bar", ("a", "b"), ((0, 1),))
-    poses = Poses(np.array([[[20, 100], [180, 100]]]), np.ones((1, 2)), np.ones(1), bar, (WIDTH, HEIGHT))
+    poses = poses_from(np.array([[[20, 100], [180, 100]]]), np.ones((1, 2)), np.ones(1), bar, (WIDTH, HEIGHT))
     coverage = {}
     for thickness in (1.0, 2.0, 4.0):
         drawn = draw_poses(grey(value=255), poses, DrawingOptions(joints=False, thickness=thickness))
@@ -155,7 +156,7 @@ def test_missing_keypoints_and_their_lines_are_left_out() -> None:
 @pytest.mark.parametrize("far", [1e3, 1e6, 1e12, 3e38])
 def test_far_outside(far: float) -> None:
     bar = Skeleton("bar", ("a", "b"), ((0, 1),))
-    poses = Poses(np.array([[[100, 100], [far, 100]]]), np.ones((1, 2)), np.ones(1), bar, (WIDTH, HEIGHT))
+    poses = poses_from(np.array([[[100, 100], [far, 100]]]), np.ones((1, 2)), np.ones(1), bar, (WIDTH, HEIGHT))
     everything = DrawingOptions(labels=True, scores=True, boxes=True)
     assert draw_poses(grey(), poses, everything).shape == (HEIGHT, WIDTH, 3)
     touched = changed(grey(), draw_poses(grey(), poses))
@@ -270,19 +271,25 @@ def test_region(region: tuple[float, float, float, float]) -> None:
     assert (drawn[outside] < 120).all()
 
 
+def rgb(color: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(color[1:])
+    return red, green, blue
+
+
 def painted(canvas: np.ndarray, strokes: list[dict[str, Any]]) -> np.ndarray:
     """What a program makes of strokes that has the picture."""
     surface = Pixels(canvas)
     for stroke in strokes:
         at = np.array(stroke["at"], float)
         for size, colors in stroke.get("layers", ()):
-            color = [tuple(bytes.fromhex(one[1:])) for one in colors]
+            color = [rgb(one) for one in colors]
             shapes = at.reshape((-1, 2, 2) if stroke["kind"] == "lines" else (-1, 2)) - 0.5
             (surface.lines if stroke["kind"] == "lines" else surface.discs)(
                 shapes, size, color if len(color) > 1 else color[0]
             )
         if stroke["kind"] == "plate":
-            surface.plate(*stroke["at"], tuple(bytes.fromhex(stroke["color"][1:])))
+            left, top, width, height = stroke["at"]
+            surface.plate(left, top, width, height, rgb(stroke["color"]))
     return canvas
 
 
@@ -292,7 +299,7 @@ def test_strokes_are_what_is_drawn(color_by: Any) -> None:
     gone = STANDING.copy()
     gone[5] = np.nan
     scores = np.tile(np.linspace(1, 0.2, len(COCO_17)), (2, 1))
-    poses = Poses(np.stack([gone, STANDING + 60]), scores, np.array([0.9, 0.5]), COCO_17, (WIDTH, HEIGHT))
+    poses = poses_from(np.stack([gone, STANDING + 60]), scores, np.array([0.9, 0.5]), COCO_17, (WIDTH, HEIGHT))
     options = DrawingOptions(color_by=color_by, boxes=True)
     strokes = pose_strokes((WIDTH, HEIGHT), poses, options)
     apart = np.abs(painted(grey(), strokes["over"]).astype(int) - draw_poses(grey(), poses, options))
@@ -420,7 +427,7 @@ def test_heat_options_have_effects() -> None:
     fields = made(heat(bump((8, 8))))
     plain = heatmap_over(grey(*IMAGE), fields, "heatmap", 0)
     for options in ({"opacity": 0.2}, {"colormap": "magma"}, {"value_range": (0.0, 0.5)}, {"fade": False}):
-        assert changed(plain, heatmap_over(grey(*IMAGE), fields, "heatmap", 0, **options)).any()  # type: ignore[arg-type]
+        assert changed(plain, heatmap_over(grey(*IMAGE), fields, "heatmap", 0, **options)).any()
     assert (heatmap_over(grey(*IMAGE), fields, "heatmap", 0, opacity=0) == grey(*IMAGE)).all()
     with pytest.raises(ValueError, match="colormap"):
         heatmap_over(picture(), fields, "heatmap", 0, colormap="no such map")
@@ -493,7 +500,7 @@ def test_gates() -> None:
         "regression": (12, 12),
     }
     for name, (x, y) in peaks.items():
-        assert np.unravel_index(gate_values(fields, name, 0).argmax(), (GRID, GRID)) == (y, x)
+        assert int(gate_values(fields, name, 0).argmax()) == y * GRID + x
     assert gate_values(fields, "offsets", 0, "heatmap").argmax() == 8 * GRID + 8
     assert gate_values(fields, "part affinity", 0) == pytest.approx(np.ones((GRID, GRID)))
     count = [len(arrow_segments(fields, "offsets", 0, gate_threshold=t, step=1)) for t in (0.0, 0.3, 0.9)]
@@ -532,7 +539,7 @@ def test_vectors_are_needed_for_arrows() -> None:
     fields = made(heat(bump((8, 8))))
     for draw in (vector_arrows, vector_hue):
         with pytest.raises(ValueError, match="no vectors"):
-            draw(picture(), fields, "heatmap", 0)  # type: ignore[operator]
+            draw(picture(), fields, "heatmap", 0)
 
 
 def test_odd_vectors_are_safe() -> None:

@@ -14,6 +14,7 @@ from posecore.evaluation import Evaluation, PicturePoses, measure
 from posecore.evaluation.error_kinds import KINDS, LOCALISATION, Kind, error_kinds, mended
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
+from tests.pose_support import poses_from
 
 SIGMAS = np.array(COCO_17.sigmas)
 SIZE = (1000, 500)
@@ -25,7 +26,7 @@ FIGURE = np.array(
 
 def person(x: float, y: float = 40.0) -> Person:
     box = (x, y, x + 180, y + 330)
-    return Person(FIGURE + np.float32((x, y)), np.full(17, Label.VISIBLE, np.uint8), box, 30000.0)
+    return Person(FIGURE + np.array((x, y), np.float32), np.full(17, Label.VISIBLE, np.uint8), box, 30000.0)
 
 
 def off(one: Person, joint: int, ks: float, angle: float) -> np.ndarray:
@@ -69,7 +70,7 @@ def planted(
             number_of_ghosts += 1
         xy = np.array(places, np.float32)
         scores = np.linspace(0.9, 0.5, len(xy))
-        poses = Poses(xy, np.ones(xy.shape[:2]), scores, COCO_17, SIZE)
+        poses = poses_from(xy, np.ones(xy.shape[:2]), scores, COCO_17, SIZE)
         items.append(PicturePoses(AnnotatedImage(Path(f"{number}.png"), SIZE, people, number), poses))
     return measure(items, "full", COCO_17, COCO_17), counts, number_of_ghosts
 
@@ -90,7 +91,7 @@ def test_planted_errors_come_out_as_planted(seed: int) -> None:
 
 def test_exact_poses_have_no_errors() -> None:
     one, other = person(60), person(560)
-    poses = Poses(np.stack([one.keypoints, other.keypoints]), np.ones((2, 17)), [0.9, 0.8], COCO_17, SIZE)
+    poses = poses_from(np.stack([one.keypoints, other.keypoints]), np.ones((2, 17)), [0.9, 0.8], COCO_17, SIZE)
     image = AnnotatedImage(Path("a.png"), SIZE, (one, other), 1)
     found = error_kinds(measure([PicturePoses(image, poses)], "full", COCO_17, COCO_17))
     assert found.shares["good"] == 1.0
@@ -127,7 +128,7 @@ def test_ghosts_nobody_found_and_order() -> None:
     one, other = person(60), person(560)
     ghost = FIGURE * 0.3 + (420, 100)
     xy = np.array([ghost, one.keypoints + 9, other.keypoints], np.float32)
-    poses = Poses(xy, np.ones((3, 17)), [0.9, 0.8, 0.3], COCO_17, SIZE)
+    poses = poses_from(xy, np.ones((3, 17)), [0.9, 0.8, 0.3], COCO_17, SIZE)
     image = AnnotatedImage(Path("a.png"), SIZE, (one, other, person(790, 150)), 1)
     found = error_kinds(measure([PicturePoses(image, poses)], "full", COCO_17, COCO_17))
     assert (found.false_poses, found.missed_people) == (1, 1)
@@ -138,8 +139,8 @@ def test_ghosts_nobody_found_and_order() -> None:
 
 
 def test_ghosts_in_ignore_regions_and_on_crowds_are_none() -> None:
-    ghost = FIGURE * 0.3 + np.float32((420, 100))
-    poses = Poses(ghost[None], np.ones((1, 17)), [0.9], COCO_17, SIZE)
+    ghost = FIGURE * 0.3 + np.array((420, 100), np.float32)
+    poses = poses_from(ghost[None], np.ones((1, 17)), [0.9], COCO_17, SIZE)
     image = AnnotatedImage(Path("a.png"), SIZE, (person(60),), 1, ignore=((400, 80, 500, 220),))
     assert error_kinds(measure([PicturePoses(image, poses)], "full", COCO_17, COCO_17)).false_poses == 0
     crowd = replace(person(60), box=(400, 80, 500, 220), crowd=True)
@@ -151,7 +152,7 @@ def test_a_keypoint_without_position_is_missed() -> None:
     one = person(60)
     xy = one.keypoints.copy()
     xy[9] = np.nan
-    poses = Poses(xy[None], np.ones((1, 17)), [0.9], COCO_17, SIZE)
+    poses = poses_from(xy[None], np.ones((1, 17)), [0.9], COCO_17, SIZE)
     found = error_kinds(
         measure([PicturePoses(AnnotatedImage(Path("a.png"), SIZE, (one,), 1), poses)], "full", COCO_17, COCO_17)
     )
@@ -161,7 +162,7 @@ def test_a_keypoint_without_position_is_missed() -> None:
 
 def test_a_pose_asked_for_one_person_is_judged_against_that_person() -> None:
     one, other = person(60), person(560)
-    poses = Poses(other.keypoints[None], np.ones((1, 17)), [0.9], COCO_17, SIZE)
+    poses = poses_from(other.keypoints[None], np.ones((1, 17)), [0.9], COCO_17, SIZE)
     image = AnnotatedImage(Path("a.png"), SIZE, (one, other), 1)
     found = error_kinds(measure([PicturePoses(image, poses, np.array([0]))], "crops", COCO_17, COCO_17))
     assert not found.judged

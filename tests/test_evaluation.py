@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -34,12 +35,14 @@ from posecore.evaluation.matching import PictureMatcher
 from posecore.evaluation.oks import average_precision
 from posecore.evaluation.sheets import contact_sheet, labelled_poses
 from posecore.evaluation.tuning import Bench, figures_of, sweep
-from posecore.families.posenet import POSENET, PoseNetDecodeSettings, PoseNetNetworkSettings
+from posecore.families.posenet import POSENET, PoseNetNetworkSettings
+from posecore.families.posenet.codec import PoseNetDecodeSettings
 from posecore.imaging import full_region
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.settings import build_settings
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
+from tests.pose_support import poses_from
 
 SIZE = (200, 200)
 EVERY = np.ones(17, bool)
@@ -57,7 +60,7 @@ def person(x: float = 60, y: float = 40, scale: float = 1.0, **changes: Any) -> 
     return replace(Person(xy, np.full(17, Label.VISIBLE, np.uint8), box, 3500.0 * scale**2), **changes)
 
 
-def unlabelled(one: Person, which: Sequence[int] | slice) -> Person:
+def unlabelled(one: Person, which: Any) -> Person:
     labels, xy = one.labels.copy(), one.keypoints.copy()
     labels[which], xy[which] = Label.UNLABELLED, np.nan
     return replace(one, labels=labels, keypoints=xy)
@@ -67,10 +70,10 @@ def image(*people: Person, number: int = 1, **changes: Any) -> AnnotatedImage:
     return replace(AnnotatedImage(Path(f"{number}.png"), SIZE, people, number), **changes)
 
 
-def poses(xy: Sequence[Any], scores: Sequence[float] | None = None) -> Poses:
+def poses(xy: ArrayLike, scores: ArrayLike | None = None) -> Poses:
     keypoints = np.array(xy, np.float32).reshape(-1, 17, 2)
     given = np.ones(len(keypoints)) if scores is None else scores
-    return Poses(keypoints, np.isfinite(keypoints[..., 0]).astype(np.float32), given, COCO_17, SIZE)
+    return poses_from(keypoints, np.isfinite(keypoints[..., 0]).astype(np.float32), given, COCO_17, SIZE)
 
 
 def full(*items: tuple[AnnotatedImage, Poses]) -> Evaluation:
@@ -145,7 +148,8 @@ def test_own_average_precision_agrees_with_results_read_by_pycocotools(tmp_path:
     items, results = [], []
     for number in range(12):
         people = [
-            unlabelled(person(*rng.uniform(0, 80, 2), scale), rng.random(17) < 0.3) for scale in rng.uniform(0.2, 2, 3)
+            unlabelled(person(rng.uniform(0, 80), rng.uniform(0, 80), scale), rng.random(17) < 0.3)
+            for scale in rng.uniform(0.2, 2, 3)
         ]
         people.append(replace(person(), crowd=number == 0))
         if number == 1:
@@ -286,7 +290,7 @@ class TruthModel:
         people = [human for human in one.people if region is None or np.allclose(crop_region(human), region)]
         keypoints = np.array([_filled(human).keypoints for human in people]).reshape(-1, 17, 2) + self.shift
         scores = np.linspace(1, 0.5, max(len(people), 1))[: len(people)]
-        found = Poses(keypoints, np.tile(scores[:, None], 17), scores, COCO_17, one.size)
+        found = poses_from(keypoints, np.tile(scores[:, None], 17), scores, COCO_17, one.size)
         return found.filter(pose_threshold=chosen.pose_threshold)
 
 
@@ -389,13 +393,14 @@ def test_command(scenes: PoseDataset, tmp_path: Path, monkeypatch: pytest.Monkey
     arguments = ["--model", "truth", "--annotations", str(folder / "annotations.json"), "--protocol", "full"]
     arguments += ["--images", str(folder / "images"), "--json", str(tmp_path / "out" / "figures.json")]
     arguments += ["--no-save", "--sheet", str(tmp_path / "sheet.png"), "--input-size", "257", "--pose-threshold", "0.2"]
-    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.exception
     report = json.loads((tmp_path / "out" / "figures.json").read_text())
     assert report["AP"] == pytest.approx(1.0)
     assert report["settings"]["input_size"] == 257
     assert report["settings"]["pose_threshold"] == 0.2
-    assert Image.open(tmp_path / "sheet.png").width > 100
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 100
     assert "left_wrist" in result.output
     bad = CliRunner().invoke(app, [*arguments, "--limit", "0"])
     assert bad.exit_code == 2

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
-from evidence_support import fake_fields, fake_trace
 
 from posecore.drawing import field_values
 from posecore.evidence import (
@@ -25,6 +26,7 @@ from posecore.families.trace import Candidate, Trace
 from posecore.settings import Control
 from posecore.skeleton import COCO_17
 from posecore.ui.fields.marks import marks_of
+from tests.evidence_support import fake_fields, fake_trace
 
 NAMES = tuple(name.replace("_", " ") for name in COCO_17.keypoints)
 
@@ -69,12 +71,16 @@ def test_only_pairs_of_this_very_joint_are_partners() -> None:
     ],
 )
 def test_other_values_are_tried(
-    kind: str, limits: tuple[float, float], now: float, good: object, expected: object
+    kind: Literal["int", "float"],
+    limits: tuple[float, float],
+    now: float,
+    good: Callable[[float], bool],
+    expected: object,
 ) -> None:
     control = Control("radius", "Radius", "", kind, now, minimum=limits[0], maximum=limits[1])
     candidate = Candidate(0, (5.0, 5.0), 0.5, "too near", "radius")
 
-    def decode(changed: dict[str, float]) -> Trace:
+    def decode(changed: Mapping[str, Any]) -> Trace:
         taken = good(changed["radius"])
         return Trace((), (replace(candidate, outcome="taken" if taken else "too near"),))
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 
 from posecore.data.synthetic import render_scene
 from posecore.errors import ExportError, MissingExtraError, SettingsError
-from posecore.export import FORMATS, Plan, export_model
+from posecore.export import FORMATS, Exported, Plan, export_model
 from posecore.export.formats import usable_format
 from posecore.export.graph import ExportGraph, channels_first
 from posecore.export.parity import compare, shots
@@ -53,12 +54,12 @@ def noise(size: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), np.uint8)
 
 
-def parity_of(model: PoseModel, plan: Plan, pictures: dict):
+def parity_of(model: PoseModel, plan: Plan, pictures: dict[str, np.ndarray]) -> Any:
     """A graph beside posecore, without any file."""
     checked = check(model, plan)
     graph = ExportGraph(model, checked).eval()
 
-    def run(pixels: np.ndarray) -> dict:
+    def run(pixels: np.ndarray) -> dict[str, np.ndarray]:
         with torch.inference_mode():
             return {name: value.numpy() for name, value in graph(torch.from_numpy(pixels)).items()}
 
@@ -79,7 +80,9 @@ SURE = {"pose_threshold": 0.0, "keypoint_threshold": 0.0}
         ("posenet-mobilenet_v1-050", "single", (97, 65), EIGHTEEN),
     ],
 )
-def test_a_graph_decodes_as_the_codec_does(architecture, output, size, skeleton, layout):
+def test_a_graph_decodes_as_the_codec_does(
+    architecture: str, output: Any, size: Any, skeleton: Any, layout: Any
+) -> None:
     model = random_model(architecture, skeleton)
     settings = SURE | (
         {"root_threshold": 0.0, "nms_radius": 16.0} if output == "multi" or "multi" in architecture else {}
@@ -95,7 +98,7 @@ def test_a_graph_decodes_as_the_codec_does(architecture, output, size, skeleton,
 
 @pytest.mark.parametrize("layout", ["nhwc", "nchw"])
 @pytest.mark.parametrize("architecture", ["openpose-mobilenet_thin", "posenet-mobilenet_v1-050"])
-def test_maps_keep_their_meaning_in_either_layout(architecture, layout):
+def test_maps_keep_their_meaning_in_either_layout(architecture: str, layout: Any) -> None:
     model = random_model(architecture, input_size=97)
     plan = Plan(output="maps", layout=layout, settings={"root_threshold": 0.0} if "posenet" in architecture else {})
     largest = max(float(abs(one.values).max()) for one in model.fields(noise((80, 60))).maps)
@@ -109,7 +112,7 @@ def test_maps_keep_their_meaning_in_either_layout(architecture, layout):
     assert {name: value.shape for name, value in maps.items()} == {n: tuple(v.shape) for n, v in straight.items()}
 
 
-def test_weights_stored_in_16_bits_change_little_and_leave_the_model_alone():
+def test_weights_stored_in_16_bits_change_little_and_leave_the_model_alone() -> None:
     model = random_model("movenet-shufflenet_v2-050")
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
     checked = check(model, Plan(size=(64, 64), output="maps", precision="float16"))
@@ -138,12 +141,12 @@ def test_weights_stored_in_16_bits_change_little_and_leave_the_model_alone():
         ("posenet-mobilenet_v1-050", Plan(output="multi"), "several people cannot be part of a graph"),
     ],
 )
-def test_what_cannot_be_exported_is_said_in_a_sentence(architecture, plan, words):
+def test_what_cannot_be_exported_is_said_in_a_sentence(architecture: str, plan: Any, words: str) -> None:
     with pytest.raises(ExportError, match=words):
         check(random_model(architecture), plan)
 
 
-def test_unknown_formats_and_settings_are_refused(monkeypatch):
+def test_unknown_formats_and_settings_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ExportError, match="There is no format 'coreml'; there are onnx"):
         usable_format("coreml")
     with pytest.raises(SettingsError, match="distance"):
@@ -157,7 +160,7 @@ def test_unknown_formats_and_settings_are_refused(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[PoseModel, Exported]:
     """A small network with its own skeleton as PyTorch's archive."""
     model = random_model("movenet-shufflenet_v2-050", EIGHTEEN, input_size=64)
     folder = tmp_path_factory.mktemp("exported") / "new" / "folder"
@@ -167,7 +170,7 @@ def exported(tmp_path_factory):
     return model, made
 
 
-def test_the_folder_says_what_the_model_takes_and_gives(exported):
+def test_the_folder_says_what_the_model_takes_and_gives(exported: Any) -> None:
     model, made = exported
     about = json.loads((made.folder / "model.json").read_text("utf-8"))
     assert about["input"]["shape"] == [1, 64, 96, 3]
@@ -180,7 +183,7 @@ def test_the_folder_says_what_the_model_takes_and_gives(exported):
     assert Image.open(made.folder / "worst.jpg").width > 640
 
 
-def test_the_folder_can_be_loaded_again(exported):
+def test_the_folder_can_be_loaded_again(exported: Any) -> None:
     model, made = exported
     again = load_model("movenet-shufflenet_v2-050", weights=made.folder, device="cpu")
     picture = noise((64, 64))
@@ -189,7 +192,7 @@ def test_the_folder_can_be_loaded_again(exported):
     assert np.array_equal(again.fields(picture)["heatmaps"].values, model.fields(picture)["heatmaps"].values)
 
 
-def test_the_program_runs_without_posecore_and_finds_the_same(exported, tmp_path):
+def test_the_program_runs_without_posecore_and_finds_the_same(exported: Any, tmp_path: Path) -> None:
     model, made = exported
     # As large as the input, so that no resizing comes between the two.
     picture = noise((96, 64), 3)
@@ -216,12 +219,12 @@ def test_the_program_runs_without_posecore_and_finds_the_same(exported, tmp_path
     assert close >= 16
 
 
-def test_parity_notices_a_model_that_is_not_the_same():
+def test_parity_notices_a_model_that_is_not_the_same() -> None:
     model = random_model("movenet-shufflenet_v2-050")
     checked = check(model, Plan(size=(96, 96), settings=SURE))
     graph = ExportGraph(model, checked)
 
-    def shifted(pixels: np.ndarray) -> dict:
+    def shifted(pixels: np.ndarray) -> dict[str, np.ndarray]:
         with torch.inference_mode():
             poses = graph(torch.from_numpy(pixels))["poses"].numpy().copy()
         poses[..., 3, 1] += 2 / 96
@@ -251,7 +254,7 @@ def stored_in_halves(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("format", [pytest.param("onnx", marks=pytest.mark.slow), "openvino"])
-def test_other_runtimes_agree(format, tmp_path):
+def test_other_runtimes_agree(format: str, tmp_path: Path) -> None:
     pytest.importorskip({"onnx": "onnxscript", "openvino": "openvino"}[format])
     model = random_model("movenet-shufflenet_v2-050")
     dynamic = FORMATS[format].dynamic

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from posecore.errors import MissingExtraError
-from posecore.poses import Poses
 from posecore.skeleton import COCO_17
 from posecore.training import jobs
 from posecore.training.config import RunConfig
 from tests.app_support import as_read, open_app
+from tests.pose_support import poses_from
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def test_pages_say_what_to_install(home: Path, nothing_extra: None, page: str, c
 
 def test_training_says_what_to_install(home: Path, nothing_extra: None) -> None:
     with pytest.raises(MissingExtraError, match=r"pip install 'posecore\[train\]'"):
-        jobs.submit(RunConfig.model_construct(name="a"))
+        jobs.submit(RunConfig.model_construct(name="a"))  # type: ignore[call-arg]
 
 
 def test_supervision_says_what_to_install(nothing_extra: None) -> None:
-    poses = Poses(np.zeros((0, 17, 2)), np.zeros((0, 17)), np.zeros(0), COCO_17, (10, 10))
+    poses = poses_from(np.zeros((0, 17, 2)), np.zeros((0, 17)), np.zeros(0), COCO_17, (10, 10))
     with pytest.raises(MissingExtraError, match="supervision"):
         poses.to_supervision()

@@ -6,13 +6,13 @@ import base64
 
 import numpy as np
 import pytest
-from motion_support import seen, stander, walker
 
 from posecore.lifting.room import make_room
 from posecore.lifting.room_poses import RoomPoses
 from posecore.skeleton import COCO_17
 from posecore.ui.shared.widgets import figure
 from posecore.ui.shared.widgets.figure import packed
+from tests.motion_support import seen, stander, walker
 
 
 def shorts(text: str) -> np.ndarray:

@@ -351,7 +351,7 @@ def _finite(value: Any) -> bool:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def test_the_command_writes_a_configuration_that_trains(tmp_path: Path) -> None:

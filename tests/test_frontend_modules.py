@@ -8,10 +8,10 @@ from collections import OrderedDict
 
 import pytest
 import streamlit as st
-from routes_support import fetch
 
 from posecore.ui.shared.widgets import sent_pictures
 from posecore.ui.shared.widgets.frontend import module_address, module_routes, modules
+from tests.routes_support import fetch
 
 #: Addresses in import statements.
 IMPORTED = re.compile(r'^(?:import|export)\b[^;]*?\bfrom "([^"]+)";', re.MULTILINE)

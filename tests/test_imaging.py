@@ -6,6 +6,8 @@ import contextlib
 import io
 import struct
 import zlib
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +23,7 @@ GRADIENT = np.stack(np.meshgrid(np.arange(64) * 4, np.arange(48) * 5), axis=-1).
 COLOUR = np.dstack([GRADIENT, np.full((48, 64), 128, np.uint8)])
 
 
-def encoded(image: Image.Image, kind: str, **options) -> bytes:
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -43,7 +45,7 @@ def test_lossless_formats(kind: str) -> None:
     assert np.array_equal(read_image(encoded(Image.fromarray(COLOUR), kind, **options)), COLOUR)
 
 
-def test_jpeg_from_path_file_and_pillow(tmp_path) -> None:
+def test_jpeg_from_path_file_and_pillow(tmp_path: Path) -> None:
     data = encoded(Image.fromarray(COLOUR), "JPEG", quality=95)
     path = tmp_path / "shot.jpg"
     path.write_bytes(data)
@@ -65,7 +67,7 @@ def test_jpeg_from_path_file_and_pillow(tmp_path) -> None:
         (2, lambda a: a[:, ::-1]),
     ],
 )
-def test_exif_rotation(orientation: int, turned) -> None:
+def test_exif_rotation(orientation: int, turned: Any) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encoded(Image.fromarray(COLOUR), "PNG", exif=exif)
@@ -147,7 +149,7 @@ def test_arbitrary_bytes_are_a_picture_or_an_explanation(data: bytes, start: byt
         np.zeros((0, 20, 3), np.uint8),
     ],
 )
-def test_arrays_that_are_no_pictures(array) -> None:
+def test_arrays_that_are_no_pictures(array: Any) -> None:
     with pytest.raises(ImageError):
         read_image(array)
 
@@ -167,21 +169,21 @@ def test_arrays_that_are_no_pictures(array) -> None:
         (COLOUR.astype(np.float32) * 257, True),
     ],
 )
-def test_arrays_of_any_range_are_as_bright_as_they_are_meant(array, exact: bool) -> None:
+def test_arrays_of_any_range_are_as_bright_as_they_are_meant(array: Any, exact: bool) -> None:
     seen = read_image(array)
     assert seen.dtype == np.uint8
     assert np.abs(seen.astype(int) - COLOUR).max() <= (0 if exact else 8)
 
 
 @pytest.mark.parametrize("kind", [bool, np.int32, np.float64])
-def test_masks_are_black_and_white(kind) -> None:
+def test_masks_are_black_and_white(kind: Any) -> None:
     mask = np.zeros((40, 60), kind)
     mask[10:30, 20:40] = 1
     assert np.array_equal(np.unique(read_image(mask)), [0, 255])
     assert read_image(np.full((20, 20), np.nan)).max() == 0
 
 
-def test_missing_files_and_folders(tmp_path) -> None:
+def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_image(tmp_path / "none.jpg")
     with pytest.raises(ImageError, match="folder"):
@@ -198,7 +200,7 @@ SIZES = st.tuples(st.integers(8, 900), st.integers(8, 900))
 
 
 @given(SIZES, SIZES, st.booleans(), st.sampled_from([stretch, letterbox]))
-def test_transforms_invert_and_centre(image_size, input_size, half_pixel, place) -> None:
+def test_transforms_invert_and_centre(image_size: Any, input_size: Any, half_pixel: Any, place: Any) -> None:
     transform = place(image_size, input_size, half_pixel=half_pixel)
     points = np.random.default_rng(0).uniform(-100, 1000, (20, 2))
     assert transform.to_input(transform.to_source(points)) == pytest.approx(points, abs=1e-6)

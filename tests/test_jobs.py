@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from job_support import curve, idle_workers, tiny, until
 
 from posecore.errors import DataError, PosecoreError, SettingsError, UnknownModelError
 from posecore.runs import Registry, run_folder
 from posecore.training import jobs
 from posecore.zoo import list_models, load_model, load_weights
+from tests.job_support import curve, idle_workers, tiny, until
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -96,7 +96,7 @@ _RACER = """
 import subprocess, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from job_support import IDLE
+from tests.job_support import IDLE
 from posecore.training import jobs
 real = subprocess.Popen
 started = []

@@ -29,6 +29,7 @@ from posecore.labelling.waiting import PROPOSALS
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 from posecore.ui.label.editor import save_edits
+from tests.pose_support import poses_from
 
 STICK = Skeleton("stick", ("top", "end"), ((0, 1),))
 SIZE = (80, 60)
@@ -235,7 +236,7 @@ class SeeingModel:
 def seeing(skeleton: Skeleton, count: int = 1) -> Any:
     places = np.random.default_rng(3).uniform(10, 50, (count, len(skeleton), 2))
     scores = np.linspace(0.2, 1, count * len(skeleton)).reshape(count, -1)
-    return SeeingModel(Poses(places, scores, np.ones(count), skeleton, SIZE))
+    return SeeingModel(poses_from(places, scores, np.ones(count), skeleton, SIZE))
 
 
 def test_another_skeleton_is_mapped_by_name(home: Path) -> None:
@@ -261,7 +262,7 @@ def test_a_model_of_something_else_is_refused(desk: LabelDesk) -> None:
 
 def test_sureness_is_the_mean_score_of_known_joints(home: Path) -> None:
     desk = LabelDesk(a_set(home, 1, STICK))
-    poses = Poses([[[5, 5], [np.nan, np.nan]]], [[0.8, 0.0]], [1.0], STICK, SIZE)
+    poses = poses_from([[[5.0, 5.0], [np.nan, np.nan]]], [[0.8, 0.0]], [1.0], STICK, SIZE)
     propose_for(desk, SeeingModel(poses), desk.stored.image(1), {}, 1, nullcontext())  # type: ignore[arg-type]
     assert sheet(desk, 1).people[0].sureness == pytest.approx(0.4)
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from PIL import Image
 
 from posecore.data.annotations import Label, Person, PoseDataset
 from posecore.data.coco import read_coco
+from posecore.data.coco.read import load_coco
 from posecore.data.detect import open_dataset
 from posecore.data.journal import Journal
 from posecore.data.library import Library
@@ -109,7 +111,7 @@ changes = st.lists(
 
 @given(changes, st.integers(0, 8))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_folding_changes_nothing(stored: StoredSet, given: list, when: int) -> None:
+def test_folding_changes_nothing(stored: StoredSet, given: list[Any], when: int) -> None:
     for number, (image, people, done) in enumerate(given):
         if number == when:
             stored.fold()
@@ -144,7 +146,7 @@ def test_what_is_saved_while_folding_stays(stored: StoredSet, monkeypatch: pytes
     from posecore.data import stored as module
 
     stored.set_people(1, [stick(1)])
-    real = module.load_coco
+    real = load_coco
 
     def slow(path: Path) -> object:
         content = real(path)
@@ -163,7 +165,7 @@ def test_two_who_fold_at_once_lose_nothing(stored: StoredSet, monkeypatch: pytes
     from posecore.data import stored as module
 
     stored.set_people(1, [stick(1)])
-    real = module.load_coco
+    real = load_coco
 
     def slow(path: Path) -> object:
         content = real(path)
@@ -268,7 +270,7 @@ def test_fifty_kills_in_the_middle_of_saving_lose_nothing(stored: StoredSet, tmp
         assert worker.pid is not None
         os.kill(worker.pid, signal.SIGKILL)
         worker.join()
-        saved = dict(tuple(map(int, line.split())) for line in done.read_text().splitlines() if line)
+        saved = {int(line.split()[0]): int(line.split()[1]) for line in done.read_text().splitlines() if line}
         read = tops(StoredSet(stored.folder).dataset())
         for image, number in saved.items():
             # A later number may have been saved without being noted any more.

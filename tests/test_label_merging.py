@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,8 +111,8 @@ changes = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1
 
 @given(changes, changes)
 @settings(max_examples=100, deadline=None)
-def test_nobody_is_lost_and_order_matters_not(mine: list, theirs: list) -> None:
-    def edited(edits: list) -> Sheet:
+def test_nobody_is_lost_and_order_matters_not(mine: list[Any], theirs: list[Any]) -> None:
+    def edited(edits: list[Any]) -> Sheet:
         people = [A, B, C]
         for index, joint, by in edits:
             people[index] = moved(people[index], joint, by)
@@ -218,7 +219,7 @@ def test_crowds_and_proposals_of_others_stay(desk: LabelDesk) -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 1), st.integers(0, 2), st.integers(1, 5)), max_size=6))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_tabs_that_change_different_people_never_disturb_each_other(desk: LabelDesk, steps: list) -> None:
+def test_tabs_that_change_different_people_never_disturb_each_other(desk: LabelDesk, steps: list[Any]) -> None:
     desk.save(1, sheet(A, B))
     tabs = [Tab("one", desk), Tab("two", desk)]
     kept = [A, B]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def test_labels_of_a_scaled_copy_are_scaled(factor: float, orientation: int, tmp
         ((800, 500), SPREAD * 20, "labelled for 800 × 500"),
     ],
 )
-def test_what_is_not_certain_is_left_out(size, points, reason: str, tmp_path: Path) -> None:
+def test_what_is_not_certain_is_left_out(size: Any, points: Any, reason: str, tmp_path: Path) -> None:
     dotted(tmp_path / "a.png", SPREAD)
     found = open_dataset(labels(tmp_path, ("a.png", size, points)))
     assert len(found) == 0

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,9 @@ def sticks(library: Library, tmp_path: Path) -> StoredSet:
     return library.create("sticks", [picture(tmp_path / "in" / f"{i}.png") for i in range(6)], STICK)
 
 
-def stick(x: float = 10.0, labels: tuple[Label, ...] = (Label.VISIBLE, Label.HIDDEN, Label.UNLABELLED, Label.ABSENT)):
+def stick(
+    x: float = 10.0, labels: tuple[Label, ...] = (Label.VISIBLE, Label.HIDDEN, Label.UNLABELLED, Label.ABSENT)
+) -> Person:
     kinds = np.array(labels, np.uint8)
     known = (kinds == Label.VISIBLE) | (kinds == Label.HIDDEN)
     xy = np.array([[x, 20.5], [30.125, 7], [12, 13], [14, 15]], np.float32)
@@ -328,7 +331,8 @@ def test_any_text_gives_a_usable_name(library: Library, text: str) -> None:
 
 
 def test_full_disk(library: Library, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bring, brought = PictureCarrier.bring, []
+    bring = PictureCarrier.bring
+    brought: list[Any] = []
 
     def run_out(carrier: PictureCarrier, source: Path, folder: Path) -> Path:
         if len(brought) == 2:
@@ -415,7 +419,7 @@ people = st.lists(
 
 @given(people, st.integers(1, 6))
 @FEW
-def test_people_are_read_as_they_were_set(sticks: StoredSet, given: list, image_id: int) -> None:
+def test_people_are_read_as_they_were_set(sticks: StoredSet, given: list[Any], image_id: int) -> None:
     wanted = [replace(stick(x, tuple(labels)), category=category) for x, labels, category in given]
     others = {image.image_id: image.people for image in sticks.dataset() if image.image_id != image_id}
     sticks.set_people(image_id, wanted)
@@ -602,7 +606,7 @@ def test_draft_swaps_names_without_mixing_them_up() -> None:
         ({"names": ("top", "top", "left_x", "right_x"), "lines": ()}, "more than once"),
     ],
 )
-def test_draft_says_what_is_wrong(change: dict, message: str) -> None:
+def test_draft_says_what_is_wrong(change: dict[str, Any], message: str) -> None:
     with pytest.raises((SkeletonError, DataError), match=message):
         replace(SkeletonDraft.of(STICK), **change).skeleton()
 
@@ -647,7 +651,7 @@ def test_dataset_types(sticks: StoredSet) -> None:
 
 def test_commands(home: Path, drawn: Path) -> None:
     def run(*arguments: object) -> str:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
         assert result.exit_code == 0, result.output
         return result.output
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from motion_support import RATE, seen, stander, walker
 
 from posecore.errors import MissingExtraError, SettingsError
 from posecore.extras import installed
@@ -18,6 +17,7 @@ from posecore.lifting.files.mot import joint_coordinates
 from posecore.lifting.room import make_room
 from posecore.lifting.room_poses import RoomPoses
 from posecore.skeleton import COCO_17
+from tests.motion_support import RATE, seen, stander, walker
 
 TEXTS = [name for name in FORMATS if name != "c3d"]
 

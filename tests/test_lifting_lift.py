@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from motion_support import seen, walker
 
 from posecore.errors import SkeletonError, WeightsError
 from posecore.lifting import LiveLifter, lift, lift_poses
@@ -27,6 +26,8 @@ from posecore.lifting.weights import load_lifter, save_lifter
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from posecore.video.sequence import PoseSequence
+from tests.motion_support import seen, walker
+from tests.pose_support import poses_from
 
 SIZE = (640, 480)
 
@@ -45,7 +46,7 @@ def people(frames: int, ids: tuple[int, ...] | None = (1,), skeleton: Skeleton =
     count = len(ids) if ids else 1
     still = rng.uniform(100, 400, (count, len(skeleton), 2))
     return [
-        Poses(
+        poses_from(
             still + rng.normal(0, 2, still.shape),
             np.full((count, len(skeleton)), 0.9),
             np.ones(count),
@@ -208,6 +209,7 @@ def test_the_loss_is_least_for_the_truth_and_rare_angles_count_more() -> None:
     terms = lifter_loss(lifted._replace(joints=bent * 1.1), truth, settings)
     total = sum(term.weight * term.total for term in terms.values())
     total.backward()
+    assert bent.grad is not None
     assert torch.isfinite(bent.grad).all()
     assert angles_of(truth).shape == (4, 6, 8)
 

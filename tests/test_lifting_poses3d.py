@@ -16,9 +16,9 @@ BY = LiftedBy("lifter", "0123", 1.70, False, 640.0, False, (640, 480))
 def person(frames: int = 4) -> Poses3D:
     keypoints = np.random.default_rng(0).normal(0, 0.3, (frames, 17, 3)).astype(np.float32)
     keypoints[0, 3, 1] = np.nan
-    roots = np.tile(np.float32([0.5, 0, 3]), (frames, 1))
+    roots = np.tile(np.array([0.5, 0, 3], np.float32), (frames, 1))
     times = np.arange(frames) / 25
-    return Poses3D(keypoints, np.ones((frames, 17)), roots, COCO_17, times, np.arange(frames), 7, BY)
+    return Poses3D(keypoints, np.ones((frames, 17), np.float32), roots, COCO_17, times, np.arange(frames), 7, BY)
 
 
 def test_a_keypoint_is_known_whole_or_not_at_all() -> None:

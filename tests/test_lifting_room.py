@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from motion_support import RATE, STANCE, STEP, STRIDE, seen, stander, walker
 
 from posecore.lifting.body import PARENTS, bone_lengths, places_of
 from posecore.lifting.contacts import standing
@@ -17,13 +16,16 @@ from posecore.lifting.settings import LiftSettings
 from posecore.lifting.steady import steady_bones
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, map_skeleton
 from posecore.video.measures import parse_measure
+from tests.motion_support import RATE, STANCE, STEP, STRIDE, seen, stander, walker
 
 ANKLES = [COCO_17.index("left_ankle"), COCO_17.index("right_ankle")]
 
 
 def noisy(person: Poses3D, seed: int = 0, metres: float = 0.02) -> Poses3D:
     random = np.random.default_rng(seed)
-    return replace(person, keypoints=person.keypoints + random.normal(0, metres, person.keypoints.shape))
+    return replace(
+        person, keypoints=person.keypoints + random.normal(0, metres, person.keypoints.shape).astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize("pitch", [0.0, 12.0, 30.0])
@@ -55,8 +57,7 @@ def test_nobody_upright_for_long_leaves_the_camera_level(room: np.ndarray) -> No
 
 def test_bones_are_steady_and_people_are_seen_where_they_were() -> None:
     true = seen(walker())
-    person = noisy(true)
-    person = make_room([person]).people[0]
+    person = make_room([noisy(true)]).people[0]
     places = person.places()
     for place, parent in PARENTS.items():
         lengths = np.linalg.norm(places[place] - places[parent], axis=1)
@@ -127,9 +128,11 @@ def test_angles_in_space_do_not_depend_on_where_the_camera_is() -> None:
 
 
 def test_half_of_the_joints_missing_leaves_a_figure() -> None:
-    person = seen(walker())
-    missing = np.random.default_rng(4).random(person.present.shape) < 0.5
-    found = make_room([replace(person, keypoints=np.where(missing[..., None], np.nan, person.keypoints))])
+    whole = seen(walker())
+    missing = np.random.default_rng(4).random(whole.present.shape) < 0.5
+    found = make_room(
+        [replace(whole, keypoints=np.where(missing[..., None], np.nan, whole.keypoints).astype(np.float32))]
+    )
     person = found.people[0]
     assert (person.present == ~missing).all()
     assert np.nanmax(np.abs(person.keypoints)) < 10

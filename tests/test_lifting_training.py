@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,7 +15,7 @@ from posecore.training.config import LifterConfig, any_config, make_config, read
 from posecore.training.parts import check_run
 from tests.test_lifting_motions import bvh
 
-VALUES = {
+VALUES: dict[str, Any] = {
     "name": "small",
     "model": {"architecture": "lifter-temporal", "width": 16},
     "data": {"held_out": ["held*"]},

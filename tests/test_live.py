@@ -33,6 +33,7 @@ from posecore.video import (
     crop_settings,
     save_tables,
 )
+from tests.pose_support import poses_from
 
 PLAIN = LiveOptions(
     view=ViewSettings(mirror=False),
@@ -89,7 +90,7 @@ class Stub:
         offsets = np.stack([np.linspace(-8, 8, count), np.linspace(-14, 14, count)], axis=1)
         keypoints = (np.array([xs.mean(), ys.mean()]) + offsets)[None]
         scores = np.full((1, count), settings.get("score", 1.0))
-        return Poses(keypoints, scores, np.ones(1), self.skeleton, (width, height))
+        return poses_from(keypoints, scores, np.ones(1), self.skeleton, (width, height))
 
 
 @pytest.fixture
@@ -342,8 +343,9 @@ def test_a_recording_is_a_clip_with_its_table(session: LiveSession, tmp_path: Pa
         time.sleep(0.01)
     # The camera's pictures become larger; the clip keeps its size.
     look(session, picture(48, (192, 128)))
-    assert session.status().recorded > 0
+    assert session.status().recorded
     result = session.stop_recording()
+    assert result is not None
     assert session.status().recorded is None
     assert session.recordings == [result]
     assert result.frames == 5
@@ -413,7 +415,9 @@ def test_smart_crop_follows_one_person(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(model, "fields", note)
     monkeypatch.setattr(
-        model, "decode", lambda fields, **settings: Poses(keypoints, np.ones((1, 17)), np.ones(1), COCO_17, (96, 64))
+        model,
+        "decode",
+        lambda fields, **settings: poses_from(keypoints, np.ones((1, 17)), np.ones(1), COCO_17, (96, 64)),
     )
     small = {"input_size": 64}
     with LiveSession(model, LiveOptions(network=small)) as session:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evidence_support import fake_fields
 
 from posecore.drawing import field_values
 from posecore.drawing.views import MapView, Style, channel_for, draw_view, tile_at
 from posecore.ui.shared.maps.map_readings import readable
+from tests.evidence_support import fake_fields
 
 
 @pytest.mark.parametrize(("name", "channel"), [("heatmaps", 3), ("heatmaps", None), ("offsets", 4)])

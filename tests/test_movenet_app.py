@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from app_support import forget_everything, forward_passes, install_model, open_app, without_shipped_models
 
-from posecore.families.movenet import MoveNetDecodeSettings, MoveNetNetworkSettings
+from posecore.families.movenet import MoveNetNetworkSettings
+from posecore.families.movenet.codec import MoveNetDecodeSettings
 from posecore.settings import controls
+from tests.app_support import forget_everything, forward_passes, install_model, open_app, without_shipped_models
 
 
 @pytest.mark.parametrize("name", ["movenet-lightning.google_int8", "movenet-multipose.google_tfjs"])

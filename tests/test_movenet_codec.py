@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,6 @@ from scipy.optimize import linear_sum_assignment
 
 from posecore.families.movenet.codec import (
     ORIGIN,
-    STRIDE,
     MoveNetDecodeSettings,
     MoveNetMaps,
     TargetShape,
@@ -20,16 +21,17 @@ from posecore.families.movenet.codec import (
     encode,
     find_centres,
 )
+from posecore.families.movenet.network import STRIDE
 
 #: Decoded positions may differ from encoded ones by float32 rounding, in input pixels.
 TOLERANCE = 1e-3
 
 
-def options(**changes) -> MoveNetDecodeSettings:
+def options(**changes: Any) -> MoveNetDecodeSettings:
     return MoveNetDecodeSettings(**{"pose_threshold": 0.0, "keypoint_threshold": 0.0, "root_threshold": 0.5} | changes)
 
 
-def encoded(keypoints: np.ndarray, labelled: np.ndarray, grid: tuple[int, int], **changes) -> MoveNetMaps:
+def encoded(keypoints: np.ndarray, labelled: np.ndarray, grid: tuple[int, int], **changes: Any) -> MoveNetMaps:
     """Target fields of people ``(P, K, 2)`` in input pixels as the decoder's input."""
     fields = encode(torch.from_numpy(keypoints)[None], torch.from_numpy(labelled)[None], grid, **changes)
     arrays = {name: value[0].numpy() for name, value in fields.items()}
@@ -48,12 +50,12 @@ def to_input(cells: np.ndarray) -> np.ndarray:
 
 
 @st.composite
-def grids(draw) -> tuple[int, int]:
+def grids(draw: st.DrawFn) -> tuple[int, int]:
     return 8 * draw(st.integers(3, 9)), 8 * draw(st.integers(3, 9))
 
 
 @st.composite
-def crowds(draw, most: int):
+def crowds(draw: st.DrawFn, most: int) -> Any:
     """1 … ``most`` people, their centres and equal joints further apart than the decoder confuses."""
     grid = draw(grids())
     keypoints = draw(st.sampled_from([1, 2, 5, 17]))
@@ -73,7 +75,7 @@ def crowds(draw, most: int):
 
 @given(crowds(most=6))
 @settings(max_examples=150, deadline=None)
-def test_decoding_inverts_encoding_of_several(crowd) -> None:
+def test_decoding_inverts_encoding_of_several(crowd: Any) -> None:
     grid, people = crowd
     maps = encoded(people, np.ones(people.shape[:2], bool), grid)
     found = decode_multi(maps, options())
@@ -97,7 +99,7 @@ def test_decoding_inverts_encoding_of_every_number_of_people(count: int) -> None
 
 @given(crowds(most=1))
 @settings(max_examples=150, deadline=None)
-def test_decoding_inverts_encoding_of_one(crowd) -> None:
+def test_decoding_inverts_encoding_of_one(crowd: Any) -> None:
     grid, people = crowd
     maps = encoded(people, np.ones(people.shape[:2], bool), grid)
     found = decode_single(maps, options())
@@ -106,7 +108,7 @@ def test_decoding_inverts_encoding_of_one(crowd) -> None:
 
 @given(crowds(most=1), st.data())
 @settings(max_examples=60, deadline=None)
-def test_an_unlabelled_joint_disturbs_no_other(crowd, data) -> None:
+def test_an_unlabelled_joint_disturbs_no_other(crowd: Any, data: st.DataObject) -> None:
     grid, people = crowd
     labelled = np.ones(people.shape[:2], bool)
     labelled[0, data.draw(st.integers(0, people.shape[1] - 1))] = False
@@ -121,8 +123,8 @@ def literal_single(maps: MoveNetMaps) -> np.ndarray:
     height, width = maps.centre.shape
     cells = [(row, column) for row in range(height) for column in range(width)]
 
-    def centre_score(cell):
-        return maps.centre[cell] / (np.hypot(cell[0] - height / 2, cell[1] - width / 2) + 1.8)
+    def centre_score(cell: tuple[int, int]) -> float:
+        return float(maps.centre[cell] / (np.hypot(cell[0] - height / 2, cell[1] - width / 2) + 1.8))
 
     centre = max(cells, key=centre_score)
     result = []
@@ -130,14 +132,20 @@ def literal_single(maps: MoveNetMaps) -> np.ndarray:
         # Vectors here start at the cells' middles; the published ones start at their corners.
         x, y = maps.regression[keypoint, :, centre[0], centre[1]] + 0.5
         target = (centre[0] + y, centre[1] + x)
-        best = max(cells, key=lambda c, h=heatmap, t=target: h[c] / (np.hypot(c[0] - t[0], c[1] - t[1]) + 1.8))
+
+        def score(cell: tuple[int, int], heatmap: Any = heatmap, target: Any = target) -> float:
+            return float(heatmap[cell] / (np.hypot(cell[0] - target[0], cell[1] - target[1]) + 1.8))
+
+        best = max(cells, key=score)
         x, y = maps.offsets[keypoint, :, best[0], best[1]] + 0.5
         result.append(((best[0] + y) / height, (best[1] + x) / width, heatmap[best]))
     return np.array(result)
 
 
-def literal_multi(maps: MoveNetMaps) -> np.ndarray:
+def literal_multi(maps: MoveNetMaps) -> tuple[np.ndarray, np.ndarray]:
     """The published MultiPose graph, cell by cell: ``(P, K, 3)`` normalised y, x, score, and ``(P,)`` scores."""
+    assert maps.box_size is not None
+    assert maps.box_offset is not None
     height, width = maps.centre.shape
     peaks = []
     for row in range(height):

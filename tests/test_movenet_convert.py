@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lite_support import LiteFile, Vector, flatbuffer
 from torch.nn import functional as F
 
 from posecore.errors import WeightsError
-from posecore.families.backbones import ConvUnit, same_padding
+from posecore.families.backbones import same_padding
 from posecore.families.contract import ForeignWeights
 from posecore.families.movenet import MOVENET
 from posecore.families.movenet.network import MoveNet
 from posecore.zoo import tflite
 from posecore.zoo.own_files import read_own_file
 from posecore.zoo.tfjs import read_graph
+from tests.lite_support import LiteFile, Vector, flatbuffer
 
 TOPOLOGIES = {
     "movenet-lightning": "singlepose-lightning-4",
@@ -184,13 +184,13 @@ def lite_file(network: MoveNet) -> bytes:
     file = LiteFile()
     names = {module: name for name, module in network.named_modules()}
 
-    def conv(unit: ConvUnit, source: int, stride: int = 1) -> int:
+    def conv(unit: Any, source: int, stride: int = 1) -> int:
         return file.conv(unit, source, stride, names[unit])
 
     x = file.tensor("picture")
     backbone, pyramid = network.backbone, network.pyramid
     x = conv(backbone.stem, x, 2)
-    levels = []
+    levels: list[int] = []
     for index, block in enumerate(backbone.blocks):
         y = x if block.expand is None else conv(block.expand, x)
         y = conv(block.project, conv(block.depthwise, y, backbone.strides[index + 1]))
@@ -201,13 +201,13 @@ def lite_file(network: MoveNet) -> bytes:
     size = file.tensor("size", np.array([2, 2], "<i4"))
     for index in (2, 1, 0):
         doubled = file.operation(23, [x, size], f"up{index}")
-        smooth = pyramid.smooth[index]
+        smooth: Any = pyramid.smooth[index]
         summed = file.operation(0, [doubled, levels[index]], f"sum{index}", [("b", 0)])
         x = conv(smooth.pointwise, conv(smooth.depthwise, summed))
     outputs = {}
     # Not in our order: heads are told apart by what happens to them.
     for name in sorted(network.heads, reverse=True):
-        head = network.heads[name]
+        head: Any = network.heads[name]
         outputs[name] = conv(head.output, conv(head.hidden.pointwise, conv(head.hidden.depthwise, x)))
     found = file.operation(56, [file.operation(42, [outputs["heatmaps"], outputs["regression"]], "weighted")], "found")
     file.operation(107, [outputs["offsets"], found], "looked up")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -71,7 +73,7 @@ def test_missing_joints_are_no_trouble() -> None:
 
 
 def followed(
-    people: list[tuple[np.ndarray, np.ndarray] | None], sizes: list[tuple[int, int]] | None = None
+    people: Sequence[tuple[np.ndarray, np.ndarray] | None], sizes: list[tuple[int, int]] | None = None
 ) -> list[Region | None]:
     """Where a crop looks in picture after picture when ``people`` are seen in them."""
     crop, looked_at = SmartCrop(), []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -26,7 +29,7 @@ LIGHTNING = "movenet-lightning"
 MULTIPOSE = "movenet-multipose"
 
 
-def random_model(architecture: str = LIGHTNING, **options) -> PoseModel:
+def random_model(architecture: str = LIGHTNING, **options: Any) -> PoseModel:
     torch.manual_seed(0)
     return PoseModel(f"{architecture}.test", MOVENET, architecture, MOVENET.build(architecture), "random", **options)
 
@@ -62,6 +65,8 @@ def test_folding_batch_norm_changes_nothing() -> None:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.1)
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 2)
     network.eval()
@@ -191,7 +196,7 @@ def test_from_fields_to_poses(mode: str, found: int) -> None:
         ({"root_threshold": 1.0}, "no centre points here", "search_spread"),
     ],
 )
-def test_evidence_names_the_setting_that_decided(changes, outcome: str, setting: str) -> None:
+def test_evidence_names_the_setting_that_decided(changes: Any, outcome: str, setting: str) -> None:
     _, trace = MOVENET.decode(fields_of(people_of(2)), MOVENET.decode_settings(**changes), trace=True)
     assert trace is not None
     assert (outcome, setting) in {(candidate.outcome, candidate.setting) for candidate in trace.candidates}
@@ -205,7 +210,7 @@ def test_decoding_a_network_without_boxes_finds_several_as_well() -> None:
     assert len(MOVENET.decode(plain, MOVENET.decode_settings())[0]) == 1
 
 
-def test_fields_describe_themselves(tmp_path) -> None:
+def test_fields_describe_themselves(tmp_path: Path) -> None:
     fields = random_model(MULTIPOSE).fields(picture(), input_size=96)
     assert [field.kind for field in fields.maps] == [
         FieldKind.CENTRE, FieldKind.REGRESSION, FieldKind.HEATMAP, FieldKind.OFFSETS, FieldKind.BOX, FieldKind.BOX,

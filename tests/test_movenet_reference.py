@@ -142,7 +142,8 @@ def test_damage_to_the_published_file_is_noticed(reference: Path, tmp_path: Path
 def test_smart_crop_steadies_a_sequence(reference: Path, model: PoseModel) -> None:
     with av.open(str(reference / "media" / "squats.mp4")) as container:
         shots = [
-            frame.to_ndarray(format="rgb24") for _, frame in zip(range(24), container.decode(video=0), strict=False)
+            np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            for _, frame in zip(range(24), container.decode(video=0), strict=False)
         ]
     finder = Finder(model)
     found: dict[str, list[Poses]] = {"whole": [model(shot, **EVERYTHING) for shot in shots], "smart": []}

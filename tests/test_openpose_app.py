@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from app_support import forget_everything, forward_passes, install_model, open_app, without_shipped_models
 
 from posecore.families.openpose import OpenPoseNetworkSettings
 from posecore.families.openpose.codec import OpenPoseDecodeSettings
 from posecore.settings import controls
+from tests.app_support import forget_everything, forward_passes, install_model, open_app, without_shipped_models
 
 NAME = "openpose-mobilenet_v2_small.tfpose"
 

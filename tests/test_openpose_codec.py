@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,13 +50,13 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def everybody(**changes) -> OpenPoseDecodeSettings:
+def everybody(**changes: Any) -> OpenPoseDecodeSettings:
     return OpenPoseDecodeSettings(
         **{"max_poses": 100, "pose_threshold": 0.0, "min_keypoints": 1, "peak_threshold": PEAK_THRESHOLD} | changes
     )
 
 
-def encoded(people: np.ndarray, labelled: np.ndarray, grid: tuple[int, int], stride: int, limbs) -> OpenPoseMaps:
+def encoded(people: np.ndarray, labelled: np.ndarray, grid: tuple[int, int], stride: int, limbs: Any) -> OpenPoseMaps:
     fields = encode(torch.from_numpy(people)[None], torch.from_numpy(labelled)[None], grid, stride, limbs)
     heatmaps, affinity = (fields[name][0].numpy() for name in ("heatmaps", "part_affinity"))
     return OpenPoseMaps(heatmaps[:-1], affinity, tuple(limbs), stride)
@@ -66,7 +67,7 @@ def in_pixels(maps: OpenPoseMaps, xy: np.ndarray) -> np.ndarray:
 
 
 @st.composite
-def skeletons(draw) -> Skeleton:
+def skeletons(draw: st.DrawFn) -> Skeleton:
     """OpenPose's skeleton, or a random tree."""
     if draw(st.booleans()):
         return OPENPOSE_18
@@ -78,7 +79,7 @@ def skeletons(draw) -> Skeleton:
 
 
 @st.composite
-def crowds(draw, most: int = 3):
+def crowds(draw: st.DrawFn, most: int = 3) -> Any:
     """People in boxes of their own, anywhere inside them: their limbs do not cross, their own joints may lie anyhow."""
     skeleton = draw(skeletons())
     stride = draw(st.sampled_from([4, 8]))
@@ -110,7 +111,7 @@ def assert_same_people(found: np.ndarray, people: np.ndarray, tolerance: float) 
 
 @given(crowds(), st.sampled_from(["greedy", "optimal"]))
 @settings(max_examples=120, deadline=None)
-def test_decoding_inverts_encoding(case, matching: str) -> None:
+def test_decoding_inverts_encoding(case: Any, matching: str) -> None:
     skeleton, stride, grid, people = case
     maps = encoded(people, np.ones(people.shape[:2], bool), grid, stride, limbs_of(skeleton))
     found = decode(maps, everybody(matching=matching))
@@ -119,7 +120,7 @@ def test_decoding_inverts_encoding(case, matching: str) -> None:
 
 @given(crowds(), st.randoms(use_true_random=False))
 @settings(max_examples=40, deadline=None)
-def test_the_order_of_people_changes_nothing(case, random) -> None:
+def test_the_order_of_people_changes_nothing(case: Any, random: Any) -> None:
     skeleton, stride, grid, people = case
     labelled = np.ones(people.shape[:2], bool)
     order = list(range(len(people)))
@@ -134,7 +135,7 @@ def test_the_order_of_people_changes_nothing(case, random) -> None:
 
 @given(crowds(), st.data())
 @settings(max_examples=40, deadline=None)
-def test_an_unlabelled_joint_is_missing_and_no_other(case, data) -> None:
+def test_an_unlabelled_joint_is_missing_and_no_other(case: Any, data: st.DataObject) -> None:
     """Unlabelled is a keypoint without which the others still hang together."""
     skeleton, stride, grid, people = case
     limbs = limbs_of(skeleton)
@@ -153,7 +154,7 @@ def test_an_unlabelled_joint_is_missing_and_no_other(case, data) -> None:
 
 @pytest.mark.parametrize("corner", [(0.0, 0.0), (319.0, 0.0), (0.0, 239.0), (319.0, 239.0)])
 @pytest.mark.parametrize("keypoint", [0, 1, 4, 17])
-def test_joints_at_the_border_and_keypoint_0_are_joints_like_others(corner, keypoint: int) -> None:
+def test_joints_at_the_border_and_keypoint_0_are_joints_like_others(corner: Any, keypoint: int) -> None:
     """The first peak of the first keypoint has number 0 everywhere, which must not mean "none"."""
     person = with_neck(scene(1, seed=1))[0]
     person = (person - person.min(0)) / np.ptp(person, axis=0) * (200, 160) + (60, 40)
@@ -165,7 +166,7 @@ def test_joints_at_the_border_and_keypoint_0_are_joints_like_others(corner, keyp
     assert 0 in found.people[0].joints.values()
 
 
-def with_literal(maps: OpenPoseMaps, sampler, options: OpenPoseDecodeSettings):
+def with_literal(maps: OpenPoseMaps, sampler: Any, options: OpenPoseDecodeSettings) -> Any:
     """Our people and the literal port's, the latter from our peaks."""
     ours = decode(maps, options)
     peaks: list[list[tuple[float, float, float, int]]] = [[] for _ in maps.heatmaps]
@@ -183,7 +184,7 @@ def with_literal(maps: OpenPoseMaps, sampler, options: OpenPoseDecodeSettings):
     return ours, literal
 
 
-def assert_equals_literal(ours, literal) -> None:
+def assert_equals_literal(ours: Any, literal: Any) -> None:
     assert len(ours.scores) == len(literal)
     assert ours.scores == pytest.approx([person.score for person in literal], abs=1e-5)
     mine = {frozenset((k, int(p)) for k, p in person.joints.items()) for person in ours.people[: len(ours.scores)]}

@@ -6,6 +6,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def real(field: int, value: float) -> bytes:
     return varint(field << 3 | 5) + struct.pack("<f", value)
 
 
-def shape_proto(shape) -> bytes:
+def shape_proto(shape: Any) -> bytes:
     return b"".join(counted(2, number(1, side)) for side in shape)
 
 
@@ -80,7 +81,7 @@ def float_proto(*shape: int) -> bytes:
     return number(1, 1) + counted(2, shape_proto(shape))
 
 
-def node(name: str, op: str, inputs=(), **attributes: bytes) -> bytes:
+def node(name: str, op: str, inputs: Any = (), **attributes: bytes) -> bytes:
     body = counted(1, name) + counted(2, op) + b"".join(counted(3, one) for one in inputs)
     for key, value in attributes.items():
         body += counted(5, counted(1, key) + counted(2, value))
@@ -98,7 +99,7 @@ def constant(name: str, array: np.ndarray) -> bytes:
     st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5), st.text(max_size=9), st.floats(width=32, allow_nan=False)
 )
 @settings(max_examples=100, deadline=None)
-def test_messages_come_back(values, text: str, single: float) -> None:
+def test_messages_come_back(values: Any, text: str, single: float) -> None:
     packed = b"".join(varint(value) for value in values)
     data = b"".join(number(3, value) for value in values) + counted(4, packed) + counted(200, text) + real(5, single)
     message = Message(memoryview(data), "it")
@@ -144,7 +145,7 @@ def test_fields_of_another_kind_are_refused() -> None:
 
 
 def test_constants_in_every_form(tmp_path: Path) -> None:
-    def proto(kind: int, shape, rest: bytes) -> bytes:
+    def proto(kind: int, shape: Any, rest: bytes) -> bytes:
         return node(f"c{kind}", "Const", value=counted(8, number(1, kind) + counted(2, shape_proto(shape)) + rest))
 
     file = tmp_path / "graph.pb"
@@ -212,7 +213,7 @@ with torch.device("meta"):
 
 @given(st.data())
 @settings(max_examples=100, deadline=None)
-def test_any_damage_is_found_or_harmless(data) -> None:
+def test_any_damage_is_found_or_harmless(data: st.DataObject) -> None:
     """Changed or missing bytes raise ``WeightsError``, never anything else."""
     whole = (
         constant("kernel", np.ones((1, 1, 3, 2)))
@@ -284,6 +285,7 @@ def written(network: OpenPose, norms: bool) -> bytes:
     chain = writer.units(network.features, scaled, norms)
     features = writer.add("ConcatV2", [scaled, chain, writer.constant(np.array(3))])
     source = features
+    stage: Any
     for number_of_stage, stage in enumerate(network.stages, 1):
         fields, heatmaps = (writer.units(branch, source, norms) for branch in (stage.fields, stage.heatmaps))
         if number_of_stage < len(network.stages):
@@ -391,14 +393,14 @@ def body_model() -> dict[str, np.ndarray]:
     for name, width in widths.items():
         shapes[name], inputs = (width, inputs, 3), width
     for branch, outputs in ((1, 38), (2, 19)):
-        wide = (128, 128, 128, 128, 512, outputs)
+        wide: tuple[int, ...] = (128, 128, 128, 128, 512, outputs)
         for layer in range(1, 6):
             shapes[f"conv5_{layer}_CPM_L{branch}"] = (wide[layer], wide[layer - 1], 3 if layer < 4 else 1)
         for stage in range(2, 7):
             wide = (185, 128, 128, 128, 128, 128, 128, outputs)
             for layer in range(1, 8):
                 shapes[f"Mconv{layer}_stage{stage}_L{branch}"] = (wide[layer], wide[layer - 1], 7 if layer < 6 else 1)
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for index, (name, (outputs, inputs, kernel)) in enumerate(shapes.items()):
         tensors[f"{name}.weight"] = np.full((outputs, inputs, kernel, kernel), index / 256, np.float16)
         tensors[f"{name}.bias"] = np.full(outputs, -index / 256, np.float16)

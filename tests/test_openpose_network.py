@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +40,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def random_model(architecture: str = FAST, skeleton: Skeleton = OPENPOSE_18, **options) -> PoseModel:
+def random_model(architecture: str = FAST, skeleton: Skeleton = OPENPOSE_18, **options: Any) -> PoseModel:
     torch.manual_seed(0)
     network = OPENPOSE.build(architecture, skeleton)
     return PoseModel(f"{architecture}.test", OPENPOSE, architecture, network, "random", skeleton=skeleton, **options)
@@ -54,6 +56,8 @@ def shaken(network: nn.Module) -> nn.Module:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.1)
+            assert module.running_mean is not None
+            assert module.running_var is not None
             nn.init.normal_(module.running_mean, std=0.1)
             nn.init.uniform_(module.running_var, 0.5, 2)
     return network.eval()
@@ -99,7 +103,7 @@ def test_published_widths() -> None:
 )
 def test_folding_batch_norm_changes_nothing(architecture: str) -> None:
     torch.manual_seed(1)
-    network = shaken(OPENPOSE.build(architecture, STICK, fused=False))
+    network: Any = shaken(OPENPOSE.build(architecture, STICK, fused=False))
     pixels = torch.rand(2, 3, 48, 64) * 255
     with torch.inference_mode():
         before = network(pixels, every=True)
@@ -112,15 +116,16 @@ def test_folding_batch_norm_changes_nothing(architecture: str) -> None:
 
 
 def test_separable_convolutions_have_nothing_between_their_halves() -> None:
-    block = OPENPOSE.build("openpose-mobilenet_thin", OPENPOSE_18, fused=False).stages[1].fields[0]
+    block: Any = OPENPOSE.build("openpose-mobilenet_thin", OPENPOSE_18, fused=False).get_submodule("stages.1.fields.0")
     assert block.depthwise.norm is None
     assert block.depthwise.conv.bias is None
     assert block.depthwise.activation is None
     assert isinstance(block.pointwise.norm, nn.BatchNorm2d)
     assert block.pointwise.norm.eps == pytest.approx(1e-3)
-    last = OPENPOSE.build("openpose-mobilenet_thin", OPENPOSE_18, fused=False).stages[1].fields[-1]
-    assert last.pointwise.activation is None
-    assert isinstance(last.pointwise.norm, nn.BatchNorm2d)
+    network = OPENPOSE.build("openpose-mobilenet_thin", OPENPOSE_18, fused=False)
+    fields: Any = network.get_submodule("stages.1.fields")
+    assert fields[-1].pointwise.activation is None
+    assert isinstance(fields[-1].pointwise.norm, nn.BatchNorm2d)
 
 
 def test_statistics_of_a_picture_are_its_own_in_a_batch() -> None:
@@ -170,7 +175,7 @@ def test_fewer_stages_are_offered_where_fewer_were_published() -> None:
         random_model("openpose-mobilenet_fast").fields(picture(), stages=6)
 
 
-def test_fields_describe_themselves(tmp_path) -> None:
+def test_fields_describe_themselves(tmp_path: Path) -> None:
     fields = random_model().fields(picture(), input_size=96)
     kinds = {m.name: m.kind for m in fields.maps}
     assert kinds == {
@@ -232,7 +237,7 @@ def test_encoded_people_return_to_their_source_pixels() -> None:
     check_trace(trace, poses, fields)
 
 
-def check_trace(trace, poses, fields) -> None:
+def check_trace(trace: Any, poses: Any, fields: Any) -> None:
     assert len(trace.poses) == len(poses)
     taken = [c for c in trace.candidates if c.outcome == "taken"]
     assert len(taken) == poses.present.sum()
@@ -336,7 +341,7 @@ def test_a_custom_skeleton_has_its_own_channels() -> None:
     assert poses.keypoints.shape[1:] == (3, 2)
 
 
-def truth_of(people: np.ndarray, labels: np.ndarray, side: int, ignore=()) -> Truth:
+def truth_of(people: np.ndarray, labels: np.ndarray, side: int, ignore: Any = ()) -> Truth:
     """Labels of one picture; a person's neighbourhood is the box round it."""
     boxes = np.stack([people.min(1) - 10, people.max(1) + 10], 1)
     (x0, y0), (x1, y1) = boxes[:, 0].T, boxes[:, 1].T

@@ -39,7 +39,7 @@ DEEP = "[" * 100_000
         (b"\xff\xfe\x00", "UTF-8|Expecting|truncated"),
     ],
 )
-def test_json_that_cannot_be_read(text, reason: str) -> None:
+def test_json_that_cannot_be_read(text: Any, reason: str) -> None:
     with pytest.raises(MalformedError, match=reason) as caught:
         parse_json(text)
     assert len(str(caught.value)) < 200
@@ -165,7 +165,7 @@ def test_damaged_fields_are_a_sentence(saved: bytes, tmp_path: Path) -> None:
         {"timings": []},
     ],
 )
-def test_fields_that_contradict_themselves(saved: bytes, change: dict, tmp_path: Path) -> None:
+def test_fields_that_contradict_themselves(saved: bytes, change: dict[str, Any], tmp_path: Path) -> None:
     path = with_meta(saved, tmp_path / "odd.npz", lambda meta: meta.update(change))
     with pytest.raises(DataError, match="does not hold posecore fields"):
         Fields.load(path)

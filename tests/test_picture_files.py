@@ -9,6 +9,7 @@ import struct
 import threading
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,7 +28,7 @@ RNG = np.random.default_rng(0)
 SCENE = cv2.resize(RNG.integers(0, 256, (6, 8, 3), np.uint8), (120, 90), interpolation=cv2.INTER_CUBIC)
 
 
-def encoded(image: Image.Image | np.ndarray, kind: str, **options) -> bytes:
+def encoded(image: Image.Image | np.ndarray, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, kind, **options)
     return buffer.getvalue()
@@ -54,7 +55,7 @@ TEXT_RESOLUTION = struct.pack("<HHI", 0x11A, 2, 4) + b"72\x00\x00"
 BYTES_RESOLUTION = struct.pack("<HHI", 0x11B, 7, 4) + b"\x01\x02\x03\x04"
 
 
-def peak_of(action) -> float:
+def peak_of(action: Any) -> float:
     """MB by which an action raises the highest memory use of a process of its own."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -92,7 +93,7 @@ def test_formats_that_nobody_promised_are_not_decoded(kind: str, tmp_path: Path)
 
 
 def test_postscript_runs_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_, **__):
+    def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("a program was started")
 
     monkeypatch.setattr("subprocess.Popen", forbidden)
@@ -115,7 +116,7 @@ def test_every_decoder_error_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> N
     data = encoded(SCENE, "BMP")
     for error in (ValueError, NotImplementedError, RuntimeError, SyntaxError, struct.error, IndexError, KeyError):
 
-        def fail(*_, error=error):
+        def fail(*_: Any, error: Any = error) -> None:
             raise error("odd")
 
         for step in ("load", "convert"):
@@ -208,7 +209,7 @@ def test_every_orientation_in_every_format(kind: str, orientation: int, tmp_path
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
-def test_a_jpeg_without_its_end_is_whole(options: dict) -> None:
+def test_a_jpeg_without_its_end_is_whole(options: dict[str, Any]) -> None:
     data = encoded(SCENE, "JPEG", **options)
     assert data.endswith(b"\xff\xd9")
     assert np.array_equal(read_image(data[:-2]), read_image(data))
@@ -275,7 +276,7 @@ def test_photographs_of_telephones_are_read(mode: str, size: tuple[int, int]) ->
 
 def test_large_pictures_are_the_same_as_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large ones are decoded by another library, which must see the same."""
-    options: tuple[tuple[str, dict], ...] = (
+    options: tuple[tuple[str, dict[str, Any]], ...] = (
         ("JPEG", {}),
         ("JPEG", {"subsampling": 0, "progressive": True}),
         ("PNG", {}),

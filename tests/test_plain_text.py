@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_support import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from posecore.ui.shared.plain import plain
+from tests.app_support import ROOT
 
 #: What Streamlit reads as Markdown.
 MARKDOWN = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -26,21 +28,21 @@ from tests.oracles.scenes import posenet_maps, scene
 TOLERANCE = 1e-3
 
 
-def encoded(keypoints: np.ndarray, labelled: np.ndarray, grid: tuple[int, int], stride: int, tree) -> PoseNetMaps:
+def encoded(keypoints: np.ndarray, labelled: np.ndarray, grid: tuple[int, int], stride: int, tree: Any) -> PoseNetMaps:
     fields = encode(torch.from_numpy(keypoints)[None], torch.from_numpy(labelled)[None], grid, stride, tree)
     arrays = {name: value[0].numpy() for name, value in fields.items()}
     both = np.concatenate([arrays["displacement_forward"], arrays["displacement_backward"]])
     return PoseNetMaps(arrays["heatmaps"], arrays["offsets"], both, stride, tuple(tree))
 
 
-def everybody(**changes) -> PoseNetDecodeSettings:
+def everybody(**changes: Any) -> PoseNetDecodeSettings:
     return PoseNetDecodeSettings(
         **{"max_poses": 50, "pose_threshold": 0.0, "keypoint_threshold": 0.0, "root_threshold": 0.5} | changes
     )
 
 
 @st.composite
-def skeletons(draw) -> Skeleton:
+def skeletons(draw: st.DrawFn) -> Skeleton:
     """The COCO skeleton, or a random one whose edges need not reach every keypoint."""
     if draw(st.booleans()):
         return COCO_17
@@ -51,7 +53,7 @@ def skeletons(draw) -> Skeleton:
 
 
 @st.composite
-def crowds(draw):
+def crowds(draw: st.DrawFn) -> Any:
     """People whose equal joints are further apart than the decoder's radius and than a cell can confuse."""
     skeleton = draw(skeletons())
     stride = draw(st.sampled_from([4, 8, 16, 32]))
@@ -69,7 +71,7 @@ def crowds(draw):
 
 @given(crowds())
 @settings(max_examples=150, deadline=None)
-def test_decoding_inverts_encoding(crowd) -> None:
+def test_decoding_inverts_encoding(crowd: Any) -> None:
     skeleton, stride, grid, people = crowd
     tree = tree_of(skeleton)
     maps = encoded(people, np.ones(people.shape[:2], bool), grid, stride, tree)
@@ -83,7 +85,7 @@ def test_decoding_inverts_encoding(crowd) -> None:
 
 @given(crowds(), st.data())
 @settings(max_examples=60, deadline=None)
-def test_an_unlabelled_leaf_disturbs_no_other_joint(crowd, data) -> None:
+def test_an_unlabelled_leaf_disturbs_no_other_joint(crowd: Any, data: st.DataObject) -> None:
     skeleton, stride, grid, people = crowd
     tree = tree_of(skeleton)
     parents = {parent for parent, _ in tree}
@@ -101,7 +103,7 @@ def test_an_unlabelled_leaf_disturbs_no_other_joint(crowd, data) -> None:
 
 @given(crowds())
 @settings(max_examples=40, deadline=None)
-def test_single_mode_finds_the_only_person(crowd) -> None:
+def test_single_mode_finds_the_only_person(crowd: Any) -> None:
     skeleton, stride, grid, people = crowd
     maps = encoded(people[:1], np.ones((1, len(skeleton)), bool), grid, stride, tree_of(skeleton))
     found = decode_single(maps, everybody(mode="single"))
@@ -125,7 +127,7 @@ def test_equals_the_literal_algorithm_on_noise(
     scores = rng.uniform(0, 1, (17, height, width)).astype(np.float32)
     maps = PoseNetMaps(
         # Many equal peaks side by side, as on the flat disks of training targets.
-        np.round(3 * scores) / 3 if tied else scores,
+        (np.round(3 * scores) / 3).astype(np.float32) if tied else scores,
         rng.normal(0, 12, (17, 2, height, width)).astype(np.float32),
         rng.normal(0, 60, (32, 2, height, width)).astype(np.float32),
         stride,

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from lite_support import LiteFile
 from torch.nn import functional as F
 
 import posecore
@@ -20,6 +19,7 @@ from posecore.families.contract import ForeignWeights
 from posecore.families.posenet import POSENET
 from posecore.families.posenet.network import PoseNet
 from posecore.zoo import tflite
+from tests.lite_support import LiteFile
 
 SMALL = "posenet-mobilenet_v1-050"
 HEADS = ("offsets", "displacement_backward", "heatmaps", "displacement_forward")
@@ -31,7 +31,7 @@ def random_network(architecture: str) -> PoseNet:
     torch.manual_seed(0)
     network = POSENET.build(architecture)
     for name, down in (("displacement_forward", 1.0), ("displacement_backward", -1.0)):
-        bias = network.heads[name].bias
+        bias: Any = network.heads[name].bias
         assert isinstance(bias, torch.Tensor)
         bias.data[: len(bias) // 2] = down + 0.1 * torch.randn(len(bias) // 2)
     return network
@@ -62,9 +62,10 @@ class GraphFile:
         self.nodes.append(self.node("Const", [], name))
         return self.add("Identity", [name])
 
-    def conv(self, unit: ConvUnit | torch.nn.Conv2d, x: str, stride: int = 1, name: str = "") -> str:
+    def conv(self, unit: Any, x: str, stride: int = 1, name: str = "") -> str:
         inner = unit.conv if isinstance(unit, ConvUnit) else unit
-        activation = {F.relu: "Relu", F.relu6: "Relu6"}.get(getattr(unit, "activation", None))
+        activations: dict[Any, str] = {F.relu: "Relu", F.relu6: "Relu6"}
+        activation = activations.get(getattr(unit, "activation", None))
         weight, bias = (tensor.detach().numpy() for tensor in (inner.weight, inner.bias))
         depthwise = inner.groups > 1
         axes = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
@@ -148,10 +149,12 @@ def hops(forward: Callable[[np.ndarray], np.ndarray], names: Mapping[str, str]) 
     """The forward and the backward head that are found when the biases of both are changed."""
     network = random_network(SMALL)
     for name in ("displacement_forward", "displacement_backward"):
-        bias = network.heads[name].bias
+        bias: Any = network.heads[name].bias
         bias.data = torch.from_numpy(forward(bias.detach().numpy()))
     state = POSENET.convert(SMALL, graph_of(network, "fused", names))
-    return [state[f"heads.{name}.weight"] - network.heads[name].weight.detach() for name in HEADS[1::2]]
+    return [
+        state[f"heads.{name}.weight"] - network.get_parameter(f"heads.{name}.weight").detach() for name in HEADS[1::2]
+    ]
 
 
 def test_what_heads_are_called_counts_more_than_where_they_lead() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +17,13 @@ from posecore.errors import DataError
 from posecore.poses import MadeBy, Poses
 from posecore.results import coco_file, keypoint_table, safe_table
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
+from tests.pose_support import poses_from
 
 FLOATS = st.floats(-1e4, 1e4, width=32)
 
 
 @st.composite
-def any_poses(draw) -> Poses:
+def any_poses(draw: st.DrawFn) -> Poses:
     skeleton = draw(st.sampled_from([COCO_17, Skeleton("stick", ("a", "b"), ((0, 1),))]))
     people = draw(st.integers(0, 4))
     xy = draw(arrays(np.float32, (people, len(skeleton), 2), elements=FLOATS | st.just(np.nan)))
@@ -40,7 +42,7 @@ def same(ours: Poses, theirs: Poses) -> bool:
         and ours.skeleton == theirs.skeleton
         and ours.image_size == theirs.image_size
         and (len(ours) == 0 or (tracks[0] is None) == (tracks[1] is None))
-        and (tracks[0] is None or tracks[1] is None or np.array_equal(*tracks))
+        and (tracks[0] is None or tracks[1] is None or np.array_equal(tracks[0], tracks[1]))
     )
 
 
@@ -92,7 +94,7 @@ def test_tables_have_a_row_per_keypoint(poses: Poses) -> None:
     assert all(np.isfinite(result["keypoints"] + result["bbox"]).all() for result in results)
 
 
-def one(**changes) -> Poses:
+def one(**changes: Any) -> Poses:
     xy = np.full((1, 17, 2), np.nan, np.float32)
     xy[0, :2] = [[10, 20], [30, 15]]
     scores = np.where(np.isnan(xy[..., 0]), 0, 0.5)
@@ -106,7 +108,7 @@ def test_boxes_ignore_missing_keypoints() -> None:
 
 
 @pytest.mark.parametrize("which", [[], [0], slice(0, 1), np.array([True]), np.array([False])])
-def test_select_takes_what_numpy_takes(which) -> None:
+def test_select_takes_what_numpy_takes(which: Any) -> None:
     selected = one(track_ids=np.array([4])).select(which)
     assert len(selected) == len(np.zeros(1)[which] if not isinstance(which, list) else which)
     assert selected.track_ids is not None
@@ -149,7 +151,7 @@ def test_json_says_how_poses_were_made() -> None:
         {"made_by": {**asdict(MADE), "decode_settings": {"pose_threshold": float("inf")}}},
     ],
 )
-def test_poses_with_impossible_numbers_are_refused(change: dict) -> None:
+def test_poses_with_impossible_numbers_are_refused(change: dict[str, Any]) -> None:
     data = {**one().to_dict(), **change}
     with pytest.raises(DataError):
         Poses.from_dict(data)
@@ -164,7 +166,7 @@ def test_deeply_nested_poses_are_refused() -> None:
 
 def test_tables_run_no_formulas() -> None:
     skeleton = Skeleton("=A1", ("=HYPERLINK(1)", "ok"))
-    poses = Poses(np.full((1, 2, 2), -3.0), np.ones((1, 2)), np.ones(1), skeleton, (9, 9), made_by=MADE)
+    poses = replace(poses_from(np.full((1, 2, 2), -3.0), np.ones((1, 2)), np.ones(1), skeleton, (9, 9)), made_by=MADE)
     table = keypoint_table([("-evil.jpg", poses), ("+b.jpg", poses)], "file", first_person=1)
     for column in ("file", "keypoint", "model", "settings"):
         assert not any(str(value).startswith(("=", "+", "-", "@")) for value in table[column]), column
@@ -194,7 +196,7 @@ def test_coco_files_say_how_they_were_made() -> None:
 
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match="reshape"):
-        Poses(np.zeros((1, 17, 2)), np.zeros((2, 17)), np.zeros(1), COCO_17, (1, 1))
+        poses_from(np.zeros((1, 17, 2)), np.zeros((2, 17)), np.zeros(1), COCO_17, (1, 1))
 
 
 def test_supervision_is_optional() -> None:

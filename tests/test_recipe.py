@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from job_support import tiny
 
 from posecore.data.batches import PackSettings
 from posecore.data.source import Source, Sources
@@ -28,6 +27,7 @@ from posecore.training.recipe import (
     trainable_bases,
 )
 from posecore.zoo import load_weights, save_weights
+from tests.job_support import tiny
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -3,6 +3,8 @@
 import json
 import math
 import threading
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,26 +14,27 @@ from posecore.poses import Poses
 from posecore.ros.bridge import Bridge
 from posecore.ros.messages import MARKED, SKELETON_2D, TRACKED, people_messages
 from posecore.skeleton import COCO_17
+from tests.pose_support import poses_from
 
 #: Order of hri_msgs/Skeleton2D as its constants number it.
 PUBLISHED = {"NECK": 1, "LEFT_EYE": 14, "RIGHT_EYE": 15, "LEFT_EAR": 16, "RIGHT_EAR": 17, "LEFT_ANKLE": 13}
 
 
 @pytest.fixture
-def poses():
+def poses() -> Poses:
     """Two people, followed as 4 and 9; the second's face and left shoulder are missing."""
     rng = np.random.default_rng(3)
     keypoints = rng.uniform(10, 90, (2, 17, 2)).astype(np.float32)
     scores = rng.uniform(0.2, 1, (2, 17)).astype(np.float32)
     keypoints[1, :6], scores[1, :6] = np.nan, 0
-    return Poses(keypoints, scores, np.array([0.9, 0.6]), COCO_17, (200, 100), np.array([4, 9]))
+    return poses_from(keypoints, scores, np.array([0.9, 0.6]), COCO_17, (200, 100), np.array([4, 9]))
 
 
-def by_topic(poses, **options):
+def by_topic(poses: Poses, **options: Any) -> Any:
     return {message.topic: message.content for message in people_messages(poses, 12.25, "camera", **options)}
 
 
-def test_who_is_there_and_when(poses):
+def test_who_is_there_and_when(poses: Poses) -> None:
     told = by_topic(poses, markers=False)
     assert told[TRACKED] == {
         "header": {"stamp": {"sec": 12, "nanosec": 250_000_000}, "frame_id": "camera"},
@@ -40,7 +43,7 @@ def test_who_is_there_and_when(poses):
     assert set(told) == {TRACKED, *(f"/humans/bodies/p{n}/{what}" for n in (4, 9) for what in ("roi", "skeleton2d"))}
 
 
-def test_joints_go_by_name_and_not_by_number(poses):
+def test_joints_go_by_name_and_not_by_number(poses: Poses) -> None:
     points = by_topic(poses)["/humans/bodies/p4/skeleton2d"]["skeleton"]
     assert len(points) == len(SKELETON_2D) == 18
     for name, place in PUBLISHED.items():
@@ -53,20 +56,20 @@ def test_joints_go_by_name_and_not_by_number(poses):
     assert [points[1]["x"], points[1]["y"]] == pytest.approx([shoulders[0] / 200, shoulders[1] / 100])
 
 
-def test_what_is_missing_is_nought_everywhere(poses):
+def test_what_is_missing_is_nought_everywhere(poses: Poses) -> None:
     points = by_topic(poses)["/humans/bodies/p9/skeleton2d"]["skeleton"]
     for name in ("nose", "left_eye", "left_shoulder", "neck"):
         assert points[SKELETON_2D.index(name)] == {"x": 0.0, "y": 0.0, "c": 0.0}
     assert json.loads(json.dumps(points, allow_nan=False)) == points
 
 
-def test_somebody_without_any_joint_has_an_empty_region():
-    nobody = Poses(np.full((1, 17, 2), np.nan), np.zeros((1, 17)), np.array([math.nan]), COCO_17, (200, 100))
+def test_somebody_without_any_joint_has_an_empty_region() -> None:
+    nobody = poses_from(np.full((1, 17, 2), np.nan), np.zeros((1, 17)), np.array([math.nan]), COCO_17, (200, 100))
     region = by_topic(nobody)["/humans/bodies/p1/roi"]
     assert [region[side] for side in ("xmin", "ymin", "xmax", "ymax", "c")] == [0, 0, 0, 0, 0]
 
 
-def test_markers_show_limbs_whose_ends_are_both_there(poses):
+def test_markers_show_limbs_whose_ends_are_both_there(poses: Poses) -> None:
     cleared, *markers = by_topic(poses)[MARKED]["markers"]
     assert cleared["action"] == 3
     limbs = [marker for marker in markers if marker["ns"] == "limbs"]
@@ -77,7 +80,7 @@ def test_markers_show_limbs_whose_ends_are_both_there(poses):
     assert nose["z"] == 1
 
 
-def test_a_bag_holds_what_was_told(poses, tmp_path):
+def test_a_bag_holds_what_was_told(poses: Any, tmp_path: Path) -> None:
     rosbag2 = pytest.importorskip("rosbags.rosbag2", reason="needs posecore[ros]")
     from posecore.ros.bag import Bag, bag_types
 
@@ -101,13 +104,13 @@ def test_a_bag_holds_what_was_told(poses, tmp_path):
 
 
 @pytest.fixture
-def robot(monkeypatch):
+def robot(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A bridge that remembers what it hears: (address, operations, the server)."""
     server_of = pytest.importorskip("websockets.sync.server", reason="needs posecore[ros]")
     monkeypatch.setattr("posecore.ros.bridge.require", lambda extra: None)
-    heard = []
+    heard: list[Any] = []
 
-    def listen(connection):
+    def listen(connection: Any) -> None:
         heard.extend(json.loads(text) for text in connection)
 
     with server_of.serve(listen, "127.0.0.1", 0) as server:
@@ -118,7 +121,7 @@ def robot(monkeypatch):
         thread.join()
 
 
-def test_a_bridge_hears_of_topics_before_their_messages(poses, robot):
+def test_a_bridge_hears_of_topics_before_their_messages(poses: Any, robot: Any) -> None:
     address, heard = robot
     messages = list(people_messages(poses, 12.25, "camera"))
     with Bridge(address) as bridge:
@@ -131,13 +134,13 @@ def test_a_bridge_hears_of_topics_before_their_messages(poses, robot):
         assert next(one["op"] for one in heard if one["topic"] == topic) == "advertise"
 
 
-def test_nobody_at_the_address(robot):
+def test_nobody_at_the_address(robot: Any) -> None:
     address, _ = robot
     with pytest.raises(SettingsError, match="No bridge answers"), Bridge(address.replace("127.0.0.1", "127.0.0.9")):
         pass
 
 
 @pytest.mark.parametrize("address", ["robot:9090", "http://robot", "ws://", "ws://robot:99999", ""])
-def test_addresses_that_are_none(address):
+def test_addresses_that_are_none(address: Any) -> None:
     with pytest.raises(SettingsError, match="looks like ws://"):
         Bridge(address)

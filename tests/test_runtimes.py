@@ -29,7 +29,7 @@ from posecore.runtimes.runner import Runner, settle
 from posecore.settings import build_settings
 
 #: Architecture, (height, width) of the input, settings.
-NETWORKS = (
+NETWORKS: tuple[tuple[str, tuple[int, int], dict[str, Any]], ...] = (
     ("movenet-mobilenet_v3-small", (64, 96), {}),
     ("posenet-mobilenet_v1-050", (65, 97), {"output_stride": 8, "dilation": "tfjs"}),
     ("openpose-mobilenet_v2_small", (64, 96), {"stages": 2, "flip": True, "scales": "0.5, 1"}),
@@ -122,7 +122,7 @@ def pretended(home: Path, monkeypatch: pytest.MonkeyPatch) -> Pretended:
 
 
 ARCHITECTURE = "posenet-mobilenet_v1-050"
-SETTINGS = {"input_size": 65}
+SETTINGS: dict[str, Any] = {"input_size": 65}
 
 
 def model(**options: Any) -> PoseModel:
@@ -164,7 +164,7 @@ def test_the_first_picture_waits_for_nothing_and_later_ones_are_as_exact(pretend
     poses = made.decode(after)
     assert poses.made_by is not None
     assert poses.made_by.computed == after.provenance.computed
-    assert Poses.from_json(poses.to_json()).made_by.computed == after.provenance.computed  # type: ignore[union-attr]
+    assert Poses.from_json(poses.to_json()).made_by.computed == after.provenance.computed
 
 
 def test_a_way_that_finds_something_else_is_not_taken(pretended: Pretended) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation_support import evaluation, whole
 
 from posecore.errors import DataError, SettingsError, StorageError
 from posecore.evaluation import saved as saved_module
@@ -16,6 +15,7 @@ from posecore.evaluation.paired import compare
 from posecore.evaluation.saved import SavedEvaluations
 from posecore.evaluation.summary import Measured, summarise
 from posecore.skeleton import COCO_17
+from tests.evaluation_support import evaluation, whole
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from pydantic import Field
@@ -88,7 +88,7 @@ def test_other_defaults_leave_everything_else() -> None:
         ({"size": 10}, "less than or equal to 9"),
     ],
 )
-def test_mistakes_are_named(values, message: str) -> None:
+def test_mistakes_are_named(values: Any, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         build_settings(Knobs, values)
 
@@ -108,7 +108,10 @@ def test_ranges_with_open_ends_have_values_that_are_allowed() -> None:
 
 
 def test_every_number_has_ends_that_its_class_takes() -> None:
-    classes = [AugmentSettings, *(family.loss_settings for family in FAMILIES.values() if family.trainable)]
+    classes: list[type[Settings]] = [
+        AugmentSettings,
+        *(family.loss_settings for family in FAMILIES.values() if family.trainable),
+    ]
     for settings_class in classes:
         for control in controls(settings_class):
             for end in (control.minimum, control.maximum):

@@ -30,7 +30,8 @@ def test_people_are_found_where_they_are(name: str) -> None:
     for seed in SCENES:
         scene = render_scene(seed)
         for person in scene.people:
-            human = Person(person.keypoints, person.visibility, person.box, person.area)
+            x0, y0, x1, y1 = person.box.tolist()
+            human = Person(person.keypoints, person.visibility.astype(np.uint8), (x0, y0, x1, y1), person.area)
             poses = model(scene.image, region=crop_region(human))
             assert len(poses), f"{name} finds nobody in scene {seed}"
             found = {joint: poses.keypoints[0, index] for index, joint in enumerate(poses.skeleton.keypoints)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,7 +29,7 @@ def test_known_skeletons_are_sound(skeleton: Skeleton) -> None:
 
 
 @given(st.integers(1, 12), st.data())
-def test_directed_tree_reaches_everything_once(count: int, data) -> None:
+def test_directed_tree_reaches_everything_once(count: int, data: st.DataObject) -> None:
     pair = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1)).filter(lambda p: p[0] != p[1])
     edges = tuple(data.draw(st.lists(pair, max_size=15))) if count > 1 else ()
     tree = Skeleton("any", tuple(map(str, range(count))), edges).directed_tree()
@@ -51,7 +53,7 @@ def test_directed_tree_reaches_everything_once(count: int, data) -> None:
         ({"sigmas": (0.1, -1.0)}, "2 positive sigmas"),
     ],
 )
-def test_contradictions_are_refused(change, message: str) -> None:
+def test_contradictions_are_refused(change: Any, message: str) -> None:
     with pytest.raises(SkeletonError, match=message):
         Skeleton(**{"name": "bad", "keypoints": ("a", "b")} | change)
 

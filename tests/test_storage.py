@@ -23,6 +23,7 @@ from posecore.runs import BEST, LastWords, Registry, RunLock, run_folder
 from posecore.storage import DraftFolder, replacing, sentence, sweep, trouble, write_json, writing
 from posecore.training import jobs
 from posecore.zoo import list_models, list_trouble, load_model
+from posecore.zoo.weights import read_header
 from tests.job_support import tiny
 from tests.run_support import write_weights, written_run
 
@@ -318,7 +319,7 @@ def test_models_are_read_once_until_something_changes(monkeypatch: pytest.Monkey
 
     written_run("mine", epochs=0)
     read: list[Path] = []
-    real = models.read_header
+    real = read_header
 
     def reading(path: Path) -> object:
         read.append(path)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from run_support import written_run
 
 from posecore.errors import SettingsError
 from posecore.families import FAMILIES, family_of
@@ -20,10 +19,11 @@ from posecore.training.measuring import Task
 from posecore.training.run import train
 from posecore.training.teaching import Teacher
 from posecore.zoo import load_model, save_weights
+from tests.run_support import written_run
 
 pytestmark = pytest.mark.usefixtures("home")
 
-STUDENTS = {
+STUDENTS: dict[str, tuple[Skeleton, int, dict[str, Any]]] = {
     "posenet-mobilenet_v1-050": (COCO_17, 65, {"output_stride": 16}),
     "movenet-multipose": (COCO_17, 64, {}),
     "openpose-mobilenet_v2_small": (OPENPOSE_18, 64, {"all_stages": True}),

@@ -123,7 +123,7 @@ def test_dequantisation_is_done_in_float64(tmp_path: Path) -> None:
     """A large minimum and a small scale: float32 arithmetic would be off by several steps."""
     low, scale = -1234.56789, 1.1e-6
     numbers = np.array([0, 1, 30000, 65535], "<u2")
-    entry = {"name": "w", "shape": [4], "dtype": "float32"}
+    entry: dict[str, object] = {"name": "w", "shape": [4], "dtype": "float32"}
     entry["quantization"] = {"dtype": "uint16", "min": low, "scale": scale}
     model = {"weightsManifest": [{"paths": ["w.bin"], "weights": [entry]}]}
     path = write(tmp_path, {"model.json": json.dumps(model).encode(), "w.bin": numbers.tobytes()})
@@ -134,7 +134,7 @@ def test_dequantisation_is_done_in_float64(tmp_path: Path) -> None:
 def test_half_floats_and_whole_numbers(tmp_path: Path) -> None:
     half = {"w": np.array([0.5, -2.25, 1024], np.float32)}
     np.testing.assert_array_equal(read_graph(write(tmp_path, graph_files(half, "float16"))).tensors["w"], half["w"])
-    entry = {"name": "paddings", "shape": [2], "dtype": "int32"}
+    entry: dict[str, object] = {"name": "paddings", "shape": [2], "dtype": "int32"}
     entry["quantization"] = {"dtype": "uint16", "min": -0.0, "scale": 4.5777065690089265e-05}
     model = {"weightsManifest": [{"paths": ["p.bin"], "weights": [entry]}]}
     path = write(tmp_path, {"model.json": json.dumps(model).encode(), "p.bin": np.array([0, 65535], "<u2").tobytes()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def person(box: tuple[float, float, float, float], count: int = 17, **changes: o
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def dataset(folder: Path, people: list[list[Person]], skeleton=COCO_17, **changes: object) -> PoseDataset:
+def dataset(folder: Path, people: list[list[Person]], skeleton: Any = COCO_17, **changes: object) -> PoseDataset:
     """One 200 × 160 picture of noise per list of people."""
     rng = np.random.default_rng(0)
     images = []

@@ -18,6 +18,7 @@ import torch
 import torch.multiprocessing
 import yaml
 from torch import nn
+from torch.multiprocessing.spawn import spawn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from posecore.data.annotations import Label
@@ -110,7 +111,7 @@ def test_parts_that_the_network_does_not_have_are_refused(start: str, hint: str 
         assert hint in str(checked.value)
         learn = freeze if config.model.freeze else make_optimizer
         with pytest.raises(SettingsError, match=re.escape(hint)):
-            learn(network, config.model.freeze or config.optimizer)
+            learn(network, config.model.freeze or config.optimizer)  # type: ignore[arg-type]
 
 
 def test_inserted_norm_counts_as_a_part() -> None:
@@ -133,14 +134,14 @@ def test_the_average_follows_weights_and_statistics() -> None:
     network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     average = AveragedNetwork(network, 0.75)
     with torch.no_grad():
-        network[0].weight.fill_(1.0)
-        average.network[0].weight.fill_(0.0)  # type: ignore[index,union-attr,operator]
+        network.get_parameter("0.weight").fill_(1.0)
+        average.network[0].weight.fill_(0.0)  # type: ignore[index]
     network(torch.randn(8, 2))
     for _ in range(100):
         average.update(network)
-    torch.testing.assert_close(average.network[0].weight, network[0].weight)  # type: ignore[index,union-attr]
-    torch.testing.assert_close(average.network[1].running_mean, network[1].running_mean)  # type: ignore[index,union-attr]
-    assert average.network[1].num_batches_tracked == 1  # type: ignore[index,union-attr]
+    torch.testing.assert_close(average.network[0].weight, network[0].weight)  # type: ignore[index]
+    torch.testing.assert_close(average.network[1].running_mean, network[1].running_mean)  # type: ignore[index]
+    assert average.network[1].num_batches_tracked == 1  # type: ignore[index]
     assert not any(parameter.requires_grad for parameter in average.parameters())
 
 
@@ -558,7 +559,7 @@ def one_of_two(rank: int, file: str, results: str) -> None:
 def test_two_processes_have_the_gradients_of_one_with_twice_the_batch(tmp_path: Path) -> None:
     alone = gradients(slice(0, 4), parallel=False)
     results = tmp_path / "gradients.pt"
-    torch.multiprocessing.spawn(one_of_two, (str(tmp_path / "meeting"), str(results)), nprocs=2)
+    spawn(one_of_two, (str(tmp_path / "meeting"), str(results)), nprocs=2)
     together = torch.load(results, weights_only=True)
     assert alone.keys() == together.keys()
     for name, expected in alone.items():

@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from web_support import Server
 
 from posecore.errors import TransferError
 from posecore.transfer import Expected, checksum, discard, fetch_file
+from tests.web_support import Server
 
 #: What arrives in whole pieces is kept when a transfer breaks off.
 PIECE = 1 << 15

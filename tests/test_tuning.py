@@ -212,7 +212,7 @@ def test_what_cannot_be_tuned(bench: Bench, people: PoseDataset, analysed: list[
         Goal("speed")  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="from 0 to 1"):
         Goal("precision", 3)
-    nobody = Bench(bench.model, Gone(analysed), people.skeleton, bench.fixed)  # type: ignore[arg-type]
+    nobody = Bench(bench.model, Gone(analysed), people.skeleton, bench.fixed)
     with pytest.raises(DataError, match="people on them"):
         tune(nobody, Goal(), ["pose_threshold"])
     figures = nobody.figures({})

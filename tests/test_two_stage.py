@@ -31,6 +31,7 @@ from posecore.video import CropSettings, crop_settings
 from posecore.video.finding import Finder
 from posecore.zoo import load_model, resolve_name
 from posecore.zoo.models import fetch_model, model_info, remove_model, verify_model
+from tests.pose_support import poses_from
 
 SIZE = (320, 240)
 PICTURE = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
@@ -82,8 +83,8 @@ class Knowing:
         for name, one in zip(self.runs, self._patched, strict=True):
             one.fields = self._counted(name, type(one).fields.__get__(one))  # type: ignore[method-assign]
             one.runner.run = _remembering(one.runner.run)  # type: ignore[method-assign]
-        self.model.finder._decode = self._found  # type: ignore[method-assign]
-        self.model.closer._decode = self._seen  # type: ignore[method-assign]
+        self.model.finder._decode = self._found  # type: ignore[method-assign,assignment]
+        self.model.closer._decode = self._seen  # type: ignore[method-assign,assignment]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -100,7 +101,7 @@ class Knowing:
     def _poses(self, keypoints: np.ndarray, who: list[int], fields: Fields) -> Poses:
         """Those of ``keypoints`` who are asked for; the first of all is the surest."""
         scores = np.full((len(who), keypoints.shape[1]), 0.9) - 0.05 * np.array(who, float)[:, None]
-        return Poses(keypoints[who], scores, scores.mean(1), self.model.skeleton, fields.transform.image_size)
+        return poses_from(keypoints[who], scores, scores.mean(1), self.model.skeleton, fields.transform.image_size)
 
     def _found(self, fields: Fields, decode: Any, trace: bool) -> tuple[Poses, None]:
         everybody = list(range(len(self.people)))
@@ -154,7 +155,11 @@ def test_views_of_all_pictures_go_through_the_second_network_together(monkeypatc
     sizes = []
 
     def counted(run: Any) -> Any:
-        return lambda pixels, values: (sizes.append(len(pixels)), run(pixels, values))[1]
+        def running(pixels: Any, values: Any) -> Any:
+            sizes.append(len(pixels))
+            return run(pixels, values)
+
+        return running
 
     with Knowing(model, crowd(3, 1)) as known:
         monkeypatch.setattr(CLOSER.runner, "run", counted(CLOSER.runner.run))
@@ -202,7 +207,7 @@ def test_one_person_found_twice_is_one_and_the_trace_says_so() -> None:
     # The second of the finder's people is half as large, as one of whom it missed the limbs.
     halves = np.concatenate([person, person.mean(1, keepdims=True) + (person - person.mean(1, keepdims=True)) / 2])
     with Knowing(model, person):
-        model.finder._decode = lambda fields, decode, trace: (  # type: ignore[method-assign]
+        model.finder._decode = lambda fields, decode, trace: (  # type: ignore[method-assign,assignment]
             Poses(halves, np.full((2, 17), 0.5), np.array([0.6, 0.5]), COCO_17, SIZE),
             None,
         )

@@ -7,20 +7,21 @@ import os
 import signal
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 import typer
-from motion_support import seen, walker
-from typer.testing import CliRunner
-from video_support import even_ticks, write_video
+from typer.testing import CliRunner, Result
 
 from posecore.cli import video as command
 from posecore.families.posenet import POSENET
 from posecore.lifting import Poses3D
 from posecore.model import PoseModel
-from posecore.video import PoseSequence, VideoReader
+from posecore.video import PoseSequence, Progress, VideoReader
+from tests.motion_support import seen, walker
+from tests.video_support import even_ticks, write_video
 
 RUNNER = CliRunner()
 APP = typer.Typer()
@@ -44,7 +45,7 @@ def clip(tmp_path: Path) -> Path:
     return write_video(tmp_path / "in.mp4", even_ticks(9), size=(96, 64))
 
 
-def run(*arguments: object):
+def run(*arguments: object) -> Result:
     return RUNNER.invoke(APP, [str(argument) for argument in arguments], catch_exceptions=True)
 
 
@@ -135,7 +136,7 @@ def test_parts_strides_and_tables_alone(model: PoseModel, clip: Path, tmp_path: 
         (("--no-track", "--smooth", "live"), "switch track on"),
     ],
 )
-def test_mistakes_are_sentences(model: PoseModel, clip: Path, tmp_path: Path, arguments, message: str) -> None:
+def test_mistakes_are_sentences(model: PoseModel, clip: Path, tmp_path: Path, arguments: Any, message: str) -> None:
     result = run(clip, "-o", tmp_path / "out.mp4", *arguments, *SMALL)
     assert result.exit_code != 0
     said = " ".join(f"{result.output} {result.exception}".replace("│", " ").split())
@@ -147,7 +148,7 @@ def test_ctrl_c_keeps_what_is_done(model: PoseModel, tmp_path: Path, monkeypatch
     clip = write_video(tmp_path / "long.mp4", even_ticks(150), size=(96, 64))
     report = command._Reporter.__call__
 
-    def interrupt(self, progress) -> None:
+    def interrupt(self: command._Reporter, progress: Progress) -> None:
         report(self, progress)
         if progress.frames == 5:
             os.kill(os.getpid(), signal.SIGINT)

@@ -25,7 +25,8 @@ from posecore.video import (
     smooth_sequence,
 )
 from posecore.video.sequence import SequenceBuilder
-from tests.test_video_pipeline import even_ticks, write_video
+from tests.pose_support import poses_from
+from tests.video_support import even_ticks, write_video
 
 SIZE = (192, 128)
 
@@ -63,7 +64,7 @@ class Noting:
     def decode(self, fields: Any, **settings: Any) -> Poses:
         self.thresholds.append(settings.get("keypoint_threshold"))
         scores = np.linspace(0.3, 1, 17)[None]
-        return Poses(self.found.pop(0)[None], scores, np.ones(1), COCO_17, SIZE).filter(
+        return poses_from(self.found.pop(0)[None], scores, np.ones(1), COCO_17, SIZE).filter(
             keypoint_threshold=settings.get("keypoint_threshold", 0.1)
         )
 
@@ -130,7 +131,7 @@ def test_a_person_in_a_frame_takes_little_memory() -> None:
         builder = SequenceBuilder(COCO_17)
         tracemalloc.start()
         for frame in range(frames):
-            people = Poses(keypoints.copy(), scores.copy(), np.ones(2), COCO_17, SIZE, np.array([1, 2]))
+            people = poses_from(keypoints.copy(), scores.copy(), np.ones(2), COCO_17, SIZE, np.array([1, 2]))
             builder.add(frame / 30, people)
         now, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()

@@ -12,17 +12,6 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
-from video_support import (
-    TICK,
-    StubModel,
-    broken,
-    claiming_eight_hours,
-    even_ticks,
-    picture_of,
-    times_of,
-    write_song,
-    write_video,
-)
 
 from posecore.errors import SettingsError, VideoError
 from posecore.poses import Poses
@@ -40,6 +29,17 @@ from posecore.video import (
     frame_at,
     process_video,
     save_tables,
+)
+from tests.video_support import (
+    TICK,
+    StubModel,
+    broken,
+    claiming_eight_hours,
+    even_ticks,
+    picture_of,
+    times_of,
+    write_song,
+    write_video,
 )
 
 
@@ -201,7 +201,7 @@ def test_cancelling_leaves_a_clip_and_tables_up_to_there(tmp_path: Path, smooth:
     assert len(table["frames"]) == result.frames
     assert table["complete"] is False
     with av.open(str(tmp_path / "out.mp4")) as clip:
-        heard = max(frame.time for frame in clip.decode(audio=0))
+        heard = max(frame.time or 0.0 for frame in clip.decode(audio=0))
     assert heard <= result.timestamps[-1] + 0.1
     assert not list(tmp_path.glob(".*.part"))
 
@@ -232,7 +232,7 @@ def test_cancelling_while_drawing_offline(tmp_path: Path) -> None:
 def test_progress_runs_from_nothing_to_everything(plain: Path, tmp_path: Path) -> None:
     for smooth in ("live", "offline"):
         seen: list[Progress] = []
-        options = VideoOptions(smoothing=SmoothingSettings(smooth=smooth))  # type: ignore[arg-type]
+        options = VideoOptions(smoothing=SmoothingSettings(smooth=smooth))
         process_video(plain, StubModel(), tmp_path / "out.mp4", options, seen.append)
         shares = [one.share for one in seen]
         assert shares == sorted(shares)
@@ -266,7 +266,7 @@ def test_without_people_and_without_tracking(tmp_path: Path, plain: Path) -> Non
             plain,
             Blind(),
             tmp_path / "nobody.mp4",
-            VideoOptions(smoothing=SmoothingSettings(smooth=smooth)),  # type: ignore[arg-type]
+            VideoOptions(smoothing=SmoothingSettings(smooth=smooth)),
         )
         assert (nobody.frames, len(nobody.poses.frames)) == (24, 0)
     loose = VideoOptions(tracking=TrackingSettings(track=False), smoothing=SmoothingSettings(smooth="none"))
@@ -306,7 +306,7 @@ def test_one_frame_is_a_video(tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mp4", [0])
     for smooth in ("live", "offline"):
         options = VideoOptions(
-            smoothing=SmoothingSettings(smooth=smooth),  # type: ignore[arg-type]
+            smoothing=SmoothingSettings(smooth=smooth),
             tracking=TrackingSettings(min_hits=1),
         )
         result = process_video(source, StubModel(), tmp_path / "out.mp4", options)

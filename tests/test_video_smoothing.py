@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from posecore.poses import Poses
 from posecore.skeleton import COCO_17
 from posecore.video import OneEuro, PoseSequence, SmoothingSettings, Track, smooth_sequence, smooth_track
 from posecore.video.smoothing import LiveSmoother, fill_gaps, repair_outliers, repair_swaps, zero_phase
+from tests.pose_support import poses_from
 
 LEFT, RIGHT = COCO_17.index("left_ankle"), COCO_17.index("right_ankle")
 SIZE = 200.0
@@ -153,11 +156,11 @@ def test_every_step_shows_before_and_after() -> None:
 
 
 def test_a_sequence_keeps_frames_and_gains_people_in_gaps() -> None:
-    def frames():
+    def frames() -> Iterator[tuple[float, Poses]]:
         for index in range(30):
             there = not 10 <= index < 14
             keypoints = walker(30).keypoints[index][None]
-            poses = Poses(keypoints, np.ones((1, 17)), [0.5 + 0.01 * index], COCO_17, (640, 480), np.array([7]))
+            poses = poses_from(keypoints, np.ones((1, 17)), [0.5 + 0.01 * index], COCO_17, (640, 480), np.array([7]))
             yield index / 30, poses if there else poses.select([])
 
     sequence = PoseSequence.collect(frames(), COCO_17, (640, 480))

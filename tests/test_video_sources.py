@@ -6,6 +6,7 @@ import json
 import zlib
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -32,7 +33,7 @@ def write_tracks(path: Path, tracks: list[tuple[str, tuple[int, int], list[int]]
     with av.open(str(path), "w") as target:
         packets = []
         for codec, size, ticks in tracks:
-            stream = target.add_stream(codec, rate=30)
+            stream: Any = target.add_stream(codec, rate=30)
             stream.width, stream.height = size
             stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
             stream.codec_context.time_base = stream.time_base = TICK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from posecore.video import Tracker, TrackingSettings
+from tests.pose_support import poses_from
 
 SIZE = (640, 480)
 
@@ -24,14 +27,16 @@ def body(x: float, skeleton: Skeleton = COCO_17, height: float = 200.0, seed: in
 def poses_of(people: list[np.ndarray], skeleton: Skeleton = COCO_17) -> Poses:
     keypoints = np.array(people).reshape(-1, len(skeleton), 2)
     scores = np.linspace(0.9, 0.5, len(keypoints))
-    return Poses(keypoints, np.ones(keypoints.shape[:2]), scores, skeleton, SIZE)
+    return poses_from(keypoints, np.ones(keypoints.shape[:2]), scores, skeleton, SIZE)
 
 
-def follow(frames: list[list[np.ndarray]], fps: float = 30, skeleton: Skeleton = COCO_17, **options) -> list[list[int]]:
+def follow(
+    frames: list[list[np.ndarray]], fps: float = 30, skeleton: Skeleton = COCO_17, **options: Any
+) -> list[list[int]]:
     """Identities of every frame."""
     tracker = Tracker(skeleton, TrackingSettings(**options))
     found = [
-        tracker.update(poses_of(people, skeleton), index / fps).track_ids.tolist()  # type: ignore[union-attr]
+        tracker.update(poses_of(people, skeleton), index / fps).track_ids.tolist()
         for index, people in enumerate(frames)
     ]
     return [[tracker.names.get(number, number) for number in ids] for ids in found]

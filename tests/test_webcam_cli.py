@@ -27,7 +27,7 @@ from posecore.families.posenet import POSENET
 from posecore.model import PoseModel
 from posecore.video import LiveSession, LiveStatus, VideoReader
 from posecore.video.camera import Camera
-from tests.test_video_pipeline import even_ticks, write_video
+from tests.video_support import even_ticks, write_video
 
 RUNNER = CliRunner()
 APP = typer.Typer()
@@ -208,7 +208,7 @@ def test_pictures_are_streamed(preview: Preview) -> None:
             assert answer.fp.readline() == b"--picture\r\n"
             lengths = [line for line in iter(answer.fp.readline, b"\r\n") if line.startswith(b"Content-Length")]
             jpeg = answer.fp.read(int(lengths[0].split()[1]))
-            shown = cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+            shown = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))[..., ::-1]
             assert shown[24, 32].tolist() == pytest.approx(color, abs=6)
             assert answer.fp.readline() == b"\r\n"
 

@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 import pytest
 import safetensors.torch
 import torch
-from test_tfjs import graph_files, published, variable_files, write
 from typer.testing import CliRunner
 
 from posecore.cli import app
@@ -46,6 +45,7 @@ from posecore.zoo.catalog import catalog
 from posecore.zoo.fetch import location, sibling
 from posecore.zoo.formats import FORMATS
 from posecore.zoo.own_files import EXPORT_WEIGHTS
+from tests.test_tfjs import graph_files, published, variable_files, write
 
 # Entries whose checksums the catalogue does not know, so that made-up files may stand in for them.
 GRAPH = "posenet-mobilenet_v1-100.google_float"
@@ -177,7 +177,7 @@ def test_catalogue_is_sound() -> None:
         assert entry.licence
         assert entry.source
         known = [file.size for file in entry.sources[0].files.values()]
-        assert not known or None in known or sum(known) == entry.download_size
+        assert not known or None in known or sum(filter(None, known)) == entry.download_size
         if entry.package is not None:
             package, first = entry.package
             sizes = [package.files[f"{Path(first).stem}.{ending}"].size or 0 for ending in ("json", "bin")]
@@ -231,7 +231,7 @@ def test_models_are_listed(home: Path) -> None:
 def test_unknown_name_gives_the_nearest(home: Path, wrong: str, right: str) -> None:
     for look_up in (resolve_name, model_info, load_model, fetch_model, remove_model, verify_model):
         with pytest.raises(UnknownModelError, match=rf"no model '{wrong}'; did you mean '{right}'"):
-            look_up(wrong)  # type: ignore[operator]
+            look_up(wrong)
     with pytest.raises(UnknownModelError, match=r"There is no model 'zzz'; `posecore models` lists all\."):
         resolve_name("zzz")
 
@@ -342,8 +342,8 @@ def test_training_form_is_fused_and_left_alone(tmp_path: Path) -> None:
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.uniform_(-0.2, 0.2)  # type: ignore[union-attr]
-                module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+                module.running_mean.uniform_(-0.2, 0.2)
+                module.running_var.uniform_(0.5, 2)
         expected = network(pixels)["heatmaps"]
     before = set(network.state_dict())
     save_weights(tmp_path / "w.safetensors", network, name="a.b", architecture=SMALL)
@@ -532,6 +532,7 @@ def test_faults_leave_nothing_and_say_what_to_do(
 
 def test_wrong_checksum(home: Path, site: Site) -> None:
     size = next(entry for entry in catalog() if entry.name == KNOWN).sources[0].files["model-stride16.json"].size
+    assert size is not None
     site.files[KNOWN_JSON] = b"{}".ljust(size)
     with pytest.raises(WeightsError, match=r"model-stride16\.json has checksum \w+… instead of 5c20d9a02bef…: it is"):
         load_model(KNOWN)

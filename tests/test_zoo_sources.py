@@ -10,12 +10,11 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from test_tfjs import graph_files, published
 from typer.testing import CliRunner
-from web_support import Server
 
 import posecore.zoo.models
 import posecore.zoo.official
@@ -24,6 +23,8 @@ from posecore.errors import TermsError, WeightsError
 from posecore.zoo import fetch_model, list_models, load_model, load_weights, verify_model
 from posecore.zoo.catalog import CatalogEntry, KnownFile, Package, Source, catalog
 from posecore.zoo.official import cached_path
+from tests.test_tfjs import graph_files, published
+from tests.web_support import Server
 
 SMALL = "posenet-mobilenet_v1-050"
 PUBLISHER, COPY, PACKED = "publisher/half", "cdn/npm/pack@1.0.0/models", "package/models"
@@ -85,7 +86,7 @@ class Place:
 
 
 @pytest.fixture
-def place(home: Path, files, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(home: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setattr("posecore.transfer.time.sleep", lambda seconds: None)
     monkeypatch.setenv("PATH", str(home / "nothing"))
     server = Server()
@@ -107,7 +108,7 @@ def asked(place: Place) -> list[str]:
     return [path.strip("/").rpartition("/")[0] for path, _ in place.server.requests]
 
 
-def test_the_publisher_comes_first(home: Path, place: Place, files) -> None:
+def test_the_publisher_comes_first(home: Path, place: Place, files: Any) -> None:
     place.serve(PUBLISHER, files[0])
     place.serve(COPY, files[1])
     model = load_model(place.entry.name, device="cpu")
@@ -117,7 +118,7 @@ def test_the_publisher_comes_first(home: Path, place: Place, files) -> None:
 
 
 @pytest.mark.parametrize("fault", ["refused", "wrong", "cut", "page", "long"])
-def test_the_next_source_is_asked_and_gives_the_same_model(home: Path, place: Place, files, fault: str) -> None:
+def test_the_next_source_is_asked_and_gives_the_same_model(home: Path, place: Place, files: Any, fault: str) -> None:
     place.serve(PUBLISHER, files[0])
     place.serve(COPY, files[1])
     shard = next(path for path in place.server.files if path.startswith(f"/{PUBLISHER}") and path.endswith(".bin"))
@@ -140,14 +141,14 @@ def test_the_next_source_is_asked_and_gives_the_same_model(home: Path, place: Pl
     assert not left_behind(home)
 
 
-def test_a_cut_transfer_goes_on_where_it_stopped(place: Place, files) -> None:
+def test_a_cut_transfer_goes_on_where_it_stopped(place: Place, files: Any) -> None:
     place.serve(PUBLISHER, files[0])
     place.server.break_after = [1 << 30, 1 << 15]
     fetch_model(place.entry.name)
     assert [wanted for _, wanted in place.server.requests if wanted] == [f"bytes={1 << 15}-"]
 
 
-def test_when_none_has_it_all_that_was_tried_is_said(home: Path, place: Place, files) -> None:
+def test_when_none_has_it_all_that_was_tried_is_said(home: Path, place: Place, files: Any) -> None:
     place.serve(COPY, files[1] | {"net.bin": files[1]["net.bin"][::-1]})
     with pytest.raises(WeightsError) as caught:
         fetch_model(place.entry.name)
@@ -165,7 +166,7 @@ def test_when_none_has_it_all_that_was_tried_is_said(home: Path, place: Place, f
 
 
 def test_a_mirror_may_have_either_layout_and_nothing_else_is_asked(
-    home: Path, place: Place, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, place: Place, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, data in files[1].items():
         (tmp_path / "mirror" / COPY).mkdir(parents=True, exist_ok=True)
@@ -208,7 +209,7 @@ class Bar:
 
 @pytest.mark.skipif(os.name != "posix", reason="the client is a script")
 def test_the_packages_client_is_the_last_resort_and_all_models_are_kept(
-    home: Path, place: Place, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, place: Place, files: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client(tmp_path / "bin", place.archive, 0, monkeypatch)
     bar = Bar()

@@ -17,6 +17,7 @@ from posecore.poses import Poses
 from posecore.settings import DecodeSettings, build_settings
 from posecore.skeleton import COCO_17
 from posecore.video import VideoReader
+from tests.pose_support import poses_from
 
 TICK = Fraction(1, 15360)
 
@@ -49,14 +50,14 @@ def write_video(
     """A clip with a picture at each of ``ticks``: those of ``pictures``, else :func:`picture_of`."""
     shown = iter(pictures) if pictures is not None else (picture_of(float(stamp * tick), size) for stamp in ticks)
     with av.open(str(path), "w", format=container, options=options or {}) as target:
-        stream = target.add_stream(codec, rate=30)
+        stream: Any = target.add_stream(codec, rate=30)
         stream.width, stream.height, stream.pix_fmt = *size, pixel_format
         stream.codec_context.time_base = stream.time_base = tick
         if pixel:
             stream.codec_context.sample_aspect_ratio = pixel
         if turn or mirror:
             stream.set_display_rotation(turn, hflip=mirror)
-        noise = None
+        noise: Any = None
         if sound:
             noise = target.add_stream(sound, rate=48000)
             noise.layout = "mono"
@@ -117,7 +118,7 @@ class StubModel:
             return Poses.empty(COCO_17, (width, height))
         offsets = np.stack([np.tile(np.arange(-8, 9), 1), np.linspace(-14, 14, 17)], axis=1)
         keypoints = (np.array([xs.mean(), ys.mean()]) + offsets)[None]
-        return Poses(keypoints, np.ones((1, 17)), np.ones(1), COCO_17, (width, height))
+        return poses_from(keypoints, np.ones((1, 17)), np.ones(1), COCO_17, (width, height))
 
 
 def times_of(path: Path) -> list[float]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_support import MODEL, ROOT, install_model
-from running_app import Server
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.app_support import MODEL, ROOT, install_model
+from tests.browser.running_app import CHROMIUM, Server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from app_support import ROOT, jpeg
-from running_app import Server
-from test_browser import SHOWN, settle
-from test_label import somebody
-from test_pages import PAGES
 
 from posecore.data.library import Library
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.proposals import Proposal
 from posecore.skeleton import COCO_17
+from tests.app_support import ROOT, jpeg
+from tests.browser.running_app import Server
+from tests.browser.test_browser import SHOWN, settle
+from tests.browser.test_label import somebody
+from tests.browser.test_pages import PAGES
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 #: Rule → part of Streamlit's own markup that breaks it, which neither theme nor style can mend. The narrow menu has a

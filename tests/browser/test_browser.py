@@ -12,12 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from app_support import MODEL, encoded
 from PIL import Image
-from running_app import Server, open_from_menu
 
 from posecore.ui.app.router import MENU
 from posecore.zoo import list_models
+from tests.app_support import MODEL, encoded
+from tests.browser.running_app import Server, open_from_menu
 
 SHOWN = ".frame[data-shown]"
 
@@ -56,7 +56,7 @@ def expect_new_picture(page: Any, before: str) -> str:
 def pixels(page: Any) -> np.ndarray[Any, Any]:
     """The picture on the screen."""
     data = np.frombuffer(page.locator(SHOWN).screenshot(), np.uint8)
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
 
 
 @pytest.mark.parametrize(

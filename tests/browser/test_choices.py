@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from app_support import MODEL, install_model
-from running_app import Server
-from test_browser import SHOWN, move_slider, settle
+
+from tests.app_support import MODEL, install_model
+from tests.browser.running_app import Server
+from tests.browser.test_browser import SHOWN, move_slider, settle
 
 OTHER = "posenet-mobilenet_v1-075.google_quant2"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_app import Server
-from test_browser import expect_new_picture, settle, shown
 
 from posecore.data.detect import WRITERS, open_dataset
 from posecore.data.library import Library
 from posecore.data.synthetic import write_dataset
+from tests.browser.running_app import Server
+from tests.browser.test_browser import expect_new_picture, settle, shown
 
 #: From the corner of a table of Streamlit's to the middle of its first cell, in pixels.
 FIRST_CELL = (90, 52)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_support import MODEL, jpeg
 from PIL import Image
-from running_app import Server
-from test_browser import expect_new_picture, settle, shown
+
+from tests.app_support import MODEL, jpeg
+from tests.browser.running_app import Server
+from tests.browser.test_browser import expect_new_picture, settle, shown
 
 SHOWN = ".frame[data-shown]"
 WHY = "Why is this joint here?"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app_support import install_model
-from run_support import written_run
-from running_app import Server
 
 from posecore.runs import Registry, Run
 from posecore.training import jobs
+from tests.app_support import install_model
+from tests.browser.running_app import Server
+from tests.run_support import written_run
 
 pytestmark = pytest.mark.timeout(1800)
 

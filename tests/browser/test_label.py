@@ -11,9 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from app_support import jpeg
-from running_app import Server
-from test_browser import settle
 
 from posecore.data.annotations import Label
 from posecore.data.coco import load_coco
@@ -23,6 +20,9 @@ from posecore.data.stored import LOCKS, StoredSet
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.proposals import Proposal
 from posecore.skeleton import COCO_17
+from tests.app_support import jpeg
+from tests.browser.running_app import Server
+from tests.browser.test_browser import settle
 
 #: A frame that shows a picture.
 FRAME = ".posecore-labels .frame[data-picture]"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from running_app import Server
+
+from tests.browser.running_app import Server
 
 #: Page → words that are there once it has been drawn.
 PAGES = {

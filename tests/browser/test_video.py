@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_app import Server, open_from_menu
-from test_browser import SHOWN, settle, shown
-from video_support import even_ticks, times_of, write_video
 
 from posecore.data.synthetic import render_clip
+from tests.browser.running_app import Server, open_from_menu
+from tests.browser.test_browser import SHOWN, settle, shown
+from tests.video_support import even_ticks, times_of, write_video
 
 #: A value of the player, which lies in a shadow tree.
 PLAYER = """(value) => {

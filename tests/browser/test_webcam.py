@@ -9,11 +9,10 @@ from typing import Any
 
 import cv2
 import pytest
-from app_support import MODEL
-from conftest import CHROMIUM
-from running_app import Server, open_from_menu
 
 from posecore.data.synthetic import render_clip
+from tests.app_support import MODEL
+from tests.browser.running_app import CHROMIUM, Server, open_from_menu
 
 #: The app in a process that reaches the browser over the loopback address, and that tells of its threads.
 _LAUNCH = """
