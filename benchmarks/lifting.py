@@ -122,7 +122,7 @@ def live(lifter: LoadedLifter) -> Predict:
 def mean_pose(training: Scenes) -> Predict:
     """The mean of all training poses."""
     mean = training.joints.astype(np.float64).mean((0, 1))
-    return lambda scenes: np.broadcast_to(mean, (*scenes.rays.shape[:2], 17, 3))
+    return lambda scenes: np.tile(mean, (*scenes.rays.shape[:2], 1, 1))
 
 
 def nearest(training: Scenes) -> Predict:
