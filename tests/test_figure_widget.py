@@ -78,3 +78,11 @@ def test_the_face_is_left_to_the_head_and_sides_are_told() -> None:
     assert not face & {end for bone in body["bones"] for end in (bone["from"], bone["to"])}
     right = {"from": COCO_17.index("right_knee"), "to": COCO_17.index("right_ankle"), "far": True}
     assert right in body["bones"]
+
+
+def test_whoever_is_far_away_is_packed_less_finely() -> None:
+    person = make_room([seen(walker())]).people[0]
+    far = person.moved(person.keypoints + np.array([120.0, 0, 0]))
+    data = packed([far], far.times, ["red"])
+    places = shorts(data["people"][0]["places"]).reshape(-1, 17, 3) * data["unit"]
+    assert places == pytest.approx(far.keypoints, abs=0.003)

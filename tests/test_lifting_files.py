@@ -12,6 +12,8 @@ import pytest
 
 from posecore.errors import MissingExtraError, SettingsError
 from posecore.extras import installed
+from posecore.lifting.bodies import read_bodies
+from posecore.lifting.bvh import read_bvh
 from posecore.lifting.files import FORMATS, room_endings, save_room
 from posecore.lifting.files.mot import joint_coordinates
 from posecore.lifting.room import make_room
@@ -137,3 +139,42 @@ def test_c3d_holds_the_same(tmp_path: Path) -> None:
     valid = file["data"]["meta_points"]["residuals"][0].T >= 0
     assert (valid == person.present).all()
     assert points[valid] == pytest.approx(person.keypoints[valid], abs=1e-6)
+
+
+JOINTS = {
+    "Hips": "mid_hip", "Chest": "neck", "Head": "head", "LeftArm": "left_shoulder", "LeftForeArm": "left_elbow",
+    "LeftHand": "left_wrist", "RightArm": "right_shoulder", "RightForeArm": "right_elbow", "RightHand": "right_wrist",
+    "LeftUpLeg": "left_hip", "LeftLeg": "left_knee", "LeftFoot": "left_ankle", "RightUpLeg": "right_hip",
+    "RightLeg": "right_knee", "RightFoot": "right_ankle",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.03])
+def test_bvh_written_and_read_has_every_joint_where_it_was(tmp_path: Path, noise: float) -> None:
+    lifted = seen(walker()[:60], track=3)
+    trembling = np.random.default_rng(3).normal(0, noise, lifted.keypoints.shape)
+    person = make_room([replace(lifted, keypoints=lifted.keypoints + trembling)]).people[0]
+    (path,), _ = save_room([person], tmp_path / "clip", ["bvh"])
+    motion = read_bvh(path)
+    assert motion.frame_time == pytest.approx(1 / RATE, abs=1e-7)
+    found, _ = motion.places()
+    places = person.places()
+    for joint, place in JOINTS.items():
+        assert found[:, motion.joints.index(joint)] == pytest.approx(places[place], abs=2e-5), joint
+
+
+def test_bones_that_are_not_seen_turn_evenly_to_where_they_are_seen_next(tmp_path: Path) -> None:
+    person = with_a_gap(a_walker())
+    (path,), _ = save_room([person], tmp_path / "clip", ["bvh"])
+    motion = read_bvh(path)
+    found, _ = motion.places()
+    knee, hip = (found[:, motion.joints.index(name)] for name in ("LeftLeg", "LeftUpLeg"))
+    assert np.isfinite(motion.values).all()
+    assert np.ptp(np.linalg.norm(knee - hip, axis=1)) < 1e-5
+    assert np.linalg.norm(np.diff(knee, axis=0), axis=1).max() < 0.15
+
+
+def test_our_own_bvh_can_be_learnt_from(tmp_path: Path) -> None:
+    written, _ = save_room([a_walker(90)], tmp_path / "clip", ["bvh"])
+    bodies = read_bodies(written)
+    assert len(bodies) == 89

@@ -9,14 +9,15 @@ import pytest
 
 from posecore.lifting.body import PARENTS, bone_lengths, places_of
 from posecore.lifting.contacts import standing
+from posecore.lifting.ground import find_ground, put_on_ground
 from posecore.lifting.measures import in_metres, most_moving, room_measures, room_table, walking, way
 from posecore.lifting.poses3d import Poses3D
 from posecore.lifting.room import make_room
 from posecore.lifting.settings import LiftSettings
-from posecore.lifting.steady import steady_bones
+from posecore.lifting.steady import seen_alike, steady_bones
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, map_skeleton
 from posecore.video.measures import parse_measure
-from tests.motion_support import RATE, STANCE, STEP, STRIDE, seen, stander, walker
+from tests.motion_support import ANKLE, RATE, STANCE, STEP, STRIDE, seen, stander, walker
 
 ANKLES = [COCO_17.index("left_ankle"), COCO_17.index("right_ankle")]
 
@@ -174,3 +175,38 @@ def test_a_given_height_scales_everything_and_is_said() -> None:
 def test_the_joint_that_moves_most_is_named() -> None:
     squats = stander(120, 50 - 50 * np.cos(np.arange(120) / RATE * 2))
     assert "knee" in most_moving(make_room([seen(squats)]).people[0]).names[1]
+
+
+def test_who_stands_on_the_hands_is_above_the_floor() -> None:
+    person = make_room([seen(stander() * [1, -1, 1], pitch=0.0)]).people[0]
+    assert 0 < np.nanmin(person.keypoints[..., 1]) < 0.2
+
+
+def test_frames_of_which_nothing_is_known_stay_unknown_and_disturb_nothing() -> None:
+    person = seen(walker())
+    keypoints = person.keypoints.copy()
+    keypoints[::7] = np.nan
+    found = make_room([replace(person, keypoints=keypoints)], LiftSettings(hold_feet=True))
+    assert found.ground.tilt == pytest.approx(12.0, abs=0.5)
+    assert not found.people[0].present[::7].any()
+    assert found.people[0].present[1::7].all()
+
+
+def test_standing_feet_are_on_one_floor_though_knees_are_lifted_less_bent_than_they_are() -> None:
+    bent = 50 - 50 * np.cos(np.arange(180) / RATE * 2)
+    true, lifted = seen(stander(180, bent)), seen(stander(180, 0.6 * bent))
+    person = replace(lifted, roots=seen_alike(lifted, true))
+    before = put_on_ground(person, find_ground([person])).keypoints
+    after = make_room([person]).people[0].keypoints
+    for ankle in ANKLES:
+        assert np.ptp(before[:, ankle, 1]) > 0.1
+        assert np.ptp(after[:, ankle, 1]) < 0.03
+        assert np.abs(after[:, ankle, 1] - ANKLE).max() < 0.03
+
+
+def test_jumps_stay_jumps() -> None:
+    room = stander(90)
+    seconds = np.arange(90) / RATE - 1
+    room[..., 1] += np.clip(2.8 * seconds - 9.81 / 2 * seconds**2, 0, None)[:, None]
+    found = make_room([seen(room)]).people[0]
+    assert np.ptp(found.keypoints[:, ANKLES[0], 1]) == pytest.approx(0.4, abs=0.05)

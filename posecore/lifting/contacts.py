@@ -34,24 +34,43 @@ def standing(ankle: Array, times: Array, up: Array) -> Mask:
         times: ``(T,)`` seconds.
         up: ``(3,)`` where up is.
     """
-    if len(times) < 3:
-        return np.isfinite(ankle[:, 0])
-    step = max(float(np.median(np.diff(times))), 1e-3)
-    window = max(round(_WINDOW / step) | 1, 3)
     known = np.isfinite(ankle[:, 0])
-    result = np.zeros(len(ankle), bool)
     heights = ankle @ up
     lowest = np.percentile(heights[known], 5) if known.any() else 0.0
+    return _lasting(still(ankle, times) & (np.nan_to_num(heights, nan=np.inf) < lowest + LOW), times)
+
+
+def still(place: Array, times: Array, shortest: float = SHORTEST) -> Mask:
+    """``(T,)`` True while a place (T, 3) in metres stays where it is, for so many seconds at least."""
+    known = np.isfinite(place[:, 0])
+    if len(times) < 3:
+        return known
+    step, window = _step(times), _window(times)
+    result = np.zeros(len(place), bool)
     for run in runs(known):
         if run.stop - run.start < 3:
             continue
-        smooth = uniform_filter1d(ankle[run], min(window, run.stop - run.start), axis=0, mode="nearest")
-        speed = np.linalg.norm(np.gradient(smooth, times[run], axis=0), axis=1)
-        result[run] = (speed < STILL) & (heights[run] < lowest + LOW)
-    result = median_filter(result.astype(np.uint8), window).astype(bool)
-    for run in runs(result):
-        if (run.stop - run.start) * step < SHORTEST:
-            result[run] = False
+        smooth = uniform_filter1d(place[run], min(window, run.stop - run.start), axis=0, mode="nearest")
+        result[run] = np.linalg.norm(np.gradient(smooth, step, axis=0), axis=1) < STILL
+    return _lasting(known & median_filter(result.astype(np.uint8), window).astype(bool), times, shortest)
+
+
+def _step(times: Array) -> float:
+    """Seconds from frame to frame."""
+    return max(float(np.median(np.diff(times))), 1e-3) if len(times) > 1 else 1.0
+
+
+def _window(times: Array) -> int:
+    return max(round(_WINDOW / _step(times)) | 1, 3)
+
+
+def _lasting(mask: Mask, times: Array, shortest: float = SHORTEST) -> Mask:
+    """The same without stretches that are too short."""
+    result = mask.copy()
+    if len(times) >= 3:
+        for run in runs(mask):
+            if (run.stop - run.start) * _step(times) < shortest:
+                result[run] = False
     return result
 
 

@@ -26,6 +26,8 @@ _TILT = 50.0
 _STRAIGHT = 25.0
 #: Metres that places where feet stood must spread across their line, and most that they may lie off a plane.
 _SPREAD, _FLAT = 0.5, 0.06
+#: Metres above the lowest place of a body up to which feet are taken to stand on the floor.
+_LIFTED = 0.15
 #: Frames that have to speak for something.
 _FEWEST = 5
 
@@ -43,6 +45,11 @@ class Ground:
     rotation: Array
     origin: Array
     basis: str
+
+    @property
+    def up(self) -> Array:
+        """``(3,)`` where up is, in the camera's axes (x right, y down, z away)."""
+        return np.asarray(self.rotation[1] * _FLIP)
 
     @property
     def tilt(self) -> float:
@@ -111,12 +118,17 @@ class _Stander:
         return np.concatenate([ankle[standing(ankle, times, up)] for ankle in self.ankles])
 
     def heights(self, up: Array) -> Array:
-        """``(N,)`` heights of the floor that this person's feet tell: standing ones, else the lowest."""
+        """``(N,)`` heights of the floor that this person tells: below standing feet, or what else is lowest."""
         below = ANKLE * self.person.lifted_by.height
-        if len(found := self.steps(up)) >= _FEWEST:
-            return np.asarray(found @ up - below)
-        heights = np.concatenate([ankle[np.isfinite(ankle).all(1)] @ up for ankle in self.ankles])
-        return np.percentile(heights, [5]) - below if len(heights) else heights
+        everything = np.stack(list(self.places.values())) @ up
+        lowest = np.min(everything, axis=0, initial=np.inf, where=np.isfinite(everything))
+        lowest = lowest[np.isfinite(lowest)]
+        if not len(lowest):
+            return np.zeros(0)
+        floor = np.percentile(lowest, [5])
+        feet = self.steps(up) @ up
+        # Who stands on the hands or lies has feet that are still as well.
+        return np.asarray(feet - below) if len(feet) >= _FEWEST and np.median(feet) < floor + _LIFTED else floor - below
 
 
 def _up(standers: Sequence[_Stander]) -> tuple[Array, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.lifting.anchoring import anchor
 from posecore.lifting.contacts import hold_feet
 from posecore.lifting.ground import Ground, find_ground, put_on_ground
 from posecore.lifting.lift import lift
@@ -68,6 +69,7 @@ def make_room(
     known = [steady_bones(one) for one in people if np.isfinite(one.in_camera()).all(-1).any()]
     if settings.given_height is not None:
         known = [one.scaled(settings.given_height) for one in known]
+    known = anchor(known, find_ground(known).up)
     ground = find_ground(known)
     placed = [put_on_ground(one, ground) for one in known]
     if numbers is not None:

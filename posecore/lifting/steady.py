@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
+from posecore.lifting.agreement import place_roots
 from posecore.lifting.body import PARENTS, ROOT, bone_lengths, places_of
 from posecore.lifting.poses3d import Poses3D
 from posecore.skeleton import Skeleton
@@ -16,8 +17,6 @@ from posecore.video.smoothing import runs
 
 Array = NDArray[np.float64]
 
-#: Metres before the camera at which the middle of a person is at least.
-_NEAREST = 0.3
 #: Seconds over which depth is smoothed.
 _CALM = 0.5
 
@@ -57,34 +56,20 @@ def _carriers(skeleton: Skeleton) -> list[str]:
 def seen_alike(person: Poses3D, like: Poses3D) -> Array:
     """``(T, 3)`` where the middle of a person's hips must be so that they are seen as nearly as can be like ``like``.
 
-    Least squares on the lines of sight, weighted by score: for a keypoint at (X, Y, Z) from the hips that is seen in
-    direction (u, v), ``X + x = u (Z + z)`` and ``Y + y = v (Z + z)``. Depth trembles most and is smoothed over time.
-    Frames that tell nothing keep their place.
+    Depth trembles most and is smoothed over time; the keypoints then say where the middle is aside. Frames that tell
+    nothing keep their place.
     """
     relative = np.asarray(person.keypoints, np.float64)
     middle = (np.array(like.lifted_by.image_size, np.float64) - 1) / 2
     sight = (np.asarray(like.project(), np.float64) - middle) / like.lifted_by.focal
-    known = np.asarray(np.isfinite(sight).all(-1) & np.isfinite(relative).all(-1))
-    weight = np.where(known, np.sqrt(np.maximum(person.keypoint_scores, 1e-3)), 0.0)[..., None]
-    sight, relative = np.nan_to_num(sight), np.nan_to_num(relative)
-    left = np.zeros((*relative.shape[:2], 2, 3))
-    left[..., 0, 0] = left[..., 1, 1] = 1.0
-    left[..., 2] = -sight
-    right = sight * relative[..., 2:] - relative[..., :2]
-    frames = len(relative)
-    matrix = (left * weight[..., None]).reshape(frames, -1, 3)
-    wanted = (right * weight).reshape(frames, -1, 1)
-    enough = known.sum(1) >= 3
-    roots = np.asarray(like.roots, np.float64).copy()
-    if enough.any():
-        found = np.linalg.pinv(matrix[enough]) @ wanted[enough]
-        good = found[:, 2, 0] > _NEAREST
-        roots[np.flatnonzero(enough)[good]] = found[good, :, 0]
+    roots = place_roots(relative, sight)
+    roots = np.where(np.isfinite(roots), roots, np.asarray(like.roots, np.float64))
     roots[:, 2] = _calmed(roots[:, 2], person.fps)
-    # Where the depth is known, each keypoint says where the middle is aside.
-    aside = np.where(known[..., None], sight * (relative[..., 2:] + roots[:, None, 2:]) - relative[..., :2], 0.0)
-    means = (aside * weight).sum(1) / np.maximum(weight.sum(1), 1e-9)
-    roots[:, :2] = np.where(known.any(1, keepdims=True), means, roots[:, :2])
+    aside = sight * (relative[..., 2:] + roots[:, None, 2:]) - relative[..., :2]
+    known = np.isfinite(aside).all(-1, keepdims=True)
+    counts = known.sum(1)
+    means = np.where(known, aside, 0.0).sum(1) / np.maximum(counts, 1)
+    roots[:, :2] = np.where(counts > 0, means, roots[:, :2])
     return roots
 
 

@@ -79,6 +79,7 @@ test("joints are where they are packed, unknown ones nowhere, and nobody is ther
       way: pack([1, 3, 4, 6]),
     },
     2,
+    0.001,
   );
   assert.equal(person.frames, 2);
   assert.deepEqual(jointsAt(person, 4, 2), [[0.001, 0.002, 0.003], null]);
@@ -89,7 +90,7 @@ test("joints are where they are packed, unknown ones nowhere, and nobody is ther
 
 test("a way ends where it is, and where nothing is known", () => {
   const way = [0, 0, UNKNOWN, UNKNOWN, 1000, 0, 2000, 500, 3000, 1000];
-  const person = unpackPerson({ color: "red", first: 10, places: pack(Array(15).fill(0)), way: pack(way) }, 1);
+  const person = unpackPerson({ color: "red", first: 10, places: pack(Array(15).fill(0)), way: pack(way) }, 1, 0.001);
   assert.deepEqual(wayTo(person, 13, 90, 1), [
     [2, 0, 0.5],
     [1, 0, 0],

@@ -34,34 +34,39 @@ class _Joint:
     """A joint of the file.
 
     Attributes:
-        name: As the file says it.
+        name: As the file says it; the names are those that most programs know.
         place: The place of the body where it is.
-        ends: Places at the far ends of its bones; a joint with two or none of them turns with a line across.
+        end: The place at the far end of its bone; None for a joint that has none or turns by its line.
         children: Joints that hang on it.
         line: The two places whose line gives its sideways direction, from the right one to the left one.
+        tip: Metres (x, y, z) from a joint without children to where it ends when nothing is turned.
     """
 
     name: str
     place: str
-    ends: tuple[str, ...]
+    end: str | None = None
     children: tuple[_Joint, ...] = ()
     line: tuple[str, str] | None = None
+    tip: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
-def _limb(side: str, *places: str) -> _Joint:
-    first, second, _ = names = [f"{side}_{place}" for place in places]
-    lower = _Joint(names[1].title().replace("_", ""), second, (names[2],))
-    return _Joint(names[0].title().replace("_", ""), first, (second,), (lower,))
+def _limb(side: str, names: str, places: str, tip: tuple[float, float, float]) -> _Joint:
+    """A limb of three joints, the last of which turns with the bone before it."""
+    upper, lower, last = (f"{side.title()}{name}" for name in names.split())
+    first, second, third = (f"{side}_{place}" for place in places.split())
+    end = _Joint(last, third, tip=tip)
+    return _Joint(upper, first, second, (_Joint(lower, second, third, (end,)),))
 
 
-_ARMS = tuple(_limb(side, "shoulder", "elbow", "wrist") for side in ("left", "right"))
-_LEGS = tuple(_limb(side, "hip", "knee", "ankle") for side in ("left", "right"))
-_SHOULDERS = _Joint(
-    "Shoulders", "neck", ("left_shoulder", "right_shoulder"), _ARMS, line=("right_shoulder", "left_shoulder")
+_ARMS = (
+    _limb("left", "Arm ForeArm Hand", "shoulder elbow wrist", (0.08, 0, 0)),
+    _limb("right", "Arm ForeArm Hand", "shoulder elbow wrist", (-0.08, 0, 0)),
 )
-_NECK = _Joint("Neck", "neck", ("head",))
-_SPINE = _Joint("Spine", ROOT, ("neck",), (_SHOULDERS, _NECK))
-_HIPS = _Joint("Hips", ROOT, ("left_hip", "right_hip"), (_SPINE, *_LEGS), line=("right_hip", "left_hip"))
+_LEGS = tuple(_limb(side, "UpLeg Leg Foot", "hip knee ankle", (0, 0, 0.12)) for side in ("left", "right"))
+_CHEST = _Joint("Chest", "neck", None, _ARMS, line=("right_shoulder", "left_shoulder"))
+_NECK = _Joint("Neck", "neck", "head", (_Joint("Head", "head", tip=(0, 0.12, 0)),))
+_SPINE = _Joint("Spine", ROOT, "neck", (_CHEST, _NECK))
+_HIPS = _Joint("Hips", ROOT, None, (_SPINE, *_LEGS), line=("right_hip", "left_hip"))
 
 _UP, _SIDE = np.array([0.0, 1.0, 0.0]), np.array([1.0, 0.0, 0.0])
 #: Direction of each place from the one before it in the pose at rest.
@@ -108,8 +113,7 @@ def _hierarchy(joint: _Joint, offset: Array, lengths: Mapping[str, float], inden
     for child in joint.children:
         yield from _hierarchy(child, _offset(joint, child.place, lengths), lengths, inner)
     if not joint.children:
-        end = joint.ends[0]
-        yield f"{inner}End Site\n{inner}{{\n{inner}  OFFSET {_numbers(_offset(joint, end, lengths))}\n{inner}}}\n"
+        yield f"{inner}End Site\n{inner}{{\n{inner}  OFFSET {_numbers(np.array(joint.tip))}\n{inner}}}\n"
     yield f"{indent}}}\n"
 
 
@@ -146,9 +150,10 @@ def _turned(joint: _Joint, places: Mapping[str, Array], before: Rotation) -> Rot
         upward = _filled(places["neck"] - places[ROOT])
         rest = before.apply(_SIDE)
         return _frame(rest if across is None else across, before.apply(_UP) if upward is None else upward)
-    (end,) = joint.ends
-    bone = _filled(places[end] - places[joint.place])
-    return before if bone is None else _least_turn(before.apply(_REST[end]), bone) * before
+    if joint.end is None:
+        return before
+    bone = _filled(places[joint.end] - places[joint.place])
+    return before if bone is None else _least_turn(before.apply(_REST[joint.end]), bone) * before
 
 
 def _frame(across: Array, upward: Array) -> Rotation:

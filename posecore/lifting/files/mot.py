@@ -63,10 +63,15 @@ def bend(before: Array, joint: Array, after: Array) -> Array:
 
 def _axes(to_left: Array, upward: Array) -> Mapping[str, Array]:
     """Unit vectors to the person's left, up along the trunk, and forward, ``(T, 3)`` each."""
-    up = upward / np.linalg.norm(upward, axis=1, keepdims=True)
-    left = to_left - (to_left * up).sum(1, keepdims=True) * up
-    left = left / np.linalg.norm(left, axis=1, keepdims=True)
+    up = _unit(upward)
+    left = _unit(to_left - (to_left * up).sum(1, keepdims=True) * up)
     return {"left": left, "up": up, "forward": np.cross(left, up)}
+
+
+def _unit(vectors: Array) -> Array:
+    """Directions; NaN for vectors without length."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(np.divide(vectors, lengths, out=np.full_like(vectors, np.nan), where=lengths > 0))
 
 
 def _swing(limb: Array, axes: Mapping[str, Array], side: str) -> tuple[Array, Array]:

@@ -278,3 +278,5 @@ def _files(run: VideoRun, result: VideoResult, sequence: PoseSequence, people: l
             width="stretch",
         )
     download_buttons(tuple(video_downloads(result, sequence, measuring, run.video.stem)))
+    if can_lift(sequence.skeleton.keypoints):
+        st.caption("For Blender, OpenSim and others: the files on the tab *3D*.")

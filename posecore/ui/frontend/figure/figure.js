@@ -24,7 +24,8 @@ import { jointsAt, unpackPerson, unpackShorts, wayTo } from "./people.js";
  * @property {number} joints How many a person has.
  * @property {Body} body
  * @property {Packed[]} people
- * @property {string} middles Packed millimetres, frames × 2: x and z of the point that is looked at.
+ * @property {number} unit Metres that a packed length of 1 is.
+ * @property {string} middles Packed lengths, frames × 2: x and z of the point that is looked at.
  * @property {[number, number]} extent Metres that have to be seen, across and up.
  */
 
@@ -93,7 +94,7 @@ class FigureView {
     this.area.setAttribute("aria-label", `${data.label}. Arrows turn it, plus and minus make it larger and smaller.`);
     this.canvas.setAttribute("aria-label", data.label);
     if (before?.token !== data.token) {
-      this.people = data.people.map((packed) => unpackPerson(packed, data.joints));
+      this.people = data.people.map((packed) => unpackPerson(packed, data.joints, data.unit));
       this.seconds = unpackFloats(data.times);
       this.middles = unpackShorts(data.middles);
       this.frame = Math.min(this.frame, Math.max(this.seconds.length - 1, 0));
@@ -212,7 +213,7 @@ class FigureView {
   paint() {
     const { data, orbit, frame, middles, people } = this;
     if (!data || orbit.size.width === 1) return;
-    orbit.middle = [middles[2 * frame] / 1000, data.extent[1] / 2, middles[2 * frame + 1] / 1000];
+    orbit.middle = [middles[2 * frame] * data.unit, data.extent[1] / 2, middles[2 * frame + 1] * data.unit];
     const figures = people
       .map((person) => ({
         ...person,
@@ -220,7 +221,7 @@ class FigureView {
         way: wayTo(person, frame, WAY * this.rate, WAY_STEP),
       }))
       .filter(({ joints }) => joints.length);
-    this.painter.paint(figures, data.body, Math.max(2, Math.ceil(data.extent[0] / 2)), this.colors());
+    this.painter.paint(figures, data.body, Math.max(2.5, Math.ceil(data.extent[0] / 2) + 1), this.colors());
     this.root.dataset.frame = String(frame);
   }
 

@@ -71,7 +71,14 @@ export class Painter {
     context.strokeStyle = color;
     context.lineWidth = 2;
     context.globalAlpha = 0.55;
-    for (let index = 1; index < way.length; index++) this.#line(way[index - 1], way[index]);
+    // In one stroke: the ends of many would lie over each other.
+    context.beginPath();
+    for (const place of way) {
+      const seen = this.orbit.see(place);
+      if (!seen) break;
+      context.lineTo(seen.x, seen.y);
+    }
+    context.stroke();
     context.globalAlpha = 1;
   }
 

@@ -4,11 +4,11 @@
  * @typedef {object} Packed
  * @property {string} color CSS colour.
  * @property {number} first Frame in which they come first.
- * @property {string} places Packed millimetres, frames × joints × 3; the lowest number means that nothing is known.
- * @property {string} way Packed millimetres, frames × 2: x and z of the middle of the hips, calmed.
+ * @property {string} places Packed lengths, frames × joints × 3; the lowest number means that nothing is known.
+ * @property {string} way Packed lengths, frames × 2: x and z of the middle of the hips, calmed.
  */
 
-/** @typedef {{ color: string, first: number, places: Int16Array, way: Int16Array, frames: number }} Person */
+/** @typedef {{ color: string, first: number, places: Int16Array, way: Int16Array, frames: number, unit: number }} Person */
 
 const UNKNOWN = -32768;
 
@@ -25,11 +25,12 @@ export function unpackShorts(text) {
 /**
  * @param {Packed} packed
  * @param {number} joints How many a person has.
+ * @param {number} unit Metres that a packed length of 1 is.
  * @returns {Person}
  */
-export function unpackPerson({ color, first, places, way }, joints) {
+export function unpackPerson({ color, first, places, way }, joints, unit) {
   const numbers = unpackShorts(places);
-  return { color, first, places: numbers, way: unpackShorts(way), frames: numbers.length / (3 * joints) };
+  return { color, first, places: numbers, way: unpackShorts(way), frames: numbers.length / (3 * joints), unit };
 }
 
 /**
@@ -40,13 +41,13 @@ export function unpackPerson({ color, first, places, way }, joints) {
  * @param {number} joints
  * @returns {([number, number, number] | null)[]}
  */
-export function jointsAt({ first, places, frames }, frame, joints) {
+export function jointsAt({ first, places, frames, unit }, frame, joints) {
   const own = frame - first;
   if (own < 0 || own >= frames) return [];
   return Array.from({ length: joints }, (_, joint) => {
     const start = 3 * (own * joints + joint);
     if (places[start] === UNKNOWN) return null;
-    return [places[start] / 1000, places[start + 1] / 1000, places[start + 2] / 1000];
+    return [places[start] * unit, places[start + 1] * unit, places[start + 2] * unit];
   });
 }
 
@@ -59,13 +60,13 @@ export function jointsAt({ first, places, frames }, frame, joints) {
  * @param {number} step Frames from place to place.
  * @returns {[number, number, number][]}
  */
-export function wayTo({ first, way, frames: known }, frame, frames, step) {
+export function wayTo({ first, way, frames: known, unit }, frame, frames, step) {
   /** @type {[number, number, number][]} */
   const places = [];
   const newest = Math.min(frame - first, known - 1);
   for (let own = newest; own >= Math.max(0, newest - frames); own -= step) {
     if (way[2 * own] === UNKNOWN) break;
-    places.push([way[2 * own] / 1000, 0, way[2 * own + 1] / 1000]);
+    places.push([way[2 * own] * unit, 0, way[2 * own + 1] * unit]);
   }
   return places;
 }

@@ -20,9 +20,10 @@ _figure = component("figure")
 
 #: Frames of people that a browser gets at most; of longer clips it gets every second one, every third one and so on.
 MOST_FRAMES = 6000
-_UNKNOWN = -32768
-#: Metres of the room that are always seen, across and up.
-_LEAST = (1.6, 1.9)
+_UNKNOWN, _LONGEST = -32768, 32767
+_MILLIMETRE = 0.001
+#: Metres of the room that are always seen, across and up, and most across: people must not become too small.
+_LEAST, _WIDEST = (1.6, 1.9), 7.0
 #: Metres around somebody's hips that their limbs need, at each side.
 _LIMBS = 0.7
 #: Seconds over which the point that is looked at is smoothed.
@@ -60,6 +61,8 @@ def packed(people: Sequence[RoomPoses], times: NDArray[np.floating], colors: Seq
     shown = np.arange(0, len(times), step)
     kept = [_Kept(one, np.asarray(times, np.float64), step) for one in people]
     middles, extent = _looked_at(kept, len(shown), len(times) / max(float(times[-1] - times[0]), 1e-3) / step)
+    most = max((float(np.nanmax(np.abs(one.places), initial=0.0)) for one in kept), default=0.0)
+    unit = max(_MILLIMETRE, most / _LONGEST)
     data: dict[str, Any] = {
         "times": base64.b64encode(np.ascontiguousarray(times[shown], "<f4").tobytes()).decode("ascii"),
         "joints": len(skeleton),
@@ -69,10 +72,11 @@ def packed(people: Sequence[RoomPoses], times: NDArray[np.floating], colors: Seq
             "shoulders": _known(skeleton, ("left_shoulder", "right_shoulder")),
         },
         "people": [
-            {"color": color, "first": one.first, "places": _pack(one.places), "way": _pack(one.way)}
+            {"color": color, "first": one.first, "places": _pack(one.places, unit), "way": _pack(one.way, unit)}
             for one, color in zip(kept, colors, strict=True)
         ],
-        "middles": _pack(middles),
+        "unit": unit,
+        "middles": _pack(middles, unit),
         "extent": extent,
     }
     text = f"{data['times']}{data['middles']}{[(one['color'], one['places']) for one in data['people']]}"
@@ -116,7 +120,7 @@ def _looked_at(kept: Sequence[_Kept], frames: int, rate: float) -> tuple[NDArray
     away = np.linalg.norm(ways - middles, axis=-1)[known]
     heights = np.concatenate([np.nanmax(one.places[..., 1], axis=1, initial=0.0) for one in kept])
     across = 2 * (float(np.percentile(away, 98)) + _LIMBS)
-    return middles, (max(across, _LEAST[0]), max(float(np.percentile(heights, 98)) + 0.1, _LEAST[1]))
+    return middles, (min(max(across, _LEAST[0]), _WIDEST), max(float(np.percentile(heights, 98)) + 0.1, _LEAST[1]))
 
 
 def _bones(skeleton: Skeleton) -> list[Mapping[str, Any]]:
@@ -133,8 +137,8 @@ def _known(skeleton: Skeleton, names: Sequence[str]) -> list[int]:
     return [skeleton.index(name) for name in names if name in skeleton.keypoints]
 
 
-def _pack(metres: NDArray[np.floating]) -> str:
-    """Metres as millimetres, unknown ones as the lowest number."""
-    millimetres = np.clip(np.round(metres * 1000), -32000, 32000)
-    numbers = np.where(np.isfinite(millimetres), millimetres, _UNKNOWN)
+def _pack(metres: NDArray[np.floating], unit: float) -> str:
+    """Metres as whole multiples of ``unit``, unknown ones as the lowest number."""
+    multiples = np.round(metres / unit)
+    numbers = np.where(np.isfinite(multiples), multiples, _UNKNOWN)
     return base64.b64encode(numbers.astype("<i2").tobytes()).decode("ascii")
