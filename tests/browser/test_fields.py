@@ -14,13 +14,14 @@ from tests.app_support import MODEL, jpeg
 from tests.browser.running_app import Server
 from tests.browser.test_browser import expect_new_picture, settle, shown
 
+SHIPPED = "posenet-mobilenet_v1-075.posecore"
 SHOWN = ".frame[data-shown]"
 WHY = "Why is this joint here?"
 
 
 def open_fields(page: Any, server: Server, **query: str) -> None:
-    """The page with its picture; everybody is found, so that there are joints whatever the weights."""
-    address = "&".join(f"{name}={value}" for name, value in {"model": MODEL, "pose_threshold": "0", **query}.items())
+    """The page with its picture, seen by a model that is always there."""
+    address = "&".join(f"{name}={value}" for name, value in {"model": SHIPPED, **query}.items())
     page.goto(f"{server.url}fields?{address}")
     page.wait_for_selector(SHOWN)
     settle(page)
@@ -50,7 +51,7 @@ def test_cold_deep_link(app_home: Path, page: Any) -> None:
     try:
         page.goto(f"{fresh.url}fields")
         page.get_by_text("Kind of map").wait_for()
-        page.get_by_role("link", name="Explore").first.wait_for()
+        page.get_by_test_id("stTopNavSection").filter(has_text="Explore").wait_for()
     finally:
         page.goto("about:blank")
         fresh.stop()
