@@ -6,8 +6,10 @@ from pydantic import BaseModel
 
 from posecore.data.augment import AugmentSettings
 from posecore.drawing import DrawingOptions
+from posecore.evaluation.comparing import LETTERS
 from posecore.families import FAMILIES
 from posecore.settings import controls
+from posecore.ui.compare.columns import prefix_of
 from posecore.ui.shared.address import Parameter
 from posecore.ui.video.settings import PARTS
 
@@ -24,5 +26,7 @@ def test_no_setting_writes_under_the_name_of_something_else() -> None:
         for architecture in family.architectures:
             bound |= names(family.network_settings(architecture))
         bound |= names(family.decode_settings) | names(family.loss_settings, "target_loss_")
+    own = set(bound)
+    bound |= {prefix_of(letter) + name for letter in LETTERS for name in own}
     assert len(bound) > 40
     assert not bound & set(Parameter)

@@ -106,13 +106,19 @@ def _dashes(side: NDArray[np.float64], longest: float) -> NDArray[np.float64]:
     return np.stack([start + step * shares, start + step * (shares + 0.5 / count)], axis=1)
 
 
-def draw_beside(image: Picture, columns: Sequence[tuple[str, Seen | str]], longest: int = 640) -> Picture:
+def draw_beside(
+    image: Picture,
+    columns: Sequence[tuple[str, Seen | str]],
+    longest: int = 640,
+    options: DrawingOptions | None = None,
+) -> Picture:
     """Results for one picture beside each other, with a line above each.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
         columns: Words for each, and what it has, or a sentence that says why there is none.
         longest: Pixels of the longer side of each.
+        options: How people are drawn.
 
     Returns:
         ``(H', W', 3)`` uint8 RGB.
@@ -120,7 +126,7 @@ def draw_beside(image: Picture, columns: Sequence[tuple[str, Seen | str]], longe
     small = shrink(image, longest)
     tiles = []
     for words, seen in columns:
-        tile = np.array(small) if isinstance(seen, str) else draw_seen(small, seen)
+        tile = np.array(small) if isinstance(seen, str) else draw_seen(small, seen, options)
         size = text_size(tile)
         bar = np.full((2 * size, tile.shape[1], 3), OUTLINE, np.uint8)
         draw_text(bar, words, (6, size // 3), size)

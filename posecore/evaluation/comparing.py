@@ -155,6 +155,24 @@ def _picture_row(one: Compared, columns: int) -> dict[str, Any]:
     return row
 
 
+def person_table(one: Compared) -> pd.DataFrame:
+    """A row per person of one picture: the score each column gives, and OKS between every two that have the person."""
+    numbers = dict(zip(one.results, same_people(list(one.results.values())), strict=True))
+    rows = []
+    for number in range(1 + max((int(own.max(initial=-1)) for own in numbers.values()), default=-1)):
+        row: dict[str, Any] = {"person": number + 1}
+        for place, own in numbers.items():
+            found = np.flatnonzero(own == number)
+            scores = one.results[place].scores
+            row[f"score {LETTERS[place]}"] = round(float(scores[found[0]]), 3) if len(found) else None
+        for pair, each in one.agreements.items():
+            same = [numbers[pair[side]][each.pairs[:, side]] == number for side in (0, 1)]
+            both = np.flatnonzero(same[0] & same[1])
+            row[f"OKS {_pair(pair)}"] = round(float(each.similarity[both[0]]), 3) if len(both) else None
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def joint_table(compared: Iterable[Compared], first: int, second: int) -> pd.DataFrame:
     """A row per joint: how far apart two columns are, in pixels, over the people whom both have."""
     every = [known[first, second] for one in compared if (first, second) in (known := one.agreements)]

@@ -43,7 +43,7 @@ def report_files(
         columns: What was compared.
         titles: Words for the model of each.
         compared: Every picture.
-        sheet: The JPEG of a picture, by its place, as all columns see it.
+        sheet: The JPEG of a picture, by its place, as all columns see it; empty where it cannot be read.
     """
     tables = {
         "columns": column_table(compared, columns, titles),
@@ -93,7 +93,7 @@ def _page(tables: dict[str, pd.DataFrame], compared: Sequence[Compared], sheet: 
         f"<p>{escape(_ABOUT)}</p>",
         f"<h2>Columns</h2>{html_table(tables['columns'])}<h2>Two by two</h2>{html_table(tables['pairs'])}",
         f"<h2>Joints</h2>{html_table(tables['joints'])}<h2>Pictures{which}</h2>",
-        *(html_picture(compared[place].name, sheet(place)) for place in shown),
+        *(html_picture(compared[place].name, jpeg) for place in shown if (jpeg := sheet(place))),
         f"<h2>All pictures</h2>{html_table(tables['pictures'])}",
     ]
     return html_page("Comparison of pose models", parts)

@@ -12,6 +12,7 @@ from tests.browser.running_app import Server
 #: Page → words that are there once it has been drawn.
 PAGES = {
     "": "person",
+    "compare": "Model of column A",
     "fields": "Why is this joint here?",
     "video": "Run",
     "webcam": "Start camera",

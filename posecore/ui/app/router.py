@@ -18,6 +18,7 @@ MENU: dict[str, tuple[st.Page, ...]] = {
     "Explore": (
         _page("explore.py", "Explore", "person_search", "Poses in a picture, and why.", default=True),
         _page("fields.py", "Fields", "blur_on", "What the network sees, map by map."),
+        _page("compare.py", "Compare", "compare", "Models and settings side by side, on the same picture."),
     ),
     "Evidence": (
         _page("evaluate.py", "Evaluate", "insights", "How good a model is on your pictures, and what goes wrong."),

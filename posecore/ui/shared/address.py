@@ -32,6 +32,8 @@ class Parameter(StrEnum):
     """Name of the set of labelled pictures."""
     PICTURE = "picture"
     """Number of the set's picture that is labelled."""
+    COLUMNS = "columns"
+    """Names of the models of Compare's columns, with ; between them."""
     RUN = "run"
     """Name of the training run that is looked at."""
     VIDEO_RUN = "result"

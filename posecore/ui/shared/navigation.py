@@ -14,6 +14,7 @@ PAGES = shipped("pages")
 
 Page = Literal[
     "explore",
+    "compare",
     "video",
     "webcam",
     "fields",

@@ -55,9 +55,10 @@ export class Stage {
 
   /** Puts everything where it belongs. */
   place() {
-    if (!this.ready) return;
     const { viewport, frame, shown } = this;
-    viewport.frame = { width: frame.clientWidth, height: frame.clientHeight };
+    // A frame that is not shown has no size.
+    if (!this.ready || !frame.clientWidth || !frame.clientHeight) return;
+    viewport.resize({ width: frame.clientWidth, height: frame.clientHeight });
     viewport.stay();
     const { scale, left, top } = viewport.fitted;
     Object.assign(shown.style, {

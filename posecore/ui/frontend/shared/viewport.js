@@ -49,6 +49,17 @@ export class Viewport {
     return [((x - this.origin[0]) / this.zoom - left) / scale, ((y - this.origin[1]) / this.zoom - top) / scale];
   }
 
+  /**
+   * Takes the frame's size; what is seen stays the same part of the picture.
+   *
+   * @param {Size} frame
+   */
+  resize(frame) {
+    const { width, height } = this.frame;
+    this.origin = [(this.origin[0] * frame.width) / width, (this.origin[1] * frame.height) / height];
+    this.frame = frame;
+  }
+
   /** Sees the whole picture again. */
   fit() {
     this.zoom = 1;

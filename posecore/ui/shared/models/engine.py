@@ -32,7 +32,7 @@ from posecore.ui.shared.session import session
 from posecore.zoo import ModelInfo, default_model, load_model
 
 #: Models that stay loaded at the same time.
-MODELS_IN_MEMORY = 3
+MODELS_IN_MEMORY = 8
 #: Times of passes that are remembered.
 PACES = 500
 #: Threads of one forward pass. More make one pass little faster and several sessions much slower.

@@ -36,7 +36,7 @@ def choose_closer(name: str | None) -> None:
 
 def pick_closer(info: ModelInfo, models: Mapping[str, ModelInfo]) -> ModelInfo:
     """Offer to look closely at the people of ``info``; returns the joined model where that is wanted."""
-    fitting = {} if _one_person(info) else {one.name: one for one in _closers(models)}
+    fitting = closers_for(info, models)
     if not fitting:
         say(Parameter.CLOSER, None)
         return info
@@ -62,8 +62,12 @@ def pick_closer(info: ModelInfo, models: Mapping[str, ModelInfo]) -> ModelInfo:
     return info if name == _NOTHING else joined(info, fitting[name])
 
 
+def closers_for(info: ModelInfo, models: Mapping[str, ModelInfo]) -> dict[str, ModelInfo]:
+    """Models that can look closely at the people of ``info``, by name, those on this machine first."""
+    return {} if _one_person(info) else {one.name: one for one in _closers(models)}
+
+
 def _closers(models: Mapping[str, ModelInfo]) -> list[ModelInfo]:
-    """Models for one person, those on this machine first."""
     mine = session().own_models
     fitting = [info for info in models.values() if info.name not in mine and _one_person(info)]
     # Larger networks see more.

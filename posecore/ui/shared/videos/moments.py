@@ -38,6 +38,11 @@ def length_of(info: VideoInfo) -> float:
     return min((info.frames or 0) / float(info.rate), LONGEST)
 
 
+def moment_key(video: Video) -> str:
+    """Key of the widget that chooses a video's moment."""
+    return f"video_moment_{video.key}"
+
+
 def pick_moment(video: Video, clip: ClipSettings) -> float:
     """A slider over the part of the video that will be used; seconds."""
     step = 1 / float(video.info.rate)
@@ -45,7 +50,7 @@ def pick_moment(video: Video, clip: ClipSettings) -> float:
     last = min(clip.end or LONGEST, length_of(video.info)) - step
     if last - first < step:
         return first
-    key = f"video_moment_{video.key}"
+    key = moment_key(video)
     before = st.session_state.get(key)
     if before is not None and not first <= before <= last:
         st.session_state[key] = min(max(before, first), last)

@@ -22,6 +22,7 @@ from posecore.ui.shared.widgets.sent_pictures import picture_address
 _picture = component("picture", styles=("viewer",))
 _filmstrip = component("filmstrip")
 _fields = component("fields", styles=("viewer",))
+_compare = component("compare", styles=("viewer",))
 _player = component("player")
 _camera = component("camera")
 
@@ -191,18 +192,70 @@ def _values(values: MapValues) -> dict[str, Any]:
     }
 
 
-def _joints(poses: Poses) -> list[list[Any]]:
+def _joints(poses: Poses, numbers: Sequence[int] | None = None) -> list[list[Any]]:
     """[x, y, words] for every joint that was found, in pixels from the picture's edge as browsers count them."""
+    numbers = range(len(poses)) if numbers is None else numbers
     names = [name.replace("_", " ") for name in poses.skeleton.keypoints]
     people, joints = np.nonzero(poses.present)
     return [
         [
             round(float(poses.keypoints[person, joint, 0]) + 0.5, 1),
             round(float(poses.keypoints[person, joint, 1]) + 0.5, 1),
-            f"Person {person + 1} · {names[joint]} · {poses.keypoint_scores[person, joint]:.2f}",
+            f"Person {numbers[person] + 1} · {names[joint]} · {poses.keypoint_scores[person, joint]:.2f}",
         ]
         for person, joint in zip(people.tolist(), joints.tolist(), strict=True)
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedPicture:
+    """One column of a comparison.
+
+    Attributes:
+        letter: Its name.
+        title: What it is.
+        note: What it found.
+        jpeg: The picture as the browser shall show it.
+        alt: What the picture shows, for those who do not see it.
+        poses: The people, named when the pointer is near one of their joints; None when it failed.
+        numbers: What each of them is counted as, from 0.
+        error: Why it failed, as a sentence; empty else.
+    """
+
+    letter: str
+    title: str
+    note: str
+    jpeg: bytes
+    alt: str
+    poses: Poses | None
+    numbers: Sequence[int]
+    error: str
+
+
+def compare_view(
+    columns: Sequence[ComparedPicture], *, picture: str, size: tuple[int, int], reserved: int, key: str
+) -> None:
+    """Show results for one picture side by side, blinking or with an edge between them, zoomed and panned in step.
+
+    Args:
+        columns: What to show.
+        picture: Identity of what is shown; zoom and place are kept while it stays the same.
+        size: (width, height) of the picture to which positions refer.
+        reserved: CSS pixels of the window's height that other things take.
+        key: Name of the widget.
+    """
+    shown = [
+        {
+            "letter": one.letter,
+            "title": one.title,
+            "note": one.note,
+            **_picture_data(one.jpeg, one.alt, size, ""),
+            "people": [] if one.poses is None else _joints(one.poses, one.numbers),
+            "error": one.error,
+        }
+        for one in columns
+    ]
+    _compare(key=key, data={"picture": picture, "columns": shown, "reserved": reserved})
 
 
 def filmstrip(

@@ -1,0 +1,1 @@
+"""Compare: two to four models or settings side by side, on pictures and clips."""

@@ -1,0 +1,192 @@
+"""All pictures, or all frames of a clip, under all columns: one piece of work in the background."""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from posecore.drawing import DrawingOptions
+from posecore.drawing.differences import draw_beside
+from posecore.drawing.encoded import to_jpeg
+from posecore.errors import PosecoreError
+from posecore.evaluation.comparing import Compared, Look, disagreement, pair_table, picture_table
+from posecore.evaluation.comparison_report import most_different, report_files
+from posecore.ui.compare.columns import Chosen, titles
+from posecore.ui.compare.what import What
+from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.models.engine import analyse
+from posecore.ui.shared.pictures.downloads import Download
+from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
+from posecore.ui.shared.pictures.posed_picture import download_buttons
+from posecore.ui.shared.visitors import require
+from posecore.ui.shared.widgets.watching import watch
+from posecore.video.reading import clock
+from posecore.words import counted
+
+#: Pixels of the longer side of each column in a report.
+_REPORT_SIDE = 480
+_ROWS = "compare_rows"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far it is: pictures done, of how many, and seconds so far."""
+
+    done: int
+    count: int
+    seconds: float
+
+    @property
+    def words(self) -> str:
+        """The same in words, with what is left."""
+        left = self.seconds / self.done * (self.count - self.done) if self.done else 0.0
+        return f"{self.done} of {self.count}" + (f", about {clock(left)} left" if self.done else "")
+
+
+def comparisons() -> Tasks[list[Compared], Progress]:
+    """Comparisons over many pictures."""
+    return tasks("compare")
+
+
+def look_at(column: Chosen, opened: OpenPicture) -> Look:
+    """What a column says of a picture; a failure becomes a sentence."""
+    try:
+        found = analyse(column.model, opened, None, column.network, column.decode)
+    except PosecoreError as error:
+        return Look(None, error=str(error))
+    return Look(found.poses, sum(found.fields.timings.values()) + found.decode_ms)
+
+
+def compare_one(source: Source, columns: Sequence[Chosen]) -> Compared:
+    """One picture under all columns."""
+    try:
+        opened = open_picture(source)
+    except (PosecoreError, OSError) as error:
+        return Compared(source.name, tuple(Look(None, error=str(error)) for _ in columns))
+    return Compared(source.name, tuple(look_at(column, opened) for column in columns))
+
+
+def _compare_all(
+    task: Task[list[Compared], Progress], sources: Sequence[Source], columns: Sequence[Chosen]
+) -> list[Compared]:
+    start, done = time.monotonic(), []
+    for source in sources:
+        if task.stopping:
+            break
+        done.append(compare_one(source, columns))
+        task.tell(Progress(len(done), len(sources), time.monotonic() - start))
+    return done
+
+
+def show_many(what: What, columns: list[Chosen], options: DrawingOptions) -> None:
+    """The button, how far it is, or what came out."""
+    key: Hashable = (tuple(one.key for one in columns), tuple(source.key for source in what.sources))
+    task = comparisons().get(key)
+    if task is None or task.stopping or task.error:
+        if task is not None and task.error:
+            st.error(task.error, icon=":material/error:")
+        _start_button(what, columns, key)
+    elif task.active:
+        watch(task, lambda: _progress(task))
+    elif task.result is not None:
+        _results(task.result, what, columns, options)
+
+
+def _start_button(what: What, columns: list[Chosen], key: Hashable) -> None:
+    st.markdown(
+        f"Looks at every {what.noun} with all columns, in the background, and puts those first on which columns differ."
+    )
+    label = f"Compare on all {counted(len(what.sources), what.noun)}"
+    if not st.button(label, type="primary", icon=":material/play_arrow:", key="compare_all"):
+        return
+    sources = list(what.sources)
+    try:
+        require("use", "Working on many pictures")
+        comparisons().start(key, lambda task: _compare_all(task, sources, columns), ends_with_session=True)
+    except PosecoreError as error:
+        show_error(error)
+        return
+    st.rerun()
+
+
+def _progress(task: Task[list[Compared], Progress]) -> None:
+    report = task.report
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.progress(report.done / report.count if report else 0.0, text=report.words if report else "Waiting")
+    right.button("Cancel", on_click=task.cancel, icon=":material/close:", key="compare_cancel")
+
+
+def _results(compared: list[Compared], what: What, columns: list[Chosen], options: DrawingOptions) -> None:
+    order = most_different(compared)
+    kept = [one.column for one in columns]
+
+    def pick() -> None:
+        rows = st.session_state[_ROWS].selection.rows
+        if rows:
+            what.choose(what.sources[order[rows[0]]])
+
+    st.dataframe(pair_table(compared, kept), hide_index=True)
+    table = picture_table([compared[place] for place in order], kept)
+    table.insert(1, "differs", [disagreement(compared[place]) for place in order])
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=min(36 * len(table) + 40, 420),
+        selection_mode="single-row",
+        on_select=pick,
+        key=_ROWS,
+        column_config={
+            "differs": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f", width="small")
+        },
+        alt="All pictures, those first on which columns differ most",
+    )
+    st.caption(f"Choose a row to see that {what.noun} above.")
+    sources = list(what.sources)
+    with st.container(horizontal=True):
+        download_buttons((report_download(compared, columns, lambda place: sources[place], options, "all pictures"),))
+
+
+def report_download(
+    compared: list[Compared],
+    columns: list[Chosen],
+    source: Callable[[int], Source],
+    options: DrawingOptions,
+    what: str,
+) -> Download:
+    """The report with its tables as a ZIP."""
+
+    def sheet(place: int) -> bytes:
+        return sheet_of(source(place), compared[place], columns, options, _REPORT_SIDE)
+
+    def make() -> bytes:
+        memory = io.BytesIO()
+        files = report_files([one.column for one in columns], titles(columns), compared, sheet)
+        with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+        return memory.getvalue()
+
+    return Download(
+        f"Report on {what} (ZIP)",
+        "comparison_report.zip",
+        "application/zip",
+        "folder_zip",
+        "A page that needs nothing else, and tables: pictures, people, joints, keypoints.",
+        make,
+    )
+
+
+def sheet_of(source: Source, one: Compared, columns: Sequence[Chosen], options: DrawingOptions, longest: int) -> bytes:
+    """A picture as all columns see it, beside each other, as a JPEG; nothing where it cannot be read any more."""
+    words = [f"{column.letter}  {column.column}" for column in columns]
+    try:
+        picture = open_picture(source).preview
+    except (PosecoreError, OSError):
+        return b""
+    return to_jpeg(draw_beside(picture, list(zip(words, one.seen, strict=True)), longest, options))
