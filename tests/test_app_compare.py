@@ -13,7 +13,7 @@ from posecore.evaluation.comparing import Compared, Look
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
 from posecore.ui.compare.columns import first_columns, model_key
-from posecore.ui.compare.many import Progress, comparisons
+from posecore.ui.compare.many import comparisons
 from posecore.ui.compare.page import agreement_badges
 from posecore.ui.shared.models.model_picker import all_models
 from posecore.zoo import list_models
@@ -83,9 +83,3 @@ def test_badges_say_how_far_columns_agree() -> None:
     nobody = Poses.empty(COCO_17, (10, 10))
     assert "A–B **1.00**" in agreement_badges(Compared("x", (Look(nobody), Look(nobody))))
     assert "nothing to compare" in agreement_badges(Compared("x", (Look(nobody), Look(None, error="No."))))
-
-
-def test_how_long_it_takes() -> None:
-    assert Progress(0, 10, 0).words == "0 of 10"
-    assert "8 of 10" in Progress(8, 10, 80).words
-    assert "20" in Progress(8, 10, 80).words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,19 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from posecore.drawing import DrawingOptions
-from posecore.errors import WeightsError
+from posecore.errors import ImageError, WeightsError
 from posecore.families.posenet import PoseNetNetworkSettings
 from posecore.families.posenet.codec import PoseNetDecodeSettings
 from posecore.lifting import Poses3D
 from posecore.poses import Poses
 from posecore.settings import Control, controls
+from posecore.ui.explore.overview import Found, in_order, looks
+from posecore.ui.explore.saving import savings
+from posecore.ui.shared.background import Task
+from posecore.ui.shared.counting import Counted, one_by_one
 from posecore.ui.shared.lifting import can_lift
-from posecore.ui.shared.pictures.sources import samples
+from posecore.ui.shared.pictures.sources import folder_sources, samples
+from posecore.video.reading import clock
 from tests.app_support import (
     MODEL,
     encoded,
@@ -353,11 +359,80 @@ def test_all_pictures_are_listed_with_their_trouble(model: Path) -> None:
     app = upload(open_app(), ("a.jpg", jpeg(320, 240)), BAD["truncated"][:2], ("b.jpg", jpeg(200, 200)))
     app.session_state["tab"] = "All pictures"
     app.run()
+    app.button(key="overview_start").click().run()
+    (task,) = looks()._known.values()
+    assert task.wait(60)
+    app.run()
     assert not app.exception
-    table = app.dataframe[0].value
-    assert list(table["Picture"]) == ["a.jpg", "cut.jpg", "b.jpg"]
-    assert "damaged" in table["Problem"][1]
-    assert table["People"].notna().tolist() == [True, False, True]
+    assert [one.people is not None for one in task.result or ()] == [True, False, True]
+    assert "cut.jpg: " in words(app)
+    assert "damaged" in words(app)
+    app.button(key="overview_save").click().run()
+    (saving,) = savings()._known.values()
+    assert saving.wait(60)
+    assert saving.result is not None, saving.error
+    with zipfile.ZipFile(saving.result) as archive:
+        names = set(archive.namelist())
+    assert {"a.png", "a.json", "b.png", "keypoints.csv", "not_analysed.txt", "posecore_results.json"} <= names
+    assert saving.result.parent == app.session_state["posecore"].folder.path
+
+
+def test_the_sheet_can_be_sorted() -> None:
+    one, two, broken = (
+        Found(samples()[0], 1, 0.9, 0.2),
+        Found(samples()[1], 3, 0.4, 0.7),
+        Found(samples()[2], error="Damaged."),
+    )
+    every = [broken, one, two]
+    assert in_order(every, "as they came") == every
+    assert in_order(every, "best score") == [one, two, broken]
+    assert in_order(every, "people") == [two, one, broken]
+    assert in_order(every, "disagreement") == [two, one, broken]
+    assert [each.caption for each in every] == ["cannot be used", "1 · 0.90 · differs 0.20", "3 · 0.40 · differs 0.70"]
+
+
+def test_work_on_many_says_how_far_it_is_and_can_be_stopped() -> None:
+    task: Task[list[int], Counted] = Task("many")
+
+    def double(value: int) -> int:
+        if value == 3:
+            task.stop.set()
+        return 2 * value
+
+    assert one_by_one(task, [1, 2, 3, 4], double) == [2, 4, 6]
+    assert task.report is not None
+    assert (task.report.done, task.report.count) == (3, 4)
+    assert Counted(0, 10, 0).words == "0 of 10"
+    assert Counted(8, 10, 80).words == f"8 of 10, about {clock(20)} left"
+
+
+def test_pictures_of_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="holds no picture"):
+        folder_sources(tmp_path)
+    with pytest.raises(ImageError, match="cannot be read"):
+        folder_sources(tmp_path / "nowhere")
+    for name in ("b.jpg", "a.JPG", "notes.txt"):
+        (tmp_path / name).write_bytes(jpeg(20, 10))
+    (tmp_path / "folder.png").mkdir()
+    found = folder_sources(tmp_path)
+    assert [source.name for source in found] == ["a.JPG", "b.jpg"]
+    assert found[0].read().shape == (10, 20, 3)
+
+
+def test_a_folder_is_offered_where_it_may_be_named(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSECORE_ALLOW_FOLDERS", "0")
+    assert "Folder" not in open_app().segmented_control(key="source").options
+    monkeypatch.setenv("POSECORE_ALLOW_FOLDERS", "1")
+    (tmp_path / "shots").mkdir()
+    (tmp_path / "shots" / "one.jpg").write_bytes(jpeg(320, 240))
+    app = open_app()
+    app.segmented_control(key="source").set_value("Folder").run()
+    app.text_input(key="folder_path").set_value(str(tmp_path / "shots")).run()
+    assert "one.jpg · 320 × 240" in words(app)
+    app.text_input(key="folder_path").set_value(str(tmp_path / "none")).run()
+    assert "cannot be read" in words(app)
 
 
 def test_too_many_uploads_are_refused_in_a_sentence(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

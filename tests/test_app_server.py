@@ -23,9 +23,8 @@ from posecore.ui.shared.models.caches import ByteCache
 from posecore.ui.shared.presence import PATIENCE
 from posecore.ui.shared.quota import check_files
 from posecore.ui.shared.runs import run_actions
-from posecore.ui.shared.sets.add_set import folders_allowed
 from posecore.ui.shared.visitor_files import PREFIX, VisitorFolders
-from posecore.ui.shared.visitors import COOKIE, VARIABLE, NotAllowedError, is_cookie, is_local, require
+from posecore.ui.shared.visitors import COOKIE, VARIABLE, NotAllowedError, folders_allowed, is_cookie, is_local, require
 from posecore.ui.shared.widgets.options import option_texts
 from tests.app_support import kept, open_app
 

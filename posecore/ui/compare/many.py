@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
@@ -18,7 +16,8 @@ from posecore.evaluation.comparing import Compared, Look, disagreement, pair_tab
 from posecore.evaluation.comparison_report import most_different, report_files
 from posecore.ui.compare.columns import Chosen, titles
 from posecore.ui.compare.what import What
-from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.background import Tasks, tasks
+from posecore.ui.shared.counting import Counted, one_by_one, show_counted
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import analyse
 from posecore.ui.shared.pictures.downloads import Download
@@ -26,7 +25,6 @@ from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_p
 from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.watching import watch
-from posecore.video.reading import clock
 from posecore.words import counted
 
 #: Pixels of the longer side of each column in a report.
@@ -34,22 +32,7 @@ _REPORT_SIDE = 480
 _ROWS = "compare_rows"
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far it is: pictures done, of how many, and seconds so far."""
-
-    done: int
-    count: int
-    seconds: float
-
-    @property
-    def words(self) -> str:
-        """The same in words, with what is left."""
-        left = self.seconds / self.done * (self.count - self.done) if self.done else 0.0
-        return f"{self.done} of {self.count}" + (f", about {clock(left)} left" if self.done else "")
-
-
-def comparisons() -> Tasks[list[Compared], Progress]:
+def comparisons() -> Tasks[list[Compared], Counted]:
     """Comparisons over many pictures."""
     return tasks("compare")
 
@@ -72,18 +55,6 @@ def compare_one(source: Source, columns: Sequence[Chosen]) -> Compared:
     return Compared(source.name, tuple(look_at(column, opened) for column in columns))
 
 
-def _compare_all(
-    task: Task[list[Compared], Progress], sources: Sequence[Source], columns: Sequence[Chosen]
-) -> list[Compared]:
-    start, done = time.monotonic(), []
-    for source in sources:
-        if task.stopping:
-            break
-        done.append(compare_one(source, columns))
-        task.tell(Progress(len(done), len(sources), time.monotonic() - start))
-    return done
-
-
 def show_many(what: What, columns: list[Chosen], options: DrawingOptions) -> None:
     """The button, how far it is, or what came out."""
     key: Hashable = (tuple(one.key for one in columns), tuple(source.key for source in what.sources))
@@ -93,7 +64,7 @@ def show_many(what: What, columns: list[Chosen], options: DrawingOptions) -> Non
             st.error(task.error, icon=":material/error:")
         _start_button(what, columns, key)
     elif task.active:
-        watch(task, lambda: _progress(task))
+        watch(task, lambda: show_counted(task, "compare_cancel"))
     elif task.result is not None:
         _results(task.result, what, columns, options)
 
@@ -108,18 +79,15 @@ def _start_button(what: What, columns: list[Chosen], key: Hashable) -> None:
     sources = list(what.sources)
     try:
         require("use", "Working on many pictures")
-        comparisons().start(key, lambda task: _compare_all(task, sources, columns), ends_with_session=True)
+        comparisons().start(
+            key,
+            lambda task: one_by_one(task, sources, lambda source: compare_one(source, columns)),
+            ends_with_session=True,
+        )
     except PosecoreError as error:
         show_error(error)
         return
     st.rerun()
-
-
-def _progress(task: Task[list[Compared], Progress]) -> None:
-    report = task.report
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    left.progress(report.done / report.count if report else 0.0, text=report.words if report else "Waiting")
-    right.button("Cancel", on_click=task.cancel, icon=":material/close:", key="compare_cancel")
 
 
 def _results(compared: list[Compared], what: What, columns: list[Chosen], options: DrawingOptions) -> None:

@@ -1,49 +1,210 @@
-"""All pictures of a visitor at a glance."""
+"""All pictures at the settings of the page: looked at in the background, shown as a contact sheet, saved together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-import pandas as pd
 import streamlit as st
 
+from posecore.drawing import DrawingOptions, draw_poses
+from posecore.drawing.encoded import shrink, to_jpeg
 from posecore.errors import PosecoreError
-from posecore.ui.shared.models.engine import Analysis
-from posecore.ui.shared.pictures.open_picture import Source
+from posecore.evaluation.agreement import agreement
+from posecore.model import PoseModel
+from posecore.ui.explore.saving import offer_all
+from posecore.ui.shared.background import Tasks, tasks
+from posecore.ui.shared.counting import Counted, one_by_one, show_counted
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.models.engine import analyse, shared_model
+from posecore.ui.shared.models.model_picker import all_models, is_own_file
+from posecore.ui.shared.pictures.open_picture import Source, open_picture
+from posecore.ui.shared.pictures.source_picker import Selection
+from posecore.ui.shared.plain import plain
+from posecore.ui.shared.visitors import require
+from posecore.ui.shared.widgets.components import filmstrip
+from posecore.ui.shared.widgets.options import option_texts
+from posecore.ui.shared.widgets.watching import watch
+from posecore.words import counted
+
+Order = Literal["as they came", "best score", "people", "disagreement"]
+#: Pixels of the longer side of a picture on the sheet, and pictures on it at a time.
+_SIDE, _PAGE = 240, 60
+_NOBODY = "nothing"
 
 
-def show_overview(sources: Sequence[Source], analyse: Callable[[Source], Analysis]) -> None:
-    """Analyse every picture and list what was found."""
-    bar = st.progress(0.0)
-    rows = []
-    for number, source in enumerate(sources, start=1):
-        rows.append(_row(source, analyse))
-        bar.progress(number / len(sources), text=f"{number} of {len(sources)} pictures")
-    bar.empty()
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        height=min(38 * len(rows) + 40, 470),
-        column_config={
-            "Picture": st.column_config.TextColumn("Picture", width="small"),
-            "People": st.column_config.NumberColumn("People", width="small"),
-            "Best score": st.column_config.ProgressColumn(
-                "Best score", min_value=0, max_value=1, format="%.2f", width="small"
-            ),
-            "Problem": st.column_config.TextColumn("Problem", width="medium"),
-        },
-        alt="All pictures and how many people were found in each",
-    )
-    st.caption("All at the current settings. *Save* offers everything as one ZIP file.")
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """What all pictures are looked at with.
+
+    Attributes:
+        model: The model.
+        network: Network settings.
+        decode: Decode settings.
+        options: How people are drawn.
+        second: Another model, at its own settings, to compare with; None for none.
+    """
+
+    model: PoseModel
+    network: Mapping[str, Any]
+    decode: Mapping[str, Any]
+    options: DrawingOptions
+    second: PoseModel | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Equal for settings that show the same."""
+        second = "" if self.second is None else self.second.weights_id
+        return self.model.weights_id, repr(self.network), repr(self.decode), repr(self.options), second
 
 
-def _row(source: Source, analyse: Callable[[Source], Analysis]) -> dict[str, object]:
-    row: dict[str, object] = {"Picture": source.name, "People": None, "Best score": None, "Size": "", "Problem": ""}
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found in one picture.
+
+    Attributes:
+        source: The picture.
+        people: How many people; None when it failed.
+        best: The best score; None without people.
+        disagreement: 1 less the agreement with the second model, 0 … 1; None without one.
+        thumbnail: A small JPEG with the people drawn; None when it failed.
+        error: Why it failed, as a sentence.
+    """
+
+    source: Source
+    people: int | None = None
+    best: float | None = None
+    disagreement: float | None = None
+    thumbnail: bytes | None = None
+    error: str = ""
+
+    @property
+    def caption(self) -> str:
+        """The same in a few words."""
+        if self.people is None:
+            return "cannot be used"
+        best = "" if self.best is None else f" · {self.best:.2f}"
+        differs = "" if self.disagreement is None else f" · differs {self.disagreement:.2f}"
+        return f"{self.people}{best}{differs}"
+
+
+def looks() -> Tasks[list[Found], Counted]:
+    """Many pictures being looked at."""
+    return tasks("overview")
+
+
+def find_in(source: Source, settings: Settings) -> Found:
+    """Look at one picture; a failure becomes a sentence."""
     try:
-        analysis = analyse(source)
+        opened = open_picture(source)
+        poses = analyse(settings.model, opened, None, settings.network, settings.decode).poses
+        other = None if settings.second is None else analyse(settings.second, opened, None, {}, {}).poses
+    except (PosecoreError, OSError) as error:
+        return Found(source, error=str(error))
+    drawn = draw_poses(shrink(opened.preview, _SIDE), poses, settings.options)
+    return Found(
+        source,
+        len(poses),
+        float(poses.scores.max()) if len(poses) else None,
+        None if other is None else 1 - agreement(poses, other).score,
+        to_jpeg(drawn, 80),
+    )
+
+
+def in_order(found: Sequence[Found], by: Order) -> list[Found]:
+    """The largest first; what has no such figure comes last."""
+    values: dict[Order, Callable[[Found], float | None]] = {
+        "best score": lambda one: one.best,
+        "people": lambda one: one.people,
+        "disagreement": lambda one: one.disagreement,
+    }
+    if by not in values:
+        return list(found)
+    value = values[by]
+    return sorted(found, key=lambda one: 1.0 if (figure := value(one)) is None else -figure)
+
+
+def show_overview(selection: Selection, settings: Settings) -> None:
+    """The contact sheet of all pictures, or what leads to it."""
+    settings = replace(settings, second=_pick_second(settings.model))
+    key: Hashable = (settings.key, tuple(source.key for source in selection.sources))
+    task = looks().get(key)
+    if task is None or task.stopping or task.error:
+        if task is not None and task.error:
+            st.error(task.error, icon=":material/error:")
+        _start_button(selection.sources, settings, key)
+    elif task.active:
+        watch(task, lambda: show_counted(task, "overview_cancel"))
+    elif task.result is not None:
+        _sheet(task.result, selection, settings)
+        offer_all(selection.sources, settings.model, settings.network, settings.decode, settings.options)
+
+
+def _pick_second(model: PoseModel) -> PoseModel | None:
+    here = {name: info for name, info in all_models().items() if info.available and name != model.name}
+    name = st.selectbox(
+        "Compare with",
+        [_NOBODY, *here],
+        format_func=option_texts({_NOBODY: "Nothing", **{name: info.title for name, info in here.items()}}),
+        key="overview_second",
+        help="A second model, at its own settings: pictures can then be sorted by how far the two disagree.",
+    )
+    try:
+        return None if name == _NOBODY else shared_model(here[name], is_own_file(here[name]))
     except PosecoreError as error:
-        return row | {"Problem": str(error)}
-    width, height = analysis.opened.size
-    scores = analysis.poses.scores
-    best = float(scores.max()) if len(scores) else None
-    return row | {"Size": f"{width} × {height}", "People": len(scores), "Best score": best}
+        show_error(error, "Choose another model.")
+        return None
+
+
+def _start_button(sources: Sequence[Source], settings: Settings, key: Hashable) -> None:
+    st.markdown("All pictures at the current settings, in the background; then as a sheet that can be sorted.")
+    label = f"Look at all {counted(len(sources), 'picture')}"
+    if not st.button(label, type="primary", icon=":material/play_arrow:", key="overview_start"):
+        return
+    try:
+        require("use", "Working on many pictures")
+        looks().start(
+            key,
+            lambda task: one_by_one(task, sources, lambda source: find_in(source, settings)),
+            ends_with_session=True,
+        )
+    except PosecoreError as error:
+        show_error(error)
+        return
+    st.rerun()
+
+
+def _sheet(found: Sequence[Found], selection: Selection, settings: Settings) -> None:
+    orders: list[Order] = ["as they came", "best score", "people"]
+    if settings.second is not None:
+        orders.append("disagreement")
+    by = st.selectbox("Sorted by", orders, key="overview_order", persist_state="session")
+    ordered = in_order(found, by)
+    pages = -(-len(ordered) // _PAGE)
+    page = 1
+    if pages > 1:
+        page = int(st.number_input(f"Sheet, of {pages}", 1, pages, key="overview_page"))
+    shown = ordered[(page - 1) * _PAGE : page * _PAGE]
+
+    def pick(key: str) -> None:
+        if key in {source.key for source in selection.sources}:
+            st.session_state[selection.widget] = key
+            st.rerun()
+
+    filmstrip(
+        [(one.source.key, one.source.label, one.thumbnail) for one in shown],
+        "" if selection.chosen is None else selection.chosen.key,
+        title="All pictures with the people found in each",
+        on_pick=pick,
+        key="contact_sheet",
+        captions={one.source.key: f"{one.caption} · {one.source.label}" for one in shown},
+    )
+    people = sum(one.people or 0 for one in found)
+    st.caption(
+        f"{counted(people, 'person', 'people')} in {counted(len(found), 'picture')}. Below each: people, best score"
+        f"{', how far the two models disagree' if settings.second is not None else ''}. Click one to open it."
+    )
+    for one in found:
+        if one.error:
+            st.caption(f":material/error: {plain(one.source.label)}: {plain(one.error)}")

@@ -1,6 +1,5 @@
 """Explore: a picture, the poses in it, and what the network saw."""
 
-from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -8,7 +7,7 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.explore.lifted import show_lifted
-from posecore.ui.explore.overview import show_overview
+from posecore.ui.explore.overview import Settings, show_overview
 from posecore.ui.explore.published import offer_published
 from posecore.ui.explore.sharing import share_link
 from posecore.ui.shared.error_messages import show_error
@@ -82,17 +81,15 @@ def explore(
         under_picture(opened, analysis.poses)
         source_strip(selection)
     with right:
-        evidence(analysis, model, decoder, draw_ms, selection, analyse_source)
+        evidence(analysis, Settings(model, network, decoder, options), draw_ms, selection)
 
 
 @st.fragment
 def evidence(
     analysis: Analysis,
-    model: PoseModel,
-    decoder: dict[str, Any],
+    settings: Settings,
     draw_ms: float,
     selection: Selection,
-    analyse_source: Callable[[Source], Analysis],
 ) -> None:
     """Tabs about what lies behind the poses; only the open one is drawn."""
     names = ["Heatmaps", "Vectors", "Keypoints", "Timings"]
@@ -103,7 +100,7 @@ def evidence(
     tabs = dict(zip(names, st.tabs(names, on_change="rerun", key="tab"), strict=True))
 
     def stage() -> Analysis:
-        return at_stage(analysis, pick_stage(model, analysis, decoder))
+        return at_stage(analysis, pick_stage(settings.model, analysis, dict(settings.decode)))
 
     views = {
         "Heatmaps": lambda: show_heatmaps(stage()),
@@ -111,7 +108,7 @@ def evidence(
         "Keypoints": lambda: show_keypoints(analysis),
         "Timings": lambda: show_timings(analysis, draw_ms),
         "3D": lambda: show_lifted(analysis),
-        "All pictures": lambda: show_overview(selection.sources, analyse_source),
+        "All pictures": lambda: show_overview(selection, settings),
     }
     for name, tab in tabs.items():
         if tab.open:

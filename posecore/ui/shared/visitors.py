@@ -27,6 +27,8 @@ from posecore.errors import PosecoreError
 Rights = Literal["view", "use", "all"]
 
 VARIABLE = "POSECORE_VISITORS"
+#: Environment variable that lets everybody who reaches the app name folders of the machine it runs on.
+FOLDERS_VARIABLE = "POSECORE_ALLOW_FOLDERS"
 _LEVELS: tuple[Rights, ...] = ("view", "use", "all")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 #: Cookie by which a browser is known again: a random value that says nothing about anybody.
@@ -103,3 +105,13 @@ def visitor_name() -> str | None:
 def shown_path(path: Path) -> str:
     """A path for people; others than those at this machine learn nothing of its folders."""
     return str(path) if is_local() else path.name
+
+
+def folders_allowed() -> bool:
+    """Whether this visitor may name folders of the server's machine.
+
+    Those who sit at it may, unless ``POSECORE_ALLOW_FOLDERS`` says otherwise: 1 for everybody, anything else for
+    nobody.
+    """
+    said = os.environ.get(FOLDERS_VARIABLE, "").strip()
+    return said == "1" if said else is_local()

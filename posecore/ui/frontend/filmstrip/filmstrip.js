@@ -13,6 +13,7 @@ const contents = new WeakMap();
 export default function ({ data, parentElement, setTriggerValue }) {
   const strip = find(parentElement, ".posecore-strip", HTMLElement);
   strip.setAttribute("aria-label", data.title);
+  strip.classList.toggle("sheet", data.captions !== null);
   const content = contentOf(data.items);
   if (contents.get(strip) !== content) {
     contents.set(strip, content);
@@ -24,6 +25,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     button.setAttribute("aria-label", item.label);
     button.setAttribute("aria-pressed", String(item.key === data.chosen));
     button.dataset.mark = data.marks[item.key] ?? "";
+    button.dataset.caption = data.captions?.[item.key] ?? "";
     button.onclick = () => setTriggerValue("pick", item.key);
     if (item.key === data.chosen) strip.scrollLeft = scrollTo(strip, button);
   });

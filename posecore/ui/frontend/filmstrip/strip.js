@@ -9,6 +9,7 @@
  * @property {string} chosen Key.
  * @property {string} title What they are, for those who do not see them.
  * @property {Record<string, "done" | "unconfirmed" | "unlabelled">} marks By key: a sign in the corner.
+ * @property {Record<string, string> | null} captions By key: words below; with them it is a sheet of several rows.
  */
 
 /**

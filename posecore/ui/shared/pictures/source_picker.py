@@ -1,9 +1,10 @@
-"""Choosing a picture: a sample, uploads, or the camera."""
+"""Choosing a picture: a sample, uploads, the camera, or a folder of the machine where visitors may name one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import streamlit as st
@@ -12,16 +13,21 @@ from posecore.errors import ImageError, PosecoreError
 from posecore.picture_files import IMAGE_SUFFIXES, MAX_PIXELS
 from posecore.ui.shared.address import Parameter
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
-from posecore.ui.shared.pictures.sources import Uploads, first_sample, samples
+from posecore.ui.shared.pictures.sources import Uploads, first_sample, folder_sources, samples
 from posecore.ui.shared.pictures.uploads import take_over
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
+from posecore.ui.shared.visitors import folders_allowed
 from posecore.ui.shared.widgets.components import camera, filmstrip
 from posecore.ui.shared.widgets.options import option_texts
 
 KINDS = ("Samples", "Upload", "Camera")
+#: Offered where :func:`folders_allowed` says so.
+FOLDER = "Folder"
 #: Thumbnails shown on each side of the chosen one.
 _STRIP_REACH = 9
+#: Key of the choice among the pictures of a folder.
+_IN_FOLDER = "folder_picture"
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ def pick_source() -> Selection:
     """The widgets for the sidebar."""
     kind = st.segmented_control(
         "Where the picture comes from",
-        KINDS,
+        (*KINDS, FOLDER) if folders_allowed() else KINDS,
         default=KINDS[0],
         required=True,
         key=Parameter.SOURCE,
@@ -50,6 +56,8 @@ def pick_source() -> Selection:
         return _uploads()
     if kind == "Camera":
         return _camera()
+    if kind == FOLDER:
+        return _folder()
     everything = samples()
     labels = [source.label for source in everything]
     first = labels.index(first_sample().label)
@@ -116,6 +124,37 @@ def look_at_upload(key: str) -> None:
     """Choose one of the uploaded pictures; pages about pictures begin with it."""
     st.session_state["upload"] = key
     st.session_state[Parameter.SOURCE] = "Upload"
+
+
+def _folder() -> Selection:
+    text = st.text_input(
+        "Folder of this machine",
+        key="folder_path",
+        placeholder="/home/me/pictures",
+        label_visibility="collapsed",
+        persist_state="session",
+        help="A folder on the machine that runs this app; its pictures are read where they are.",
+    )
+    sources: tuple[Source, ...] = ()
+    if text.strip() and folders_allowed():
+        try:
+            sources = folder_sources(Path(text.strip()).expanduser())
+        except PosecoreError as error:
+            st.error(plain(error), icon=":material/error:")
+    by_key = {source.key: source for source in sources}
+    if not by_key:
+        return Selection(FOLDER, (), None, _IN_FOLDER)
+    if st.session_state.get(_IN_FOLDER) not in by_key:
+        st.session_state[_IN_FOLDER] = next(iter(by_key))
+    key = st.selectbox(
+        "Picture",
+        tuple(by_key),
+        format_func=option_texts({source.key: source.label for source in sources}),
+        key=_IN_FOLDER,
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    return Selection(FOLDER, sources, by_key[key], _IN_FOLDER)
 
 
 def _from_store(kind: str, store: Uploads, widget: str) -> Selection:
@@ -231,6 +270,11 @@ def nothing_chosen(selection: Selection) -> None:
             "add_photo_alternate",
             "**Drop pictures into the field in the side panel.** One or several: JPEG, PNG, WebP, BMP or TIFF, up to "
             f"{MAX_PIXELS / 1e6:g} megapixels. They do not leave the machine that runs this app.",
+        ),
+        FOLDER: (
+            "folder_open",
+            "**Write the path of a folder in the side panel.** Its pictures are read where they are; nothing is copied "
+            "or changed.",
         ),
         "Camera": (
             "photo_camera",

@@ -13,6 +13,7 @@ import matplotlib.cbook
 from posecore.data.synthetic import SAMPLE_SEEDS, render_scene
 from posecore.errors import ImageError
 from posecore.imaging import Picture, read_image
+from posecore.picture_files import IMAGE_SUFFIXES
 from posecore.ui.shared.pictures.open_picture import Source
 from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.ui.shared.visitors import require
@@ -21,6 +22,8 @@ FIRST_SAMPLE = "Three people in a street"
 #: Uploads that one session may hold, by number and by bytes on disk.
 MAX_UPLOADS = 500
 MAX_UPLOAD_BYTES = 2_000_000_000
+#: Pictures of a folder that can be chosen from.
+MOST_IN_FOLDER = 5000
 
 
 def samples() -> tuple[Source, ...]:
@@ -49,6 +52,30 @@ def first_sample() -> Source:
     """The picture that a visitor sees first."""
     everything = samples()
     return next((source for source in everything if source.label == FIRST_SAMPLE), everything[0])
+
+
+def folder_sources(folder: Path) -> tuple[Source, ...]:
+    """The pictures of a folder of this machine, by name.
+
+    Raises:
+        ImageError: When it is no folder, cannot be read, or holds no or too many pictures.
+    """
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        stamps = [(path, path.stat()) for path in files if path.is_file()]
+    except OSError as error:
+        raise ImageError(f"{folder} cannot be read as a folder: {error.strerror or error}.") from error
+    if not stamps:
+        raise ImageError(f"{folder} holds no picture: {', '.join(IMAGE_SUFFIXES)} are read.")
+    if len(stamps) > MOST_IN_FOLDER:
+        raise ImageError(
+            f"{folder} holds {len(stamps):,} pictures and {MOST_IN_FOLDER:,} can be shown; “posecore image” takes any "
+            "number."
+        )
+    return tuple(
+        Source(f"file:{path}:{stat.st_mtime_ns}:{stat.st_size}", path.name, path.name, partial(read_image, path))
+        for path, stat in stamps
+    )
 
 
 def _grace_hopper() -> Picture:

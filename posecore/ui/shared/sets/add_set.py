@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -22,11 +21,9 @@ from posecore.ui.shared.plain import plain
 from posecore.ui.shared.quota import check_room
 from posecore.ui.shared.session import session
 from posecore.ui.shared.sets.set_library import library, remember
-from posecore.ui.shared.visitors import is_local, require
+from posecore.ui.shared.visitors import FOLDERS_VARIABLE, folders_allowed, require
 from posecore.words import unused_name
 
-#: Environment variable that lets everybody who reaches the app name folders of the machine it runs on.
-FOLDERS_VARIABLE = "POSECORE_ALLOW_FOLDERS"
 #: Seconds between two signs of progress.
 _TELL = 0.2
 #: Width of the forms in pixels.
@@ -46,16 +43,6 @@ _HELP = {
     _DRAWN: "Figures drawn by posecore with exact keypoints, to try labelling and training without any data. Models "
     "trained on them alone are no good on photographs.",
 }
-
-
-def folders_allowed() -> bool:
-    """Whether this visitor may name folders of the server's machine.
-
-    Those who sit at it may, unless ``POSECORE_ALLOW_FOLDERS`` says otherwise: 1 for everybody, anything else for
-    nobody.
-    """
-    said = os.environ.get(FOLDERS_VARIABLE, "").strip()
-    return said == "1" if said else is_local()
 
 
 def add_set(first: bool) -> None:

@@ -266,8 +266,9 @@ def filmstrip(
     on_pick: Callable[[str], None],
     key: str,
     marks: Mapping[str, str] | None = None,
+    captions: Mapping[str, str] | None = None,
 ) -> None:
-    """Thumbnails to choose from.
+    """Thumbnails to choose from: a strip, or a sheet of larger ones where they have captions.
 
     Args:
         items: Key, label and JPEG of each; None for a picture that cannot be shown.
@@ -276,13 +277,14 @@ def filmstrip(
         on_pick: Called with the key of the one that was clicked.
         key: Name of the widget.
         marks: Key → ``done``, ``unconfirmed`` or ``unlabelled``, shown as a sign in the corner.
+        captions: Key → words below it.
     """
     entries = [
         {"key": name, "label": label, "image": None if jpeg is None else _data_url(jpeg)} for name, label, jpeg in items
     ]
     _filmstrip(
         key=key,
-        data={"items": entries, "chosen": chosen, "title": title, "marks": dict(marks or {})},
+        data={"items": entries, "chosen": chosen, "title": title, "marks": dict(marks or {}), "captions": captions},
         on_pick_change=lambda: on_pick(st.session_state[key].pick),
     )
 

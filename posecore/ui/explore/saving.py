@@ -1,0 +1,153 @@
+"""Everything about all pictures as one ZIP, made in the background: what ``posecore image`` writes."""
+
+from __future__ import annotations
+
+import secrets
+import zipfile
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from posecore.drawing import DrawingOptions
+from posecore.errors import PosecoreError
+from posecore.model import PoseModel
+from posecore.result_folder import FORMATS, ResultWriter
+from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.models.engine import analyse
+from posecore.ui.shared.pictures.open_picture import Source, open_picture
+from posecore.ui.shared.session import session
+from posecore.ui.shared.visitor_files import visitor_folders
+from posecore.ui.shared.visitors import require
+from posecore.ui.shared.widgets.watching import watch
+
+#: What the formats of results are called.
+_WORDS = {
+    "png": "pictures",
+    "json": "poses (JSON)",
+    "csv": "table (CSV)",
+    "coco": "COCO results",
+    "fields": "maps (NPZ)",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What shall be saved of which pictures, with what, and where."""
+
+    sources: Sequence[Source]
+    model: PoseModel
+    network: Mapping[str, Any]
+    decode: Mapping[str, Any]
+    options: DrawingOptions
+    formats: frozenset[str]
+    folder: Path
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for what gives the same files to the same visitor."""
+        settings = (repr(self.network), repr(self.decode), repr(self.options), str(self.folder))
+        return self.model.weights_id, *settings, self.formats, tuple(source.key for source in self.sources)
+
+
+def savings() -> Tasks[Path, float]:
+    """ZIPs being made; each lies in its visitor's folder and goes with it."""
+    return tasks("save all")
+
+
+def offer_all(
+    sources: Sequence[Source],
+    model: PoseModel,
+    network: Mapping[str, Any],
+    decode: Mapping[str, Any],
+    options: DrawingOptions,
+) -> None:
+    """The choice of files, the button that makes them, how far that is, and the download."""
+    formats = st.pills(
+        "Save",
+        FORMATS,
+        selection_mode="multi",
+        default=["png", "json", "csv"],
+        format_func=lambda name: _WORDS[name],
+        key="overview_formats",
+        help="The same files as “posecore image” writes.",
+    )
+    order = Order(sources, model, network, decode, options, frozenset(formats), session().folder.path)
+    task = savings().get(order.key)
+    if task is not None and task.active:
+        watch(task, lambda: _progress(task))
+        return
+    if task is not None and task.state == "done" and task.result is not None and task.result.is_file():
+        path = task.result
+        st.download_button(
+            f"All {len(sources)} pictures (ZIP, {path.stat().st_size / 1e6:.1f} MB)",
+            path.read_bytes,
+            "posecore_results.zip",
+            "application/zip",
+            icon=":material/folder_zip:",
+            on_click="ignore",
+            type="primary",
+            key="overview_download",
+        )
+        return
+    if task is not None and task.error:
+        st.error(task.error, icon=":material/error:")
+    if st.button("Make the ZIP", icon=":material/folder_zip:", disabled=not formats, key="overview_save"):
+        _start(order)
+
+
+def _start(order: Order) -> None:
+    try:
+        require("use", "Saving many pictures")
+        visitor_folders.check_room()
+        savings().start(order.key, lambda task: save_all(order, task), again=True, ends_with_session=True)
+    except PosecoreError as error:
+        show_error(error)
+        return
+    st.rerun()
+
+
+def _progress(task: Task[Path, float]) -> None:
+    st.progress(task.report or 0.0, text="Making the ZIP")
+    st.button("Cancel", on_click=task.cancel, icon=":material/close:", key="overview_save_cancel")
+
+
+def save_all(order: Order, task: Task[Path, float]) -> Path:
+    """Write everything into a ZIP; pictures that cannot be used are listed in it.
+
+    Raises:
+        PosecoreError: When nothing can be written.
+    """
+    place = order.folder / f"results-{secrets.token_hex(6)}"
+    writer = ResultWriter(place, order.formats, order.options, [Path(source.name) for source in order.sources])
+    refused = []
+    for number, source in enumerate(order.sources, start=1):
+        if task.stopping:
+            break
+        try:
+            opened = open_picture(source)
+            found = analyse(order.model, opened, None, order.network, order.decode)
+        except (PosecoreError, OSError) as error:
+            refused.append(f"{source.name}: {error}")
+        else:
+            writer.add(Path(source.name), opened.pixels(), found.fields, found.poses)
+        task.tell(number / len(order.sources))
+    writer.close()
+    if refused:
+        (place / "not_analysed.txt").write_text("\n".join(refused) + "\n", "utf-8")
+    return _packed(place)
+
+
+def _packed(folder: Path) -> Path:
+    """The files of a folder as a ZIP beside it; they go."""
+    path = folder.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.iterdir()):
+            packed = file.suffix in (".png", ".npz")
+            archive.write(file, file.name, zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
+            file.unlink()
+    folder.rmdir()
+    return path
