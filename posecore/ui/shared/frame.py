@@ -34,6 +34,7 @@ _STYLE = """<style>
   position: absolute; inset-block-start: 0; inset-inline-end: 0; width: 4rem; }}
 [class*='st-key-number_'] [data-testid='stNumberInputContainer'] {{ height: 1.75rem; }}
 [class*='st-key-number_'] [data-testid='stNumberInputContainer'] input {{ padding: 0 0.5rem; text-align: end; }}
+[data-testid='stSidebar'] [data-testid='stButtonGroup'] button {{ padding-inline: 0.5rem; }}
 h1.page-heading {{ font-size: 1.05rem; font-weight: 650; margin: 0; padding: 0; }}
 h1.page-heading small {{ font-size: 0.9rem; font-weight: 400; color: {small_print}; margin-inline-start: 0.6rem; }}
 </style>"""
