@@ -117,7 +117,9 @@ def _results(compared: list[Compared], what: What, columns: list[Chosen], option
     st.caption(f"Choose a row to see that {what.noun} above.")
     sources = list(what.sources)
     with st.container(horizontal=True):
-        download_buttons((report_download(compared, columns, lambda place: sources[place], options, "all pictures"),))
+        download_buttons(
+            (report_download(compared, columns, lambda place: sources[place], options, f"all {what.noun}s"),)
+        )
 
 
 def report_download(
