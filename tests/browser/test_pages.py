@@ -11,7 +11,7 @@ from tests.browser.running_app import Server
 
 #: Page → words that are there once it has been drawn.
 PAGES = {
-    "": "person",
+    "": "3 people",
     "compare": "Model of column A",
     "fields": "Why is this joint here?",
     "video": "Run",
