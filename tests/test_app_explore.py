@@ -23,10 +23,9 @@ from posecore.settings import Control, controls
 from posecore.ui.explore.overview import Found, in_order, looks
 from posecore.ui.explore.saving import savings
 from posecore.ui.shared.background import Task
-from posecore.ui.shared.counting import Counted, one_by_one
 from posecore.ui.shared.lifting import can_lift
 from posecore.ui.shared.pictures.sources import folder_sources, samples
-from posecore.video.reading import clock
+from posecore.ui.shared.steps import Far, StoppedError, one_by_one
 from tests.app_support import (
     MODEL,
     encoded,
@@ -391,19 +390,19 @@ def test_the_sheet_can_be_sorted() -> None:
     assert [each.caption for each in every] == ["cannot be used", "1 · 0.90 · differs 0.20", "3 · 0.40 · differs 0.70"]
 
 
-def test_work_on_many_says_how_far_it_is_and_can_be_stopped() -> None:
-    task: Task[list[int], Counted] = Task("many")
+def test_work_on_many_ends_when_asked_to() -> None:
+    task: Task[list[int], Far] = Task("many")
 
     def double(value: int) -> int:
         if value == 3:
             task.stop.set()
         return 2 * value
 
-    assert one_by_one(task, [1, 2, 3, 4], double) == [2, 4, 6]
-    assert task.report is not None
-    assert (task.report.done, task.report.count) == (3, 4)
-    assert Counted(0, 10, 0).words == "0 of 10"
-    assert Counted(8, 10, 80).words == f"8 of 10, about {clock(20)} left"
+    assert one_by_one(task, [1, 2], double) == [2, 4]
+    assert task.report == Far(2, 2)
+    with pytest.raises(StoppedError):
+        one_by_one(task, [1, 2, 3, 4], double)
+    assert task.report == Far(2, 4)
 
 
 def test_pictures_of_a_folder(tmp_path: Path) -> None:

@@ -17,14 +17,13 @@ from posecore.evaluation.comparison_report import most_different, report_files
 from posecore.ui.compare.columns import Chosen, titles
 from posecore.ui.compare.what import What
 from posecore.ui.shared.background import Tasks, tasks
-from posecore.ui.shared.counting import Counted, one_by_one, show_counted
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import analyse
 from posecore.ui.shared.pictures.downloads import Download
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
 from posecore.ui.shared.pictures.posed_picture import download_buttons
+from posecore.ui.shared.steps import Far, one_by_one, show_steps
 from posecore.ui.shared.visitors import require
-from posecore.ui.shared.widgets.watching import watch
 from posecore.words import counted
 
 #: Pixels of the longer side of each column in a report.
@@ -32,7 +31,7 @@ _REPORT_SIDE = 480
 _ROWS = "compare_rows"
 
 
-def comparisons() -> Tasks[list[Compared], Counted]:
+def comparisons() -> Tasks[list[Compared], Far]:
     """Comparisons over many pictures."""
     return tasks("compare")
 
@@ -64,7 +63,7 @@ def show_many(what: What, columns: list[Chosen], options: DrawingOptions) -> Non
             st.error(task.error, icon=":material/error:")
         _start_button(what, columns, key)
     elif task.active:
-        watch(task, lambda: show_counted(task, "compare_cancel"))
+        show_steps(comparisons(), task, "Comparing", f"{what.noun}s", "compare_cancel")
     elif task.result is not None:
         _results(task.result, what, columns, options)
 

@@ -15,17 +15,16 @@ from posecore.evaluation.agreement import agreement
 from posecore.model import PoseModel
 from posecore.ui.explore.saving import offer_all
 from posecore.ui.shared.background import Tasks, tasks
-from posecore.ui.shared.counting import Counted, one_by_one, show_counted
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import analyse, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.pictures.source_picker import Selection
 from posecore.ui.shared.plain import plain
+from posecore.ui.shared.steps import Far, one_by_one, show_steps
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.components import filmstrip
 from posecore.ui.shared.widgets.options import option_texts
-from posecore.ui.shared.widgets.watching import watch
 from posecore.words import counted
 
 Order = Literal["as they came", "best score", "people", "disagreement"]
@@ -89,7 +88,7 @@ class Found:
         return f"{self.people}{best}{differs}"
 
 
-def looks() -> Tasks[list[Found], Counted]:
+def looks() -> Tasks[list[Found], Far]:
     """Many pictures being looked at."""
     return tasks("overview")
 
@@ -135,7 +134,7 @@ def show_overview(selection: Selection, settings: Settings) -> None:
             st.error(task.error, icon=":material/error:")
         _start_button(selection.sources, settings, key)
     elif task.active:
-        watch(task, lambda: show_counted(task, "overview_cancel"))
+        show_steps(looks(), task, "Looking", "pictures", "overview_cancel")
     elif task.result is not None:
         _sheet(task.result, selection, settings)
         offer_all(selection.sources, settings.model, settings.network, settings.decode, settings.options)

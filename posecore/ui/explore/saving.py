@@ -20,9 +20,9 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import analyse
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.session import session
+from posecore.ui.shared.steps import Far, Steps, show_steps
 from posecore.ui.shared.visitor_files import visitor_folders
 from posecore.ui.shared.visitors import require
-from posecore.ui.shared.widgets.watching import watch
 
 #: What the formats of results are called.
 _WORDS = {
@@ -53,7 +53,7 @@ class Order:
         return self.model.weights_id, *settings, self.formats, tuple(source.key for source in self.sources)
 
 
-def savings() -> Tasks[Path, float]:
+def savings() -> Tasks[Path, Far]:
     """ZIPs being made; each lies in its visitor's folder and goes with it."""
     return tasks("save all")
 
@@ -78,7 +78,7 @@ def offer_all(
     order = Order(sources, model, network, decode, options, frozenset(formats), session().folder.path)
     task = savings().get(order.key)
     if task is not None and task.active:
-        watch(task, lambda: _progress(task))
+        show_steps(savings(), task, "Making the ZIP", "pictures", "overview_save_cancel")
         return
     if task is not None and task.state == "done" and task.result is not None and task.result.is_file():
         path = task.result
@@ -110,12 +110,7 @@ def _start(order: Order) -> None:
     st.rerun()
 
 
-def _progress(task: Task[Path, float]) -> None:
-    st.progress(task.report or 0.0, text="Making the ZIP")
-    st.button("Cancel", on_click=task.cancel, icon=":material/close:", key="overview_save_cancel")
-
-
-def save_all(order: Order, task: Task[Path, float]) -> Path:
+def save_all(order: Order, task: Task[Path, Far]) -> Path:
     """Write everything into a ZIP; pictures that cannot be used are listed in it.
 
     Raises:
@@ -124,9 +119,8 @@ def save_all(order: Order, task: Task[Path, float]) -> Path:
     place = order.folder / f"results-{secrets.token_hex(6)}"
     writer = ResultWriter(place, order.formats, order.options, [Path(source.name) for source in order.sources])
     refused = []
-    for number, source in enumerate(order.sources, start=1):
-        if task.stopping:
-            break
+    step = Steps(task, len(order.sources))
+    for source in order.sources:
         try:
             opened = open_picture(source)
             found = analyse(order.model, opened, None, order.network, order.decode)
@@ -134,7 +128,7 @@ def save_all(order: Order, task: Task[Path, float]) -> Path:
             refused.append(f"{source.name}: {error}")
         else:
             writer.add(Path(source.name), opened.pixels(), found.fields, found.poses)
-        task.tell(number / len(order.sources))
+        step()
     writer.close()
     if refused:
         (place / "not_analysed.txt").write_text("\n".join(refused) + "\n", "utf-8")

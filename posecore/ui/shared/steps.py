@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -13,6 +14,8 @@ from posecore.ui.shared.background import Task, Tasks
 from posecore.ui.shared.widgets.watching import watch
 from posecore.video.reading import estimate
 
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 #: Seconds and steps before which nothing is said of the time left.
 _TOO_EARLY, _FEWEST = 1.0, 3
 
@@ -57,6 +60,15 @@ class Steps:
         told = spent >= _TOO_EARLY and self._done >= _FEWEST
         left = spent / self._done * max(self._total - self._done, 0) if told else None
         self._task.tell(Far(min(self._done, self._total), self._total, left))
+
+
+def one_by_one(task: Task[Any, Far], items: Sequence[_Item], do: Callable[[_Item], _Made]) -> list[_Made]:
+    """What ``do`` makes of every item, a step each."""
+    step, made = Steps(task, len(items)), []
+    for item in items:
+        made.append(do(item))
+        step()
+    return made
 
 
 def show_steps(kind: Tasks[Any, Far], task: Task[Any, Far], words: str, step: str, key: str) -> None:
