@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from app_support import MODEL, forget_everything, install_model, jpeg, open_app, upload, words
 from streamlit.testing.v1 import AppTest
 
 from posecore.evaluation.comparing import Compared, Look
@@ -17,6 +16,7 @@ from posecore.ui.compare.many import comparisons
 from posecore.ui.compare.page import agreement_badges
 from posecore.ui.shared.models.model_picker import all_models
 from posecore.zoo import list_models
+from tests.app_support import MODEL, forget_everything, install_model, jpeg, open_app, upload, words
 
 SMALL = {f"{letter}_{name}": value for letter in "abcd" for name, value in {"input_size": "129"}.items()}
 OTHER = "movenet-lightning.posecore"

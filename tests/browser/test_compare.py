@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from running_app import Server
-from test_browser import settle
+
+from tests.browser.running_app import Server
+from tests.browser.test_browser import settle
 
 MODELS = ("posenet-mobilenet_v1-075.posecore", "movenet-lightning.posecore", "openpose-mobilenet_thin.posecore")
 
