@@ -239,3 +239,24 @@ def test_rays_without_anybody_are_lifted_without_harm() -> None:
     joints, errors = lift_rays(np.full((3, 17, 2), np.nan), load_lifter())
     assert np.isfinite(joints).all()
     assert np.isfinite(errors).all()
+
+
+@pytest.mark.parametrize(("turned", "degrees"), [(25.0, 12), (200.0, 12), (80.0, 45)])
+def test_the_shipped_network_lifts_somebody_who_walks(
+    turned: float, degrees: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("POSECORE_LIFTER")
+    truth = seen(walker(3.0, turned, (0.0, 0.0)))
+    by = truth.lifted_by
+    frames = [
+        Poses(xy[None], np.ones((1, 17)), np.ones(1), COCO_17, by.image_size, np.array([1])) for xy in truth.project()
+    ]
+    clip = PoseSequence.collect(zip(truth.times.tolist(), frames, strict=True), COCO_17, by.image_size)
+    (lifted,) = lift(clip, height=1.70, focal=by.focal)
+    off = np.linalg.norm(lifted.keypoints - truth.keypoints, axis=-1)[:, 5:]
+    angles = [np.degrees(angles_of(torch.from_numpy(at)).numpy())[:, :2] for at in (lifted.keypoints, truth.keypoints)]
+    assert off.mean() < 0.09
+    # Seen from behind, knees that bend away from the camera look straight.
+    assert np.median(np.abs(angles[0] - angles[1])) < degrees
+    assert np.linalg.norm(lifted.project() - truth.project(), axis=-1)[:, 5:].max() < 0.05 * max(by.image_size)
+    np.testing.assert_allclose(lifted.roots[:, 2], truth.roots[:, 2], rtol=0.12)
