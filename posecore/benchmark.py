@@ -300,6 +300,7 @@ def measure_apart(
     finally:
         process.kill()
         process.wait()
+        process.stdout.close()
 
 
 def _kill_when(process: subprocess.Popen[str], stop: threading.Event) -> None:

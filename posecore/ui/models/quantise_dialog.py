@@ -21,6 +21,7 @@ from posecore.ui.shared.models.model_picker import choose_model, is_own_file
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.sets.labelled_set import pick_labelled_set
 from posecore.ui.shared.visitors import require
+from posecore.words import counted
 from posecore.zoo import ModelInfo, load_model
 
 _SET, _FILES = "A labelled set", "Pictures of yours"
@@ -131,6 +132,7 @@ def _show(task: Task[Quantised, str], info: ModelInfo) -> None:
             f"{worth.milliseconds_after:.1f} ms",
             f"{worth.gain:.1f} × as fast",
             delta_color="normal" if worth.gain > 1 else "inverse",
+            delta_arrow="off",
             border=True,
         )
         if worth.ap_before is not None and worth.ap_after is not None:
@@ -139,8 +141,8 @@ def _show(task: Task[Quantised, str], info: ModelInfo) -> None:
         st.metric("People found", f"{worth.people_found} of {worth.people_before}", border=True)
         st.metric("Joints where they were", f"{100 * worth.joints_near:.0f} %", border=True)
     st.caption(
-        f"Ranges from {worth.pictures} views of pictures; people and joints compared on {worth.measured}. A joint is "
-        "where it was within 5 % of the person's size. Times are this machine's, each by its fastest runtime."
+        f"Ranges from {counted(worth.pictures, 'view')} of pictures; people and joints compared on {worth.measured}. "
+        "A joint is where it was within 5 % of the person's size. Times are this machine's, by each one's fastest way."
     )
     if not st.button("Keep it", type="primary", key="quantise_keep", icon=":material/save:"):
         return
