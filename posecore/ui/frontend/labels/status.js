@@ -47,6 +47,6 @@ function showFinish({ data, sheet, buttons: { finish } }) {
  */
 export function finishInWords(done, people, proposals, more) {
   if (done) return "Next unlabelled";
-  const act = !people ? "No people – next" : proposals ? "Confirm all" : "Done";
-  return more ? `${act}, go on` : act;
+  const act = !people ? "No people" : proposals ? "Confirm all" : "Done";
+  return more ? `${act} – next` : act;
 }
