@@ -11,7 +11,7 @@ under ``POSECORE_HOME/calibrations`` and go first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -74,6 +74,10 @@ class ScoreMap:
         """Confidences 0 … 1 of scores; shapes are broadcast."""
         outcome = self.slope * log_odds(scores) + self.size_slope * np.log(sizes) + self.intercepts[joints]
         return np.asarray(np.interp(outcome, self.knots, self.values))
+
+    def of_joints(self, places: Sequence[int]) -> ScoreMap:
+        """The same map for some of its joints, in another order."""
+        return replace(self, intercepts=self.intercepts[list(places)])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -118,19 +118,20 @@ def test_own_calibrations_go_first_and_damaged_ones_are_told(home: Path) -> None
     assert calibration_of("unknown") is None
 
 
-def test_the_command_makes_one(home: Path, tmp_path: Path) -> None:
-    labels = write_dataset(tmp_path / "drawn", 40, seed=3, size=(160, 160))
+def test_the_command_makes_one(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posecore.evaluation.calibration.FEWEST_SAMPLES", 20)
+    labels = write_dataset(tmp_path / "drawn", 24, seed=3, size=(160, 160))
     report = tmp_path / "figures.json"
     arguments = ["--model", NAMES[0], "--input-size", "161", "--root-threshold", "0.05"]
     arguments += ["--annotations", str(labels), "--json", str(report)]
     result = CliRunner().invoke(cli, ["calibrate", *arguments], env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
     figures = json.loads(report.read_text())
-    assert figures["joints"]["pictures"] <= 40
+    assert figures["joints"]["pictures"] <= 24
     assert figures["joints"]["after"]["Brier"] < figures["joints"]["before"]["Brier"]
     found = calibration_of(load_model(NAMES[0]).weights_id)
     assert found is not None
-    assert found.fitted_on.startswith("40 pictures")
+    assert found.fitted_on.startswith("24 pictures")
 
 
 def test_the_switch_keeps_thresholds_when_the_model_is_changed(home: Path) -> None:
@@ -139,7 +140,7 @@ def test_the_switch_keeps_thresholds_when_the_model_is_changed(home: Path) -> No
     app = open_app(model_choice=NAMES[0])
     before = app.slider(key="pose_threshold").value
     app.toggle(key="calibrated").set_value(True).run()
-    assert "scores are chances" in words(app)
+    assert "Scores are chances" in words(app)
     assert app.slider(key="pose_threshold").value == CHANCES["pose_threshold"]
     app.slider(key="pose_threshold").set_value(0.2).run()
     app.selectbox(key="model_choice").set_value(NAMES[1]).run()
@@ -151,5 +152,5 @@ def test_the_switch_keeps_thresholds_when_the_model_is_changed(home: Path) -> No
     app.selectbox(key="model_choice").set_value(NAMES[0]).run()
     assert app.toggle(key="calibrated").value
     app.toggle(key="calibrated").set_value(False).run()
-    assert "scores are chances" not in words(app)
+    assert "Scores are chances" not in words(app)
     assert before != 0.2

@@ -12,17 +12,13 @@ from posecore.calibration import Calibration, keep_calibration
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import open_model
 from posecore.cli.settings import settings_options
-from posecore.data.annotations import PoseDataset, spread
+from posecore.data.annotations import PoseDataset
 from posecore.data.detect import open_dataset
-from posecore.errors import DataError
-from posecore.evaluation import Evaluation, measure
-from posecore.evaluation.calibration import Check, crossed_check
+from posecore.evaluation import Evaluation
+from posecore.evaluation.calibration import Check, crossed_check, with_nothing_hidden
 from posecore.evaluation.calibration import calibrate as fitted
 from posecore.evaluation.confidence import joint_samples, person_samples
-from posecore.evaluation.field_sets import keep_fields
-from posecore.evaluation.predictions import collect
 from posecore.model import PoseModel
-from posecore.settings import CHANCES
 from posecore.storage import write_json, writing
 
 
@@ -65,21 +61,12 @@ def calibrate(
 
 
 def _seen(model: PoseModel, dataset: PoseDataset, limit: int, settings: dict[str, Any]) -> Evaluation:
-    """Everything that a model finds in whole pictures when nothing is hidden."""
-    network, decode = model.split_settings(settings)
-    exact = {"runtime": "torch", "precision": "float32"}
-    seen = model.network_settings(**{**exact, **network}).model_dump()
-    everything = model.decode_settings(**{**decode, **dict.fromkeys(CHANCES, 0.0), "calibrated": False}).model_dump()
-    images = spread(dataset.images, limit)
     with counting_progress() as progress:
-        task = progress.add_task("Pictures", total=len(images))
-        kept = keep_fields(model, images, "full", seen, advance=lambda: progress.advance(task))
-    for problem in kept.problems:
+        task = progress.add_task("Pictures", total=min(limit, len(dataset)))
+        evaluation = with_nothing_hidden(model, dataset, limit, settings, lambda: progress.advance(task))
+    for problem in evaluation.problems:
         errors.print(f"skipped: {problem}", markup=False, soft_wrap=True, highlight=False)
-    if not len(kept):
-        raise DataError(f"No picture of {dataset.name} can be used.")
-    predictions = collect(((view, model.decode(fields, **everything)) for view, fields in kept), dataset.skeleton)
-    return measure(predictions, "full", dataset.skeleton, model.skeleton, model=model.name, dataset=dataset.name)
+    return evaluation
 
 
 def _table(found: Calibration, checks: dict[str, Check]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +12,14 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit
 
 from posecore.calibration import Calibration, ScoreMap, log_odds
+from posecore.data.annotations import PoseDataset, spread
 from posecore.errors import DataError
 from posecore.evaluation.confidence import Reliability, Samples, joint_samples, person_samples, reliability
-from posecore.evaluation.evaluate import Evaluation
+from posecore.evaluation.evaluate import Evaluation, measure
+from posecore.evaluation.field_sets import keep_fields
+from posecore.evaluation.predictions import collect
+from posecore.model import PoseModel
+from posecore.settings import CHANCES
 from posecore.skeleton import Skeleton
 
 #: Weight of the penalty on a joint's own intercept: a joint with few samples is judged like the others.
@@ -153,6 +159,36 @@ def _joined(first: Samples, second: Samples) -> Samples:
         np.concatenate([first.owners, second.owners]),
         first.names,
     )
+
+
+def with_nothing_hidden(
+    model: PoseModel,
+    dataset: PoseDataset,
+    limit: int,
+    settings: Mapping[str, Any],
+    advance: Callable[[], object] = lambda: None,
+) -> Evaluation:
+    """Everything that a model finds in whole pictures.
+
+    Args:
+        model: The model.
+        dataset: Labelled pictures.
+        limit: Most pictures, taken from all over the set.
+        settings: Network and decode settings over the model's own; thresholds count as 0.
+        advance: Called after every picture.
+
+    Raises:
+        DataError: When no picture can be used, or labels and model share no keypoint.
+    """
+    network, decode = model.split_settings(settings)
+    exact = model.network_settings(**{"runtime": "torch", "precision": "float32", **network}).model_dump()
+    everything = {**decode, **dict.fromkeys(CHANCES, 0.0), "calibrated": False}
+    kept = keep_fields(model, spread(dataset.images, limit), "full", exact, advance=advance)
+    if not len(kept):
+        raise DataError(f"No picture of {dataset.name} can be used.")
+    found = collect(((view, model.decode(fields, **everything)) for view, fields in kept), dataset.skeleton)
+    about = {"model": model.name, "dataset": dataset.name, "problems": kept.problems}
+    return measure(found, "full", dataset.skeleton, model.skeleton, **about)
 
 
 def calibrate(evaluation: Evaluation, weights: str, skeleton: Skeleton) -> Calibration:

@@ -88,7 +88,7 @@ def facts(analysis: Analysis) -> str:
     found = f":green-badge[**{people(count)}**]" if count else ":orange-badge[**nobody found**]"
     remembered = " (cached)" if analysis.from_cache else ""
     made = analysis.poses.made_by
-    chances = (":violet-badge[scores are chances]",) if made is not None and made.calibration else ()
+    chances = (":violet-badge[chances]",) if made is not None and made.calibration else ()
     return " ".join(
         (
             found,
