@@ -6,7 +6,7 @@ import streamlit as st
 
 from posecore.runs import best_epoch
 from posecore.training.card import config_text
-from posecore.training.config import AnyConfig, any_config
+from posecore.training.config import AnyConfig, LifterConfig, any_config
 from posecore.training.jobs import JobView
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.runs.run_curves import SECOND, TRAINING, VALIDATION, Line, curves, line_of, over_epochs
@@ -16,6 +16,7 @@ from posecore.ui.shared.runs.run_words import ACTIVE, duration, state_badge
 LOG_LINES = 60
 #: Figures that are shown as curves of their own: name → words, what they are.
 _SCORES = {"validation/oks": "similarity (OKS)", "validation/pck": "correct joints (PCK)"}
+_LIFTER_SCORES = {"validation/knee": "knees", "validation/elbow": "elbows"}
 
 
 def headline(view: JobView) -> str:
@@ -65,17 +66,24 @@ def _charts(view: JobView, config: AnyConfig) -> None:
         config={"displayModeBar": False},
         alt="Loss on training and validation pictures over epochs",
     )
+    lifts = isinstance(config, LifterConfig)
+    wanted = _LIFTER_SCORES if lifts else _SCORES
     scores = [
         line_of(words, figure, color, view.epochs)
-        for (figure, words), color in zip(_SCORES.items(), (VALIDATION, SECOND), strict=True)
+        for (figure, words), color in zip(wanted.items(), (VALIDATION, SECOND), strict=True)
     ]
+    title, alt = "On validation pictures", "Similarity and share of correct joints on validation pictures over epochs"
+    if lifts:
+        title, alt = "Degrees off on motions held out", "Median errors of knees and elbows over epochs, in degrees"
     if any(line.points for line in scores):
         st.plotly_chart(
-            curves(scores, planned, title="On validation pictures"),
+            curves(scores, planned, title=title),
             key="run_scores",
             config={"displayModeBar": False},
-            alt="Similarity and share of correct joints on validation pictures over epochs",
+            alt=alt,
         )
+    elif lifts:
+        st.caption("No motions to measure on: data.held_out names none.")
     else:
         st.caption("No pictures to measure on: the set has no validation part and is too small to hold some back.")
 
@@ -89,9 +97,10 @@ def _training_loss(view: JobView, planned: int) -> Line:
 
 
 def _details(view: JobView, config: AnyConfig) -> None:
-    names = ("Pictures", "Log", "Learning rate", "Configuration")
+    looks = not isinstance(config, LifterConfig)
+    names = (*(["Pictures"] if looks else []), "Log", "Learning rate", "Configuration")
     # What went wrong stands in the log.
-    first = "Log" if view.state in ("failed", "lost") else "Pictures"
+    first = "Pictures" if looks and view.state not in ("failed", "lost") else "Log"
     tabs = st.tabs(names, default=first, on_change="rerun", key=f"run_tab_{view.run.name}")
     for name, tab in zip(names, tabs, strict=True):
         if not tab.open:
