@@ -40,7 +40,7 @@ def main() -> None:
         what = pick_what()
         columns = pick_columns()
         with st.expander("Drawing", icon=":material/palette:"):
-            controls = SettingControls(DrawingOptions, prefix="draw_")
+            controls = SettingControls(DrawingOptions, prefix="drawn_")
             controls.draw(controls.others)
         options = DrawingOptions(**controls.values)
     if not columns:
