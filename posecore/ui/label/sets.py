@@ -167,9 +167,12 @@ def no_sets() -> None:
             "with the sample pictures.",
             text_alignment="center",
         )
-        if st.button("Add pictures", icon=":material/photo_library:"):
+        with st.container(horizontal=True, horizontal_alignment="center", gap="small"):
+            practise = st.button("Practise with the samples", icon=":material/imagesmode:", type="primary")
+            add = st.button("Add pictures", icon=":material/photo_library:")
+        if add:
             open_page("datasets")
-        if st.button("Practise with the samples", icon=":material/imagesmode:", type="primary"):
+        if practise:
             try:
                 require("all", "Adding sets")
                 _make_practice()
