@@ -26,7 +26,7 @@ _BELOW_HIPS = 0.25
 _CAMERA = (0.3, 12.0)
 #: Factors by which a distance may change.
 _CHANGE = (0.6, 1.6)
-#: Frames with a standing foot that are needed.
+#: Frames with a standing foot that are needed, where there are so many.
 _FEWEST = 5
 #: Seconds that a foot stands at least; at the top of a jump it is still for a tenth of a second.
 _LASTING = 0.2
@@ -43,7 +43,7 @@ def anchor(people: Sequence[Poses3D], up: Array) -> list[Poses3D]:
     """
     feet = [_Feet(one, up) for one in people]
     depths = np.concatenate([*(one.depths[one.stand] for one in feet), np.zeros(0)])
-    if len(depths) < _FEWEST or not _CAMERA[0] < (floor := float(np.median(depths))) < _CAMERA[1]:
+    if not len(depths) or not _CAMERA[0] < (floor := float(np.median(depths))) < _CAMERA[1]:
         return list(people)
     return [one.on_floor(floor) for one in feet]
 
@@ -78,7 +78,7 @@ class _Feet:
         """The person with standing feet ``floor`` metres below the camera, each on its line of sight."""
         counts = self.stand.sum(1)
         some = np.flatnonzero(counts)
-        if len(some) < _FEWEST:
+        if len(some) < min(_FEWEST, len(counts)):
             return self.person
         ratios = np.where(self.stand, np.log(np.clip(floor / np.where(self.stand, self.depths, floor), *_CHANGE)), 0.0)
         changes = np.interp(np.arange(len(counts)), some, ratios.sum(1)[some] / counts[some])

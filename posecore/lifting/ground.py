@@ -28,7 +28,7 @@ _STRAIGHT = 25.0
 _SPREAD, _FLAT = 0.5, 0.06
 #: Metres above the lowest place of a body up to which feet are taken to stand on the floor.
 _LIFTED = 0.15
-#: Frames that have to speak for something.
+#: Frames that have to speak for something, where there are so many.
 _FEWEST = 5
 
 
@@ -134,7 +134,7 @@ class _Stander:
 def _up(standers: Sequence[_Stander]) -> tuple[Array, str]:
     """``(3,)`` the way up, and what says so."""
     stretched = np.concatenate([*(stander.stretches() for stander in standers), np.zeros((0, 3))])
-    if len(stretched) < _FEWEST:
+    if len(stretched) < min(_FEWEST, max((len(stander.person) for stander in standers), default=1)):
         return _CAMERA_UP, "nobody is seen standing upright, so the camera is taken to be held level"
     up = _unit(np.median(stretched, axis=0)[None])[0]
     steps = np.concatenate([stander.steps(up) for stander in standers])
