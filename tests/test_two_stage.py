@@ -291,7 +291,7 @@ def test_settings_of_both_are_offered_under_names_of_their_own() -> None:
     assert network["finder_input_size"].applies({"finder_input_by": "side"})
     assert not network["finder_input_size"].applies({"finder_input_by": "scale"})
     assert network["finder_pose_threshold"].default < FINDER.decode_settings().pose_threshold
-    assert set(decode) == {"pose_threshold", "keypoint_threshold", "same_person", "distance_offset"}
+    assert set(decode) == {"calibrated", "pose_threshold", "keypoint_threshold", "same_person", "distance_offset"}
     with pytest.raises(SettingsError, match="finder_input_size"):
         model.network_settings(finder_input_sise=65)
     with pytest.raises(SettingsError, match="pose_threshold"):
