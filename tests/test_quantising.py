@@ -142,3 +142,14 @@ def test_ranges_are_means_over_pictures() -> None:
     first, second, both = (ranges_of(rounded_model(given, some).network) for some in (shots[:1], shots[1:], shots))
     name = next(name for name in both if first[name][1] > 0 and second[name][1] > 0)
     assert both[name][1] == pytest.approx((first[name][1] + second[name][1]) / 2, rel=1e-4)
+
+
+def test_convolutions_without_bias_are_rounded_all_the_same() -> None:
+    family = family_of("openpose-mobilenet_thin")
+    network = family.build("openpose-mobilenet_thin")
+    given = PoseModel(
+        "openpose-mobilenet_thin.mine", family, "openpose-mobilenet_thin", network, "0" * 16, device="cpu"
+    )
+    assert any(unit.conv.bias is None for unit in convolutions(given.network).values())
+    rounded = rounded_model(given, [(picture[:96, :96], None) for picture in pictures(1)])
+    assert ranges_of(rounded.network).keys() == convolutions(given.network).keys()
