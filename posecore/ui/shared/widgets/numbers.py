@@ -6,6 +6,8 @@ from typing import Literal, TypeVar
 
 import streamlit as st
 
+from posecore.ui.shared.widgets.carried import carry
+
 _Number = TypeVar("_Number", int, float)
 #: Letters that a value may have in the field.
 _FINEST = 6
@@ -43,6 +45,8 @@ def number(
     kind = type(step)
     pattern = "%d" if kind is int else f"%.{_decimals(step) if decimals is None else decimals}f"
     typed = f"{key}_typed"
+    if persist_state is not None:
+        carry(key)
     with st.container(key=f"number_{key}", gap=None, width=width or "stretch"):
         chosen: _Number = st.slider(
             label,

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from posecore.settings import Control, controls
 from posecore.ui.shared.address import asked_setting, came_back, say_setting
+from posecore.ui.shared.widgets.carried import carry
 from posecore.ui.shared.widgets.numbers import number, on_step
 
 #: Settings that matter most, by the names that all families share; others go where there is more room.
@@ -63,6 +64,7 @@ class SettingControls:
         self._defaults = {name: control.default for name, control in self._controls.items()} | dict(defaults or {})
         self._prefix = prefix
         for control in self._controls.values():
+            carry(self._key(control.name))
             self._replace_unfit(control)
             self._follow_address(control)
 
