@@ -322,6 +322,24 @@ def test_a_click_on_a_joint_opens_its_evidence(server: Server, page: Any) -> Non
     assert "/fields" in page.url
 
 
+def test_numbers_are_the_same_on_the_next_page(server: Server, page: Any) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(server.url)
+    page.wait_for_selector(SHOWN)
+    settle(page)
+    threshold = page.get_by_role("spinbutton", name="Pose threshold").first
+    value = threshold.input_value()
+    assert float(value) > 0
+    for group, title in (("Explore", "Fields"), ("Motion", "Video"), ("Explore", "Explore")):
+        open_from_menu(page, group, title)
+        page.get_by_role("heading", name=title).first.wait_for()
+        threshold.wait_for(timeout=60_000)  # Video draws its sample first.
+        settle(page)
+        expect(threshold).to_have_value(value)
+        expect(page.get_by_role("slider", name="Pose threshold").first).to_have_value(str(float(value)))
+
+
 def test_back_leads_to_the_page_before_with_what_was_chosen_there(server: Server, page: Any) -> None:
     from playwright.sync_api import expect
 

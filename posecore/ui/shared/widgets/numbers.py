@@ -45,6 +45,7 @@ def number(
     kind = type(step)
     pattern = "%d" if kind is int else f"%.{_decimals(step) if decimals is None else decimals}f"
     typed = f"{key}_typed"
+    carry(typed)
     if persist_state is not None:
         carry(key)
     with st.container(key=f"number_{key}", gap=None, width=width or "stretch"):
