@@ -98,7 +98,7 @@ def _results(compared: list[Compared], what: What, columns: list[Chosen], option
         if rows:
             what.choose(what.sources[order[rows[0]]])
 
-    st.dataframe(pair_table(compared, kept), hide_index=True)
+    st.dataframe(pair_table(compared, kept), hide_index=True, placeholder="–")
     table = picture_table([compared[place] for place in order], kept)
     table.insert(1, "differs", [disagreement(compared[place]) for place in order])
     st.dataframe(

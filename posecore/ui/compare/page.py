@@ -132,7 +132,9 @@ def _people(compared: Compared) -> None:
     if table.empty:
         st.caption("No column finds anybody.")
         return
-    st.dataframe(table, hide_index=True, alt="People, with the score of each column and OKS between every two")
+    st.dataframe(
+        table, hide_index=True, placeholder="–", alt="People, with the score of each column and OKS between every two"
+    )
     st.caption(
         "A person has the same number and colour in all columns; empty means not found. A full frame stands around "
         "people whom another column lacks, a dashed one where this column lacks somebody. Scores of different models "
@@ -155,7 +157,9 @@ def _joints(compared: Compared) -> None:
     if table.empty or not table["both"].sum():
         st.caption("These two columns have nobody in common.")
         return
-    st.dataframe(table, hide_index=True, height=300, alt="Distance between two columns, joint by joint")
+    st.dataframe(
+        table, hide_index=True, height=300, placeholder="–", alt="Distance between two columns, joint by joint"
+    )
     st.caption(f"Pixels of the picture between {name.replace('–', ' and ')}, over the people whom both have.")
 
 
