@@ -18,7 +18,8 @@ _STYLE = """<style>
 [data-testid='stMainBlockContainer'] {{ padding-inline: clamp(0.75rem, 2vw, 2rem); }}
 [data-testid='stCaptionContainer'] {{ opacity: 1; }}
 [data-testid='stCaptionContainer'], [data-testid='stCaptionContainer'] p {{ color: {small_print}; }}
-[data-testid^='stBaseButton-primary'], [data-testid^='stBaseLinkButton-primary'] {{ color: {on_primary}; }}
+[data-testid^='stBaseButton-primary'], [data-testid^='stBaseLinkButton-primary'],
+[data-testid='stMultiSelect'] span[title] {{ color: {on_primary}; }}
 [data-testid='stTopNavLink']:focus-visible {{ outline: 2px solid {ring}; outline-offset: 2px; }}
 [data-testid='stTopNav'] > div:nth-child({group}) [data-testid='stTopNavSection'] {{
   background: {mark}; border-radius: 8px; font-weight: 600; }}
