@@ -186,6 +186,8 @@ class Runner:
                 ready = self._load(way, settings, size, place.wish.runtime in ENGINES)
                 other = dict(zip(ready.names, ready.compiled(pixels), strict=True))
             except (PosecoreError, OSError, RuntimeError) as error:
+                if _stop.is_set():  # The program ends; that a conversion was given up is no news.
+                    return None
                 refused.append(f"{way}: {_why(error)}")
                 log.warning("%s is not computed by %s: %s", shape, way, _why(error))
                 continue
