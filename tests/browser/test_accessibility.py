@@ -19,7 +19,7 @@ from tests.browser.test_pages import PAGES
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 #: Rule → part of Streamlit's own markup that breaks it, which neither theme nor style can mend. The narrow menu has a
-#: ``div`` for each group of pages between the list and its items; what is chosen of many has a small cross to remove it.
+#: ``div`` for each group of pages between the list and its items; what is chosen of many has a small cross.
 KNOWN = {
     "list": "[data-testid=stSidebarNavItems]",
     "listitem": "[data-testid=stSidebarNavItems]",
