@@ -18,11 +18,11 @@ from posecore.poses import Poses
 from posecore.ros.bag import Bag
 from posecore.ros.bridge import Bridge
 from posecore.ros.messages import people_messages
-from posecore.settings import build_settings, narrow
+from posecore.settings import build_settings
 from posecore.video import (
+    LIVE_SMOOTHING,
     LiveOptions,
     LiveSession,
-    SmoothingSettings,
     TrackingSettings,
     VideoOptions,
     ViewSettings,
@@ -33,11 +33,10 @@ from posecore.words import counted
 
 #: A picture's time in seconds since 1970, and its people.
 Moment = tuple[float, Poses]
-_LIVE_SMOOTHING = narrow(SmoothingSettings, "smooth", ("live", "none"))
 
 
 @settings_options
-@options_of("smoothing", _LIVE_SMOOTHING)
+@options_of("smoothing", LIVE_SMOOTHING)
 @options_of("tracking", TrackingSettings)
 def ros(
     source: Annotated[
@@ -67,7 +66,7 @@ def ros(
     followed = build_settings(TrackingSettings, tracking)
     if not followed.track:
         smoothing = {"smooth": "none", **smoothing}
-    smooth = build_settings(_LIVE_SMOOTHING, smoothing)
+    smooth = build_settings(LIVE_SMOOTHING, smoothing)
     with ExitStack() as stack:
         receivers: list[Bridge | Bag] = []
         if bridge is not None:

@@ -19,13 +19,13 @@ from posecore.cli.result_names import free_stem, with_ending
 from posecore.cli.settings import options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import PosecoreError
-from posecore.settings import build_settings, narrow
+from posecore.settings import build_settings
 from posecore.video import (
+    LIVE_SMOOTHING,
     CropSettings,
     LiveOptions,
     LiveSession,
     LiveStatus,
-    SmoothingSettings,
     TrackingSettings,
     VideoResult,
     ViewSettings,
@@ -39,12 +39,11 @@ from posecore.words import counted
 _LAST = 60.0
 #: Tables that are written beside a recording.
 _TABLES = ("csv",)
-_LIVE_SMOOTHING = narrow(SmoothingSettings, "smooth", ("live", "none"))
 
 
 @settings_options
 @options_of("drawing", DrawingOptions)
-@options_of("smoothing", _LIVE_SMOOTHING)
+@options_of("smoothing", LIVE_SMOOTHING)
 @options_of("tracking", TrackingSettings)
 @options_of("cropping", CropSettings)
 @options_of("view", ViewSettings)
@@ -94,7 +93,7 @@ def webcam(
             # A camera looks at the person who looks at the screen; a file or an address does not.
             view=build_settings(ViewSettings, {"mirror": camera.is_here, **view}),
             tracking=followed,
-            smoothing=build_settings(_LIVE_SMOOTHING, smoothing),
+            smoothing=build_settings(LIVE_SMOOTHING, smoothing),
             drawing=build_settings(DrawingOptions, drawing),
             cropping=build_settings(CropSettings, cropping),
             network=loaded.network_settings(**network).model_dump(),

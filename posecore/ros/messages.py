@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from posecore.drawing.overlay import person_color
 from posecore.poses import Poses
+from posecore.skeleton import Skeleton
 
-#: Keypoints of ``hri_msgs/Skeleton2D`` in its order. Its left eye and ear come first, unlike OpenPose's.
-SKELETON_2D: tuple[str, ...] = (
+#: ``hri_msgs/Skeleton2D`` in its order. Its left eye and ear come first, unlike OpenPose's.
+SKELETON_2D = Skeleton("hri-18", (
     "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
     "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "left_eye", "right_eye",
     "left_ear", "right_ear",
-)  # fmt: skip
+))  # fmt: skip
 IDS, REGION, SKELETON = "hri_msgs/msg/IdsList", "hri_msgs/msg/NormalizedRegionOfInterest2D", "hri_msgs/msg/Skeleton2D"
 MARKERS = "visualization_msgs/msg/MarkerArray"
 TRACKED, MARKED = "/humans/bodies/tracked", "/humans/bodies/markers"
@@ -68,10 +69,9 @@ def people_messages(poses: Poses, seconds: float, camera_frame: str, *, markers:
     header = _header(seconds, camera_frame)
     ids = body_ids(poses)
     yield Message(TRACKED, IDS, {"header": header, "ids": ids})
-    for index, name in enumerate(ids):
+    for index, (name, points) in enumerate(zip(ids, _skeletons(poses), strict=True)):
         yield Message(f"/humans/bodies/{name}/roi", REGION, {"header": header, **_region(poses, index)})
-        skeleton = {"header": header, "skeleton": _skeleton(poses, index)}
-        yield Message(f"/humans/bodies/{name}/skeleton2d", SKELETON, skeleton)
+        yield Message(f"/humans/bodies/{name}/skeleton2d", SKELETON, {"header": header, "skeleton": points})
     if markers:
         yield Message(MARKED, MARKERS, {"markers": _markers(poses, header)})
 
@@ -93,26 +93,16 @@ def _region(poses: Poses, index: int) -> dict[str, float]:
     return {**{name: _part(value) for name, value in corners.items()}, "c": _part(poses.scores[index])}
 
 
-def _skeleton(poses: Poses, index: int) -> list[dict[str, float]]:
-    """The 18 points; those that are missing are 0, 0 with a confidence of 0."""
-    places = {name: number for number, name in enumerate(poses.skeleton.keypoints)}
-    width, height = poses.image_size
-
-    def point(name: str) -> tuple[float, float, float]:
-        if name in places:
-            x, y = poses.keypoints[index, places[name]]
-            return float(x), float(y), float(poses.keypoint_scores[index, places[name]])
-        if name != "neck":
-            return math.nan, math.nan, 0.0
-        (x0, y0, c0), (x1, y1, c1) = point("left_shoulder"), point("right_shoulder")
-        return (x0 + x1) / 2, (y0 + y1) / 2, min(c0, c1)
-
-    points = []
-    for name in SKELETON_2D:
-        x, y, score = point(name)
-        known = math.isfinite(x) and math.isfinite(y)
-        points.append({"x": _part(x / width), "y": _part(y / height), "c": _part(score) if known else 0.0})
-    return points
+def _skeletons(poses: Poses) -> list[list[dict[str, float]]]:
+    """The 18 points of everybody; those that are missing are 0, 0 with a confidence of 0."""
+    named, (width, height) = poses.to_skeleton(SKELETON_2D), poses.image_size
+    return [
+        [
+            {"x": _part(x / width), "y": _part(y / height), "c": _part(score) if known else 0.0}
+            for (x, y), score, known in zip(places.tolist(), scores.tolist(), present, strict=True)
+        ]
+        for places, scores, present in zip(named.keypoints, named.keypoint_scores, named.present, strict=True)
+    ]
 
 
 def _markers(poses: Poses, header: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from posecore.video.containers import VIDEO_SUFFIXES
 from posecore.video.finding import CropSettings, crop_settings
 from posecore.video.live import LiveSession
-from posecore.video.live_options import LiveFrame, LiveOptions, LiveStatus, ViewSettings
+from posecore.video.live_options import LIVE_SMOOTHING, LiveFrame, LiveOptions, LiveStatus, ViewSettings
 from posecore.video.measures import (
     KINDS,
     Measure,
@@ -26,6 +26,7 @@ from posecore.video.writing import ClipWriter, OutputSettings
 __all__ = [
     "FORMATS",
     "KINDS",
+    "LIVE_SMOOTHING",
     "VIDEO_SUFFIXES",
     "BatchSettings",
     "Change",

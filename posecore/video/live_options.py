@@ -12,11 +12,14 @@ from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import SettingsError
 from posecore.imaging import Picture
 from posecore.poses import Poses
-from posecore.settings import Settings
+from posecore.settings import Settings, narrow
 from posecore.video.finding import CropSettings
 from posecore.video.options import VideoOptions
 from posecore.video.smoothing import SmoothingSettings
 from posecore.video.tracking import TrackingSettings
+
+#: Smoothing that looks at the past alone, or none: those who come later are not known yet.
+LIVE_SMOOTHING = narrow(SmoothingSettings, "smooth", ("live", "none"))
 
 #: Names of the parts of the time from a picture's arrival to its drawing (and recording, if wanted), in order.
 PARTS = ("wait", "network", "decode", "draw")

@@ -17,13 +17,11 @@ from posecore.evaluation.comparison_report import most_different, report_files
 from posecore.ui.compare.columns import Chosen, titles
 from posecore.ui.compare.what import What
 from posecore.ui.shared.background import Tasks, tasks
-from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import analyse
 from posecore.ui.shared.pictures.downloads import Download
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
 from posecore.ui.shared.pictures.posed_picture import download_buttons
-from posecore.ui.shared.steps import Far, one_by_one, show_steps
-from posecore.ui.shared.visitors import require
+from posecore.ui.shared.steps import Far, show_steps, start_button
 from posecore.words import counted
 
 #: Pixels of the longer side of each column in a report.
@@ -73,20 +71,10 @@ def _start_button(what: What, columns: list[Chosen], key: Hashable) -> None:
         f"Looks at every {what.noun} with all columns, in the background, and puts those first on which columns differ."
     )
     label = f"Compare on all {counted(len(what.sources), what.noun)}"
-    if not st.button(label, type="primary", icon=":material/play_arrow:", key="compare_all"):
-        return
     sources = list(what.sources)
-    try:
-        require("use", "Working on many pictures")
-        comparisons().start(
-            key,
-            lambda task: one_by_one(task, sources, lambda source: compare_one(source, columns)),
-            ends_with_session=True,
-        )
-    except PosecoreError as error:
-        show_error(error)
-        return
-    st.rerun()
+    start_button(
+        comparisons(), key, sources, lambda source: compare_one(source, columns), label=label, button_key="compare_all"
+    )
 
 
 def _results(compared: list[Compared], what: What, columns: list[Chosen], options: DrawingOptions) -> None:

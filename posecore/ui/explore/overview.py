@@ -21,8 +21,7 @@ from posecore.ui.shared.models.model_picker import all_models, is_own_file
 from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.pictures.source_picker import Selection
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.steps import Far, one_by_one, show_steps
-from posecore.ui.shared.visitors import require
+from posecore.ui.shared.steps import Far, show_steps, start_button
 from posecore.ui.shared.widgets.components import filmstrip
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.words import counted
@@ -159,19 +158,9 @@ def _pick_second(model: PoseModel) -> PoseModel | None:
 def _start_button(sources: Sequence[Source], settings: Settings, key: Hashable) -> None:
     st.markdown("All pictures at the current settings, in the background; then as a sheet that can be sorted.")
     label = f"Look at all {counted(len(sources), 'picture')}"
-    if not st.button(label, type="primary", icon=":material/play_arrow:", key="overview_start"):
-        return
-    try:
-        require("use", "Working on many pictures")
-        looks().start(
-            key,
-            lambda task: one_by_one(task, sources, lambda source: find_in(source, settings)),
-            ends_with_session=True,
-        )
-    except PosecoreError as error:
-        show_error(error)
-        return
-    st.rerun()
+    start_button(
+        looks(), key, sources, lambda source: find_in(source, settings), label=label, button_key="overview_start"
+    )
 
 
 def _sheet(found: Sequence[Found], selection: Selection, settings: Settings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +11,8 @@ import streamlit as st
 
 from posecore.errors import PosecoreError
 from posecore.ui.shared.background import Task, Tasks
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.watching import watch
 from posecore.video.reading import estimate
 
@@ -69,6 +71,34 @@ def one_by_one(task: Task[Any, Far], items: Sequence[_Item], do: Callable[[_Item
         made.append(do(item))
         step()
     return made
+
+
+def start_button(
+    kind: Tasks[list[_Made], Far],
+    key: Hashable,
+    items: Sequence[_Item],
+    do: Callable[[_Item], _Made],
+    label: str,
+    button_key: str,
+) -> None:
+    """A button that begins to ``do`` every item for this visitor; the page runs again once that is begun.
+
+    Args:
+        kind: The kind of task.
+        key: Of the task.
+        items: What there is to do.
+        do: Makes something of each.
+        label, button_key: Of the button.
+    """
+    if not st.button(label, type="primary", icon=":material/play_arrow:", key=button_key):
+        return
+    try:
+        require("use", "Working on many pictures")
+        kind.start(key, lambda task: one_by_one(task, items, do), ends_with_session=True)
+    except PosecoreError as error:
+        show_error(error)
+        return
+    st.rerun()
 
 
 def show_steps(kind: Tasks[Any, Far], task: Task[Any, Far], words: str, step: str, key: str) -> None:

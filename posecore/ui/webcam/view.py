@@ -12,7 +12,6 @@ from streamlit.delta_generator import DeltaGenerator
 from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
-from posecore.settings import narrow
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.pictures.open_picture import to_png
 from posecore.ui.shared.pictures.posed_picture import people
@@ -23,6 +22,7 @@ from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.ui.webcam.camera import Recording, Webcam
 from posecore.ui.webcam.connection import why_no_picture
 from posecore.video import (
+    LIVE_SMOOTHING,
     CropSettings,
     LiveOptions,
     LiveStatus,
@@ -36,7 +36,6 @@ from posecore.video.live_options import PARTS
 _NO_PICTURE = 8.0
 #: The input is no larger than this unless asked for: a laptop's processor then sees several frames a second.
 _LIVE_SIDE = 353
-_LIVE_SMOOTHING = narrow(SmoothingSettings, "smooth", ("live", "none"))
 
 
 def live_defaults(model: PoseModel) -> dict[str, Any]:
@@ -57,7 +56,7 @@ class LiveControls:
     view: SettingControls = field(default_factory=lambda: SettingControls(ViewSettings, prefix="live_"))
     crop: SettingControls = field(default_factory=lambda: SettingControls(CropSettings, prefix="live_"))
     track: SettingControls = field(default_factory=lambda: SettingControls(TrackingSettings, prefix="live_"))
-    smooth: SettingControls = field(default_factory=lambda: SettingControls(_LIVE_SMOOTHING, prefix="live_"))
+    smooth: SettingControls = field(default_factory=lambda: SettingControls(LIVE_SMOOTHING, prefix="live_"))
 
     @property
     def all(self) -> tuple[SettingControls, ...]:
