@@ -53,22 +53,75 @@ def test_a_perfect_copy_costs_nothing_and_others_do(architecture: str, tmp_path:
     task = task_of(architecture, skeleton, **settings)
     network = {key: value for key, value in settings.items() if key == "output_stride"}
     name = teacher_file(architecture, skeleton, tmp_path)
-    teacher = Teacher(TeacherConfig(model=name, network=network), task)
+    teacher = Teacher(TeacherConfig(model=name, network=network), task, architecture)
     pixels = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1)) * 255
     # A student of several stages copies the last one's maps with each of them.
     last = build_settings(type(task.network_settings), network)
     same = task.family.run(load_model(name, device="cpu").network, pixels, last)
-    terms = teacher.terms(pixels, same)
+    terms = teacher.terms(pixels, same, {})
     assert set(terms) == {f"taught_{key}" for key in same}
     for term in terms.values():
         assert abs(float(term.total / term.count)) < 1e-5
     other = {key: (values + 0.5).requires_grad_() for key, values in same.items()}
-    for key, term in teacher.terms(pixels, other).items():
+    for key, term in teacher.terms(pixels, other, {}).items():
         assert float((term.total / term.count).detach()) > 1e-3, key
         term.total.backward(retain_graph=True)
     for key, values in other.items():
         assert values.grad is not None, key
         assert values.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "part", "layers"),
+    [
+        ("posenet-mobilenet_v1-050", "backbone.blocks", 13),
+        ("movenet-lightning", "pyramid", 1),
+        ("movenet-lightning", "backbone.blocks", 17),
+    ],
+)
+def test_features_are_hints_whatever_their_scale(architecture: str, part: str, layers: int, tmp_path: Path) -> None:
+    task = task_of(architecture, COCO_17)
+    name = teacher_file(architecture, COCO_17, tmp_path)
+    teacher = Teacher(TeacherConfig(model=name, features={part: 5}), task, architecture)
+    pixels = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(1)) * 255
+    network = load_model(name, device="cpu").network
+    with torch.no_grad(), teacher.watching(network) as features:
+        outputs = task.family.run(network, pixels, task.network_settings)
+    assert len(features) == layers
+    assert not any(module._forward_hooks for module in network.modules())
+    term = teacher.terms(pixels, outputs, features)[f"taught_{part}"]
+    assert term.weight == 5
+    assert float(term.total / term.count) < 1e-9
+    # Another scale is the same feature; half as much noise as there is signal is not.
+    scaled = {layer: 3 * values + 2 for layer, values in features.items()}
+    term = teacher.terms(pixels, outputs, scaled)[f"taught_{part}"]
+    assert float(term.total / term.count) < 0.02
+    noise = torch.Generator().manual_seed(0)
+    for values in features.values():
+        spread = values.std((0, 2, 3), correction=0)[:, None, None]
+        values += 0.5 * spread * torch.randn(values.shape, generator=noise)
+    term = teacher.terms(pixels, outputs, features)[f"taught_{part}"]
+    assert float(term.total / term.count) == pytest.approx(1 - 1 / 1.25**0.5, abs=0.06)
+
+
+@pytest.mark.parametrize("architecture", ["posenet-mobilenet_v1-050", "movenet-lightning", "openpose-mobilenet_v2_small"])
+def test_every_block_learns_by_itself(architecture: str, tmp_path: Path) -> None:
+    skeleton = OPENPOSE_18 if architecture.startswith("openpose") else COCO_17
+    task = task_of(architecture, skeleton)
+    teacher = Teacher(
+        TeacherConfig(model=teacher_file(architecture, skeleton, tmp_path), blockwise=True), task, architecture
+    )
+    pixels = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(1)) * 255
+    copied = teacher.block_terms(teacher.model.network, pixels)
+    assert all(float(term.total / term.count) < 1e-6 for term in copied.values())
+    torch.manual_seed(5)
+    network = family_of(architecture).build(architecture, skeleton, fused=False)
+    terms = teacher.block_terms(network, pixels)
+    assert set(terms) == {f"taught_{name}" for name, _ in network.named_children()}
+    assert all(float((term.total / term.count).detach()) > 0.1 for term in terms.values())
+    torch.autograd.backward([term.total for term in terms.values()])
+    unmoved = [name for name, weights in network.named_parameters() if weights.grad is None]
+    assert unmoved == []
 
 
 def test_vectors_count_where_the_teacher_is_sure_of_their_start() -> None:
@@ -93,22 +146,30 @@ def test_vectors_count_where_the_teacher_is_sure_of_their_start() -> None:
 def test_who_cannot_teach_is_refused(tmp_path: Path) -> None:
     name = teacher_file("posenet-mobilenet_v1-050", COCO_17, tmp_path)
     with pytest.raises(SettingsError, match="choose a teacher of the same family"):
-        Teacher(TeacherConfig(model=name), task_of("movenet-lightning", COCO_17))
+        Teacher(TeacherConfig(model=name), task_of("movenet-lightning", COCO_17), "movenet-lightning")
     own = Skeleton("own", ("a", "b"))
     with pytest.raises(SettingsError, match="knows the keypoints of coco-17, not those of own"):
-        Teacher(TeacherConfig(model=name), task_of("posenet-mobilenet_v1-050", own))
+        Teacher(TeacherConfig(model=name), task_of("posenet-mobilenet_v1-050", own), "posenet-mobilenet_v1-050")
+    wider = "posenet-mobilenet_v1-075"
+    with pytest.raises(SettingsError, match="are those of posenet-mobilenet_v1-050, not of posenet-mobilenet_v1-075"):
+        Teacher(TeacherConfig(model=name, features={"backbone": 1}), task_of(wider, COCO_17), wider)
+    narrow = "posenet-mobilenet_v1-050"
+    with pytest.raises(SettingsError, match=r"the network has no part 'backbon.blocks'; did you mean"):
+        Teacher(TeacherConfig(model=name, features={"backbon.blocks": 1}), task_of(narrow, COCO_17), narrow)
 
 
 def test_another_grid_is_refused(tmp_path: Path) -> None:
     architecture = "posenet-mobilenet_v1-050"
     task = task_of(architecture, COCO_17, output_stride=16)
     teacher = Teacher(
-        TeacherConfig(model=teacher_file(architecture, COCO_17, tmp_path), network={"output_stride": 8}), task
+        TeacherConfig(model=teacher_file(architecture, COCO_17, tmp_path), network={"output_stride": 8}),
+        task,
+        architecture,
     )
     pixels = torch.rand(1, 3, 65, 65) * 255
     outputs = task.family.run(task.family.build(architecture), pixels, task.network_settings)
     with pytest.raises(SettingsError, match="give both the same output stride"):
-        teacher.terms(pixels, outputs)
+        teacher.terms(pixels, outputs, {})
 
 
 def test_a_run_comes_nearer_to_its_teacher(tmp_path: Path) -> None:
@@ -122,6 +183,7 @@ def test_a_run_comes_nearer_to_its_teacher(tmp_path: Path) -> None:
                 "model": teacher_file(architecture, COCO_17, tmp_path),
                 "network": {"output_stride": 16},
                 "weight": 3,
+                "features": {"backbone.blocks": 50},
             },
             "optimizer": {"learning_rate": 0.002, "clip": 5.0},
             "schedule": {"epochs": 6},
@@ -130,5 +192,7 @@ def test_a_run_comes_nearer_to_its_teacher(tmp_path: Path) -> None:
     )
     folder = train(config, tmp_path)
     with (folder / "curves.csv").open() as file:
-        curve = [float(row["train/taught_heatmaps"]) for row in csv.DictReader(file)]
-    assert curve[-1] < 0.8 * curve[0]
+        rows = list(csv.DictReader(file))
+    for name in ("taught_heatmaps", "taught_backbone.blocks"):
+        curve = [float(row[f"train/{name}"]) for row in rows]
+        assert curve[-1] < 0.8 * curve[0]

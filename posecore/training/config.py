@@ -103,6 +103,16 @@ class TeacherConfig(Settings):
     weight: float = Field(
         1.0, gt=0, le=100, description="Weight of each of its maps in the total; those of labels have their own."
     )
+    features: Mapping[str, float] = Field(
+        default_factory=dict,
+        description="Features to be copied as well, for which the teacher must have the same architecture: weights by "
+        "the start of layers' names, for example {backbone.blocks: 20}.",
+    )
+    blockwise: bool = Field(
+        False,
+        description="Every block learns by itself to answer the teacher's input of that block as the teacher does; "
+        "labels do not count. A quick beginning that needs a teacher of the same architecture.",
+    )
 
 
 class OptimizerConfig(Settings):

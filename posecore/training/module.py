@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -279,7 +280,7 @@ class PoseTraining(NetworkTraining):
         self.step_settings = config.step_settings
         random_start = config.model.start == "random" and not config.model.freeze_norm
         self._norms = norm_momenta(self.network) if random_start else {}
-        self.teacher = Teacher(config.teacher, self.task) if config.teacher else None
+        self.teacher = Teacher(config.teacher, self.task, config.model.architecture) if config.teacher else None
         self.training_set, self.held = training, held
         freeze(self.network, config.model.freeze)
         if config.model.freeze_norm:
@@ -328,12 +329,16 @@ class PoseTraining(NetworkTraining):
 
     def terms(self, batch: tuple[torch.Tensor, Truth]) -> dict[str, LossTerm]:
         pixels, truth = batch
+        if self.teacher is not None and self.teacher.config.blockwise:
+            return self.teacher.block_terms(self.network, pixels)
         settings = self.step_settings[self.steps % len(self.step_settings)]
-        outputs = self.task.family.run(self.network, pixels, settings)
+        watching = nullcontext({}) if self.teacher is None else self.teacher.watching(self.network)
+        with watching as features:
+            outputs = self.task.family.run(self.network, pixels, settings)
         with torch.autocast(self.device.type, enabled=False):
             terms = self.task.family.loss(outputs, truth, self.task.skeleton, settings, self.task.loss_settings)
         if self.teacher is not None:
-            terms |= self.teacher.terms(pixels, outputs)
+            terms |= self.teacher.terms(pixels, outputs, features)
         return terms
 
     def measure(self) -> Measurement | None:

@@ -1,25 +1,38 @@
 """Learning from another network as well as from labels (knowledge distillation, Hinton et al. 2015).
 
 A teacher sees the same augmented pictures. What it says of them counts beside the labels, also for joints and people
-that nobody labelled: its outputs are compared by what the family calls a :meth:`~Family.lesson`. The teacher's weights
-never become the network's.
+that nobody labelled: its outputs are compared by what the family calls a :meth:`~Family.lesson`. Its features may be
+hints on the way there (Romero et al. 2015), layer by layer, or lessons for one block at a time (Wang et al. 2018,
+"Progressive blockwise knowledge distillation"). The teacher's weights never become the network's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from posecore.errors import SettingsError
-from posecore.families.contract import LossTerm, Target
+from posecore.families.backbones import Unit
+from posecore.families.contract import LossTerm, State, Target
 from posecore.training.config import TeacherConfig
 from posecore.training.measuring import Task
+from posecore.training.parts import check_prefixes
 from posecore.zoo import load_model
 
 #: Errors of vectors below this part of the teacher's typical length count quadratically.
 _SMOOTH = 0.1
+#: Added to the variance of features.
+_LEAST_VARIANCE = 1e-8
+#: By how much a channel's differences are enlarged at most, beside the channels of usual spread.
+_MOST_ZOOM = 10.0
+
+#: Features of a network by the names of the layers that made them.
+Features = dict[str, torch.Tensor]
 
 
 class Teacher:
@@ -28,12 +41,13 @@ class Teacher:
     Args:
         config: Who teaches, and what.
         task: What the network is trained for.
+        architecture: The network's.
 
     Raises:
         SettingsError: When teacher and network do not go together.
     """
 
-    def __init__(self, config: TeacherConfig, task: Task) -> None:
+    def __init__(self, config: TeacherConfig, task: Task, architecture: str) -> None:
         self.config, self.task = config, task
         self.model = load_model(config.model, device="cpu")
         self.settings = self.model.network_settings(**config.network)
@@ -47,28 +61,95 @@ class Teacher:
                 f"The teacher {config.model} knows the keypoints of {self.model.skeleton.name}, not those of "
                 f"{task.skeleton.name}; choose a teacher with the same keypoints."
             )
+        if (config.features or config.blockwise) and self.model.architecture != architecture:
+            raise SettingsError(
+                f"The layers of the teacher {config.model} are those of {self.model.architecture}, not of "
+                f"{architecture}; choose a teacher of the same architecture, or leave teacher.features and "
+                "teacher.blockwise out."
+            )
+        check_prefixes(self.model.network, config.features, "teacher.features")
 
-    def terms(self, pixels: torch.Tensor, outputs: Mapping[str, torch.Tensor]) -> dict[str, LossTerm]:
+    @contextmanager
+    def watching(self, network: nn.Module) -> Iterator[Features]:
+        """Features of ``network`` as it runs within, for :meth:`terms`; none where only outputs are copied."""
+        seen: Features = {}
+
+        def keep(name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
+            def hook(_module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+                seen[name] = output
+
+            return hook
+
+        with _hooked(network, keep, tuple(self.config.features)):
+            yield seen
+
+    def terms(self, pixels: torch.Tensor, outputs: State, features: Features) -> dict[str, LossTerm]:
         """Parts of the loss of the batch that the network has just seen.
 
         Args:
             pixels: ``(B, 3, H, W)`` RGB 0 … 255.
             outputs: What the network made of them.
+            features: What its layers made of them, see :meth:`watching`.
 
         Returns:
-            ``taught_…`` for every output.
+            ``taught_…`` for every output, and for the features of all layers together.
         """
-        network = self.model.network.to(pixels.device)
-        with torch.no_grad():
+        network = self._network(pixels.device)
+        with torch.no_grad(), self.watching(network) as wanted:
             said = self.model.family.run(network, pixels, self.settings)
         with torch.autocast(pixels.device.type, enabled=False):
             lesson = self.task.family.lesson({name: map.float() for name, map in said.items()}, self.task.skeleton)
-            return {
+            terms = {
                 f"taught_{name}": self._term(
                     name, [map.float() for key, map in outputs.items() if key.startswith(name)], target
                 )
                 for name, target in lesson.items()
             }
+        return terms | self._hints(features, wanted)
+
+    def block_terms(self, network: nn.Module, pixels: torch.Tensor) -> dict[str, LossTerm]:
+        """What each block of ``network`` makes of the teacher's input there, compared with the teacher's answer.
+
+        Args:
+            network: What is trained. It does not run as a whole.
+            pixels: ``(B, 3, H, W)`` RGB 0 … 255.
+
+        Returns:
+            ``taught_…`` for every part of the network.
+        """
+        blocks = dict(_outermost(network))
+        errors: dict[str, list[torch.Tensor]] = {}
+
+        def learn(name: str) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], None]:
+            def hook(_module: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+                with torch.enable_grad():
+                    error = _distance(blocks[name](*inputs), output)
+                errors.setdefault(name.partition(".")[0], []).append(error)
+
+            return hook
+
+        teacher = self._network(pixels.device)
+        with _hooked(teacher, learn), torch.no_grad():
+            self.model.family.run(teacher, pixels, self.settings)
+        pictures = torch.tensor(float(len(pixels)), device=pixels.device)
+        return {
+            f"taught_{part}": LossTerm(torch.stack(some).sum() * pictures, pictures * len(some), self.config.weight)
+            for part, some in errors.items()
+        }
+
+    def _network(self, device: torch.device) -> nn.Module:
+        network: nn.Module = self.model.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
+
+    def _hints(self, made: Features, wanted: Features) -> dict[str, LossTerm]:
+        """Features compared with the teacher's, for every part of the network that is named."""
+        terms = {}
+        for start, weight in self.config.features.items():
+            errors = [_difference(made[name], target) for name, target in wanted.items() if name.startswith(start)]
+            pictures = len(next(iter(wanted.values())))
+            total = torch.stack(errors).sum() * pictures
+            terms[f"taught_{start}"] = LossTerm(total, total.new_tensor(pictures * len(errors)), weight)
+        return terms
 
     def _term(self, name: str, made: list[torch.Tensor], target: Target) -> LossTerm:
         """``made`` is one output, or the same one of several stages."""
@@ -100,3 +181,47 @@ class Teacher:
             return F.smooth_l1_loss(made / length, wanted / length, reduction="none", beta=_SMOOTH).mean(2)
 
         return vectors, count
+
+
+@contextmanager
+def _hooked(
+    network: nn.Module, hook: Callable[[str], Callable[..., None]], starts: tuple[str, ...] = ("",)
+) -> Iterator[None]:
+    """Let ``hook(name)`` see every block of ``network`` whose name begins with one of ``starts``, as it runs within."""
+    handles = [
+        module.register_forward_hook(hook(name)) for name, module in _outermost(network) if name.startswith(starts)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _outermost(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Blocks that lie in no other block, with their names."""
+    for name, child in module.named_children():
+        if isinstance(child, Unit | nn.Conv2d):
+            yield f"{prefix}{name}", child
+        else:
+            yield from _outermost(child, f"{prefix}{name}.")
+
+
+def _difference(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """1 less the correlation of ``(B, C, H, W)`` features, a mean over channels: 0 … 2.
+
+    Whatever a channel's scale and offset: those of the teacher may be far from where learning begins.
+    """
+    made, wanted = (
+        F.batch_norm(features, None, None, training=True, eps=_LEAST_VARIANCE) for features in (made, wanted)
+    )
+    return F.mse_loss(made, wanted).float() / 2
+
+
+def _distance(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of ``(B, C, H, W)`` features in units of their channels' variance."""
+    normal, mean, scale = torch.native_batch_norm(wanted, None, None, None, None, True, 0.0, _LEAST_VARIANCE)
+    # A channel that hardly varies counts as if it had a tenth of the layer's usual spread.
+    weight = (scale.median() * _MOST_ZOOM / scale).clamp_max(1).to(made.dtype)
+    made = (made - mean.to(made.dtype)[:, None, None]) * scale.to(made.dtype)[:, None, None]
+    return F.mse_loss(made * weight[:, None, None], normal * weight[:, None, None]).float()

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from posecore.families.backbones.layers import ConvUnit, Pair
+from posecore.families.backbones.layers import ConvUnit, Pair, Unit
 
 
-class SeparableBlock(nn.Module):
+class SeparableBlock(Unit):
     """Depthwise k×k (3×3 unless said), then pointwise 1×1.
 
     ``depthwise_norm`` and ``depthwise_activation`` say whether the depthwise half has its own BatchNorm and
@@ -92,7 +92,7 @@ class SqueezeExcite(nn.Module):
         return x * F.hardsigmoid(self.expand(F.relu(self.reduce(mean))))
 
 
-class InvertedResidual(nn.Module):
+class InvertedResidual(Unit):
     """The block of MobileNetV2 and V3: 1×1 expansion, depthwise convolution, 1×1 projection without activation.
 
     Args:

@@ -38,7 +38,11 @@ def pad(x: torch.Tensor, vertical: Pair, horizontal: Pair) -> tuple[torch.Tensor
     return F.pad(x, (*horizontal, *vertical)), (0, 0)
 
 
-class ConvUnit(nn.Module):
+class Unit(nn.Module):
+    """A piece of a network that means something by itself, so that it can be compared with that of another network."""
+
+
+class ConvUnit(Unit):
     """Convolution, optional BatchNorm, optional activation.
 
     Without ``norm`` the convolution has a bias: the fused form that official files load into.

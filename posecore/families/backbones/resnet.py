@@ -9,10 +9,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from posecore.families.backbones.atrous import Atrous
-from posecore.families.backbones.layers import ConvUnit, Pair
+from posecore.families.backbones.layers import ConvUnit, Pair, Unit
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Unit):
     """ResNet v1 bottleneck as slim builds it: the stride, if any, sits in the 3×3 convolution."""
 
     def __init__(self, inputs: int, width: int, outputs: int, norm: bool) -> None:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from posecore.families.backbones.blocks import SeparableBlock
-from posecore.families.backbones.layers import ConvUnit, Pair, same_padding
+from posecore.families.backbones.layers import ConvUnit, Pair, Unit, same_padding
 from posecore.families.backbones.tapped import Block, Tapped
 
 
@@ -20,7 +20,7 @@ class MaxPool(nn.Module):
         return F.max_pool2d(F.pad(x, (*horizontal, *vertical)), 3, stride, dilation=dilation)
 
 
-class ShuffleUnit(nn.Module):
+class ShuffleUnit(Unit):
     """ShuffleNetV2's unit: one half of the channels passes unchanged, then both halves are interleaved.
 
     With stride 2 nothing is halved: both branches take all channels, and the first has a separable convolution.

@@ -24,6 +24,7 @@ from posecore.families.backbones import (
     SeparableBlock,
     ShuffleNetV2,
     Tapped,
+    Unit,
     fuse,
 )
 from posecore.families.contract import Architecture
@@ -120,7 +121,7 @@ ARCHITECTURES: dict[str, MoveNetArchitecture] = {
 }
 
 
-class Pyramid(nn.Module):
+class Pyramid(Unit):
     """Feature pyramid: every level is reduced, the coarser one is doubled and added, a separable convolution follows.
 
     Args:
@@ -148,7 +149,7 @@ class Pyramid(nn.Module):
         return x
 
 
-class Head(nn.Module):
+class Head(Unit):
     """Separable 3×3 convolution, ReLU, 1×1 convolution.
 
     Args:
