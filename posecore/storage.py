@@ -15,7 +15,7 @@ import stat
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -166,10 +166,17 @@ def _new_part(path: Path) -> tuple[Path, int]:
         os.close(descriptor)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a JSON file as a whole."""
+def write_json(path: Path, content: Any, readable: bool = False) -> None:
+    """Replace a JSON file as a whole, its folder made where there is none; ``readable`` is for people as well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, allow_nan=False, indent=2 if readable else None, ensure_ascii=not readable)
+    write_text(path, f"{text}\n" if readable else text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file of text as a whole."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, allow_nan=False), "utf-8")
+        temporary.write_text(text, "utf-8")
 
 
 Stamp = tuple[int, int, int]

@@ -18,7 +18,6 @@ from posecore.poses import Poses
 from posecore.ros.bag import Bag
 from posecore.ros.bridge import Bridge
 from posecore.ros.messages import people_messages
-from posecore.settings import build_settings
 from posecore.video import (
     LIVE_SMOOTHING,
     LiveOptions,
@@ -26,6 +25,7 @@ from posecore.video import (
     TrackingSettings,
     VideoOptions,
     ViewSettings,
+    follow_and_smooth,
     process_video,
 )
 from posecore.video.camera import Camera
@@ -63,10 +63,7 @@ def ros(
     """
     if bridge is None and bag is None:
         raise typer.BadParameter("say where messages go: --bridge ws://robot:9090, --bag FOLDER, or both.")
-    followed = build_settings(TrackingSettings, tracking)
-    if not followed.track:
-        smoothing = {"smooth": "none", **smoothing}
-    smooth = build_settings(LIVE_SMOOTHING, smoothing)
+    followed, smooth = follow_and_smooth(tracking, smoothing, LIVE_SMOOTHING)
     with ExitStack() as stack:
         receivers: list[Bridge | Bag] = []
         if bridge is not None:

@@ -37,6 +37,7 @@ from posecore.video import (
     TrackingSettings,
     VideoOptions,
     VideoResult,
+    follow_and_smooth,
     parse_measure,
     process_video,
     repetition_table,
@@ -117,15 +118,12 @@ def video(
     measured = [parse_measure(text, loaded.skeleton).text for text in _listed(measures)]
     repetitions = build_settings(RepetitionSettings, counting)
     network, decode = loaded.split_settings(settings)
-    followed = build_settings(TrackingSettings, tracking)
-    if not followed.track:
-        # Smoothing is on by default; who does not want people followed cannot have meant it.
-        smoothing = {"smooth": "none", **smoothing}
+    followed, smooth = follow_and_smooth(tracking, smoothing, SmoothingSettings)
     options = VideoOptions(
         clip=build_settings(ClipSettings, part),
         output=build_settings(OutputSettings, writing),
         tracking=followed,
-        smoothing=build_settings(SmoothingSettings, smoothing),
+        smoothing=smooth,
         drawing=build_settings(DrawingOptions, drawing),
         feeding=build_settings(BatchSettings, feeding),
         cropping=build_settings(CropSettings, cropping),

@@ -29,6 +29,7 @@ from posecore.video import (
     TrackingSettings,
     VideoResult,
     ViewSettings,
+    follow_and_smooth,
     save_tables,
     table_endings,
 )
@@ -75,9 +76,7 @@ def webcam(
     The page is served to this machine only, and to those who know its whole address. Pictures that
     come faster than the network can look are left out.
     """
-    followed = build_settings(TrackingSettings, tracking)
-    if not followed.track:
-        smoothing = {"smooth": "none", **smoothing}
+    followed, smooth = follow_and_smooth(tracking, smoothing, LIVE_SMOOTHING)
     if record is not None and record.exists() and Path(source).exists() and record.samefile(source):
         raise PosecoreError(f"{record} is the source itself; give the recording another name.")
     stem = (
@@ -93,7 +92,7 @@ def webcam(
             # A camera looks at the person who looks at the screen; a file or an address does not.
             view=build_settings(ViewSettings, {"mirror": camera.is_here, **view}),
             tracking=followed,
-            smoothing=build_settings(LIVE_SMOOTHING, smoothing),
+            smoothing=smooth,
             drawing=build_settings(DrawingOptions, drawing),
             cropping=build_settings(CropSettings, cropping),
             network=loaded.network_settings(**network).model_dump(),

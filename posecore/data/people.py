@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.boxes import Region, area_of, shared_area
+from posecore.boxes import Region, area_of, shared_area, to_edges
 from posecore.data.annotations import Label, Person
 from posecore.data.checks import MAX_COORDINATE, EntryError, a_list, a_number, number_of, shown
 
@@ -307,7 +307,8 @@ def make_person(
     if box is None:
         if not labelled.any():
             raise EntryError("there is neither a box nor a labelled keypoint")
-        low, high = xy[labelled].min(0), xy[labelled].max(0)
+        corners = to_edges(xy[labelled])
+        low, high = corners.min(0), corners.max(0)
         pad = np.maximum(1 - (high - low), 0) / 2
         low, high = low - pad, high + pad
         box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))

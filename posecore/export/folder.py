@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ from posecore.export.plan import Checked, Plan, check
 from posecore.export.program import program
 from posecore.imaging import Picture
 from posecore.model import PoseModel
-from posecore.storage import replacing, writing
+from posecore.storage import replacing, write_json, write_text, writing
 from posecore.zoo import save_weights
 from posecore.zoo.own_files import EXPORT_WEIGHTS
 
@@ -103,7 +102,7 @@ def export_model(
         parity = compare(model, checked, format.open(folder / format.file, tuple(answer)), seen)
         progress("Writing what belongs to it")
         about = _about(model, checked, format, licence) | {"outputs": [_data(one) for one in outputs]}
-        write_json(folder / ABOUT, about)
+        write_json(folder / ABOUT, about, readable=True)
         write_text(folder / PROGRAM, program(model, checked, format, outputs))
         write_weights(folder / EXPORT_WEIGHTS, model, licence)
         write_parity(folder, parity, {shot.name: shot.picture for shot in seen}, f"{model.name} as {format.title}")
@@ -166,17 +165,6 @@ def _data(output: Any) -> dict[str, Any]:
     return {key: value for key, value in asdict(output).items() if value not in (None, ())}
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write data for people and programs."""
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, "utf-8")
-
-
 def write_weights(path: Path, model: PoseModel, licence: str) -> None:
     """The weights that the model was made from, as posecore reads them."""
     name = model.name.removeprefix("run:")
@@ -195,7 +183,7 @@ def write_parity(folder: Path, parity: Parity, pictures: Mapping[str, Picture], 
     """Write the report: figures, a page to read, and the worst picture both ways."""
     summary = parity.summary()
     worst = parity.worst_picture
-    write_json(folder / REPORT_DATA, summary)
+    write_json(folder / REPORT_DATA, summary, readable=True)
     write_text(folder / REPORT, _report(summary, title))
     sides = [draw_poses(pictures[worst.name], poses) for poses in (worst.ours, worst.theirs)]
     for side, name in zip(sides, ("posecore", "exported"), strict=True):

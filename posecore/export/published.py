@@ -24,9 +24,7 @@ from posecore.export.folder import (
     Progress,
     about_model,
     sample_pictures,
-    write_json,
     write_parity,
-    write_text,
     write_weights,
 )
 from posecore.export.formats import PUBLISHED
@@ -37,7 +35,7 @@ from posecore.families import ForeignWeights, family_of
 from posecore.families.backbones import SeparableBlock
 from posecore.imaging import Picture
 from posecore.model import PoseModel
-from posecore.storage import writing
+from posecore.storage import write_json, write_text, writing
 from posecore.zoo.catalog import CatalogEntry, Source, catalog
 from posecore.zoo.formats import FORMATS, format_of
 from posecore.zoo.official import fetch_published
@@ -107,7 +105,7 @@ def write_back(
     parity = _parity(model, folder / file, shown)
     with writing(folder):
         about = about_model(model, licence) | {"file": {"name": file, "format": format}, "signature": _SIGNATURE}
-        write_json(folder / ABOUT, about)
+        write_json(folder / ABOUT, about, readable=True)
         write_weights(folder / EXPORT_WEIGHTS, model, licence)
         write_parity(folder, parity, shown, f"{model.name} in the published graph")
     return Exported(folder, folder / file, about, parity)

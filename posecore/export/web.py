@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from posecore.errors import ExportError
-from posecore.export.folder import Exported, Progress, export_model, write_text
+from posecore.export.folder import Exported, Progress, export_model
 from posecore.export.plan import Plan, check
 from posecore.imaging import Picture
 from posecore.model import PoseModel
-from posecore.storage import writing
+from posecore.storage import write_text, writing
 
 #: The release of onnxruntime-web that pages are made for, and what of it they need.
 RELEASE = "1.30.0"

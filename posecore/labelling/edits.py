@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.boxes import Region, area_of
+from posecore.boxes import Region, area_of, to_edges, to_positions
 from posecore.data.annotations import Label, Person
 from posecore.data.checks import EntryError, a_dict, a_list, a_number, a_text, an_id
 from posecore.data.people import AREA_OF_BOX, make_person, numbers
@@ -17,8 +17,6 @@ from posecore.errors import DataError
 from posecore.labelling.proposals import box_around
 from posecore.skeleton import Skeleton
 
-#: Editors count from the picture's top left edge, posecore from the centre of the first pixel.
-_EDGE = 0.5
 #: Pixels by which a box may differ from the one that joints give and still follow them.
 _SAME = 0.05
 #: Editors of one session that are told apart; older ones are forgotten.
@@ -75,7 +73,7 @@ def to_entry(drawn: Drawn, size: tuple[int, int]) -> dict[str, Any]:
     area = None if box is None or abs(person.area - _area(person.box)) < 0.01 * _area(person.box) else person.area
     return {
         "joints": [_joint(xy, label) for xy, label in zip(person.keypoints, person.labels.tolist(), strict=True)],
-        "box": None if box is None else [_rounded(side + _EDGE) for side in box],
+        "box": None if box is None else [_rounded(side) for side in box],
         "category": person.category,
         "area": None if area is None else _rounded(area),
         "proposed": drawn.proposed,
@@ -86,7 +84,9 @@ def to_entry(drawn: Drawn, size: tuple[int, int]) -> dict[str, Any]:
 def _joint(xy: NDArray[np.floating], label: int) -> list[Any]:
     if label not in (Label.HIDDEN, Label.VISIBLE):
         return [None, None, label]
-    return [_rounded(float(xy[0]) + _EDGE), _rounded(float(xy[1]) + _EDGE), label]
+    # Editors count from the picture's edges, in boxes as in positions.
+    x, y = to_edges(xy).tolist()
+    return [_rounded(x), _rounded(y), label]
 
 
 def _rounded(value: float) -> float | int:
@@ -173,12 +173,12 @@ def _read_joints(values: Any, count: int) -> tuple[NDArray[np.float64], NDArray[
             raise EntryError(f"a label is 0, 1, 2 or 3, not {label}")
         labels[index] = label
         if label in (Label.HIDDEN, Label.VISIBLE):
-            xy[index] = numbers(parts[:2], 2, "a joint's place") - _EDGE
+            xy[index] = to_positions(numbers(parts[:2], 2, "a joint's place"))
     return xy, labels
 
 
 def _read_box(values: Any) -> Region:
-    x0, y0, x1, y1 = (float(value) - _EDGE for value in numbers(values, 4, "the box"))
+    x0, y0, x1, y1 = (float(value) for value in numbers(values, 4, "the box"))
     if x1 <= x0 or y1 <= y0:
         raise EntryError("the box must be wider and higher than 0")
     return x0, y0, x1, y1
@@ -195,7 +195,8 @@ def _whole_box(box: Region | None, joints: NDArray[np.float64], size: tuple[int,
 def _holding(box: Region, joints: NDArray[np.float64]) -> Region:
     if not len(joints):
         return box
-    low, high = np.minimum(joints.min(0), box[:2]), np.maximum(joints.max(0), box[2:])
+    corners = to_edges(joints)
+    low, high = np.minimum(corners.min(0), box[:2]), np.maximum(corners.max(0), box[2:])
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 

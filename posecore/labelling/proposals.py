@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.boxes import Region, area_of, clipped, full_region, shared_area
+from posecore.boxes import Region, area_of, clipped, full_region, shared_area, to_edges
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
 from posecore.data.checks import EntryError
 from posecore.data.people import make_person
@@ -244,7 +244,8 @@ def box_around(points: NDArray[np.floating], size: tuple[int, int]) -> Region | 
 
     It is wider than the joints, for hands, feet and hair lie outside. None when nothing of it is in the picture.
     """
-    low, high = points.min(0), points.max(0)
+    corners = to_edges(points)
+    low, high = corners.min(0), corners.max(0)
     box = _widened((float(low[0]), float(low[1]), float(high[0]), float(high[1])), _MARGIN)
     return clipped(box, full_region(size))
 

@@ -12,7 +12,7 @@ from posecore.video.measures import (
     measure_table,
     parse_measure,
 )
-from posecore.video.options import BatchSettings, VideoOptions
+from posecore.video.options import BatchSettings, VideoOptions, follow_and_smooth
 from posecore.video.pipeline import process_video
 from posecore.video.reading import ClipSettings, VideoFrame, VideoInfo, VideoReader, frame_at
 from posecore.video.repetitions import Repetitions, RepetitionSettings, count_repetitions
@@ -59,6 +59,7 @@ __all__ = [
     "count_repetitions",
     "count_track",
     "crop_settings",
+    "follow_and_smooth",
     "frame_at",
     "joint_angles",
     "keypoint_table",

@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from pydantic import Field
 
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import SettingsError
-from posecore.settings import Settings
+from posecore.settings import Settings, build_settings
 from posecore.video.finding import CropSettings
 from posecore.video.reading import ClipSettings
 from posecore.video.smoothing import SmoothingSettings
 from posecore.video.tracking import TrackingSettings
 from posecore.video.writing import OutputSettings
+
+Smoothing = TypeVar("Smoothing", bound=SmoothingSettings)
+
+
+def follow_and_smooth(
+    tracking: Mapping[str, Any], smoothing: Mapping[str, Any], smoothed: type[Smoothing]
+) -> tuple[TrackingSettings, Smoothing]:
+    """Settings of tracking and smoothing from what was asked for, as plain values.
+
+    Smoothing is on by default and needs tracks: who does not want people followed cannot have meant it.
+
+    Args:
+        tracking: Values of :class:`TrackingSettings`.
+        smoothing: Values of ``smoothed``.
+        smoothed: Which settings of smoothing.
+
+    Raises:
+        SettingsError: As :func:`~posecore.settings.build_settings`.
+    """
+    followed = build_settings(TrackingSettings, tracking)
+    return followed, build_settings(smoothed, smoothing if followed.track else {"smooth": "none", **smoothing})
 
 
 class BatchSettings(Settings):

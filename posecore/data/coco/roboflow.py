@@ -9,11 +9,12 @@ from pathlib import Path
 from posecore.data.annotations import PoseDataset
 from posecore.data.coco.read import read_coco
 from posecore.data.coco.several import read_alike
-from posecore.data.coco.write import coco_dict, write_json
+from posecore.data.coco.write import coco_dict
 from posecore.data.folders import files_in, split_of
 from posecore.data.merging import merged
 from posecore.data.pictures import PictureCarrier, PictureMode, new_folder
 from posecore.errors import DataError
+from posecore.storage import write_json
 
 #: Name of the labels in every folder of a Roboflow export.
 ROBOFLOW_FILE = "_annotations.coco.json"
@@ -74,5 +75,5 @@ def write_roboflow(
         data["categories"] = [group, *({**category, "supercategory": "objects"} for category in data["categories"])]
         for entry, image in zip(data["images"], images, strict=True):
             entry["extra"] = {"name": image.path.name}
-        write_json(data, root / directory / ROBOFLOW_FILE)
+        write_json(root / directory / ROBOFLOW_FILE, data)
     return root

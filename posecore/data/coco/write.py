@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from posecore.data.coco.categories import category_skeleton
 from posecore.data.pictures import PictureCarrier, PictureMode, new_folder
 from posecore.imaging import Region
 from posecore.skeleton import Skeleton
+from posecore.storage import write_json
 
 
 def write_coco(
@@ -70,12 +70,7 @@ def write_coco_json(
     data = coco_dict(dataset, names)
     if made_by is not None:
         data["info"]["made_by"] = dict(made_by)
-    write_json(data, Path(path))
-
-
-def write_json(data: Mapping[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(data, allow_nan=False), "utf-8")
+    write_json(Path(path), data)
 
 
 def coco_dict(dataset: PoseDataset, names: Mapping[int, str] | None = None) -> dict[str, Any]:
