@@ -19,6 +19,7 @@ class OpenPoseDecodeSettings(DecodeSettings):
         "Pose threshold",
         "Lowest score of a person that is shown. A person of whom little is seen scores low.",
     )
+    keypoint_threshold: float = threshold_field(0.05, "Keypoint threshold", "Lowest score of a joint that is shown.")
     peak_threshold: float = threshold_field(0.05, "Peak threshold", "Lowest heatmap peak that can become a joint.")
     nms_radius: float = nms_radius_field(
         8.0, "Pixels of the network's input within which only the highest peak of a joint is kept."
