@@ -15,10 +15,10 @@ from posecore.fields import Fields
 from posecore.parsing import MalformedError, parse_json
 from posecore.picture_files import Picture
 from posecore.poses import Poses
-from posecore.results import coco_images, coco_info, keypoint_table
+from posecore.results import coco_file, coco_images, coco_info, keypoint_table
 from posecore.storage import replacing, writing
 
-FORMATS = ("png", "json", "csv", "coco", "fields")
+FORMATS = ("png", "json", "csv", "coco", "annotations", "fields")
 #: Formats with a file for each picture → ending.
 _OF_PICTURES = {"png": ".png", "json": ".json", "fields": ".npz"}
 #: What results there are in a folder.
@@ -87,6 +87,8 @@ class ResultWriter:
             ]
             self._write(self._table("coco_results", ".json"), json.dumps(results).encode())
             self._write(self._table("coco_images", ".json"), json.dumps(coco_images(self._rows)).encode())
+        if "annotations" in self.formats:
+            self._write(self._table("annotations", ".json"), json.dumps(coco_file(self._rows), indent=1).encode())
         content = {"format": _LIST_FORMAT, "version": 1, "info": coco_info(poses for _, poses in self._rows)}
         self._write(_LIST, json.dumps({**content, "results": self._known}, indent=1, default=asdict).encode())
 

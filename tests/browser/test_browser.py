@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -222,9 +223,13 @@ def test_every_download_opens(server: Server, page: Any) -> None:
     assert name == "grace_hopper_coco.json"
     assert [image["file_name"] for image in coco["images"]] == ["grace_hopper.jpg"]
     assert len(coco["annotations"]) == len(poses)
-    name, data = save(page, "pictures (ZIP)")
+    page.get_by_role("button", name=re.compile("All .* pictures …")).click()
+    page.get_by_text("COCO annotations").click()
+    page.get_by_role("button", name="Make the ZIP").click()
+    name, data = save(page, "pictures (ZIP")
+    assert name == "posecore_results.zip"
     names = zipfile.ZipFile(io.BytesIO(data)).namelist()
-    assert {"keypoints.csv", "coco.json", "grace_hopper_poses.png", "grace_hopper_poses.json"} <= set(names)
+    assert {"keypoints.csv", "annotations.json", "grace_hopper.png", "grace_hopper.json"} <= set(names)
 
 
 def test_the_link_in_the_menu_works(server: Server, page: Any, browser: Any) -> None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
 
-from posecore.drawing import DrawingOptions, draw_poses
+from posecore.drawing import draw_poses
 from posecore.drawing.encoded import shrink, to_jpeg
 from posecore.errors import PosecoreError
 from posecore.evaluation.agreement import agreement
 from posecore.model import PoseModel
 from posecore.ui.explore.saving import offer_all
+from posecore.ui.explore.settings import Settings
 from posecore.ui.shared.background import Tasks, tasks
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import analyse, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file
-from posecore.ui.shared.pictures.open_picture import Source, open_picture
+from posecore.ui.shared.pictures.open_picture import Source
 from posecore.ui.shared.pictures.source_picker import Selection
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.steps import Far, show_steps, start_button
@@ -30,31 +31,6 @@ Order = Literal["as they came", "best score", "people", "disagreement"]
 #: Pixels of the longer side of a picture on the sheet, and pictures on it at a time.
 _SIDE, _PAGE = 240, 60
 _NOBODY = "nothing"
-
-
-@dataclass(frozen=True, eq=False)
-class Settings:
-    """What all pictures are looked at with.
-
-    Attributes:
-        model: The model.
-        network: Network settings.
-        decode: Decode settings.
-        options: How people are drawn.
-        second: Another model, at its own settings, to compare with; None for none.
-    """
-
-    model: PoseModel
-    network: Mapping[str, Any]
-    decode: Mapping[str, Any]
-    options: DrawingOptions
-    second: PoseModel | None = None
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Equal for settings that show the same."""
-        second = "" if self.second is None else self.second.weights_id
-        return self.model.weights_id, repr(self.network), repr(self.decode), repr(self.options), second
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +68,12 @@ def looks() -> Tasks[list[Found], Far]:
     return tasks("overview")
 
 
-def find_in(source: Source, settings: Settings) -> Found:
-    """Look at one picture; a failure becomes a sentence."""
+def find_in(source: Source, settings: Settings, second: PoseModel | None = None) -> Found:
+    """Look at one picture, also with a second model at its own settings; a failure becomes a sentence."""
     try:
-        opened = open_picture(source)
-        poses = analyse(settings.model, opened, None, settings.network, settings.decode).poses
-        other = None if settings.second is None else analyse(settings.second, opened, None, {}, {}).poses
+        found = settings.analyse(source)
+        poses, opened = found.poses, found.opened
+        other = None if second is None else analyse(second, opened, found.fields.provenance.region, {}, {}).poses
     except (PosecoreError, OSError) as error:
         return Found(source, error=str(error))
     drawn = draw_poses(shrink(opened.preview, _SIDE), poses, settings.options)
@@ -125,18 +101,19 @@ def in_order(found: Sequence[Found], by: Order) -> list[Found]:
 
 def show_overview(selection: Selection, settings: Settings) -> None:
     """The contact sheet of all pictures, or what leads to it."""
-    settings = replace(settings, second=_pick_second(settings.model))
-    key: Hashable = (settings.key, tuple(source.key for source in selection.sources))
+    second = _pick_second(settings.model)
+    weights = "" if second is None else second.weights_id
+    key: Hashable = (settings.key, weights, tuple(source.key for source in selection.sources))
     task = looks().get(key)
     if task is None or task.stopping or task.error:
         if task is not None and task.error:
             st.error(task.error, icon=":material/error:")
-        _start_button(selection.sources, settings, key)
+        _start_button(selection.sources, settings, second, key)
     elif task.active:
         show_steps(looks(), task, "Looking", "pictures", "overview_cancel")
     elif task.result is not None:
-        _sheet(task.result, selection, settings)
-        offer_all(selection.sources, settings.model, settings.network, settings.decode, settings.options)
+        _sheet(task.result, selection, second)
+    offer_all(selection.sources, settings)
 
 
 def _pick_second(model: PoseModel) -> PoseModel | None:
@@ -155,17 +132,22 @@ def _pick_second(model: PoseModel) -> PoseModel | None:
         return None
 
 
-def _start_button(sources: Sequence[Source], settings: Settings, key: Hashable) -> None:
+def _start_button(sources: Sequence[Source], settings: Settings, second: PoseModel | None, key: Hashable) -> None:
     st.markdown("All pictures at the current settings, in the background; then as a sheet that can be sorted.")
     label = f"Look at all {counted(len(sources), 'picture')}"
     start_button(
-        looks(), key, sources, lambda source: find_in(source, settings), label=label, button_key="overview_start"
+        looks(),
+        key,
+        sources,
+        lambda source: find_in(source, settings, second),
+        label=label,
+        button_key="overview_start",
     )
 
 
-def _sheet(found: Sequence[Found], selection: Selection, settings: Settings) -> None:
+def _sheet(found: Sequence[Found], selection: Selection, second: PoseModel | None) -> None:
     orders: list[Order] = ["as they came", "best score", "people"]
-    if settings.second is not None:
+    if second is not None:
         orders.append("disagreement")
     by = st.selectbox("Sorted by", orders, key="overview_order", persist_state="session")
     ordered = in_order(found, by)
@@ -191,7 +173,7 @@ def _sheet(found: Sequence[Found], selection: Selection, settings: Settings) -> 
     people = sum(one.people or 0 for one in found)
     st.caption(
         f"{counted(people, 'person', 'people')} in {counted(len(found), 'picture')}. Below each: people, best score"
-        f"{', how far the two models disagree' if settings.second is not None else ''}. Click one to open it."
+        f"{', how far the two models disagree' if second is not None else ''}. Click one to open it."
     )
     for one in found:
         if one.error:

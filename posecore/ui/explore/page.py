@@ -7,18 +7,19 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.explore.lifted import show_lifted
-from posecore.ui.explore.overview import Settings, show_overview
+from posecore.ui.explore.overview import show_overview
 from posecore.ui.explore.published import offer_published
+from posecore.ui.explore.settings import Settings
 from posecore.ui.explore.sharing import share_link
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.lifting import can_lift
 from posecore.ui.shared.maps.joint_choice import choose_joint_at
 from posecore.ui.shared.maps.map_tabs import show_heatmaps, show_keypoints, show_timings, show_vectors
 from posecore.ui.shared.maps.stage_choice import at_stage, pick_stage
-from posecore.ui.shared.models.engine import Analysis, analyse
+from posecore.ui.shared.models.engine import Analysis
 from posecore.ui.shared.navigation import open_page
-from posecore.ui.shared.pictures.downloads import single_downloads, zip_download
-from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
+from posecore.ui.shared.pictures.downloads import single_downloads
+from posecore.ui.shared.pictures.open_picture import OpenPicture
 from posecore.ui.shared.pictures.posed_picture import download_buttons, facts, show_picture, under_picture
 from posecore.ui.shared.pictures.region import current_region, region_form
 from posecore.ui.shared.pictures.source_picker import Selection, source_strip
@@ -32,6 +33,8 @@ from posecore.ui.shared.sidebar import (
 
 #: Session state: a joint was clicked, so the page with its evidence comes next.
 _CLICKED = "joint_clicked"
+#: Key of the tabs, and the one about all pictures.
+_TAB, _ALL = "tab", "All pictures"
 
 
 @st.fragment
@@ -45,15 +48,12 @@ def explore(
     """Analyse the picture and show everything about it; runs without the rest of the page when decoding changes."""
     decoder, options = decoder_controls(model, sidebar), drawing_controls(sidebar)
     region = current_region(opened)
-
-    def analyse_source(source: Source) -> Analysis:
-        part = region if source.key == opened.source.key else None
-        return analyse(model, open_picture(source), part, network, decoder)
-
+    part = None if region is None else (opened.source.key, region)
+    settings = Settings(model, network, decoder, options, part)
     if st.session_state.pop(_CLICKED, False):
         open_page("fields")
     try:
-        analysis = analyse_source(opened.source)
+        analysis = settings.analyse(opened.source)
     except PosecoreError as error:
         show_error(error, "Change that setting back, or choose another picture.")
         source_strip(selection)
@@ -65,8 +65,9 @@ def explore(
                 region_form(opened, region)
         if (menu := popover("Save", "download", "Download results")).open:
             with menu:
-                several = (zip_download(selection.sources, analyse_source, options),)
-                download_buttons(single_downloads(analysis, options) + several * (len(selection.sources) > 1))
+                download_buttons(single_downloads(analysis, options))
+                if len(selection.sources) > 1:
+                    _to_all_pictures(len(selection.sources))
         if (menu := popover("Link", "link", "A link that shows the same")).open:
             with menu:
                 share_link(model.name, opened.source.label if selection.kind == "Samples" else None)
@@ -81,7 +82,23 @@ def explore(
         under_picture(opened, analysis.poses)
         source_strip(selection)
     with right:
-        evidence(analysis, Settings(model, network, decoder, options), draw_ms, selection)
+        evidence(analysis, settings, draw_ms, selection)
+
+
+def _to_all_pictures(count: int) -> None:
+    """Leads to where all pictures are looked at and saved together."""
+
+    def go() -> None:
+        st.session_state[_TAB] = _ALL
+
+    st.button(
+        f"All {count} pictures …",
+        on_click=go,
+        icon=":material/folder_zip:",
+        width="stretch",
+        key="save_all_pictures",
+        help="Opens *All pictures*, where the results of all of them are made into one ZIP.",
+    )
 
 
 @st.fragment
@@ -95,9 +112,9 @@ def evidence(
     names = ["Heatmaps", "Vectors", "Keypoints", "Timings"]
     if can_lift(analysis.poses.skeleton.keypoints):
         names.append("3D")
-    if selection.kind != "Samples" and len(selection.sources) > 1:
-        names.append("All pictures")
-    tabs = dict(zip(names, st.tabs(names, on_change="rerun", key="tab"), strict=True))
+    if len(selection.sources) > 1:
+        names.append(_ALL)
+    tabs = dict(zip(names, st.tabs(names, on_change="rerun", key=_TAB), strict=True))
 
     def stage() -> Analysis:
         return at_stage(analysis, pick_stage(settings.model, analysis, dict(settings.decode)))
@@ -108,7 +125,7 @@ def evidence(
         "Keypoints": lambda: show_keypoints(analysis),
         "Timings": lambda: show_timings(analysis, draw_ms),
         "3D": lambda: show_lifted(analysis),
-        "All pictures": lambda: show_overview(selection, settings),
+        _ALL: lambda: show_overview(selection, settings),
     }
     for name, tab in tabs.items():
         if tab.open:

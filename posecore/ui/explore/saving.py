@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import secrets
 import zipfile
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError
-from posecore.model import PoseModel
 from posecore.result_folder import FORMATS, ResultWriter
+from posecore.ui.explore.settings import Settings
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.models.engine import analyse
-from posecore.ui.shared.pictures.open_picture import Source, open_picture
+from posecore.ui.shared.pictures.open_picture import Source
 from posecore.ui.shared.session import session
 from posecore.ui.shared.steps import Far, Steps, show_steps
 from posecore.ui.shared.visitor_files import visitor_folders
@@ -30,6 +27,7 @@ _WORDS = {
     "json": "poses (JSON)",
     "csv": "table (CSV)",
     "coco": "COCO results",
+    "annotations": "COCO annotations",
     "fields": "maps (NPZ)",
 }
 
@@ -39,18 +37,14 @@ class Order:
     """What shall be saved of which pictures, with what, and where."""
 
     sources: Sequence[Source]
-    model: PoseModel
-    network: Mapping[str, Any]
-    decode: Mapping[str, Any]
-    options: DrawingOptions
+    settings: Settings
     formats: frozenset[str]
     folder: Path
 
     @property
     def key(self) -> Hashable:
         """Equal for what gives the same files to the same visitor."""
-        settings = (repr(self.network), repr(self.decode), repr(self.options), str(self.folder))
-        return self.model.weights_id, *settings, self.formats, tuple(source.key for source in self.sources)
+        return *self.settings.key, str(self.folder), self.formats, tuple(source.key for source in self.sources)
 
 
 def savings() -> Tasks[Path, Far]:
@@ -58,13 +52,7 @@ def savings() -> Tasks[Path, Far]:
     return tasks("save all")
 
 
-def offer_all(
-    sources: Sequence[Source],
-    model: PoseModel,
-    network: Mapping[str, Any],
-    decode: Mapping[str, Any],
-    options: DrawingOptions,
-) -> None:
+def offer_all(sources: Sequence[Source], settings: Settings) -> None:
     """The choice of files, the button that makes them, how far that is, and the download."""
     formats = st.pills(
         "Save",
@@ -75,7 +63,7 @@ def offer_all(
         key="overview_formats",
         help="The same files as “posecore image” writes.",
     )
-    order = Order(sources, model, network, decode, options, frozenset(formats), session().folder.path)
+    order = Order(sources, settings, frozenset(formats), session().folder.path)
     task = savings().get(order.key)
     if task is not None and task.active:
         show_steps(savings(), task, "Making the ZIP", "pictures", "overview_save_cancel")
@@ -117,17 +105,16 @@ def save_all(order: Order, task: Task[Path, Far]) -> Path:
         PosecoreError: When nothing can be written.
     """
     place = order.folder / f"results-{secrets.token_hex(6)}"
-    writer = ResultWriter(place, order.formats, order.options, [Path(source.name) for source in order.sources])
+    writer = ResultWriter(place, order.formats, order.settings.options, [Path(source.name) for source in order.sources])
     refused = []
     step = Steps(task, len(order.sources))
     for source in order.sources:
         try:
-            opened = open_picture(source)
-            found = analyse(order.model, opened, None, order.network, order.decode)
+            found = order.settings.analyse(source)
         except (PosecoreError, OSError) as error:
             refused.append(f"{source.name}: {error}")
         else:
-            writer.add(Path(source.name), opened.pixels(), found.fields, found.poses)
+            writer.add(Path(source.name), found.opened.pixels(), found.fields, found.poses)
         step()
     writer.close()
     if refused:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from posecore.drawing import DrawingOptions, draw_poses
 from posecore.drawing.views import MapView, draw_view
-from posecore.errors import PosecoreError
 from posecore.poses import Poses
 from posecore.results import coco_file, keypoint_table
 from posecore.ui.shared.models.engine import Analysis
-from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, to_png
-from posecore.words import unused_name
+from posecore.ui.shared.pictures.open_picture import OpenPicture, to_png
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ def single_downloads(analysis: Analysis, options: DrawingOptions) -> tuple[Downl
             "text/csv",
             "table",
             "One line per keypoint, for spreadsheets and data frames.",
-            lambda: keypoints_csv([analysis]),
+            lambda: keypoints_csv(analysis),
         ),
         Download(
             "Annotations (COCO)",
@@ -67,7 +63,7 @@ def single_downloads(analysis: Analysis, options: DrawingOptions) -> tuple[Downl
             "application/json",
             "dataset",
             "A COCO keypoints file, for labelling tools and training.",
-            lambda: coco_json([analysis]),
+            lambda: coco_json(analysis),
         ),
     )
 
@@ -109,60 +105,21 @@ def fields_npz(analysis: Analysis) -> bytes:
         return path.read_bytes()
 
 
-def zip_download(sources: Sequence[Source], analyse: Callable[[Source], Analysis], options: DrawingOptions) -> Download:
-    """Everything about all pictures; those that cannot be used are listed in the archive."""
-    return Download(
-        f"All {len(sources)} pictures (ZIP)",
-        "posecore_poses.zip",
-        "application/zip",
-        "folder_zip",
-        "Analyses all pictures at the current settings: drawn pictures, JSON, and one CSV and COCO file for all.",
-        lambda: zip_all(sources, analyse, options),
-    )
-
-
 def drawn_png(opened: OpenPicture, poses: Poses, options: DrawingOptions) -> bytes:
     """The whole picture with the poses on it."""
     return to_png(draw_poses(opened.pixels(), poses, options))
 
 
-def keypoints_csv(analyses: Iterable[Analysis]) -> bytes:
+def keypoints_csv(analysis: Analysis) -> bytes:
     """One line per keypoint; people are counted from 1, as on the screen."""
-    table = keypoint_table(_named(analyses), "file", first_person=1)
+    table = keypoint_table(_named(analysis), "file", first_person=1)
     return table.to_csv(index=False, float_format="%.4f").encode() if len(table.columns) else b""
 
 
-def coco_json(analyses: Iterable[Analysis]) -> bytes:
+def coco_json(analysis: Analysis) -> bytes:
     """A COCO keypoints file; see :func:`posecore.results.coco_file`."""
-    return json.dumps(coco_file(_named(analyses)), indent=1).encode()
+    return json.dumps(coco_file(_named(analysis)), indent=1).encode()
 
 
-def _named(analyses: Iterable[Analysis]) -> list[tuple[str, Poses]]:
-    return [(analysis.opened.source.name, analysis.poses) for analysis in analyses]
-
-
-def zip_all(sources: Sequence[Source], analyse: Callable[[Source], Analysis], options: DrawingOptions) -> bytes:
-    """See :func:`zip_download`."""
-    done: list[Analysis] = []
-    refused: list[str] = []
-    memory = io.BytesIO()
-    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED) as archive:
-        taken: set[str] = set()
-        for source in sources:
-            try:
-                analysis = analyse(source)
-            except PosecoreError as error:
-                refused.append(f"{source.name}: {error}")
-                continue
-            done.append(analysis)
-            stem = unused_name(source.stem, taken, "_")
-            taken.add(stem)
-            archive.writestr(
-                f"{stem}_poses.png", drawn_png(analysis.opened, analysis.poses, options), zipfile.ZIP_STORED
-            )
-            archive.writestr(f"{stem}_poses.json", analysis.poses.to_json(indent=1))
-        archive.writestr("keypoints.csv", keypoints_csv(done))
-        archive.writestr("coco.json", coco_json(done))
-        if refused:
-            archive.writestr("not_analysed.txt", "\n".join(refused) + "\n")
-    return memory.getvalue()
+def _named(analysis: Analysis) -> list[tuple[str, Poses]]:
+    return [(analysis.opened.source.name, analysis.poses)]
