@@ -18,7 +18,7 @@ from posecore.ui.shared.pictures.open_picture import Source, open_picture
 from posecore.ui.shared.pictures.source_picker import pick_source, show_refused
 from posecore.ui.shared.sets.labelled_set import LabelledSet, pick_labelled_set
 
-LABELLED, UNLABELLED, OWN = "Labelled set", "Set without labels", "Single pictures"
+LABELLED, UNLABELLED, OWN = "Labelled set", "Unlabelled set", "Pictures"
 #: Pictures that are looked at unless somebody wants more, and at most.
 _USUAL, _MOST = 300, 5000
 
