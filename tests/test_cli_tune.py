@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from posecore.cli import app
 from posecore.data.synthetic import write_dataset
+from posecore.shipped import shipped
 
 runner = CliRunner()
 MODEL = ["--model", "posenet-mobilenet_v1-075", "--input-size", "161"]
@@ -89,7 +90,7 @@ def test_evaluate_measures_results_of_other_programs(labels: Path, tmp_path: Pat
     assert json.loads(file.read_text())["AP"] == pytest.approx(1.0)
     code, said = invoke("evaluate", "--annotations", labels)
     assert code != 0
-    assert "either --model NAME or --results FILE" in said
+    assert "--model NAME, --weights FILE or --results FILE" in said
 
 
 def test_evaluations_are_kept_compared_and_exported(labels: Path, tmp_path: Path) -> None:
@@ -112,9 +113,11 @@ def test_evaluations_are_kept_compared_and_exported(labels: Path, tmp_path: Path
     assert code == 0
     assert len(names) == 2
     other = next(name for name in names if name != "base")
-    code, said = invoke("evaluations", "compare", "base", other, "--json", again)
+    page = tmp_path / "differences.html"
+    code, said = invoke("evaluations", "compare", "base", other, "--json", again, "--html", page)
     assert code == 0, said
-    assert {one["name"] for one in json.loads(again.read_text())["figures"]} >= {"AP", "AR", "OKS"}
+    assert {one["name"] for one in json.loads(again.read_text())["figures"]} >= {"AP", "AP50", "AR", "OKS"}
+    assert f"<h1>base → {other}</h1>" in page.read_text()
     code, said = invoke("evaluations", "export", "base", "--json", again)
     assert code == 0, said
     assert json.loads(again.read_text())["provenance"]["settings"]["input_size"] == 161
@@ -124,3 +127,19 @@ def test_evaluations_are_kept_compared_and_exported(labels: Path, tmp_path: Path
     code, said = invoke("evaluations", "show", "base")
     assert code != 0
     assert "No evaluation is kept yet" in said
+
+
+def test_weights_are_named_by_their_path(labels: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    own.write_bytes(next(shipped("weights").glob("posenet-*.safetensors")).read_bytes())
+    code, said = invoke(
+        "evaluate", "--model", own, "--input-size", "161", "--annotations", labels, "--limit", "1", "--no-save"
+    )
+    assert code == 0, said
+    code, said = invoke("evaluate", "--model", tmp_path / "nowhere.safetensors", "--annotations", labels)
+    assert code != 0
+    assert "There is no" in said
+    own.write_text("nothing")
+    code, said = invoke("evaluate", "--model", own, "--annotations", labels)
+    assert code != 0
+    assert "does not say which network it is for" in said

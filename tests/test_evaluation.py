@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -380,13 +381,32 @@ def test_contact_sheet(scenes: PoseDataset) -> None:
     assert len(labelled_poses([], COCO_17, SIZE)) == 0
 
 
+def test_the_network_runs_in_its_slot(scenes: PoseDataset) -> None:
+    slot = threading.Lock()
+    seen: list[bool] = []
+
+    class Watched(TruthModel):
+        def fields(self, *arguments: Any, **settings: Any) -> list[Any]:
+            seen.append(slot.locked())
+            return super().fields(*arguments, **settings)
+
+        def decode(self, *arguments: Any, **settings: Any) -> Poses:
+            assert not slot.locked()
+            return super().decode(*arguments, **settings)
+
+    model: Any = Watched(scenes)
+    evaluate(model, scenes, "full", slot=slot, batch=2)
+    assert len(seen) > 1
+    assert all(seen)
+
+
 def test_command(scenes: PoseDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import typer
 
     from posecore.cli import evaluate as module
     from posecore.data.coco import write_coco
 
-    monkeypatch.setattr(module, "open_model", lambda name, device: TruthModel(scenes))
+    monkeypatch.setattr(module, "open_model", lambda *_: TruthModel(scenes))
     app = typer.Typer()
     app.command()(module.evaluate)
     folder = write_coco(replace(scenes, images=scenes.images[:2]), tmp_path / "set")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from posecore.errors import DataError, SettingsError, StorageError
 from posecore.evaluation import saved as saved_module
 from posecore.evaluation.paired import compare
+from posecore.evaluation.paired_report import paired_html
 from posecore.evaluation.saved import SavedEvaluations
 from posecore.evaluation.summary import Measured, summarise
 from posecore.skeleton import COCO_17
@@ -114,7 +116,7 @@ def test_paired_differences(first: Measured, second: Measured) -> None:
     assert (found.pictures, found.remarks) == (10, ())
     by_name = {one.name: one for one in found.figures}
     assert {"AP", "AR", "AP_medium", "PCK@0.2", "OKS"} <= by_name.keys()
-    for name in ("AP", "PCK@0.2", "OKS"):
+    for name in ("AP", "AP50", "AP75", "AR50", "PCK@0.2", "OKS"):
         assert by_name[name].before == pytest.approx(first.summary.figures[name].value)
         assert by_name[name].after == pytest.approx(second.summary.figures[name].value)
         assert not by_name[name].may_be_chance
@@ -122,6 +124,18 @@ def test_paired_differences(first: Measured, second: Measured) -> None:
     assert [one.name for one in found.keypoints] == list(COCO_17.keypoints)
     itself = compare(first, first)
     assert all(one.change == 0 and one.may_be_chance for one in (*itself.figures, *itself.keypoints))
+
+
+def test_a_comparison_as_a_page(first: Measured, second: Measured) -> None:
+    found = replace(compare(first, second), remarks=("Mind <this>.",))
+    page = paired_html(found, ("one", "<two>"))
+    assert "<title>one → &lt;two&gt;</title>" in page
+    assert "Mind &lt;this&gt;." in page
+    change = next(one.change for one in found.figures if one.name == "AP75")
+    assert f"{change:+.3f}" in page
+    assert page.count("<svg") == 2
+    assert all(name in page for name in COCO_17.keypoints)
+    assert "http" not in re.sub(r"http://www\.w3\.org/[\w/]*", "", page)
 
 
 def test_only_pictures_with_the_same_labels_are_compared(first: Measured) -> None:
@@ -166,7 +180,9 @@ def test_nobody_anywhere_and_a_single_picture(tmp_path: Path, count: int) -> Non
     assert (summary.figures["AP"].value is None) == (count == 0)
     assert (summary.empty is None) == (count == 1)
     again = saved.measured()
-    assert [one.name for one in compare(again, again).figures] == ["AP", "AP_medium", "AR", "AR_medium", "OKS"] * count
+    assert [one.name for one in compare(again, again).figures] == [
+        *("AP", "AP50", "AP75", "AP_medium", "AR", "AR50", "AR75", "AR_medium", "OKS")
+    ] * count
 
 
 def test_other_settings_of_one_model_are_told() -> None:
@@ -175,3 +191,23 @@ def test_other_settings_of_one_model_are_told() -> None:
         summarise(replace(found, settings={"output_stride": stride, "mode": "multi"})) for stride in (16, 8)
     )
     assert compare(first, second).remarks == ("The same model with other output_stride 16 → 8.",)
+
+
+def test_figures_tell_how_far_they_are_and_end_when_told() -> None:
+    told: list[float] = []
+    found = whole(evaluation([4.0] * 8), empty=2)
+    summarise(found, tell=told.append)
+    assert told == sorted(told)
+    assert len(told) > 100
+    assert told[-1] <= 1
+    late = [share for share in told if share > 0.5]
+
+    def end(share: float) -> None:
+        if share > 0.5:
+            told.append(share)
+            raise DataError("Enough.")
+
+    told.clear()
+    with pytest.raises(DataError, match="Enough"):
+        summarise(found, tell=end)
+    assert told == late[:1]

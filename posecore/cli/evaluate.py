@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from posecore.cli.console import counting_progress, errors, output
-from posecore.cli.loading import open_model
+from posecore.cli.loading import WeightsFile, open_model
 from posecore.cli.settings import settings_options
 from posecore.data.annotations import PoseDataset
 from posecore.data.detect import open_dataset
@@ -19,17 +19,22 @@ from posecore.errors import SettingsError
 from posecore.evaluation import Evaluation, Protocol, ranked, worst_cases
 from posecore.evaluation import evaluate as run_evaluation
 from posecore.evaluation.error_kinds import KINDS, LOCALISATION, ErrorKinds, error_kinds
+from posecore.evaluation.progress import between
 from posecore.evaluation.report import report_html
 from posecore.evaluation.results_files import evaluate_results
 from posecore.evaluation.saved import SavedEvaluations
 from posecore.evaluation.sheets import contact_sheet
-from posecore.evaluation.summary import DRAWN, Summary, summarise
+from posecore.evaluation.summary import DRAWN, Measured, Summary, summarise
+from posecore.model import PoseModel
 from posecore.storage import replacing, write_json, writing
 
 
 @settings_options
 def evaluate(
-    model: Annotated[str | None, typer.Option(help="Name of the model, as listed by “posecore models”.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Name of the model, as listed by “posecore models”, or the path of weights of your own."),
+    ] = None,
     *,
     annotations: Annotated[Path, typer.Option(help="COCO keypoint JSON, or a folder or zip of labelled pictures.")],
     images: Annotated[
@@ -43,6 +48,7 @@ def evaluate(
     sheet: Annotated[
         Path | None, typer.Option(help="Write a picture of the worst and the best cases here (PNG or JPEG).")
     ] = None,
+    weights: WeightsFile = None,
     results: Annotated[
         Path | None,
         typer.Option(help="Measure this file of results in COCO's format, from any program, in place of a model."),
@@ -60,8 +66,8 @@ def evaluate(
     settings: dict[str, Any],
 ) -> None:
     """Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, every keypoint, and the kinds of errors."""
-    if (model is None) == (results is None):
-        raise SettingsError("Say what to measure: either --model NAME or --results FILE.")
+    if (model is None and weights is None) == (results is None):
+        raise SettingsError("Say what to measure: --model NAME, --weights FILE or --results FILE.")
     if save is not None and no_save:
         raise SettingsError("--save and --no-save contradict each other; give one of them.")
     if save is not None:
@@ -69,22 +75,22 @@ def evaluate(
         SavedEvaluations().check_name(save)
     dataset = open_dataset(annotations, images=images)
     if results is not None:
-        evaluation, weights = evaluate_results(results, replace(dataset, images=dataset.images[:limit])), ""
+        evaluation, mark = evaluate_results(results, replace(dataset, images=dataset.images[:limit])), ""
     else:
-        evaluation, weights = _of_model(str(model), dataset, protocol, settings, limit, device)
+        loaded = open_model(model, device, weights)
+        evaluation, mark = _of_model(loaded, dataset, protocol, settings, limit), loaded.weights_id
     for problem in (*dataset.problems, *evaluation.problems):
         errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
     for remark in evaluation.remarks:
         errors.print(f"[yellow]results[/yellow] {escape(str(remark))}", soft_wrap=True, highlight=False)
-    kinds = error_kinds(evaluation)
-    measured = summarise(evaluation, kinds, weights=weights, results=results is not None)
+    kinds, measured = _figures(evaluation, mark, results is not None)
     if json_file is not None:
         content = {**evaluation.to_dict(), "intervals": _intervals(measured.summary), "errors": kinds.to_dict()}
         with writing(json_file):
             json_file.parent.mkdir(parents=True, exist_ok=True)
             write_json(json_file, content)
     if html is not None:
-        write_report(measured.summary, html)
+        write_page(report_html(measured.summary), html)
     if sheet is not None:
         save_sheet(evaluation, sheet)
     output.print(summary(evaluation))
@@ -98,14 +104,23 @@ def evaluate(
 
 
 def _of_model(
-    name: str, dataset: PoseDataset, protocol: Protocol, settings: dict[str, Any], limit: int | None, device: str
-) -> tuple[Evaluation, str]:
-    """The evaluation, and the hash of the model's weights."""
-    loaded = open_model(name, device)
+    loaded: PoseModel, dataset: PoseDataset, protocol: Protocol, settings: dict[str, Any], limit: int | None
+) -> Evaluation:
     with counting_progress() as progress:
         task = progress.add_task("Pictures", total=min(limit or len(dataset), len(dataset)))
-        found = run_evaluation(loaded, dataset, protocol, settings, limit=limit, advance=lambda: progress.advance(task))
-    return found, loaded.weights_id
+        return run_evaluation(loaded, dataset, protocol, settings, limit=limit, advance=lambda: progress.advance(task))
+
+
+def _figures(evaluation: Evaluation, weights: str, results: bool) -> tuple[ErrorKinds, Measured]:
+    """Kinds of errors, and everything that is kept and shown."""
+    with counting_progress() as progress:
+        task = progress.add_task("Figures", total=100)
+
+        def tell(share: float) -> None:
+            progress.update(task, completed=round(100 * share))
+
+        kinds = error_kinds(evaluation, between(tell, 0.0, 0.5))
+        return kinds, summarise(evaluation, kinds, weights=weights, results=results, tell=between(tell, 0.5, 1.0))
 
 
 def _intervals(summary: Summary) -> dict[str, list[float]]:
@@ -116,10 +131,10 @@ def _intervals(summary: Summary) -> dict[str, list[float]]:
     }
 
 
-def write_report(found: Summary, path: Path) -> None:
-    """The report as a file."""
+def write_page(page: str, path: Path) -> None:
+    """A page of HTML as a file."""
     with writing(path), replacing(path) as part:
-        part.write_text(report_html(found), "utf-8")
+        part.write_text(page, "utf-8")
 
 
 def save_sheet(evaluation: Evaluation, path: Path) -> None:

@@ -13,10 +13,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from posecore.cli.console import errors, output
-from posecore.cli.evaluate import figure_text, write_report
+from posecore.cli.evaluate import figure_text, write_page
 from posecore.errors import SettingsError
 from posecore.evaluation.paired import compare as compare_measured
-from posecore.evaluation.report import PROTOCOLS, difference_table, error_table, facts_of, figure_table
+from posecore.evaluation.paired_report import paired_html
+from posecore.evaluation.report import (
+    PROTOCOLS,
+    difference_table,
+    error_table,
+    figure_table,
+    report_html,
+    summary_facts,
+)
 from posecore.evaluation.saved import SavedEvaluation, SavedEvaluations
 from posecore.storage import write_json, writing
 
@@ -76,7 +84,7 @@ def _plain(one: SavedEvaluation) -> dict[str, Any]:
 def show(name: Name) -> None:
     """Show the main figures of an evaluation, with intervals, and its kinds of errors."""
     found = SavedEvaluations().get(name).summary()
-    output.print(escape(facts_of(found)), soft_wrap=True, highlight=False)
+    output.print(escape(summary_facts(found)), soft_wrap=True, highlight=False)
     output.print(_table(figure_table(found)))
     output.print(_table(error_table(found)))
 
@@ -86,6 +94,7 @@ def compare(
     first: Name,
     second: Name,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the differences here.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report here: one page that needs nothing else.")] = None,
 ) -> None:
     """Compare two evaluations on the pictures that both have: differences, and whether they are more than chance."""
     kept = SavedEvaluations()
@@ -95,6 +104,8 @@ def compare(
     if json_file is not None:
         with writing(json_file):
             write_json(json_file, found.to_dict())
+    if html is not None:
+        write_page(paired_html(found, (first, second)), html)
     output.print(_table(difference_table(found.figures)))
     output.print(_table(difference_table(found.keypoints, "Keypoint")))
 
@@ -110,7 +121,7 @@ def export(
         raise SettingsError("Say what to write: --html FILE, --json FILE, or both.")
     found = SavedEvaluations().get(name).summary()
     if html is not None:
-        write_report(found, html)
+        write_page(report_html(found), html)
     if json_file is not None:
         with writing(json_file):
             write_json(json_file, found.to_dict())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,8 @@ from posecore.zoo import default_model, load_model
 from posecore.zoo.own_files import stated_architecture
 
 ModelName = Annotated[
-    str | None, typer.Option("--model", "-m", help="Model name; the best one on this machine if none.")
+    str | None,
+    typer.Option("--model", "-m", help="Model name, or the path of weights; the best one on this machine if none."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 WeightsFile = Annotated[
@@ -22,8 +24,28 @@ WeightsFile = Annotated[
 ]
 
 
+def _path_named(name: str) -> Path | None:
+    """The file of weights, or the exported folder, that stands in place of a model's name; None for a name."""
+    path = Path(name).expanduser()
+    if os.sep not in name and not path.is_file():
+        return None
+    if not path.exists():
+        raise PosecoreError(f"There is no {name}; give a model's name, a file of weights or an exported folder.")
+    if stated_architecture(path) is None:
+        raise PosecoreError(
+            f"{name} does not say which network it is for; name that with --model, and give the file with --weights "
+            "where the command has it, or add it once with 'posecore weights add'."
+        )
+    return path
+
+
 def open_model(name: str | None, device: str, weights: Path | None = None) -> PoseModel:
-    """Load a model by name, else what the weights say they are for, else the best one here; a bar shows downloads."""
+    """Load a model by name, else what the weights say they are for, else the best one here; a bar shows downloads.
+
+    In place of a name there may be the path of weights that say what they are for.
+    """
+    if name is not None and weights is None and (path := _path_named(name)) is not None:
+        name, weights = None, path
     if name is None and weights is not None and stated_architecture(weights) is not None:
         name = ""
     if name is None:

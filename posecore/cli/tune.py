@@ -10,7 +10,7 @@ from rich.table import Table
 
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.evaluate import figure_text
-from posecore.cli.loading import open_model
+from posecore.cli.loading import ModelName, WeightsFile, open_model
 from posecore.cli.settings import settings_options
 from posecore.data.detect import open_dataset
 from posecore.errors import DataError
@@ -26,7 +26,8 @@ _USUAL = ("pose_threshold", "keypoint_threshold")
 
 @settings_options
 def tune(
-    model: Annotated[str, typer.Option(help="Name of the model, as listed by “posecore models”.")],
+    model: ModelName = None,
+    *,
     annotations: Annotated[Path, typer.Option(help="COCO keypoint JSON, or a folder or zip of labelled pictures.")],
     images: Annotated[
         Path | None, typer.Option(help="Folder that the labels' file names are relative to; else looked for.")
@@ -49,14 +50,14 @@ def tune(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the settings here, for --settings of other commands.")
     ] = None,
+    weights: WeightsFile = None,
     limit: Annotated[int | None, typer.Option(min=2, help="Only the first so many pictures.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")] = "auto",
-    *,
     settings: dict[str, Any],
 ) -> None:
     """Find the decode settings that suit labelled pictures best, and what they are worth on pictures kept apart."""
     dataset = open_dataset(annotations, images=images)
-    loaded = open_model(model, device)
+    loaded = open_model(model, device, weights)
     network, decode = protocol_settings(loaded, "full")
     # Of the protocol only what finds several people; thresholds begin where people use them.
     own_network, own_decode = loaded.split_settings(settings)

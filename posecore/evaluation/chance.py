@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from posecore.evaluation.evaluate import Evaluation
-from posecore.evaluation.matching import Matches, precision_curve
+from posecore.evaluation.matching import OKS_THRESHOLDS, Matches, precision_curve
+from posecore.evaluation.progress import Tell, between, unheard
 from posecore.evaluation.values import Values, values_of
 
 #: Part of differences that an interval holds.
@@ -24,6 +25,8 @@ CONFIDENCE = 0.95
 #: Pictures below which even a change for the better on every one of them could be luck (1 in 2⁵ is more than 5 %, on
 #: both sides).
 FEWEST_PICTURES = 6
+#: Similarities at which AP and AR are drawn by themselves as well: AP50, AP75.
+_SINGLE = (0.5, 0.75)
 _DRAWS = 1000
 #: The same for figures that are measured anew on every draw.
 _FIGURE_DRAWS = 300
@@ -87,9 +90,9 @@ def intervals(evaluation: Evaluation, seed: int = 0) -> dict[str, Interval]:
     return _headline(value_intervals(values_of(evaluation), seed))
 
 
-def value_intervals(values: Values, seed: int = 0) -> dict[str, Interval]:
+def value_intervals(values: Values, seed: int = 0, tell: Tell = unheard) -> dict[str, Interval]:
     """:func:`intervals` of arrays, with figures by size and by keypoint as in :func:`paired_differences`."""
-    draws = _draws(values, np.unique(values.pictures), seed, _draw_count(len(values.scores)))
+    draws = _draws(values, np.unique(values.pictures), seed, _draw_count(len(values.scores)), tell)
     return {name: _interval(drawn[np.isfinite(drawn)], len(values.pictures)) for name, drawn in draws.items()}
 
 
@@ -153,13 +156,15 @@ def _interval(differences: NDArray[np.float64], pictures: int) -> Interval:
     return Interval(float(low), float(high))
 
 
-def _draws(values: Values, pictures: NDArray[np.int64], seed: int, count: int) -> dict[str, NDArray[np.float64]]:
+def _draws(
+    values: Values, pictures: NDArray[np.int64], seed: int, count: int, tell: Tell = unheard
+) -> dict[str, NDArray[np.float64]]:
     """``(count,)`` of every figure; the same seed, pictures and count give the same draws for any model."""
-    return _measured(values, pictures, _times(len(pictures), seed, count))
+    return _measured(values, pictures, _times(len(pictures), seed, count), tell)
 
 
 def _measured(
-    values: Values, pictures: NDArray[np.int64], times: NDArray[np.float64]
+    values: Values, pictures: NDArray[np.int64], times: NDArray[np.float64], tell: Tell = unheard
 ) -> dict[str, NDArray[np.float64]]:
     """``(draws,)`` of every figure; ``times`` is ``(draws, pictures)``, ``pictures`` sorted."""
     place = np.searchsorted(pictures, values.pictures)
@@ -168,7 +173,8 @@ def _measured(
     found: dict[str, NDArray[np.float64]] = {}
     for index, size in enumerate(values.sizes):
         end = "" if size == "all" else f"_{size}"
-        for name, drawn in _precision(values, index, place, times).items():
+        told = between(tell, index / len(values.sizes), (index + 1) / len(values.sizes))
+        for name, drawn in _precision(values, index, place, times, told).items():
             found[f"{name}{end}"] = drawn
     owners = place[values.owners]
     ones = np.ones(len(values.oks))
@@ -190,9 +196,12 @@ def _by_picture(weights: NDArray[np.float64], owners: NDArray[np.intp], pictures
 
 
 def _precision(
-    values: Values, size: int, place: NDArray[np.intp], times: NDArray[np.float64]
+    values: Values, size: int, place: NDArray[np.intp], times: NDArray[np.float64], tell: Tell
 ) -> dict[str, NDArray[np.float64]]:
-    """AP and AR of every draw, as pycocotools accumulates them; ``times`` is ``(draws, pictures)``."""
+    """AP and AR of every draw, over all similarities and at those of :data:`_SINGLE`, as pycocotools accumulates them.
+
+    ``times`` is ``(draws, pictures)``.
+    """
     people = _by_picture(values.wanted[size].astype(np.float64), place, times.shape[1])
     if not people.any():
         return {}
@@ -201,7 +210,7 @@ def _precision(
     order = order[np.argsort(-values.scores[order], kind="mergesort")]
     owner = place[values.pose_owners[order]]
     total = times @ people
-    ap, ar = np.zeros(len(times)), np.zeros(len(times))
+    ap, ar = (np.zeros((len(OKS_THRESHOLDS), len(times))) for _ in range(2))
     step = max(_AT_A_TIME // max(len(order), 1), 1)
     for start in range(0, len(times), step):
         part = slice(start, start + step)
@@ -210,5 +219,11 @@ def _precision(
             precision_curve(weight * yes, weight * no, total[part])
             for yes, no in zip(values.right[size][:, order], values.wrong[size][:, order], strict=True)
         ]
-        ap[part], ar[part] = np.mean([one for one, _ in curves], 0), np.mean([one for _, one in curves], 0)
-    return {"ap": np.where(total > 0, ap, np.nan), "ar": np.where(total > 0, ar, np.nan)}
+        ap[:, part], ar[:, part] = [one for one, _ in curves], [one for _, one in curves]
+        tell(min(part.stop / len(times), 1.0))
+    found = {}
+    for name, drawn in (("ap", ap), ("ar", ar)):
+        drawn[:, total == 0] = np.nan
+        at = {f"{name}{100 * threshold:.0f}": drawn[OKS_THRESHOLDS.tolist().index(threshold)] for threshold in _SINGLE}
+        found |= {name: drawn.mean(0), **at}
+    return found

@@ -35,6 +35,7 @@ from posecore.evaluation.evaluate import Evaluation
 from posecore.evaluation.matching import PictureMatcher, average_precision_of
 from posecore.evaluation.oks import keypoint_similarity, pardoned, similarity_matrix
 from posecore.evaluation.predictions import PicturePoses
+from posecore.evaluation.progress import Tell, along, between, unheard
 from posecore.poses import Poses
 
 Kind = Literal["good", "jitter", "inversion", "swap", "miss"]
@@ -122,16 +123,16 @@ class ErrorKinds:
         }
 
 
-def error_kinds(evaluation: Evaluation) -> ErrorKinds:
-    """Sort the errors of an evaluation into kinds, and measure what each kind costs."""
-    judged = judged_poses(evaluation)
+def error_kinds(evaluation: Evaluation, tell: Tell = unheard) -> ErrorKinds:
+    """Sort the errors of an evaluation into kinds, and measure what each kind costs; ``tell`` is told how far it is."""
+    judged = judged_poses(evaluation, between(tell, 0.0, 0.2))
     counts = np.zeros((len(KINDS), len(evaluation.skeleton)), np.int64)
     for one in judged:
         known = one.kinds >= 0
         np.add.at(counts, (one.kinds[known], np.flatnonzero(known)), 1)
     false_poses = sum(len(poses) for poses in poses_about_nobody(evaluation, judged))
     ap = evaluation.precision["AP"]
-    gains, stacked = _gains(evaluation, judged, ap)
+    gains, stacked = _gains(evaluation, judged, ap, between(tell, 0.2, 1.0))
     return ErrorKinds(
         evaluation.skeleton.keypoints,
         counts,
@@ -145,13 +146,13 @@ def error_kinds(evaluation: Evaluation) -> ErrorKinds:
     )
 
 
-def judged_poses(evaluation: Evaluation) -> list[JudgedPose]:
+def judged_poses(evaluation: Evaluation, tell: Tell = unheard) -> list[JudgedPose]:
     """Every pose that is about somebody, picture by picture.
 
     Takes predictions of both protocols. Under *crops*, where every pose was asked for one person, poses are judged
     against that person.
     """
-    return [one for index in range(len(evaluation.predictions)) for one in _judged(evaluation, index)]
+    return [one for index in along(range(len(evaluation.predictions)), tell) for one in _judged(evaluation, index)]
 
 
 def _judged(evaluation: Evaluation, index: int) -> Iterator[JudgedPose]:
@@ -204,16 +205,16 @@ def _kinds(
     return np.where(judged, kinds, -1).astype(np.int8), np.where(judged, similarity, np.nan)
 
 
-def _ap(evaluation: Evaluation, predictions: Sequence[PicturePoses]) -> float:
+def _ap(evaluation: Evaluation, predictions: Sequence[PicturePoses], tell: Tell) -> float:
     """As pycocotools has it, at a thirtieth of the time; 0 where there is nobody to find."""
     common, sigmas = evaluation.common, evaluation.skeleton.sigmas
-    matchers = (PictureMatcher(item.image, item.poses, common, sigmas) for item in predictions)
+    matchers = (PictureMatcher(item.image, item.poses, common, sigmas) for item in along(predictions, tell))
     ap, _ = average_precision_of([matcher.match() for matcher in matchers])
     return ap or 0.0
 
 
 def _gains(
-    evaluation: Evaluation, judged: Sequence[JudgedPose], ap: float | None
+    evaluation: Evaluation, judged: Sequence[JudgedPose], ap: float | None, tell: Tell
 ) -> tuple[dict[str, float], dict[str, float]]:
     if ap is None:
         return {}, {}
@@ -223,9 +224,11 @@ def _gains(
         "background": _without_background(evaluation, judged),
         "not found": _with_everybody(evaluation, judged),
     }
-    gains = {name: _ap(evaluation, items) - ap for name, items in (alone | others).items()}
+    each = len(alone) + len(others) + len(LOCALISATION)
+    told = (between(tell, place / each, (place + 1) / each) for place in range(each))
+    gains = {name: _ap(evaluation, items, next(told)) - ap for name, items in (alone | others).items()}
     stacked: dict[str, float] = {
-        kind: _ap(evaluation, mended(evaluation, judged, LOCALISATION[: index + 1]))
+        kind: _ap(evaluation, mended(evaluation, judged, LOCALISATION[: index + 1]), next(told))
         for index, kind in enumerate(LOCALISATION)
     }
     return gains, stacked

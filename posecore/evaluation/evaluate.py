@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,8 @@ from posecore.evaluation.oks import (
     similarity_matrix,
 )
 from posecore.evaluation.pck import all_correct_joints, correct_joints, limb_joints, mean_or_none
-from posecore.evaluation.predictions import BATCH, PicturePoses, Protocol, predict, protocol_settings
+from posecore.evaluation.predictions import BATCH, NO_SLOT, PicturePoses, Protocol, predict, protocol_settings
+from posecore.evaluation.progress import Tell, along, between, unheard
 from posecore.model import PoseModel
 from posecore.skeleton import Skeleton
 
@@ -93,6 +96,15 @@ class Evaluation:
     problems: Sequence[Problem] = ()
     remarks: Sequence[Remark] = ()
 
+    @cached_property
+    def cases(self) -> Sequence[Case]:
+        """Every labelled person that counts, in the order of the set."""
+        return [
+            Case(item, index, pose, oks, _pck_of(item, index, self))
+            for item in self.predictions
+            for index, pose, oks in _matches(item, self.common, self.skeleton)
+        ]
+
     @property
     def people(self) -> int:
         """People with a labelled keypoint that counts; crowds not counted."""
@@ -134,6 +146,8 @@ def evaluate(
     limit: int | None = None,
     batch: int = BATCH,
     advance: Callable[[], object] = lambda: None,
+    slot: AbstractContextManager[object] = NO_SLOT,
+    tell: Tell = unheard,
 ) -> Evaluation:
     """Measure a model on a set.
 
@@ -147,6 +161,8 @@ def evaluate(
         limit: Only the first so many pictures.
         batch: Most inputs that go through the network together.
         advance: Called after every picture.
+        slot: Held while the network runs.
+        tell: Told how far the figures are, once the network has seen everything.
 
     Raises:
         SettingsError: For an unknown setting or protocol.
@@ -157,7 +173,16 @@ def evaluate(
     problems: list[Problem] = []
     start = time.perf_counter()
     predictions = predict(
-        model, dataset, protocol, network, decode, limit=limit, batch=batch, problems=problems, advance=advance
+        model,
+        dataset,
+        protocol,
+        network,
+        decode,
+        limit=limit,
+        batch=batch,
+        problems=problems,
+        advance=advance,
+        slot=slot,
     )
     seconds = time.perf_counter() - start
     if not predictions:
@@ -168,6 +193,7 @@ def evaluate(
         protocol,
         dataset.skeleton,
         model.skeleton,
+        tell,
         model=model.name,
         dataset=dataset.name,
         settings={**network, **decode},
@@ -188,17 +214,25 @@ def common_of(labels: Skeleton, model: Skeleton) -> NDArray[np.bool_]:
 
 
 def measure(
-    predictions: Sequence[PicturePoses], protocol: Protocol, labels: Skeleton, model_skeleton: Skeleton, **about: Any
+    predictions: Sequence[PicturePoses],
+    protocol: Protocol,
+    labels: Skeleton,
+    model_skeleton: Skeleton,
+    tell: Tell = unheard,
+    **about: Any,
 ) -> Evaluation:
     """Figures of predictions that are there already; ``about`` fills the descriptive attributes."""
     common = common_of(labels, model_skeleton)
+    tell(0.0)
     correct = all_correct_joints(predictions, labels, common) if protocol == "crops" else None
     limbs = limb_joints(labels)
+    precision = average_precision(predictions, labels, common)
+    tell(0.6)
     return Evaluation(
         protocol,
-        average_precision(predictions, labels, common),
+        precision,
         None if correct is None else mean_or_none(correct[:, limbs]),
-        _per_keypoint(predictions, labels, common, correct),
+        _per_keypoint(predictions, labels, common, correct, between(tell, 0.6, 1.0)),
         predictions,
         common,
         labels,
@@ -211,9 +245,10 @@ def _per_keypoint(
     labels: Skeleton,
     common: NDArray[np.bool_],
     correct: NDArray[np.float64] | None,
+    tell: Tell,
 ) -> dict[str, KeypointFigures]:
     rows = [np.full(len(labels), np.nan)]
-    for item in predictions:
+    for item in along(predictions, tell):
         for index, pose, _ in _matches(item, common, labels):
             person = item.image.people[index]
             if pose is None:
@@ -247,11 +282,7 @@ def _matches(item: PicturePoses, common: NDArray[np.bool_], skeleton: Skeleton) 
 
 def cases(evaluation: Evaluation) -> list[Case]:
     """Every labelled person that counts, in the order of the set."""
-    result = []
-    for item in evaluation.predictions:
-        for index, pose, oks in _matches(item, evaluation.common, evaluation.skeleton):
-            result.append(Case(item, index, pose, oks, _pck_of(item, index, evaluation)))
-    return result
+    return list(evaluation.cases)
 
 
 def _pck_of(item: PicturePoses, index: int, evaluation: Evaluation) -> float | None:

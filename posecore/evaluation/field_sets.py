@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 from posecore.data.annotations import AnnotatedImage, Problem
 from posecore.errors import DataError
-from posecore.evaluation.predictions import BATCH, Protocol, View, pictures_of
+from posecore.evaluation.predictions import BATCH, NO_SLOT, Protocol, View, pictures_of
 from posecore.fields import Fields
 from posecore.home import home
 from posecore.imaging import Picture
@@ -26,7 +26,6 @@ from posecore.model import PoseModel
 from posecore.storage import gigabytes, make_room, replacing, writing
 
 _LIMIT, _USUAL_LIMIT = "POSECORE_FIELDS_GB", 4.0
-_NO_SLOT: AbstractContextManager[None] = nullcontext()
 
 
 class FieldSet:
@@ -70,7 +69,7 @@ def keep_fields(
     *,
     folder: Path | None = None,
     advance: Callable[[], object] = lambda: None,
-    slot: AbstractContextManager[object] = _NO_SLOT,
+    slot: AbstractContextManager[object] = NO_SLOT,
 ) -> FieldSet:
     """Fields of every view; the network runs only for pictures that are not there yet.
 
@@ -99,7 +98,7 @@ def keep_views(
     *,
     folder: Path | None = None,
     problems: Sequence[Problem] = (),
-    slot: AbstractContextManager[object] = _NO_SLOT,
+    slot: AbstractContextManager[object] = NO_SLOT,
 ) -> FieldSet:
     """:func:`keep_fields` of views with their pictures and the identities of those, wherever they come from.
 

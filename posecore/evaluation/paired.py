@@ -50,7 +50,7 @@ class Compared:
     Attributes:
         before, after: What was measured.
         pictures: How many they share, with the same labels.
-        figures: AP, AR, by size, PCK@0.2 and OKS, where both have them.
+        figures: AP, AR, at 0.5 and 0.75, by size, PCK@0.2 and OKS, where both have them.
         keypoints: Mean similarity of every keypoint that counts in both.
         remarks: What to know about the comparison, as sentences.
     """

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from typing import Any, Literal
@@ -30,6 +31,8 @@ Settings = dict[str, Any]
 CROP_EXPAND = 1.25
 #: Network inputs that go through the network together.
 BATCH = 16
+#: For whoever shares the network with nobody.
+NO_SLOT: AbstractContextManager[None] = nullcontext()
 
 #: Settings of each protocol; a model takes those it has. Crops leave a model its own way of decoding: one made for a
 #: single person answers with that person, the others with their best pose.
@@ -112,6 +115,7 @@ def analyse(
     batch: int = BATCH,
     problems: list[Problem] | None = None,
     advance: Callable[[], object] = lambda: None,
+    slot: AbstractContextManager[object] = NO_SLOT,
 ) -> Iterator[tuple[View, Fields]]:
     """Fields of every view of every picture, in order; decoding them is left to the caller.
 
@@ -123,19 +127,18 @@ def analyse(
         batch: Most views that go through the network together.
         problems: Takes pictures that cannot be read or are not of the size that the labels say; such are left out.
         advance: Called after every picture read.
+        slot: Held while the network runs.
     """
     pictures = pictures_of(images, protocol, problems, advance)
     while some := list(islice(pictures, batch)):
-        yield from zip(
-            (view for view, _, _ in some),
-            model.fields(
+        with slot:
+            made = model.fields(
                 [picture for _, picture, _ in some],
                 [view.region for view, _, _ in some],
                 picture=[name for _, _, name in some],
                 **network,
-            ),
-            strict=True,
-        )
+            )
+        yield from zip((view for view, _, _ in some), made, strict=True)
 
 
 def pictures_of(
@@ -169,13 +172,14 @@ def predict(
     batch: int = BATCH,
     problems: list[Problem] | None = None,
     advance: Callable[[], object] = lambda: None,
+    slot: AbstractContextManager[object] = NO_SLOT,
 ) -> list[PicturePoses]:
     """Poses of every picture that can be read; see :func:`analyse` for the arguments.
 
     ``limit`` takes only the first pictures.
     """
     images = islice(dataset, limit)
-    found = analyse(model, images, protocol, network, batch=batch, problems=problems, advance=advance)
+    found = analyse(model, images, protocol, network, batch=batch, problems=problems, advance=advance, slot=slot)
     decoded = ((view, model.decode(fields, **decode)) for view, fields in found)
     return collect(decoded, dataset.skeleton)
 

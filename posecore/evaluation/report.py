@@ -15,7 +15,7 @@ from posecore.evaluation.matching import RECALLS
 from posecore.evaluation.paired import Difference
 from posecore.evaluation.report_charts import Bar, Curve, bar_chart, line_chart
 from posecore.evaluation.report_page import html_page, html_picture, html_table
-from posecore.evaluation.summary import FRACTION, Figure, Reach, Summary
+from posecore.evaluation.summary import FRACTION, Figure, Provenance, Reach, Summary
 from posecore.evaluation.worst import WorstCase, worst_tile
 from posecore.words import counted
 
@@ -107,21 +107,25 @@ def difference_table(rows: tuple[Difference, ...], name: str = "Figure") -> pd.D
     )
 
 
-def facts_of(summary: Summary) -> str:
-    """What was measured, in a line."""
-    about = summary.provenance
+def facts_of(about: Provenance, *counts: str) -> str:
+    """What was measured, in a line; ``counts`` says of how much."""
     day = datetime.fromtimestamp(about.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return " · ".join(
         [
             about.model,
             about.set_title,
             PROTOCOLS[about.protocol],
-            counted(summary.pictures, "picture"),
-            counted(summary.people, "person", "people"),
+            *counts,
             counted(len(about.keypoints), "keypoint"),
             day,
         ]
     )
+
+
+def summary_facts(summary: Summary) -> str:
+    """What was measured and on how much, in a line."""
+    counts = counted(summary.pictures, "picture"), counted(summary.people, "person", "people")
+    return facts_of(summary.provenance, *counts)
 
 
 def report_html(summary: Summary) -> str:
@@ -130,7 +134,7 @@ def report_html(summary: Summary) -> str:
 
 
 def _parts(summary: Summary) -> Iterator[str]:
-    yield f"<p>{escape(facts_of(summary))}</p>"
+    yield f"<p>{escape(summary_facts(summary))}</p>"
     yield html_table(figure_table(summary))
     yield "<p>Intervals by bootstrap over pictures: other pictures of this kind.</p><h2>Where joints lie</h2>"
     yield f'<div class="side">{"".join(_charts(summary))}</div>'
@@ -205,7 +209,11 @@ def empty_words(summary: Summary) -> str:
 
 def provenance_table(summary: Summary) -> pd.DataFrame:
     """Everything that one has to know to measure it again."""
-    about = summary.provenance
+    return pd.DataFrame(provenance_rows(summary.provenance).items(), columns=["", "Value"])
+
+
+def provenance_rows(about: Provenance) -> dict[str, str]:
+    """The same by name."""
     rows: Mapping[str, object] = {
         "model": about.model,
         "weights": about.weights or "–",
@@ -217,7 +225,7 @@ def provenance_table(summary: Summary) -> pd.DataFrame:
         "posecore": about.posecore,
         **about.settings,
     }
-    return pd.DataFrame([(name, str(value)) for name, value in rows.items()], columns=["", "Value"])
+    return {name: str(value) for name, value in rows.items()}
 
 
 def case_words(case: WorstCase) -> str:

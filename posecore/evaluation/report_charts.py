@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 #: Stands for the page's colour of text until the SVG is written.
 _INK = "#010203"
+_FAINT = "#8A97A6"
 COLORS = ("#1A948A", "#E08A2E", "#7B6FD0", "#D0587E")
 
 
@@ -27,12 +28,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar; its ends of confidence where they are known."""
+    """One bar; its ends of confidence where they are known; ``faint`` for one that may be chance."""
 
     name: str
     value: float
     low: float | None = None
     high: float | None = None
+    faint: bool = False
 
 
 def line_chart(title: str, x: str, y: str, curves: Sequence[Curve]) -> str:
@@ -50,7 +52,12 @@ def bar_chart(title: str, x: str, bars: Sequence[Bar], limit: float | None = 1.0
     """Lying bars, the first on top, with intervals; ``limit`` is the end of the axis, if it has a fixed one."""
     figure, axes = _axes(title, (5.2, 1.1 + 0.26 * len(bars)))
     places = range(len(bars), 0, -1)
-    axes.barh(list(places), [bar.value for bar in bars], color=COLORS[0], height=0.7)
+    axes.barh(
+        list(places),
+        [bar.value for bar in bars],
+        color=[_FAINT if bar.faint else COLORS[0] for bar in bars],
+        height=0.7,
+    )
     for place, bar in zip(places, bars, strict=True):
         if bar.low is not None and bar.high is not None:
             axes.plot([bar.low, bar.high], [place, place], color=_INK, linewidth=1.2)

@@ -20,6 +20,7 @@ from posecore.data.annotations import PoseDataset, Remark
 from posecore.errors import DataError
 from posecore.evaluation.evaluate import Evaluation, measure
 from posecore.evaluation.predictions import PicturePoses, Protocol
+from posecore.evaluation.progress import Tell, unheard
 from posecore.parsing import read_json, shown
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
@@ -80,8 +81,11 @@ def read_results(path: Path, dataset: PoseDataset) -> Results:
     return Results(predictions, tuple(Remark(what, count) for what, count in remarks.items()))
 
 
-def evaluate_results(path: Path, dataset: PoseDataset) -> Evaluation:
-    """Measure a results file as if its model had just run over whole pictures; see :func:`read_results`."""
+def evaluate_results(path: Path, dataset: PoseDataset, tell: Tell = unheard) -> Evaluation:
+    """Measure a results file as if its model had just run over whole pictures; see :func:`read_results`.
+
+    ``tell`` is told how far the figures are.
+    """
     protocol: Protocol = "full"
     results = read_results(path, dataset)
     return measure(
@@ -89,6 +93,7 @@ def evaluate_results(path: Path, dataset: PoseDataset) -> Evaluation:
         protocol,
         dataset.skeleton,
         dataset.skeleton,
+        tell,
         model=path.name,
         dataset=dataset.name,
         remarks=results.remarks,

@@ -20,6 +20,7 @@ from posecore.evaluation.evaluate import Evaluation
 from posecore.evaluation.groups import Group, false_people, groups_of
 from posecore.evaluation.matching import AREAS, OKS_THRESHOLDS, precision_at_recalls
 from posecore.evaluation.predictions import Protocol
+from posecore.evaluation.progress import Tell, between, unheard
 from posecore.evaluation.values import Values, values_of
 from posecore.evaluation.worst import WorstCase, worst
 
@@ -31,9 +32,13 @@ FRACTION = 0.2
 #: Name in a summary → name among drawn figures, see :mod:`posecore.evaluation.chance`.
 DRAWN = {
     "AP": "ap",
+    "AP50": "ap50",
+    "AP75": "ap75",
     "AP_medium": "ap_medium",
     "AP_large": "ap_large",
     "AR": "ar",
+    "AR50": "ar50",
+    "AR75": "ar75",
     "AR_medium": "ar_medium",
     "AR_large": "ar_large",
     "PCK@0.2": "pck",
@@ -233,6 +238,7 @@ def summarise(
     set_name: str = "",
     set_title: str = "",
     results: bool = False,
+    tell: Tell = unheard,
 ) -> Measured:
     """Everything about an evaluation.
 
@@ -242,11 +248,12 @@ def summarise(
         weights: Hash of the model's weights.
         set_name, set_title: What the set is called by commands and for people; the evaluation's own name unless given.
         results: Whether a file of results was measured.
+        tell: Told how far it is.
     """
-    values = values_of(evaluation, tuple(AREAS))
-    drawn = value_intervals(values)
+    values = values_of(evaluation, tuple(AREAS), between(tell, 0.0, 0.3))
+    drawn = value_intervals(values, tell=between(tell, 0.3, 0.42))
     reach = {by: distances(evaluation, by) for by in LENGTHS}
-    kinds = kinds or error_kinds(evaluation)
+    kinds = kinds or error_kinds(evaluation, between(tell, 0.42, 0.95))
     named = tuple(name for name, counts in zip(evaluation.skeleton.keypoints, evaluation.common, strict=True) if counts)
     provenance = Provenance(
         evaluation.model,

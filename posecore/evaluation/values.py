@@ -18,6 +18,7 @@ from posecore.evaluation.evaluate import Case, Evaluation, cases
 from posecore.evaluation.matching import OKS_THRESHOLDS, Matches, PictureMatcher
 from posecore.evaluation.oks import keypoint_similarity
 from posecore.evaluation.pck import correct_joints, limb_joints
+from posecore.evaluation.progress import Tell, along, between, unheard
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +53,15 @@ class Values:
     joints: NDArray[np.float64]
 
 
-def values_of(evaluation: Evaluation, sizes: Sequence[str] = ("all",)) -> Values:
+def values_of(evaluation: Evaluation, sizes: Sequence[str] = ("all",), tell: Tell = unheard) -> Values:
     """The arrays of an evaluation, its pictures in their order."""
     pictures = np.array([item.image.image_id for item in evaluation.predictions], np.int64)
-    matched = _matched(evaluation, sizes)
+    matched = _matched(evaluation, sizes, between(tell, 0.0, 0.5))
     lengths = [len(matches[0].scores) for matches in matched]
     everybody = cases(evaluation)
     place = {image_id: index for index, image_id in enumerate(pictures.tolist())}
     keypoints = len(evaluation.skeleton)
+    people = along(everybody, between(tell, 0.7, 1.0))
     return Values(
         pictures,
         _keys([item.image for item in evaluation.predictions]),
@@ -71,7 +73,7 @@ def values_of(evaluation: Evaluation, sizes: Sequence[str] = ("all",)) -> Values
         _flags([[one.wrong for one in matches] for matches in matched], len(sizes)),
         np.array([place[case.picture.image.image_id] for case in everybody], np.intp),
         np.array([case.oks for case in everybody], np.float64),
-        np.array([_similarity(case, evaluation) for case in everybody], np.float64).reshape(-1, keypoints),
+        np.array([_similarity(case, evaluation) for case in people], np.float64).reshape(-1, keypoints),
         np.array([_joints(case, evaluation) for case in everybody], np.float64).reshape(-1, 2),
     )
 
@@ -93,10 +95,11 @@ def _keys(images: Sequence[AnnotatedImage]) -> NDArray[np.int64]:
     return np.array(keys, np.int64)
 
 
-def _matched(evaluation: Evaluation, sizes: Sequence[str]) -> list[list[Matches]]:
+def _matched(evaluation: Evaluation, sizes: Sequence[str], tell: Tell) -> list[list[Matches]]:
     """Of every picture the matches by size; all sizes have the same poses in the same order."""
     common, sigmas = evaluation.common, evaluation.skeleton.sigmas
-    matchers = (PictureMatcher(item.image, item.poses, common, sigmas) for item in evaluation.predictions)
+    items = along(evaluation.predictions, tell)
+    matchers = (PictureMatcher(item.image, item.poses, common, sigmas) for item in items)
     return [[matcher.match_size(size) for size in sizes] for matcher in matchers]
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from posecore.errors import PosecoreError
 from posecore.evaluation.paired import Compared, compare
+from posecore.evaluation.paired_report import paired_html
 from posecore.evaluation.report import PROTOCOLS, difference_table
 from posecore.evaluation.saved import SavedEvaluation, SavedEvaluations
 from posecore.ui.evaluate.charts import difference_bars
@@ -143,6 +144,15 @@ def _compared(everything: Sequence[SavedEvaluation], pair: tuple[str, str]) -> N
             icon=":material/download:",
             on_click="ignore",
             key="evaluate_differences",
+        )
+        st.download_button(
+            "Report (HTML)",
+            lambda: paired_html(found, (first.name, second.name)).encode(),
+            f"{first.name}-{second.name}.html",
+            "text/html",
+            icon=":material/description:",
+            on_click="ignore",
+            key="evaluate_difference_report",
         )
         st.caption(
             f"On {counted(found.pictures, 'picture')} that both have. Bars are second minus first; grey ones may be "

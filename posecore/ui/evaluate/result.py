@@ -13,10 +13,10 @@ from posecore.evaluation.report import (
     LENGTH_WORDS,
     empty_words,
     error_table,
-    facts_of,
     percentile_table,
     provenance_table,
     report_html,
+    summary_facts,
 )
 from posecore.evaluation.summary import LENGTHS, Figure, Summary
 from posecore.ui.evaluate.charts import (
@@ -52,7 +52,7 @@ _METRIC = 158
 
 def show(summary: Summary, name: str) -> None:
     """The whole evaluation; ``name`` is what files are called."""
-    st.markdown(f":small[{plain(facts_of(summary))}]")
+    st.markdown(f":small[{plain(summary_facts(summary))}]")
     _headline(summary)
     _downloads(summary, name)
     for sentence in summary.remarks:

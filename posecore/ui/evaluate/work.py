@@ -9,13 +9,18 @@ from typing import Any
 
 from posecore.errors import DataError, PosecoreError
 from posecore.evaluation import Evaluation, Protocol, evaluate
+from posecore.evaluation.progress import Tell, between
 from posecore.evaluation.results_files import evaluate_results
 from posecore.evaluation.saved import SavedEvaluations
 from posecore.evaluation.summary import Measured, summarise
 from posecore.model import PoseModel
 from posecore.ui.shared.background import Task, Tasks, tasks
+from posecore.ui.shared.models.engine import network_slots
 from posecore.ui.shared.sets.labelled_set import LabelledSet
-from posecore.ui.shared.steps import Far, Steps
+from posecore.ui.shared.steps import Far, Shares, Steps
+
+#: Part of the time for figures that goes into AP and AR as pycocotools has them.
+_FIRST = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +83,14 @@ def start(asked: Asked, keep: bool) -> None:
 
 
 def _measure(task: Task[Outcome, Far], asked: Asked, keep: bool) -> Outcome:
+    figures = Shares(task, "Working out figures and intervals")
     measured = summarise(
-        _evaluated(task, asked),
+        _evaluated(task, asked, between(figures, 0.0, _FIRST)),
         weights="" if asked.model is None else asked.model.weights_id,
         set_name=asked.labelled.name,
         set_title=asked.labelled.title,
         results=asked.model is None,
+        tell=between(figures, _FIRST, 1.0),
     )
     if not keep:
         return Outcome(measured, not_kept="It is not kept: visitors of this server may not change what is kept here.")
@@ -93,15 +100,17 @@ def _measure(task: Task[Outcome, Far], asked: Asked, keep: bool) -> Outcome:
         return Outcome(measured, not_kept=f"It is not kept. {error}")
 
 
-def _evaluated(task: Task[Outcome, Far], asked: Asked) -> Evaluation:
+def _evaluated(task: Task[Outcome, Far], asked: Asked, tell: Tell) -> Evaluation:
     dataset = asked.labelled.read()
     dataset = replace(dataset, images=dataset.images[: asked.most])
     if asked.model is not None:
         steps = Steps(task, len(dataset))
-        return evaluate(asked.model, dataset, asked.protocol, asked.settings, advance=steps)
+        return evaluate(
+            asked.model, dataset, asked.protocol, asked.settings, advance=steps, slot=network_slots(), tell=tell
+        )
     assert asked.results is not None
     try:
-        return evaluate_results(asked.results, dataset)
+        return evaluate_results(asked.results, dataset, tell)
     except DataError as error:
         # The folder means nothing to whoever gave the file.
         raise DataError(str(error).replace(f"{asked.results.parent}/", "")) from error

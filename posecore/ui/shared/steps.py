@@ -33,11 +33,13 @@ class Far:
     Attributes:
         done, total: Steps.
         left: Seconds that the rest may take; None while nobody can tell.
+        words: What is done now, of work that is not counted in steps.
     """
 
     done: int
     total: int
     left: float | None = None
+    words: str = ""
 
 
 class Steps:
@@ -62,6 +64,29 @@ class Steps:
         told = spent >= _TOO_EARLY and self._done >= _FEWEST
         left = spent / self._done * max(self._total - self._done, 0) if told else None
         self._task.tell(Far(min(self._done, self._total), self._total, left))
+
+
+class Shares:
+    """How far a task is in what is not counted in steps; to be called with the part done, 0 … 1.
+
+    Args:
+        task: The task, which is told a :class:`Far`.
+        words: What it does then.
+    """
+
+    def __init__(self, task: Task[Any, Far], words: str) -> None:
+        self._task, self._words = task, words
+        self._start: float | None = None
+
+    def __call__(self, share: float) -> None:
+        """So much is done; raises ``StoppedError`` when the task shall stop."""
+        if self._task.stopping:
+            raise StoppedError("Stopped.")
+        now = time.monotonic()
+        self._start = self._start or now
+        spent = now - self._start
+        left = spent * (1 - share) / share if share and spent >= _TOO_EARLY else None
+        self._task.tell(Far(round(100 * share), 100, left, self._words))
 
 
 def one_by_one(task: Task[Any, Far], items: Sequence[_Item], do: Callable[[_Item], _Made]) -> list[_Made]:
@@ -130,4 +155,4 @@ def _said(far: Far | None, task: Task[Any, Far], before: int, words: str, step: 
     if far is None:
         return f"{words} …"
     left = "" if far.left is None else f" · about {estimate(far.left)} left"
-    return f"{words}: {far.done:,} of {far.total:,} {step}{left}"
+    return f"{far.words}{left}" if far.words else f"{words}: {far.done:,} of {far.total:,} {step}{left}"
