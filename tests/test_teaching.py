@@ -104,7 +104,9 @@ def test_features_are_hints_whatever_their_scale(architecture: str, part: str, l
     assert float(term.total / term.count) == pytest.approx(1 - 1 / 1.25**0.5, abs=0.06)
 
 
-@pytest.mark.parametrize("architecture", ["posenet-mobilenet_v1-050", "movenet-lightning", "openpose-mobilenet_v2_small"])
+@pytest.mark.parametrize(
+    "architecture", ["posenet-mobilenet_v1-050", "movenet-lightning", "openpose-mobilenet_v2_small"]
+)
 def test_every_block_learns_by_itself(architecture: str, tmp_path: Path) -> None:
     skeleton = OPENPOSE_18 if architecture.startswith("openpose") else COCO_17
     task = task_of(architecture, skeleton)
