@@ -24,6 +24,7 @@ from posecore.evaluation.comparing import (
     picture_table,
 )
 from posecore.evaluation.comparison_report import most_different, report_files
+from posecore.evaluation.unlabelled import Flicker, agreed, flicker
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
 from tests.pose_support import poses_from
@@ -38,6 +39,27 @@ def people(*corners: tuple[float, float], side: float = 80, seed: int = 0) -> Po
     keypoints = np.array([figure + corner for corner in corners], np.float32).reshape(-1, 17, 2)
     count = len(corners)
     return poses_from(keypoints, np.full((count, 17), 0.9), np.linspace(0.9, 0.5, count), COCO_17, SIZE)
+
+
+def test_agreement_of_many_pictures() -> None:
+    alone, both, nobody = people((0, 0)), people((0, 0), (200, 100)), people()
+    found = agreed([(alone, both), (both, both), (nobody, nobody)])
+    assert (found.pictures, found.both, found.only_first, found.only_second) == (3, 3, 0, 1)
+    assert found.score == pytest.approx((0.5 + 1 + 1) / 3)
+    assert agreed([]).score is None
+
+
+def test_what_flickers_in_a_clip() -> None:
+    alone, both, nobody = people((0, 0)), people((0, 0), (200, 100)), people()
+    assert flicker([both] * 4) == Flicker(3, 0.0, 0.0)
+    # One of two comes and goes: half of the people at two of three steps.
+    found = flicker([both, alone, both, both])
+    assert (found.steps, found.joints) == (3, 0.0)
+    assert found.people == pytest.approx(2 / 6)
+    found = flicker([alone, without_joint(alone, 3), alone])
+    assert (found.people, found.joints) == (0.0, pytest.approx(2 / 34))
+    assert flicker([nobody, nobody]) == Flicker(1, None, None)
+    assert flicker([]) == Flicker(0, None, None)
 
 
 def without_joint(poses: Poses, joint: int) -> Poses:

@@ -11,9 +11,12 @@ from streamlit.testing.v1 import AppTest
 from posecore.data.annotations import spread
 from posecore.data.synthetic import write_dataset
 from posecore.ui.shared.background import close_all_tasks
-from posecore.ui.tune.pictures import OWN
+from posecore.ui.shared.videos.store import Video
+from posecore.ui.tune.pictures import CLIP, OWN
 from posecore.ui.tune.work import looks, trials
+from posecore.video import VideoReader
 from tests.app_support import forget_everything, open_app, words
+from tests.video_support import even_ticks, write_video
 
 MODEL = "posenet-mobilenet_v1-075.posecore"
 
@@ -72,6 +75,31 @@ def test_without_labels_it_says_what_thresholds_keep() -> None:
     assert "nothing here says what is right" in words(app)
     kinds = [kind_of(key) for key in trials()._known]
     assert sorted(map(str, kinds)) == ["scores", "shown"]
+
+
+def test_a_clip_says_what_flickers_and_how_far_models_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "short.mp4", even_ticks(4), size=(160, 120))
+    with VideoReader(path) as reader:
+        video = Video("short", "short.mp4", path, reader.info)
+    monkeypatch.setattr("posecore.ui.tune.pictures.pick_video", lambda: video)
+    app = open_app("tune", model_choice=MODEL, input_size=161, tune_pictures=CLIP, tune_survey_tab="Flicker")
+    app.number_input(key="tune_frames").set_value(3).run()
+    app.button(key="tune_look").click().run()
+    settled(app)
+    assert not app.exception
+    assert not app.error, words(app)
+    (looked,) = [task.result for task in looks()._known.values()]
+    assert len(looked.fields) == 3
+    assert [kind_of(key) for key in trials()._known] == ["flicker"]
+    app.session_state["tune_survey_tab"] = "Another model"
+    app.run()
+    app.selectbox(key="tune_other_model").set_value("movenet-lightning.posecore").run()
+    settled(app)
+    assert not app.exception
+    assert not app.error, words(app)
+    assert [kind_of(key) for key in trials()._known] == ["flicker", "opinions", "agreed"]
+    (found,) = [task.result for key, task in trials()._known.items() if kind_of(key) == "agreed"]
+    assert {one.pictures for one in found} == {3}
 
 
 def test_pictures_come_from_all_over_a_set() -> None:

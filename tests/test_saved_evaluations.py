@@ -116,7 +116,10 @@ def test_paired_differences(first: Measured, second: Measured) -> None:
     assert (found.pictures, found.remarks) == (10, ())
     by_name = {one.name: one for one in found.figures}
     assert {"AP", "AR", "AP_medium", "PCK@0.2", "OKS"} <= by_name.keys()
-    for name in ("AP", "AP50", "AP75", "AR50", "PCK@0.2", "OKS"):
+    for name in ("AP50", "AP75", "AR50", "AR75"):
+        assert by_name[name].before == pytest.approx(first.summary.figures[name].value)
+        assert (by_name[name].low or 0) <= by_name[name].change <= (by_name[name].high or 0)
+    for name in ("AP", "PCK@0.2", "OKS"):
         assert by_name[name].before == pytest.approx(first.summary.figures[name].value)
         assert by_name[name].after == pytest.approx(second.summary.figures[name].value)
         assert not by_name[name].may_be_chance

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from posecore.evaluation.tuning import Figures, Shown
+from posecore.evaluation.unlabelled import Agreed, Flicker
 from posecore.settings import Control
 
 #: Colours that can be told apart on white and on the dark theme, also by people who do not see red and green.
@@ -74,6 +75,59 @@ def shown_curves(control: Control, values: Sequence[Any], shown: Sequence[Shown]
             "showgrid": False,
         },
     )
+    return _laid_out(chart, control, now, 330)
+
+
+def agreement_curves(control: Control, values: Sequence[Any], found: Sequence[Agreed], now: Any) -> go.Figure:
+    """How far two models agree at every value of the first one's setting, and whom only one has, per picture."""
+    chart = go.Figure()
+    lines: tuple[tuple[str, str, list[float | None]], ...] = (
+        ("Agreement", "#1A948A", [one.score for one in found]),
+        ("Only this model", "#E08A2E", [one.only_first / max(one.pictures, 1) for one in found]),
+        ("Only the second", "#7B6FD0", [one.only_second / max(one.pictures, 1) for one in found]),
+    )
+    for name, color, numbers in lines:
+        chart.add_scatter(
+            x=_places(control, values),
+            y=numbers,
+            name=name,
+            mode="lines+markers",
+            yaxis="y" if name == "Agreement" else "y2",
+            line={"color": color, "width": 2},
+            marker={"size": 5},
+            text=[f"{one.both:,} people of both, {one.only_first:,} and {one.only_second:,} of one" for one in found],
+            hovertemplate=f"{control.label} %{{x}}: %{{y:.2f}}<br>%{{text}}<extra>{name}</extra>",
+        )
+    chart.update_layout(
+        yaxis={"title": {"text": "agreement (OKS)"}, "range": [0, 1.02]},
+        yaxis2={
+            "title": {"text": "people of one only, per picture"},
+            "overlaying": "y",
+            "side": "right",
+            "rangemode": "tozero",
+            "showgrid": False,
+        },
+    )
+    return _laid_out(chart, control, now, 330)
+
+
+def flicker_curves(control: Control, values: Sequence[Any], found: Sequence[Flicker], now: Any) -> go.Figure:
+    """Which part of people and joints comes and goes from frame to frame, at every value of a setting."""
+    chart = go.Figure()
+    for name, color, parts in (
+        ("People", "#1A948A", [one.people for one in found]),
+        ("Joints", "#E08A2E", [one.joints for one in found]),
+    ):
+        chart.add_scatter(
+            x=_places(control, values),
+            y=parts,
+            name=name,
+            mode="lines+markers",
+            line={"color": color, "width": 2},
+            marker={"size": 5},
+            hovertemplate=f"{control.label} %{{x}}: %{{y:.1%}}<extra>{name}</extra>",
+        )
+    chart.update_yaxes(title_text="in one of two frames only", tickformat=".0%", rangemode="tozero")
     return _laid_out(chart, control, now, 330)
 
 

@@ -105,7 +105,7 @@ def _result(chosen: Chosen, model: PoseModel, network: Mapping[str, Any], decode
     elif task.result is not None:
         _facts(task.result)
         if task.result.bench is None:
-            surveyed(task.result, decode)
+            surveyed(task.result, chosen, decode)
         else:
             measured(task.result, network, decode)
 

@@ -13,6 +13,7 @@ from posecore.errors import DataError, PosecoreError
 from posecore.evaluation.field_sets import FieldSet, keep_views
 from posecore.evaluation.tuning import Bench, Survey
 from posecore.model import PoseModel
+from posecore.poses import Poses
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import network_slots
@@ -68,6 +69,13 @@ def _look(task: Task[Looked, Far], chosen: Chosen, model: PoseModel, network: Ma
         raise DataError(f"None of these pictures can be used: {fields.problems[0]}")
     bench = None if opened.labels is None else Bench(model, fields, opened.labels)
     return Looked(task.key, fields, Survey(model, fields), bench)
+
+
+def opinions_of(chosen: Chosen, model: PoseModel, step: Steps) -> dict[int, Poses]:
+    """What a model finds in pictures at its own settings, by the picture's number; ``step`` is called after each."""
+    network = model.network_defaults.model_dump()
+    fields = keep_views(model, chosen.open().views([], step), network, slot=network_slots())
+    return {view.image.image_id: model.decode(one) for view, one in fields}
 
 
 def tried(
