@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from posecore.training.measuring import Measurement, Task, measure
 from posecore.training.parts import check_prefixes
 from posecore.training.recording import BEFORE, Recorder
 from posecore.training.schedule import factor, phase
-from posecore.training.teaching import Teacher
+from posecore.training.teaching import Features, Teacher
 from posecore.training.watching import RunStopped, Watch
 
 #: Seconds between entries of the loss within an epoch.
@@ -332,13 +332,16 @@ class PoseTraining(NetworkTraining):
         if self.teacher is not None and self.teacher.config.blockwise:
             return self.teacher.block_terms(self.network, pixels)
         settings = self.step_settings[self.steps % len(self.step_settings)]
-        watching = nullcontext({}) if self.teacher is None else self.teacher.watching(self.network)
+        teacher = self.teacher
+        watching: AbstractContextManager[Features] = (
+            nullcontext({}) if teacher is None else teacher.watching(self.network)
+        )
         with watching as features:
             outputs = self.task.family.run(self.network, pixels, settings)
         with torch.autocast(self.device.type, enabled=False):
             terms = self.task.family.loss(outputs, truth, self.task.skeleton, settings, self.task.loss_settings)
-        if self.teacher is not None:
-            terms |= self.teacher.terms(pixels, outputs, features)
+        if teacher is not None:
+            terms |= teacher.terms(pixels, outputs, features)
         return terms
 
     def measure(self) -> Measurement | None:

@@ -138,7 +138,7 @@ class Teacher:
         }
 
     def _network(self, device: torch.device) -> nn.Module:
-        network: nn.Module = self.model.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network: nn.Module = self.model.network.to(device, memory_format=torch.channels_last)
         return network
 
     def _hints(self, made: Features, wanted: Features) -> dict[str, LossTerm]:
