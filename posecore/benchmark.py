@@ -29,7 +29,7 @@ from posecore.data.library import Library
 from posecore.data.synthetic import render_scene
 from posecore.data.synthetic.sample import sample_people
 from posecore.drawing.overlay import draw_poses
-from posecore.errors import PosecoreError
+from posecore.errors import PosecoreError, SettingsError
 from posecore.evaluation import evaluate
 from posecore.imaging import Picture, picture_id
 from posecore.model import PoseModel
@@ -138,6 +138,58 @@ def measure(
                 yield Row(trial, error=str(error))
     finally:
         torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class Paced:
+    """Network settings and how fast a machine is with them.
+
+    Attributes:
+        network: The settings.
+        size: Input of the network, ``width×height``.
+        rate: Pictures a second, one at a time, with decoding and without drawing.
+    """
+
+    network: Mapping[str, Any]
+    size: str
+    rate: float
+
+
+def paces(
+    model: PoseModel,
+    networks: Sequence[Mapping[str, Any]],
+    others: Mapping[str, Any],
+    pictures: Sequence[Picture],
+    fps: float,
+    runs: int = 5,
+) -> list[Paced]:
+    """How fast this machine is with each of some network settings; with one of them at least ``fps``.
+
+    Args:
+        model: The model.
+        networks: The network settings.
+        others: Settings that go before them.
+        pictures: Pictures to look at.
+        fps: Pictures a second.
+        runs: Timed runs per picture.
+
+    Raises:
+        SettingsError: When a setting is impossible, or with none the machine is that fast.
+    """
+    wanted = [Trial(model.name, {**one, **others}) for one in networks]
+    found = []
+    for network, row in zip(networks, measure(wanted, pictures, runs, lambda _: model), strict=True):
+        if row.error:
+            raise SettingsError(row.error)
+        spent = sum(row.milliseconds[stage]["p50"] for stage in STAGES if stage != "draw")
+        found.append(Paced(network, row.size, 1000 / spent))
+    best = max(one.rate for one in found)
+    if best < fps:
+        raise SettingsError(
+            f"With none of these settings this machine looks at {fps:g} pictures a second, with the quickest at "
+            f"{best:.1f}: ask for fewer, or add smaller inputs."
+        )
+    return found
 
 
 def _measured(trial: Trial, shots: Sequence[Picture], runs: int, load: Callable[[str], PoseModel]) -> Row:

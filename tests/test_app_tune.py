@@ -59,7 +59,7 @@ def test_from_a_labelled_set_to_settings_on_every_page(home: Path) -> None:
     app.button(key="tune_search").click().run()
     settled(app)
     assert "pictures kept apart" in words(app)
-    found = next(task for key, task in trials()._known.items() if kind_of(key) == "search").result
+    found = next(task for key, task in trials()._known.items() if kind_of(key) == "search").result.tuned
     assert found.confirmed.pictures == 3
     app.button(key="tune_use").click().run()
     assert {name: app.slider(key=name).value for name in found.settings} == pytest.approx(dict(found.settings))

@@ -67,6 +67,22 @@ def test_what_cannot_be_searched_over(labels: Path) -> None:
     assert "nothing to search over" in said
 
 
+def test_network_settings_are_chosen_among_those_that_are_quick_enough(labels: Path, tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    arguments = (*MODEL, "--annotations", labels, "--trials", "4", "--json", file)
+    code, said = invoke("tune", *arguments, "--each", "input_size=97,129", "--fps", "0.01")
+    assert code == 0, said
+    assert "Input 97×97" in said
+    settings = json.loads(file.read_text())["settings"]
+    assert settings["input_size"] in (97, 129)
+    code, said = invoke("tune", *arguments, "--fps", "1e9")
+    assert code != 0
+    assert "With none of these settings" in said
+    code, said = invoke("tune", *arguments, "--each", "pose_threshold=0.1,0.2")
+    assert code != 0
+    assert "no network setting" in said
+
+
 def test_evaluate_tells_kinds_of_errors_and_intervals(labels: Path, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     code, said = invoke("evaluate", *MODEL, "--annotations", labels, "--json", file)

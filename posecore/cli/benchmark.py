@@ -14,11 +14,9 @@ from posecore.benchmark import STAGES, Row, machine_facts, measure, table_of, tr
 from posecore.cli.console import output
 from posecore.cli.images import find_pictures
 from posecore.cli.loading import Device, WeightsFile, open_model
-from posecore.cli.settings import family_controls, parsed, settings_options
-from posecore.errors import SettingsError
+from posecore.cli.settings import each_value, settings_options
 from posecore.imaging import read_image
 from posecore.model import PoseModel
-from posecore.settings import check_names
 
 
 @settings_options
@@ -55,7 +53,7 @@ def benchmark(
             opened[name] = open_model(name or None, device, weights)
         return opened[name]
 
-    wanted = trials(models or [load("").name], _each(each or []), settings, threads or (), batch or (1,))
+    wanted = trials(models or [load("").name], each_value(each or []), settings, threads or (), batch or (1,))
     opened = {model.name: model for model in opened.values()}
     rows = []
     for row in measure(wanted, shots, runs, load):
@@ -69,20 +67,6 @@ def benchmark(
         csv_file.write_text(table_of(rows).to_csv(index=False), "utf-8")
     if all(row.error for row in rows):
         raise typer.Exit(1)
-
-
-def _each(texts: list[str]) -> dict[str, list[Any]]:
-    """``name=value,value`` as values by name."""
-    known = family_controls()
-    values: dict[str, list[Any]] = {}
-    for text in texts:
-        name, equals, listed = text.partition("=")
-        if not equals or not listed:
-            raise SettingsError(f"--each {text} says no values; write it as --each runtime=torch,openvino.")
-        name = name.strip().replace("-", "_")
-        check_names([name], known)
-        values[name] = [parsed(known[name], value.strip()) for value in listed.split(",")]
-    return values
 
 
 def _show(row: Row) -> None:

@@ -14,7 +14,7 @@ import typer
 from posecore.errors import SettingsError
 from posecore.families import FAMILIES
 from posecore.parsing import read_json, shown
-from posecore.settings import Control, Settings, controls
+from posecore.settings import Control, Settings, check_names, controls
 from posecore.two_stage.settings import (
     FINDER,
     NOT_OF_FINDER,
@@ -46,6 +46,20 @@ def model_controls() -> dict[str, Control]:
     found = {name: control for name, control in families.items() if name not in NOT_OF_FINDER}
     finders = {finder_name(name): finder_control(control) for name, control in found.items()}
     return {**{c.name: c for c in joined}, **finders, **families}
+
+
+def each_value(texts: list[str]) -> dict[str, list[Any]]:
+    """``name=value,value``, as ``--each`` has it, as values by name."""
+    known = family_controls()
+    values: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, listed = text.partition("=")
+        if not equals or not listed:
+            raise SettingsError(f"--each {text} says no values; write it as --each runtime=torch,openvino.")
+        name = name.strip().replace("-", "_")
+        check_names([name], known)
+        values[name] = [parsed(known[name], value.strip()) for value in listed.split(",")]
+    return values
 
 
 def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:

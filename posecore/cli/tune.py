@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
+from posecore.benchmark import paces
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.evaluate import figure_text
 from posecore.cli.loading import ModelName, WeightsFile, open_model
-from posecore.cli.settings import settings_options
+from posecore.cli.settings import each_value, settings_options
+from posecore.data.annotations import AnnotatedImage, PoseDataset, spread
 from posecore.data.detect import open_dataset
-from posecore.errors import DataError
-from posecore.evaluation.field_sets import keep_fields
+from posecore.data.pictures import read_labelled
+from posecore.errors import DataError, ImageError, SettingsError
+from posecore.evaluation.field_sets import FieldSet, keep_fields
 from posecore.evaluation.predictions import protocol_settings
-from posecore.evaluation.tuning import Bench, Figures, Goal, Tuned, tunable
-from posecore.evaluation.tuning import tune as search
+from posecore.evaluation.tuning import Bench, Figures, Goal, Tuned, tunable, tune_among
+from posecore.model import PoseModel
 from posecore.storage import write_json, writing
 
 #: What is searched over unless said: thresholds are what differs from pictures to pictures.
 _USUAL = ("pose_threshold", "keypoint_threshold")
+#: Pictures that the time is measured on.
+_TIMED = 4
+#: Network settings that change nothing but the time.
+_OF_MACHINES = ("runtime", "precision")
 
 
 @settings_options
@@ -50,12 +61,24 @@ def tune(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the settings here, for --settings of other commands.")
     ] = None,
+    each: Annotated[
+        list[str] | None,
+        typer.Option(help="Also choose among these values of a network setting: --each input_size=193,257,353."),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Leave out network settings with which this machine looks at fewer pictures a second, one at a time, "
+            "as it is now.",
+        ),
+    ] = None,
     weights: WeightsFile = None,
     limit: Annotated[int | None, typer.Option(min=2, help="Only the first so many pictures.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")] = "auto",
     settings: dict[str, Any],
 ) -> None:
-    """Find the decode settings that suit labelled pictures best, and what they are worth on pictures kept apart."""
+    """Find the settings that suit labelled pictures best, and what they are worth on pictures kept apart."""
     dataset = open_dataset(annotations, images=images)
     loaded = open_model(model, device, weights)
     network, decode = protocol_settings(loaded, "full")
@@ -65,25 +88,74 @@ def tune(
         **{**({"mode": decode["mode"]} if "mode" in decode else {}), **own_decode}
     ).model_dump()
     names = [one.name for one in tunable(loaded)] if search_over == "all" else _names(search_over)
-    pictures = dataset.images[:limit]
+    dataset = replace(dataset, images=dataset.images[:limit])
+    now = loaded.network_settings(**{**network, **own_network}).model_dump()
+    values = each_value(each or [])
+    among = _networks(loaded, now, values)
+    if fps is not None:
+        # Figures come from one runtime on every machine; time is that of the one in use.
+        open_ones = [name for name in _OF_MACHINES if name in now and name not in (*own_network, *values)]
+        used = {name: getattr(loaded.network_defaults, name) for name in open_ones}
+        among = _quick_enough(loaded, among, {**used, **start}, dataset.images, fps)
+    networks = [now, *(one for one in among if one != now)]
+    wanted = Goal("false people" if goal == "false-people" else goal, bound)
+    every = [Bench(loaded, kept, dataset.skeleton, start) for kept in _looks(loaded, dataset, networks)]
+    benches = [every[networks.index(one)] for one in among]
     with counting_progress() as progress:
-        task = progress.add_task("Pictures", total=len(pictures))
-        kept = keep_fields(loaded, pictures, "full", {**network, **own_network}, advance=lambda: progress.advance(task))
-        for problem in kept.problems:
-            errors.print(f"skipped: {problem}", markup=False, soft_wrap=True, highlight=False)
-        if not len(kept):
-            raise DataError(f"No picture of {dataset.name} can be used.")
-        task = progress.add_task("Settings", total=trials)
-        wanted = Goal("false people" if goal == "false-people" else goal, bound)
-        tuned = search(
-            Bench(loaded, kept, dataset.skeleton, start), wanted, names, trials, seed, lambda: progress.advance(task)
-        )
+        task = progress.add_task("Settings", total=trials * len(benches))
+        place, tuned = tune_among(benches, every[0], wanted, names, trials, seed, lambda: progress.advance(task))
+    tuned = replace(tuned, settings={**{name: among[place][name] for name in values}, **tuned.settings})
     output.print(_table(tuned))
     output.print(tuned.verdict)
     if json_file is not None:
         with writing(json_file):
             json_file.parent.mkdir(parents=True, exist_ok=True)
             write_json(json_file, {"model": loaded.name, "settings": {**own_network, **start, **tuned.settings}})
+
+
+def _networks(model: PoseModel, now: Mapping[str, Any], each: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Every combination of the values asked for, each with all other network settings as they are now."""
+    for name in each:
+        if name not in now:
+            raise SettingsError(
+                f"{name!r} is no network setting of {model.name}; --each has those, --search decode settings."
+            )
+    combinations = itertools.product(*each.values())
+    return [model.network_settings(**{**now, **dict(zip(each, one, strict=True))}).model_dump() for one in combinations]
+
+
+def _quick_enough(
+    model: PoseModel,
+    among: Sequence[dict[str, Any]],
+    others: Mapping[str, Any],
+    images: Sequence[AnnotatedImage],
+    fps: float,
+) -> list[dict[str, Any]]:
+    """Those with which this machine looks at so many pictures a second; ``others`` are settings that go before them."""
+    shots = []
+    for image in spread(images, _TIMED):
+        with suppress(ImageError):
+            shots.append(read_labelled(image))
+    if not shots:
+        raise DataError("None of the pictures that the time is measured on can be read.")
+    found = paces(model, among, others, shots, fps)
+    for one in found:
+        words = "" if one.rate >= fps else ": too slow, left out"
+        errors.print(f"Input {one.size}, {one.rate:.1f} pictures a second{words}", highlight=False)
+    return [network for network, one in zip(among, found, strict=True) if one.rate >= fps]
+
+
+def _looks(model: PoseModel, dataset: PoseDataset, networks: Sequence[Mapping[str, Any]]) -> Iterator[FieldSet]:
+    """The fields of all pictures with each of these network settings; what is on disk already is taken from there."""
+    with counting_progress() as progress:
+        task = progress.add_task("Pictures", total=len(dataset) * len(networks))
+        for number, network in enumerate(networks):
+            kept = keep_fields(model, dataset.images, "full", network, advance=lambda: progress.advance(task))
+            for problem in () if number else kept.problems:
+                errors.print(f"skipped: {problem}", markup=False, soft_wrap=True, highlight=False)
+            if not len(kept):
+                raise DataError(f"No picture of {dataset.name} can be used.")
+            yield kept
 
 
 def _names(text: str) -> list[str]:

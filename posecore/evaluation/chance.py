@@ -221,7 +221,7 @@ def _precision(
         ]
         ap[:, part], ar[:, part] = [one for one, _ in curves], [one for _, one in curves]
         tell(min(part.stop / len(times), 1.0))
-    found = {}
+    found: dict[str, NDArray[np.float64]] = {}
     for name, drawn in (("ap", ap), ("ar", ar)):
         drawn[:, total == 0] = np.nan
         at = {f"{name}{100 * threshold:.0f}": drawn[OKS_THRESHOLDS.tolist().index(threshold)] for threshold in _SINGLE}

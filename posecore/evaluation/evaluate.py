@@ -219,6 +219,7 @@ def measure(
     labels: Skeleton,
     model_skeleton: Skeleton,
     tell: Tell = unheard,
+    /,
     **about: Any,
 ) -> Evaluation:
     """Figures of predictions that are there already; ``about`` fills the descriptive attributes."""

@@ -354,28 +354,67 @@ def tune(
     seed: int = 0,
     advance: Callable[[], object] = lambda: None,
 ) -> Tuned:
-    """Search for the decode settings that serve a goal best.
+    """Search for the decode settings that serve a goal best; :func:`tune_among` with one set of network settings."""
+    return tune_among([bench], bench, goal, names, trials, seed, advance)[1]
 
-    Differential evolution (Storn and Price 1997, SciPy's) over all named settings at once, on one half of the pictures.
+
+def tune_among(
+    benches: Sequence[Bench],
+    before: Bench,
+    goal: Goal,
+    names: Sequence[str],
+    trials: int = 200,
+    seed: int = 0,
+    advance: Callable[[], object] = lambda: None,
+) -> tuple[int, Tuned]:
+    """Search for the network and decode settings that serve a goal best.
+
+    Differential evolution (Storn and Price 1997, SciPy's) over all named settings at once, on one half of the pictures,
+    anew on every bench.
 
     Args:
-        bench: Where settings are tried.
+        benches: Where settings are tried: the same pictures, each with other network settings.
+        before: The same with the network settings that are in force.
         goal: What is wanted.
-        names: Settings to search over, see :func:`tunable`.
-        trials: Most settings that are tried.
+        names: Decode settings to search over, see :func:`tunable`.
+        trials: Most settings that are tried on each bench.
         seed: Of the halves and the search.
         advance: Called after every trial; whoever raises from it ends the search.
+
+    Returns:
+        The place of the best bench, and the outcome on it, compared with ``before``.
 
     Raises:
         SettingsError: For a name that cannot be searched over.
         DataError: With fewer than two pictures, or nobody to find.
     """
-    known = {one.name: one for one in tunable(bench.model)}
+    known = {one.name: one for one in tunable(before.model)}
     for name in names:
         if name not in known:
             raise SettingsError(f"{name!r} is nothing to search over; there are {', '.join(known)}.")
     space = [known[name] for name in names]
-    first, second = _halves(bench.matches({}), seed)
+    unchanged = before.matches({})
+    first, second = _halves(unchanged, seed)
+    done = [_tried(bench, goal, space, trials, seed, first, advance) for bench in benches]
+    best = [max(some, key=lambda trial: goal.value(trial.figures)) for some in done]
+    place = max(range(len(benches)), key=lambda one: goal.value(best[one].figures))
+    confirmed = [one for one in benches[place].matches(best[place].settings) if one.picture in second]
+    unchanged = [one for one in unchanged if one.picture in second]
+    gain = paired_interval(unchanged, confirmed, lambda matches: goal.value(figures_of(matches)))
+    settings, chosen = best[place].settings, best[place].figures
+    return place, Tuned(goal, settings, chosen, figures_of(confirmed), figures_of(unchanged), gain, tuple(done[place]))
+
+
+def _tried(
+    bench: Bench,
+    goal: Goal,
+    space: Sequence[Control],
+    trials: int,
+    seed: int,
+    first: set[int],
+    advance: Callable[[], object],
+) -> list[Trial]:
+    """Everything that the search tried on one bench, in order."""
     done: dict[tuple[Any, ...], Trial] = {}
 
     def cost(x: NDArray[np.float64]) -> float:
@@ -404,12 +443,7 @@ def tune(
             polish=False,
             tol=0.0,
         )
-    best = max(done.values(), key=lambda trial: goal.value(trial.figures))
-    before, after = (
-        [one for one in bench.matches(settings) if one.picture in second] for settings in ({}, best.settings)
-    )
-    gain = paired_interval(before, after, lambda matches: goal.value(figures_of(matches)))
-    return Tuned(goal, best.settings, best.figures, figures_of(after), figures_of(before), gain, tuple(done.values()))
+    return list(done.values())
 
 
 def _halves(matches: Sequence[Matches], seed: int) -> tuple[set[int], set[int]]:

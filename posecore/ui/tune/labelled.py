@@ -21,7 +21,6 @@ from posecore.evaluation.tuning import (
     sweep,
     sweep_two,
     tunable,
-    tune,
 )
 from posecore.settings import Control
 from posecore.ui.shared.error_messages import show_error
@@ -29,6 +28,8 @@ from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.tune.charts import FIGURES, heat_map, setting_curves, value_of
+from posecore.ui.tune.pictures import Chosen
+from posecore.ui.tune.searching import Searched, Wish, search, sides_of
 from posecore.ui.tune.work import Looked, tried
 
 #: What is wished for, in words.
@@ -50,16 +51,16 @@ class Asked:
 
     Attributes:
         pair: The two settings of the heat map.
-        search: Goal, settings, trials and seed of the search.
-        before: The settings on the left when the search began.
+        search: What is searched for.
+        before: The decode settings on the left when the search began.
     """
 
     pair: tuple[str, str] | None = None
-    search: tuple[Goal, tuple[str, ...], int, int] | None = None
+    search: Wish | None = None
     before: Mapping[str, Any] = field(default_factory=dict)
 
 
-def measured(looked: Looked, network: Mapping[str, Any], decode: Mapping[str, Any]) -> None:
+def measured(looked: Looked, chosen: Chosen, network: Mapping[str, Any], decode: Mapping[str, Any]) -> None:
     """Figures of the settings on the left, and the ways to find better ones."""
     assert looked.bench is not None
     bench = looked.bench.fixed_at(decode)
@@ -73,7 +74,7 @@ def measured(looked: Looked, network: Mapping[str, Any], decode: Mapping[str, An
             _pairs(looked, bench, decode)
     if search.open:
         with search:
-            _search(looked, bench, network, decode)
+            _search(looked, chosen, bench, network, decode)
 
 
 def without(settings: Mapping[str, Any], *names: str) -> Hashable:
@@ -177,26 +178,28 @@ def _pairs(looked: Looked, bench: Bench, decode: Mapping[str, Any]) -> None:
         st.caption("★ the best of these pairs, ○ where the settings on the left are, when they are among them.")
 
 
-def _search(looked: Looked, bench: Bench, network: Mapping[str, Any], decode: Mapping[str, Any]) -> None:
-    asked, known = state_of(Asked), _known(bench)
-    wanted = _form(known)
+def _search(
+    looked: Looked, chosen: Chosen, bench: Bench, network: Mapping[str, Any], decode: Mapping[str, Any]
+) -> None:
+    asked = state_of(Asked)
+    wanted = _form(_known(bench), sides_of(bench.model))
     if wanted is not None:
         asked.search, asked.before = wanted, dict(decode)
     if asked.search is None or set(asked.before) != set(decode):
         return
-    goal, names, most, seed = asked.search
-    start = bench.fixed_at(asked.before)
+    wish, before = asked.search, dict(asked.before)
     found = tried(
-        ("search", looked.key, asked.search, without(asked.before)),
-        lambda step: tune(start, goal, names, most, seed, step),
-        most,
+        ("search", looked.key, wish, without(before)),
+        lambda step: search(looked, chosen, wish, network, before, step),
+        wish.steps(len(looked.fields)),
         "Searching",
+        step="steps",
     )
     if found is not None:
         _found(found, bench, network, decode)
 
 
-def _form(known: Mapping[str, Control]) -> tuple[Goal, tuple[str, ...], int, int] | None:
+def _form(known: Mapping[str, Control], sizes: tuple[int, ...]) -> Wish | None:
     """What is wished for, once the button is pressed."""
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
@@ -220,6 +223,7 @@ def _form(known: Mapping[str, Control]) -> tuple[Goal, tuple[str, ...], int, int
         format_func=option_texts({name: control.label for name, control in known.items()}),
         key=f"tune_names_{'_'.join(known)}",
     )
+    sides, fps = _speed_form(sizes)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         most = st.number_input("Settings tried at most", 10, 2000, 120, 10, key="tune_trials", width=200)
         seed = st.number_input(
@@ -236,16 +240,47 @@ def _form(known: Mapping[str, Control]) -> tuple[Goal, tuple[str, ...], int, int
     except PosecoreError as error:
         show_error(error)
         return None
-    return goal, tuple(names), int(most), int(seed)
+    return Wish(goal, tuple(names), int(most), int(seed), sides, fps)
 
 
-def _found(tuned: Tuned, bench: Bench, network: Mapping[str, Any], decode: Mapping[str, Any]) -> None:
+def _speed_form(sizes: tuple[int, ...]) -> tuple[tuple[int, ...], float]:
+    """Sizes of the input to choose among, and how fast this machine has to be."""
+    with st.expander("Size of the input and speed", icon=":material/speed:"):
+        sides = (
+            st.multiselect(
+                "Sizes of the input to choose among",
+                sizes,
+                placeholder="The one that is in force",
+                key=f"tune_sides_{len(sizes)}_{sum(sizes)}",
+                help="In pixels. The network looks at all pictures once at each of them.",
+            )
+            if sizes
+            else []
+        )
+        fps = st.number_input(
+            "Pictures a second at least",
+            0.0,
+            1000.0,
+            0.0,
+            5.0,
+            key="tune_fps",
+            help="One picture at a time, on this machine, measured when the search begins; what is slower is left out. "
+            "0 for any speed.",
+        )
+    return tuple(sorted(sides)), float(fps)
+
+
+def _found(found: Searched, bench: Bench, network: Mapping[str, Any], decode: Mapping[str, Any]) -> None:
     """What the search found, whether it holds, and what to do with it."""
+    tuned = found.tuned
     icon = ":material/check:" if tuned.certain else ":material/info:"
     (st.success if tuned.certain else st.info)(tuned.verdict, icon=icon)
     st.dataframe(figure_table(tuned), hide_index=True)
-    settings = {**decode, **tuned.settings}
-    file = {"model": bench.model.name, "settings": {**network, **settings}}
+    if found.paces:
+        rates = ", ".join(f"{one.size} {one.rate:.1f}" for one in found.paces)
+        st.caption(f"Pictures a second on this machine: {rates}.")
+    now = {**network, **decode}
+    file = {"model": bench.model.name, "settings": {**now, **tuned.settings}}
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Use these settings",
@@ -254,7 +289,7 @@ def _found(tuned: Tuned, bench: Bench, network: Mapping[str, Any], decode: Mappi
             on_click=_use,
             args=(tuned.settings,),
             key="tune_use",
-            disabled=all(decode[name] == value for name, value in tuned.settings.items()),
+            disabled=all(now[name] == value for name, value in tuned.settings.items()),
         )
         st.download_button(
             "Download settings",

@@ -107,7 +107,7 @@ def _result(chosen: Chosen, model: PoseModel, network: Mapping[str, Any], decode
         if task.result.bench is None:
             surveyed(task.result, chosen, decode)
         else:
-            measured(task.result, network, decode)
+            measured(task.result, chosen, network, decode)
 
 
 def _facts(looked: Looked) -> None:
