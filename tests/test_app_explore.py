@@ -376,8 +376,10 @@ def test_uploads_survive_another_page_and_can_be_removed(model: Path) -> None:
 
 def test_all_pictures_are_listed_with_their_trouble(model: Path) -> None:
     app = upload(open_app(), ("a.jpg", jpeg(320, 240)), BAD["truncated"][:2], ("b.jpg", jpeg(200, 200)))
+    app.session_state["menu_Save"] = True
+    app.run()
     app.button(key="save_all_pictures").click().run()
-    assert app.session_state["tab"] == "All pictures"
+    assert (app.session_state["tab"], app.session_state["menu_Save"]) == ("All pictures", False)
     app.button(key="overview_start").click().run()
     (task,) = looks()._known.values()
     assert task.wait(60)

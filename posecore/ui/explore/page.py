@@ -27,6 +27,7 @@ from posecore.ui.shared.sidebar import (
     Sidebar,
     decoder_controls,
     drawing_controls,
+    menu_key,
     picture_page,
     popover,
 )
@@ -35,6 +36,7 @@ from posecore.ui.shared.sidebar import (
 _CLICKED = "joint_clicked"
 #: Key of the tabs, and the one about all pictures.
 _TAB, _ALL = "tab", "All pictures"
+_SAVE = "Save"
 
 
 @st.fragment
@@ -63,7 +65,7 @@ def explore(
         if (menu := popover("Region", "crop", "Look at a region of the picture")).open:
             with menu:
                 region_form(opened, region)
-        if (menu := popover("Save", "download", "Download results")).open:
+        if (menu := popover(_SAVE, "download", "Download results")).open:
             with menu:
                 download_buttons(single_downloads(analysis, options))
                 if len(selection.sources) > 1:
@@ -90,6 +92,7 @@ def _to_all_pictures(count: int) -> None:
 
     def go() -> None:
         st.session_state[_TAB] = _ALL
+        st.session_state[menu_key(_SAVE)] = False
 
     st.button(
         f"All {count} pictures …",

@@ -195,8 +195,13 @@ def drawing_controls(sidebar: Sidebar) -> DrawingOptions:
     return DrawingOptions(**controls.values)
 
 
+def menu_key(label: str) -> str:
+    """Key of a :func:`popover`, whose value is whether it is open."""
+    return f"menu_{label}"
+
+
 def popover(label: str, icon: str, help_text: str) -> Any:
     """A menu whose content is made only while it is open."""
     return st.popover(
-        label, icon=f":material/{icon}:", help=help_text, width="content", key=f"menu_{label}", on_change="rerun"
+        label, icon=f":material/{icon}:", help=help_text, width="content", key=menu_key(label), on_change="rerun"
     )
