@@ -53,10 +53,6 @@ def pick_what() -> What:
 def _pictures() -> What:
     selection = pick_source()
 
-    def choose(source: Source) -> None:
-        by_label = selection.kind == "Samples"
-        st.session_state[selection.widget] = source.label if by_label else source.key
-
     def above() -> Source | None:
         show_refused()
         if selection.chosen is None:
@@ -64,7 +60,7 @@ def _pictures() -> What:
         return selection.chosen
 
     sample = selection.chosen.label if selection.chosen is not None and selection.kind == "Samples" else None
-    return What(selection.sources, "picture", sample, choose, above, lambda: source_strip(selection))
+    return What(selection.sources, "picture", sample, selection.choose, above, lambda: source_strip(selection))
 
 
 def _clip() -> What:

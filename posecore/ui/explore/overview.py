@@ -158,8 +158,9 @@ def _sheet(found: Sequence[Found], selection: Selection, second: PoseModel | Non
     shown = ordered[(page - 1) * _PAGE : page * _PAGE]
 
     def pick(key: str) -> None:
-        if key in {source.key for source in selection.sources}:
-            st.session_state[selection.widget] = key
+        source = next((one for one in selection.sources if one.key == key), None)
+        if source is not None:
+            selection.choose(source)
             st.rerun()
 
     filmstrip(

@@ -39,6 +39,10 @@ class Selection:
     chosen: Source | None
     widget: str
 
+    def choose(self, source: Source) -> None:
+        """Have another one of ``sources`` chosen, from the next run on."""
+        st.session_state[self.widget] = source.label if self.widget == Parameter.SAMPLE else source.key
+
 
 def pick_source() -> Selection:
     """The widgets for the sidebar."""
@@ -232,12 +236,11 @@ def source_strip(selection: Selection) -> None:
     place = selection.sources.index(selection.chosen)
     start = min(max(place - _STRIP_REACH, 0), max(len(selection.sources) - 2 * _STRIP_REACH - 1, 0))
     shown = selection.sources[start : start + 2 * _STRIP_REACH + 1]
-    by_label = selection.widget == Parameter.SAMPLE
 
     def pick(key: str) -> None:
         source = next((source for source in selection.sources if source.key == key), None)
         if source is not None:
-            st.session_state[selection.widget] = source.label if by_label else source.key
+            selection.choose(source)
             # The strip may be drawn by a part of the page that runs on its own; the choice concerns all of it.
             st.rerun()
 
