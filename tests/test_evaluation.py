@@ -395,7 +395,7 @@ def test_the_network_runs_in_its_slot(scenes: PoseDataset) -> None:
             return super().decode(*arguments, **settings)
 
     model: Any = Watched(scenes)
-    evaluate(model, scenes, "full", slot=slot, batch=2)
+    evaluate(model, scenes, "full", slot=slot, batch=1)
     assert len(seen) > 1
     assert all(seen)
 
