@@ -18,7 +18,18 @@ from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, SettingsError
 from posecore.evaluation import measure, predict, protocol_settings
 from posecore.evaluation.field_sets import FieldSet, keep_fields
-from posecore.evaluation.tuning import Bench, Goal, Survey, figures_of, grid, sweep, sweep_two, tunable, tune
+from posecore.evaluation.tuning import (
+    Bench,
+    Goal,
+    Survey,
+    figures_of,
+    grid,
+    sweep,
+    sweep_two,
+    tunable,
+    tune,
+    tune_among,
+)
 from posecore.fields import Fields
 from posecore.model import PoseModel
 
@@ -140,6 +151,17 @@ def test_a_bad_start_is_mended_and_the_other_half_says_so(bench: Bench, people: 
     assert tuned.gain.high > 0
     assert "pose_threshold" in tuned.verdict
     assert tuned.confirmed.pictures + tuned.chosen.pictures == len(people)
+
+
+def test_of_several_networks_the_best_one_is_taken(bench: Bench) -> None:
+    poor = bench.fixed_at({**bench.fixed, "pose_threshold": 0.95})
+    steps: list[None] = []
+    place, tuned = tune_among([poor, bench, poor], poor, Goal("F1"), [], advance=lambda: steps.append(None))
+    assert (place, len(steps)) == (1, 3)
+    assert (tuned.confirmed.f1 or 0) > (tuned.before.f1 or 0)
+    same = tune_among([bench], bench, Goal("F1"), [])[1]
+    assert same.confirmed == same.before == tuned.confirmed
+    assert not same.certain
 
 
 def test_a_search_keeps_its_bound_and_repeats_itself(bench: Bench) -> None:
