@@ -155,7 +155,8 @@ def test_weights_are_named_by_their_path(labels: Path, tmp_path: Path) -> None:
     code, said = invoke("evaluate", "--model", tmp_path / "nowhere.safetensors", "--annotations", labels)
     assert code != 0
     assert "There is no" in said
-    own.write_text("nothing")
-    code, said = invoke("evaluate", "--model", own, "--annotations", labels)
+    foreign = tmp_path / "own.npz"
+    foreign.write_text("nothing")
+    code, said = invoke("evaluate", "--model", foreign, "--annotations", labels)
     assert code != 0
     assert "does not say which network it is for" in said
