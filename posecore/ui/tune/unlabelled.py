@@ -147,8 +147,10 @@ def _pick_other(model: PoseModel) -> PoseModel | None:
         format_func=option_texts({name: info.title for name, info in here.items()}),
         key="tune_other_model",
     )
+    if name is None:
+        return None
     try:
-        return None if name is None else shared_model(here[name], is_own_file(here[name]))
+        return shared_model(here[name], is_own_file(here[name]))
     except PosecoreError as error:
         show_error(error, f"Choose another model than {plain(here[name].title)}.")
         return None
