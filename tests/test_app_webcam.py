@@ -21,6 +21,7 @@ from posecore.ui.shared.models.engine import shared_model
 from posecore.ui.shared.visitors import NotAllowedError
 from posecore.ui.webcam.camera import MOST_RECORDINGS, Webcam, most_at_once, places
 from posecore.ui.webcam.connection import camera_is_withheld, ice_servers, why_no_picture
+from posecore.ui.webcam.live_figure import LiveFigure
 from posecore.video import LiveOptions, TrackingSettings, ViewSettings
 from posecore.zoo import list_models
 from tests.app_support import MODEL, forget_everything, install_model, kept, open_app, without_shipped_models, words
@@ -370,6 +371,19 @@ def playing(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the visitor had started the camera."""
     state = SimpleNamespace(playing=True, signalling=False)
     monkeypatch.setattr("posecore.ui.webcam.page.webrtc_streamer", lambda **_: SimpleNamespace(state=state))
+
+
+def test_the_figure_is_behind_a_switch_and_says_what_it_rests_on(model: Any, playing: None) -> None:
+    app = open_app("webcam")
+    assert "Approximate" not in words(app)
+    app.get_by_key("live_figure_wanted").set_value(True)
+    app.run()
+    assert "a height of 1.70 m, which is assumed" in words(app)
+    app.get_by_key("lift_height").set_value(1.9)
+    app.run()
+    assert "a height of 1.90 m, and on a usual camera" in words(app)
+    assert kept(app, LiveFigure).height == 1.9
+    assert not app.exception
 
 
 def pressed(app: AppTest, label: str) -> AppTest:

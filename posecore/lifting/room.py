@@ -37,9 +37,20 @@ class Room:
         if not self.people:
             return "Nobody could be lifted."
         by = self.people[0].lifted_by
-        height = f"a height of {by.height:.2f} m" + ("" if by.height_given else ", which is assumed")
         camera = "the given focal length" if by.focal_given else "a usual camera"
-        return f"Approximate: it rests on {height}, and on {camera}; {self.ground.basis}. Not for clinical use."
+        return basis_of(by.height, by.height_given, f"{camera}; {self.ground.basis}")
+
+
+def basis_of(height: float, given: bool, camera: str) -> str:
+    """What metres rest on, as a sentence for people.
+
+    Args:
+        height: Of the people, in metres.
+        given: False where it is assumed.
+        camera: What is taken for granted about the camera and where up is.
+    """
+    tall = f"a height of {height:.2f} m" + ("" if given else ", which is assumed")
+    return f"Approximate: it rests on {tall}, and on {camera}. Not for clinical use."
 
 
 def room_of(sequence: PoseSequence, settings: LiftSettings | None = None) -> Room:

@@ -274,9 +274,12 @@ class LiveSession:
         poses = follower.follow(follower.finder.decode(fields, options.decode, crop), options, given.came)
         decoded = time.perf_counter()
         picture = given.picture
-        if options.view.mirror:
+        mirror = options.view.mirror
+        if mirror:
             picture, poses = mirrored(picture), mirrored_poses(poses)
-        frame = LiveFrame(self._number + 1, draw_poses(picture, poses, options.drawing), poses)
+        frame = LiveFrame(
+            self._number + 1, draw_poses(picture, poses, options.drawing), poses, given.came, mirrored=mirror
+        )
         try:
             self._record(frame, given.came)
         finally:

@@ -161,8 +161,14 @@ class Webcam:
     @property
     def status(self) -> LiveStatus | None:
         """How the running session is doing; None when there is none."""
+        live = self.running
+        return None if live is None else live.status()
+
+    @property
+    def running(self) -> LiveSession | None:
+        """The session that looks at the pictures; None when there is none."""
         live = self._live
-        return None if live is None or live.closed else live.status()
+        return None if live is None or live.closed else live
 
     def waited(self, playing: bool) -> float:
         """Seconds since the stream was asked for without a picture having come; 0 as soon as one has."""

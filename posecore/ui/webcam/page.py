@@ -12,7 +12,7 @@ from posecore.model import PoseModel
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
 from posecore.ui.shared.pictures.source_picker import show_refused
-from posecore.ui.shared.session import session
+from posecore.ui.shared.session import session, state_of
 from posecore.ui.shared.sidebar import (
     Sidebar,
     decoder_controls,
@@ -24,10 +24,12 @@ from posecore.ui.shared.sidebar import (
 from posecore.ui.shared.visitors import NotAllowedError, require
 from posecore.ui.webcam.camera import Webcam, webcam
 from posecore.ui.webcam.connection import TRANSLATIONS, camera_is_withheld, ice_servers
+from posecore.ui.webcam.live_figure import LiveFigure
 from posecore.ui.webcam.view import (
     LiveControls,
     camera_buttons,
     live_defaults,
+    show_figure,
     show_figures,
     show_help,
     show_recordings,
@@ -74,6 +76,8 @@ def main() -> None:
         if not info.available:
             fetch_panel(info)
         elif model is not None:
+            if playing:
+                figure(camera, model)
             beside_picture(camera, playing, servers)
 
 
@@ -133,6 +137,12 @@ def under_picture(camera: Webcam, playing: bool) -> None:
 
     buttons()
     show_recordings(camera, recordings)
+
+
+@st.fragment
+def figure(camera: Webcam, model: PoseModel) -> None:
+    """The people in space, if that is wanted."""
+    show_figure(state_of(LiveFigure, lambda: LiveFigure(lambda: camera.running)), model.skeleton)
 
 
 def beside_picture(camera: Webcam, playing: bool, servers: Sequence[Mapping[str, Any]]) -> None:

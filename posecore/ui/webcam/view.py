@@ -12,15 +12,19 @@ from streamlit.delta_generator import DeltaGenerator
 from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
+from posecore.skeleton import Skeleton
+from posecore.ui.shared.lifting import can_lift, lift_settings
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.pictures.open_picture import to_png
 from posecore.ui.shared.pictures.posed_picture import people
 from posecore.ui.shared.pictures.source_picker import look_at_snapshot
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
+from posecore.ui.shared.widgets.figure import live_figure_view
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.ui.webcam.camera import Recording, Webcam
 from posecore.ui.webcam.connection import why_no_picture
+from posecore.ui.webcam.live_figure import LiveFigure
 from posecore.video import (
     LIVE_SMOOTHING,
     CropSettings,
@@ -32,6 +36,7 @@ from posecore.video import (
 )
 from posecore.video.live_options import PARTS
 
+_FIGURE_ROOM = "clamp(260px, 100vh - 470px, 400px)"
 #: Seconds after which a stream without a picture is called one.
 _NO_PICTURE = 8.0
 #: The input is no larger than this unless asked for: a laptop's processor then sees several frames a second.
@@ -87,6 +92,27 @@ class LiveControls:
             network,
             decode,
         )
+
+
+def show_figure(figure: LiveFigure, skeleton: Skeleton) -> None:
+    """A switch, and behind it the people in three dimensions as they move."""
+    possible = can_lift(skeleton.keypoints)
+    wanted = st.toggle(
+        "In three dimensions",
+        key="live_figure_wanted",
+        persist_state="session",
+        disabled=not possible,
+        help="A figure that you can turn and that moves as you do, lifted from the joints in the picture."
+        if possible
+        else "This model does not find all the joints of the limbs that this needs.",
+    )
+    if not (wanted and possible):
+        return
+    figure.height = lift_settings("height").given_height
+    live_figure_view(
+        figure.address, label="The people before the camera in three dimensions", room=_FIGURE_ROOM, key="live_figure"
+    )
+    st.caption(f":material/info: {plain(figure.basis)}")
 
 
 def show_figures(camera: Webcam, playing: bool, servers: Sequence[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-// People in the room: a figure that turns, in step with the clip that plays elsewhere on the page.
+// People in the room: a figure that turns, in step with the clip that plays elsewhere on the page or with a camera.
 
 import { frameAt } from "../player/frames.js";
 import { find, findButtons, isFrom, toggleFullScreen } from "../shared/elements.js";
@@ -6,12 +6,14 @@ import { onMoment } from "../shared/moments.js";
 import { unpackFloats } from "../shared/numbers.js";
 import { Pointers } from "../shared/pointers.js";
 import { onePerPlace } from "../shared/streamlit.js";
+import { LiveFigures } from "./live.js";
 import { Orbit } from "./orbit.js";
 import { Painter } from "./painting.js";
 import { jointsAt, unpackPerson, unpackShorts, wayTo } from "./people.js";
 
 /** @import { Component } from "../shared/streamlit.js" */
 /** @import { Body, Colors } from "./painting.js" */
+/** @import { Told } from "./live.js" */
 /** @import { Packed, Person } from "./people.js" */
 
 /**
@@ -27,6 +29,7 @@ import { jointsAt, unpackPerson, unpackShorts, wayTo } from "./people.js";
  * @property {number} unit Metres that a packed length of 1 is.
  * @property {string} middles Packed lengths, frames × 2: x and z of the point that is looked at.
  * @property {[number, number]} extent Metres that have to be seen, across and up.
+ * @property {string} [live] Where the people before a camera are told, in place of those of a clip.
  */
 
 const TURN = 0.008; // Radians of a CSS pixel.
@@ -44,6 +47,8 @@ class FigureView {
   seconds = new Float32Array();
   middles = new Int16Array();
   frame = 0;
+  /** @type {Told} */
+  told = { people: [], middle: [0, 0], words: "" };
   pending = false;
   /** When it was turned last, while it turns by itself. @type {number | null} */
   turned = null;
@@ -54,11 +59,13 @@ class FigureView {
     this.area = find(root, ".frame", HTMLElement);
     this.canvas = find(root, "canvas", HTMLCanvasElement);
     this.hint = find(root, ".hint", HTMLElement);
+    this.words = find(root, ".words", HTMLElement);
     const context = this.canvas.getContext("2d");
     if (!context) throw new Error("This browser cannot draw.");
     this.orbit = new Orbit();
     this.painter = new Painter(context, this.orbit);
     this.pointers = new Pointers();
+    this.live = new LiveFigures((told) => this.hear(told));
     this.#listen(root);
     new ResizeObserver(() => this.measure()).observe(this.area);
   }
@@ -101,6 +108,15 @@ class FigureView {
       this.root.dataset.people = String(this.people.length);
     }
     if (!before || String(before.extent) !== String(data.extent)) this.orbit.fit(...data.extent);
+    this.live.ask(data.live ?? "");
+    this.draw();
+  }
+
+  /** Those before the camera now. @param {Told} told */
+  hear(told) {
+    this.told = told;
+    this.words.textContent = told.words;
+    this.root.dataset.people = String(told.people.length);
     this.draw();
   }
 
@@ -211,18 +227,35 @@ class FigureView {
   }
 
   paint() {
-    const { data, orbit, frame, middles, people } = this;
+    const { data, orbit } = this;
     if (!data || orbit.size.width === 1) return;
-    orbit.middle = [middles[2 * frame] * data.unit, data.extent[1] / 2, middles[2 * frame + 1] * data.unit];
+    const { figures, middle } = data.live ? this.#seen() : this.#recorded(data);
+    orbit.middle = [middle[0], data.extent[1] / 2, middle[1]];
+    this.painter.paint(figures, data.body, Math.max(2.5, Math.ceil(data.extent[0] / 2) + 1), this.colors());
+    this.root.dataset.frame = String(this.frame);
+  }
+
+  /** Those before the camera, and the point (x, z) that is looked at. */
+  #seen() {
+    const { people, middle } = this.told;
+    return { figures: people.map((person) => ({ ...person, way: [] })), middle };
+  }
+
+  /**
+   * Those of the clip at its present frame, and the point (x, z) that is looked at.
+   *
+   * @param {Data} data
+   */
+  #recorded({ unit, joints }) {
+    const { frame, middles, people } = this;
     const figures = people
       .map((person) => ({
         ...person,
-        joints: jointsAt(person, frame, data.joints),
+        joints: jointsAt(person, frame, joints),
         way: wayTo(person, frame, WAY * this.rate, WAY_STEP),
       }))
-      .filter(({ joints }) => joints.length);
-    this.painter.paint(figures, data.body, Math.max(2.5, Math.ceil(data.extent[0] / 2) + 1), this.colors());
-    this.root.dataset.frame = String(frame);
+      .filter((figure) => figure.joints.length);
+    return { figures, middle: [middles[2 * frame] * unit, middles[2 * frame + 1] * unit] };
   }
 
   /** Frames a second. */
@@ -247,5 +280,9 @@ const figureAt = onePerPlace((root) => new FigureView(root));
 export default function ({ data, parentElement }) {
   const figure = figureAt(parentElement);
   figure.show(data);
-  return onMoment((channel, moment) => figure.follow(channel, moment));
+  const deafen = onMoment((channel, moment) => figure.follow(channel, moment));
+  return () => {
+    deafen();
+    figure.live.ask("");
+  };
 }

@@ -13,7 +13,7 @@ from scipy.ndimage import uniform_filter1d
 
 from posecore.lifting.measures import way
 from posecore.lifting.room_poses import RoomPoses
-from posecore.skeleton import Skeleton
+from posecore.skeleton import COCO_17, Skeleton
 from posecore.ui.shared.widgets.frontend import component
 
 _figure = component("figure")
@@ -54,6 +54,20 @@ def figure_view(
     _figure(key=key, data={"label": label, "room": room, "channel": channel, **packed(people, times, colors)})
 
 
+def live_figure_view(address: str, *, label: str, room: str, key: str) -> None:
+    """Show the people before a camera.
+
+    Args:
+        address: Where the browser asks for them, relative to the app's pages; see ``frontend/figure/live.js``.
+        label, room, key: As of :func:`figure_view`.
+    """
+    nobody = {"times": "", "people": [], "unit": _MILLIMETRE, "middles": "", "extent": _LEAST, "token": ""}
+    _figure(
+        key=key,
+        data={"label": label, "room": room, "channel": "", "live": address, **nobody, **_body_of(COCO_17)},
+    )
+
+
 def packed(people: Sequence[RoomPoses], times: NDArray[np.floating], colors: Sequence[str]) -> dict[str, Any]:
     """People as the browser takes them; see ``frontend/figure/figure.js``."""
     skeleton = people[0].skeleton
@@ -65,12 +79,7 @@ def packed(people: Sequence[RoomPoses], times: NDArray[np.floating], colors: Seq
     unit = max(_MILLIMETRE, most / _LONGEST)
     data: dict[str, Any] = {
         "times": base64.b64encode(np.ascontiguousarray(times[shown], "<f4").tobytes()).decode("ascii"),
-        "joints": len(skeleton),
-        "body": {
-            "bones": _bones(skeleton),
-            "head": _known(skeleton, ("left_ear", "right_ear")) or _known(skeleton, ("head_top",)),
-            "shoulders": _known(skeleton, ("left_shoulder", "right_shoulder")),
-        },
+        **_body_of(skeleton),
         "people": [
             {"color": color, "first": one.first, "places": _pack(one.places, unit), "way": _pack(one.way, unit)}
             for one, color in zip(kept, colors, strict=True)
@@ -121,6 +130,16 @@ def _looked_at(kept: Sequence[_Kept], frames: int, rate: float) -> tuple[NDArray
     heights = np.concatenate([np.nanmax(one.places[..., 1], axis=1, initial=0.0) for one in kept])
     across = 2 * (float(np.percentile(away, 98)) + _LIMBS)
     return middles, (min(max(across, _LEAST[0]), _WIDEST), max(float(np.percentile(heights, 98)) + 0.1, _LEAST[1]))
+
+
+def _body_of(skeleton: Skeleton) -> dict[str, Any]:
+    """How many joints there are, and between which of them bones, head and neck are drawn."""
+    body = {
+        "bones": _bones(skeleton),
+        "head": _known(skeleton, ("left_ear", "right_ear")) or _known(skeleton, ("head_top",)),
+        "shoulders": _known(skeleton, ("left_shoulder", "right_shoulder")),
+    }
+    return {"joints": len(skeleton), "body": body}
 
 
 def _bones(skeleton: Skeleton) -> list[Mapping[str, Any]]:
