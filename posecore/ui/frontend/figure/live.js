@@ -6,6 +6,7 @@
  * @property {{ color: string, joints: (Place | null)[] }[]} people Joints in metres; null for an unknown one.
  * @property {[number, number]} middle Metres: x and z of the point that is looked at.
  * @property {string} words Why nobody is shown.
+ * @property {boolean} [over] Whether nothing more will come.
  */
 
 const PAUSE = 400; // Milliseconds until the next question where an answer held nobody.
@@ -42,6 +43,7 @@ export class LiveFigures {
       const told = await ask(address, signal);
       if (signal.aborted) return;
       if (told) this.take(told);
+      if (told?.over) return;
       // The browser's next picture comes only where the page is seen.
       await (told ? nextPicture() : new Promise((done) => setTimeout(done, PAUSE)));
     }
@@ -58,6 +60,7 @@ export class LiveFigures {
 async function ask(address, signal) {
   try {
     const answer = await fetch(address, { signal, cache: "no-store" });
+    if (answer.status === 404) return { people: [], middle: [0, 0], words: await answer.text(), over: true };
     return answer.status === 200 ? await answer.json() : null;
   } catch {
     return null; // The server is gone, or nobody looks any more.

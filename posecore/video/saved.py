@@ -1,0 +1,153 @@
+"""Poses that posecore saved, read back: of a clip (JSON or keypoint table) or of one picture (JSON)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from posecore.errors import DataError
+from posecore.parsing import MalformedError, parse_json, read_json, shown
+from posecore.poses import JSON_VERSION as POSES_VERSION
+from posecore.poses import Poses
+from posecore.skeleton import SKELETONS, Skeleton, data_of_skeleton
+from posecore.video.sequence import UNTRACKED, PoseSequence, SequenceBuilder
+from posecore.video.tables import JSON_VERSION
+
+#: Columns of the keypoint table that are read.
+_COLUMNS = ("frame", "time", "track_id", "pose_score", "keypoint", "x", "y", "score")
+#: Frames between a table's first and last one: more are another kind of number.
+_MOST_FRAMES = 20_000_000
+
+
+def read_saved_poses(path: Path) -> PoseSequence:
+    """The people in a file that posecore wrote.
+
+    Args:
+        path: ``.json`` of a clip or of one picture, or ``.csv`` of a clip, which needs its ``.run.json`` beside it. The
+            people of a picture become people 1, 2, … of a clip of one frame.
+
+    Raises:
+        DataError: When it is another file, or damaged.
+    """
+    if path.suffix.lower() == ".csv":
+        return _of_table(path)
+    data = read_json(path, "poses", DataError)
+    kind = data.get("format") if isinstance(data, dict) else None
+    readers = {"posecore.video": _of_clip, "posecore.poses": _of_picture}
+    if kind not in readers:
+        raise DataError(
+            f"{path} holds no poses that posecore saved: give a clip's .json or .csv, or a picture's .json."
+        )
+    try:
+        return readers[kind](data)
+    except KeyError as error:
+        raise DataError(f"{path} is incomplete: {shown(error.args[0])} is missing.") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{path} is malformed: {error!s:.120}.") from error
+
+
+def _of_picture(data: dict[str, Any]) -> PoseSequence:
+    poses = Poses.from_dict(data)
+    sequence = PoseSequence.collect([(0.0, poses)], poses.skeleton, poses.image_size)
+    return sequence.with_ids(np.arange(1, len(poses) + 1))
+
+
+def _of_clip(data: dict[str, Any]) -> PoseSequence:
+    if data.get("version") != JSON_VERSION:
+        raise DataError(f"version {shown(data.get('version'))} cannot be read; this posecore reads {JSON_VERSION}.")
+    skeleton = _skeleton(data)
+    builder = SequenceBuilder(skeleton)
+    last: tuple[float, int] = (-np.inf, -1)
+    size = data["image_size"]
+    for number, time, poses in _frames(data["frames"], skeleton, size):
+        if not (last[0] < time < np.inf and last[1] < number):
+            raise DataError(f"frame {number} does not come after the frame before it.")
+        if poses.track_ids is not None and _repeated(poses.track_ids):
+            raise DataError(f"two people of frame {number} have one track_id.")
+        builder.add(time, poses, number)
+        last = time, number
+    empty = Poses.from_dict(_picture([], skeleton, size))
+    return builder.build(empty.image_size)
+
+
+def _skeleton(data: dict[str, Any]) -> Skeleton:
+    name, keypoints = str(data["skeleton"]), tuple(str(one) for one in data["keypoint_names"])
+    known = SKELETONS.get(name)
+    if known is not None and known.keypoints == keypoints:
+        return known
+    return Skeleton(name, keypoints, tuple((int(a), int(b)) for a, b in data["edges"]))
+
+
+def _frames(frames: Any, skeleton: Skeleton, size: Any) -> Iterator[tuple[int, float, Poses]]:
+    for frame in frames:
+        yield int(frame["frame"]), float(frame["time"]), Poses.from_dict(_picture(frame["people"], skeleton, size))
+
+
+def _picture(people: Any, skeleton: Skeleton, size: Any) -> dict[str, Any]:
+    about = {"format": "posecore.poses", "version": POSES_VERSION, "skeleton": data_of_skeleton(skeleton)}
+    return {**about, "image_size": size, "people": people}
+
+
+def _repeated(track_ids: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
+    followed = track_ids[track_ids != UNTRACKED]
+    return len(np.unique(followed)) < len(followed)
+
+
+def _of_table(path: Path) -> PoseSequence:
+    facts = path.with_suffix(".run.json")
+    try:
+        width, height = (int(side) for side in parse_json(facts.read_bytes())["image_size"])
+    except (OSError, MalformedError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} does not say how large the pictures are: keep {facts.name} beside it, or give the .json."
+        ) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+            table = pd.read_csv(path, usecols=list(_COLUMNS))
+        return _sequence_of(table, (width, height))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}.") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"{path} is no table of a clip's keypoints: {error!s:.120}.") from error
+
+
+def _sequence_of(table: pd.DataFrame, size: tuple[int, int]) -> PoseSequence:
+    """A clip of a table; frames without anybody are not in it and lie evenly between the others."""
+    numbers = table.astype({name: np.float64 for name in _COLUMNS if name != "keypoint"})
+    frames, ids = (numbers[name].to_numpy().astype(np.int64) for name in ("frame", "track_id"))
+    names = tuple(dict.fromkeys(table["keypoint"].astype(str)))
+    rows = list(zip(frames.tolist(), ids.tolist(), strict=True))
+    starts = np.flatnonzero([True, *(one != other for one, other in pairwise(rows))]) if rows else np.zeros(0, int)
+    if len(names) * len(starts) != len(rows) or list(table["keypoint"]) != list(names) * len(starts):
+        raise DataError("every person needs a line for each keypoint, in the same order, one person after the other.")
+    by_person = {name: numbers[name].to_numpy().reshape(-1, len(names) or 1) for name in ("x", "y", "score")}
+    first, last = (int(frames.min()), int(frames.max())) if rows else (0, -1)
+    if last - first > _MOST_FRAMES or first < 0:
+        raise DataError("the numbers of its frames cannot be.")
+    known, at = np.unique(frames[starts], return_index=True)
+    times = numbers["time"].to_numpy()[starts][at]
+    if (np.diff(frames[starts]) < 0).any() or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        raise DataError("its frames must come one after the other.")
+    every = np.arange(first, last + 1)
+    return PoseSequence(
+        next((one for one in SKELETONS.values() if one.keypoints == names), Skeleton("saved", names)),
+        size,
+        np.interp(every, known, times) if rows else np.zeros(0),
+        frames[starts] - first,
+        np.stack([by_person["x"], by_person["y"]], -1).astype(np.float32),
+        by_person["score"].astype(np.float32),
+        numbers["pose_score"].to_numpy()[starts].astype(np.float32),
+        ids[starts],
+        every,
+    )
