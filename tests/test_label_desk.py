@@ -17,6 +17,7 @@ from PIL import Image
 
 from posecore.data.annotations import Label, Person
 from posecore.data.detect import open_dataset
+from posecore.data.journal import Journal
 from posecore.data.library import Library
 from posecore.data.people import make_person
 from posecore.data.stored import StoredSet
@@ -25,7 +26,7 @@ from posecore.labelling.desk import LabelDesk
 from posecore.labelling.edits import Drawn, Inbox, Message, Sheet, to_entry
 from posecore.labelling.proposals import Proposal
 from posecore.labelling.proposing import Proposed, propose_for, propose_for_all
-from posecore.labelling.waiting import PROPOSALS
+from posecore.labelling.waiting import PROPOSALS, WaitingProposals
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 from posecore.ui.label.editor import save_edits
@@ -121,8 +122,95 @@ def test_proposals_survive_the_server_and_a_damaged_file_is_none(desk: LabelDesk
     (drawn,) = sheet(again, 2).people
     assert (drawn.proposed, drawn.sureness) == (True, 0.75)
     np.testing.assert_array_equal(drawn.person.keypoints, stick(5, 10).keypoints)
+    fold(desk)
     (desk.stored.folder / PROPOSALS).write_text('{"pictures": {"2": [{"joints": 3}]}}')
     assert again.progress().proposals == 0
+
+
+def waiting_files(desk: LabelDesk) -> tuple[Path, Journal]:
+    file = desk.stored.folder / PROPOSALS
+    return file, Journal(file)
+
+
+def fold(desk: LabelDesk) -> None:
+    WaitingProposals(desk.stored.folder).fold()
+
+
+def proposed(desk: LabelDesk) -> dict[int, list[float]]:
+    return {image.image_id: tops(desk.sheet(image)) for image in desk.images() if desk.sheet(image).proposals}
+
+
+def test_a_change_of_proposals_writes_no_more_in_a_large_set(home: Path) -> None:
+    sizes = []
+    for count in (2, 40):
+        desk = LabelDesk(a_set(home / str(count), count))
+        for picture in range(2, count + 1):
+            desk.propose(picture, [proposal(5)])
+        fold(desk)
+        file, journal = waiting_files(desk)
+        before = file.read_bytes()
+        desk.propose(1, [proposal(5)])
+        assert file.read_bytes() == before
+        sizes.append(journal.place().end)
+        assert len(proposed(LabelDesk(desk.stored))) == count
+    assert 0 < sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize("left", [1, 2, 40, -1])
+def test_proposals_that_were_cut_off_cost_only_the_last_change(desk: LabelDesk, left: int) -> None:
+    _, journal = waiting_files(desk)
+    desk.propose(1, [proposal(5)])
+    desk.propose(2, [proposal(7)])
+    whole = journal.path.read_bytes()
+    desk.propose(1, [proposal(9)])
+    last = journal.path.read_bytes()[len(whole) :]
+    journal.path.write_bytes(whole + last[:left])
+    for read in (desk, LabelDesk(desk.stored)):
+        assert proposed(read) == {1: [5], 2: [7]}
+        read.propose(3, [proposal(11)])
+        assert proposed(desk) == proposed(LabelDesk(desk.stored)) == {1: [5], 2: [7], 3: [11]}
+        read.discard()
+        assert proposed(desk) == proposed(LabelDesk(desk.stored)) == {}
+        journal.path.write_bytes(whole + last[:left])
+
+
+def test_folding_proposals_changes_nothing_also_when_it_is_broken_off(
+    desk: LabelDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = LabelDesk(StoredSet(desk.stored.folder))
+    desk.propose(1, [proposal(5), proposal(40)])
+    desk.propose(2, [proposal(7)])
+    desk.propose(2, [])
+    for broken in (True, False):
+        with monkeypatch.context() as patch:
+            if broken:
+                patch.setattr(Journal, "drop", lambda *_: None)
+            fold(desk)
+        assert waiting_files(desk)[1].path.exists() == broken
+        for read in (desk, other, LabelDesk(desk.stored)):
+            assert proposed(read) == {1: [5, 40]}
+    other.propose(3, [proposal(9)])
+    assert proposed(desk) == {1: [5, 40], 3: [9]}
+
+
+def test_files_of_proposals_without_changes_beside_them_are_read(desk: LabelDesk) -> None:
+    entry = {"joints": [[5, 10, 2], [15, 30, 2]], "box": [5.5, 10.5, 15.5, 30.5], "category": "person", "sureness": 0.5}
+    content = {"format": "posecore.proposals", "pictures": {"2": [entry], "3": [{**entry, "joints": [[1, 2, 2]] * 3}]}}
+    (desk.stored.folder / PROPOSALS).write_text(json.dumps(content))
+    assert proposed(desk) == {2: [5]}, "three joints are not of this set's skeleton"
+    desk.propose(1, [proposal(7)])
+    assert proposed(desk) == proposed(LabelDesk(desk.stored)) == {1: [7], 2: [5]}
+
+
+@pytest.mark.parametrize("damaged", ["the file", "a change"])
+def test_damaged_proposals_are_none_and_begin_anew(desk: LabelDesk, damaged: str) -> None:
+    desk.propose(1, [proposal(5)])
+    file, journal = waiting_files(desk)
+    (file if damaged == "the file" else journal.path).write_bytes(b"no JSON at all\n")
+    for read in (desk, LabelDesk(desk.stored)):
+        assert proposed(read) == {}
+    desk.propose(2, [proposal(7)])
+    assert proposed(desk) == proposed(LabelDesk(desk.stored)) == {2: [7]}
 
 
 def test_discarding_leaves_labels_alone(desk: LabelDesk) -> None:
@@ -308,7 +396,9 @@ def test_what_cannot_be_written_ends_a_run_with_a_sentence(desk: LabelDesk, monk
 
 def test_the_file_of_proposals_is_small_and_plain(desk: LabelDesk) -> None:
     desk.propose(1, [proposal(5)])
+    fold(desk)
     content = json.loads((desk.stored.folder / PROPOSALS).read_text())
     assert content["pictures"]["1"][0]["joints"] == [[5, 10, 2], [15, 30, 2]]
     desk.propose(1, [])
+    fold(desk)
     assert json.loads((desk.stored.folder / PROPOSALS).read_text())["pictures"] == {}

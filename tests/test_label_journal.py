@@ -219,7 +219,7 @@ def test_a_crash_between_the_file_and_its_changes_loses_nothing(
 
 
 def test_changes_are_folded_in_after_a_while(stored: StoredSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("posecore.data.stored._QUIET", 0.05)
+    monkeypatch.setattr("posecore.data.journal._QUIET", 0.05)
     stored.set_people(1, [stick(1)])
     deadline = time.monotonic() + 20
     while journal(stored).path.exists():

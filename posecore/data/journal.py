@@ -6,9 +6,12 @@ applies what stands beside it; whoever has time folds it in.
 
 from __future__ import annotations
 
+import atexit
 import json
+import logging
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -16,8 +19,12 @@ from posecore.data.checks import load_json
 from posecore.errors import DataError
 from posecore.storage import replacing, stamp
 
+log = logging.getLogger(__name__)
+
 #: How often a file is read again that was replaced meanwhile.
 _ATTEMPTS = 20
+#: Seconds without a change after which changes are folded in.
+_QUIET = 20.0
 
 
 class Place(NamedTuple):
@@ -134,3 +141,42 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
     left = memoryview(data)
     while left:
         left = left[file.write(left) :]
+
+
+_folding: dict[Path, threading.Timer] = {}
+
+
+def fold_soon(file: Path, fold: Callable[[], None]) -> None:
+    """Have the changes beside a file folded in when nothing was saved for a while, or when the process ends before.
+
+    Args:
+        file: The JSON file.
+        fold: Puts them into it; raises ``DataError`` when it cannot, and they stay where they are.
+    """
+    cancel_folding(file)
+    timer = threading.Timer(_QUIET, _fold, (file, fold))
+    timer.daemon = True
+    _folding[file] = timer
+    timer.start()
+
+
+def cancel_folding(file: Path) -> None:
+    """Forget that the changes beside a file are to be folded in."""
+    if (waiting := _folding.pop(file, None)) is not None:
+        waiting.cancel()
+
+
+def _fold(file: Path, fold: Callable[[], None]) -> None:
+    _folding.pop(file, None)
+    try:
+        fold()
+    except DataError as error:
+        # They are safe where they are; the next one who has time tries again.
+        log.info("The changes of %s wait: %s", file, error)
+
+
+@atexit.register
+def _fold_all() -> None:
+    for timer in list(_folding.values()):
+        timer.cancel()
+        timer.function(*timer.args)

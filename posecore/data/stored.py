@@ -7,10 +7,8 @@ were just saved stand in a journal beside ``annotations.json`` (:mod:`posecore.d
 
 from __future__ import annotations
 
-import atexit
 import functools
 import hashlib
-import logging
 import shutil
 import threading
 import time
@@ -29,7 +27,7 @@ from posecore.data.batches import PackSettings
 from posecore.data.checks import EntryError, as_data_error, load_json
 from posecore.data.coco import changed_image, coco_dict, load_coco, people_change, read_coco, with_change
 from posecore.data.detect import WRITERS, Format
-from posecore.data.journal import Journal, Place
+from posecore.data.journal import Journal, Place, cancel_folding, fold_soon
 from posecore.data.operations import mapped, split_by_ratio
 from posecore.data.source import SetMark, Source, Sources
 from posecore.errors import DataError
@@ -37,14 +35,10 @@ from posecore.skeleton import Skeleton
 from posecore.storage import DraftFolder, Stamp, stamp, write_json, writing
 from posecore.words import counted
 
-log = logging.getLogger(__name__)
-
 #: Files of a set.
 LABELS, PICTURES, NOTE = "annotations.json", "images", "dataset.json"
 #: What the name of a folder begins with in which changes are folded in.
 FOLDING = ".folding-"
-#: Seconds without a change after which changes are folded in.
-_QUIET = 20.0
 #: Folder beside the sets in which their locks lie.
 LOCKS = ".locks"
 #: Seconds to wait for another process that is writing the same set.
@@ -355,8 +349,7 @@ class StoredSet:
         Raises:
             DataError: When it cannot be written; the changes stay where they are.
         """
-        if (waiting := _folding.pop(self.labels, None)) is not None:
-            waiting.cancel()
+        cancel_folding(self.labels)
         before, end = stamp(self.labels), self._journal.place().end
         if not end:
             return
@@ -476,7 +469,7 @@ class StoredSet:
                 self._journal.append(people_change(image_id, people, skeleton, ignore))
             except EntryError as error:
                 raise DataError(f"These labels of picture {image_id} cannot be saved: {error}.") from error
-        fold_soon(self)
+        fold_soon(self.labels, self.fold)
         return self.image(image_id)
 
     # --- writing elsewhere -------------------------------------------------------------------------------------------
@@ -509,35 +502,6 @@ def _zip(folder: Path, target: Path) -> None:
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             small = file.suffix.lower() in (".json", ".yaml", ".txt")
             out.write(file, file.relative_to(folder), zipfile.ZIP_DEFLATED if small else zipfile.ZIP_STORED)
-
-
-_folding: dict[Path, threading.Timer] = {}
-
-
-def fold_soon(stored: StoredSet) -> None:
-    """Fold a set's changes in when nothing was saved for a while, or when the process ends before."""
-    if (waiting := _folding.pop(stored.labels, None)) is not None:
-        waiting.cancel()
-    timer = threading.Timer(_QUIET, _fold, (stored,))
-    timer.daemon = True
-    _folding[stored.labels] = timer
-    timer.start()
-
-
-def _fold(stored: StoredSet) -> None:
-    _folding.pop(stored.labels, None)
-    try:
-        stored.fold()
-    except DataError as error:
-        # They are safe where they are; the next one who has time tries again.
-        log.info("The changes of %s wait: %s", stored.name, error)
-
-
-@atexit.register
-def _fold_all() -> None:
-    for timer in list(_folding.values()):
-        timer.cancel()
-        timer.function(*timer.args)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,8 +54,8 @@ class LabelDesk:
         """Tells the set from any other, one of the same name that was removed included."""
         return f"{self.stored.name} {self.stored.created}"
 
-    def _proposals(self) -> dict[int, tuple[Proposal, ...]]:
-        return dict(self._waiting.all(len(self.stored.skeleton)))
+    def _proposals(self) -> Mapping[int, tuple[Proposal, ...]]:
+        return self._waiting.all(len(self.stored.skeleton))
 
     def images(self) -> tuple[AnnotatedImage, ...]:
         """All pictures."""
@@ -64,7 +64,8 @@ class LabelDesk:
     def sheet(self, image: AnnotatedImage) -> Sheet:
         """What is drawn on a picture: its labels, then its proposals."""
         labels = tuple(Drawn(person) for person in image.people if not person.crowd)
-        proposals = tuple(Drawn(one.person, True, one.sureness) for one in self._proposals().get(image.image_id, ()))
+        waiting = self._waiting.of(image.image_id, len(self.stored.skeleton))
+        proposals = tuple(Drawn(one.person, True, one.sureness) for one in waiting)
         return Sheet((*labels, *proposals), not proposals and not is_waiting(image))
 
     def save(self, image_id: int, sheet: Sheet, base: Sheet | None = None) -> Merged:
@@ -99,14 +100,12 @@ class LabelDesk:
             for drawn in merged.sheet.people
             if drawn.proposed and not merged.sheet.done
         )
-        if proposals or image_id in self._proposals():
-            self._waiting.change(len(self.stored.skeleton), lambda waiting: waiting.update({image_id: proposals}))
+        self._waiting.change(len(self.stored.skeleton), {image_id: proposals})
         return merged
 
     def propose(self, image_id: int, proposals: Sequence[Proposal]) -> None:
         """Lay proposals on a picture, in place of older ones that nobody confirmed."""
-        change = {image_id: tuple(proposals)}
-        self._waiting.change(len(self.stored.skeleton), lambda waiting: waiting.update(change))
+        self._waiting.change(len(self.stored.skeleton), {image_id: tuple(proposals)})
 
     def confirm(self, image_ids: Iterable[int] | None = None) -> int:
         """Make proposals labels, on some pictures or on all; returns how many people that were."""
@@ -122,7 +121,7 @@ class LabelDesk:
     def discard(self) -> int:
         """Throw all proposals away that nobody confirmed; returns how many people that were."""
         people = self.progress().proposals
-        self._waiting.change(len(self.stored.skeleton), lambda waiting: waiting.clear())
+        self._waiting.change(len(self.stored.skeleton), dict.fromkeys(self._proposals(), ()))
         return people
 
     # --- what is to do -----------------------------------------------------------------------------------------------

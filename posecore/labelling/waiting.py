@@ -7,19 +7,21 @@ lies elsewhere: nothing that reads labels can take it for one by mistake.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posecore.data.annotations import Label
-from posecore.data.checks import EntryError, a_dict, a_list, a_number, a_text, load_json
+from posecore.data.checks import EntryError, a_dict, a_list, a_number, a_text, as_data_error
+from posecore.data.journal import Journal, Place, cancel_folding, fold_soon
 from posecore.data.people import make_person, numbers
 from posecore.data.stored import UNCHANGED, locked
 from posecore.errors import DataError
 from posecore.labelling.proposals import Proposal
-from posecore.storage import write_json, writing
+from posecore.storage import Stamp, stamp, write_json, writing
 
 log = logging.getLogger(__name__)
 
@@ -32,58 +34,133 @@ Waiting = Mapping[int, tuple[Proposal, ...]]
 class WaitingProposals:
     """The proposals of one set, by number of the picture.
 
+    A change is a line in a journal beside the file (:mod:`posecore.data.journal`), so that it costs the same in every
+    set; quiet times fold it in.
+
     Args:
         folder: The set's folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: tuple[Any, int, Waiting] | None = None
+        self._journal = Journal(folder / PROPOSALS)
+        self._lock = threading.RLock()
+        self._stamp: Stamp | None = None
+        self._place = Place(0, 0)
+        self._keypoints = 0
+        self._pictures: dict[int, tuple[Proposal, ...]] = {}
+        self._damaged = False
 
     def all(self, keypoints: int) -> Waiting:
         """Everything that waits; proposals of another number of keypoints than ``keypoints`` are left out.
 
         A damaged file is as good as none: a model can propose again.
         """
-        stamp = self._stamp()
-        if stamp is None:
-            return {}
-        if self._read is None or self._read[:2] != (stamp, keypoints):
-            self._read = (stamp, keypoints, self._load(keypoints))
-        return self._read[2]
+        with self._lock:
+            self._refresh(keypoints)
+            return dict(self._pictures)
 
-    def change(self, keypoints: int, change: Callable[[dict[int, tuple[Proposal, ...]]], None]) -> None:
-        """Let ``change`` alter what waits, while nobody else does.
+    def of(self, picture: int, keypoints: int) -> tuple[Proposal, ...]:
+        """What waits on one picture, see :meth:`all`."""
+        with self._lock:
+            self._refresh(keypoints)
+            return self._pictures.get(picture, ())
+
+    def change(self, keypoints: int, changed: Waiting) -> None:
+        """Let other proposals wait on some pictures; none where there are none.
 
         Raises:
-            DataError: When the file cannot be written; it is as it was then.
+            DataError: When it cannot be written; what waits is as it was then.
         """
+        before = self.all(keypoints)
+        changed = {picture: some for picture, some in changed.items() if some or picture in before}
+        if not changed:
+            return
+        entries = {str(picture): [_entry(one) for one in some] for picture, some in changed.items()}
         with writing(self._folder, DataError, UNCHANGED), locked(self._folder):
-            before = self.all(keypoints)
-            after = dict(before)
-            change(after)
-            after = {picture: proposals for picture, proposals in after.items() if proposals}
-            if after != dict(before):
-                content = {str(picture): [_entry(one) for one in proposals] for picture, proposals in after.items()}
-                write_json(self._folder / PROPOSALS, {"format": "posecore.proposals", "pictures": content})
+            self._begin_anew_if_useless(keypoints)
+            self._journal.append({"pictures": entries})
+        fold_soon(self._journal.file, self.fold)
 
-    def _stamp(self) -> tuple[int, int, int] | None:
-        try:
-            status = (self._folder / PROPOSALS).stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+    def fold(self) -> None:
+        """Put the changes that stand beside the file into it.
 
-    def _load(self, keypoints: int) -> Waiting:
+        Raises:
+            DataError: When it cannot be written; the changes stay where they are.
+        """
+        cancel_folding(self._journal.file)
+        if not self._journal.place().end:
+            return
+        with writing(self._folder, DataError, UNCHANGED), locked(self._folder), self._lock:
+            content, changes, place = self._journal.load()
+            with as_data_error(self._journal.file):
+                pictures = _pictures(content)
+                for change in changes:
+                    pictures.update(_pictures(change))
+            known = (self._stamp, self._place) == (stamp(self._journal.file), place)
+            write_json(self._journal.file, _content({picture: some for picture, some in pictures.items() if some}))
+            self._journal.drop(self._journal.place().end)
+            if known:
+                self._stamp, self._place = stamp(self._journal.file), Place(0, 0)
+
+    def _begin_anew_if_useless(self, keypoints: int) -> None:
+        """Have a file that can be read; only while nobody else writes."""
+        with self._lock:
+            self._refresh(keypoints)
+            if self._stamp is None or self._damaged:
+                write_json(self._journal.file, _content({}))
+                self._journal.drop(self._journal.place().end)
+
+    def _refresh(self, keypoints: int) -> None:
+        file, now = stamp(self._journal.file), self._journal.place()
+        if file is None:
+            self._stamp, self._place, self._pictures = None, Place(0, 0), {}
+            return
+        # A journal that begins anew counts as another one, whatever number the system gives it.
+        other = now.end < self._place.end or (self._place.end > 0 and now.file != self._place.file)
+        if other or (file, keypoints) != (self._stamp, self._keypoints):
+            self._stamp, self._keypoints, self._pictures = file, keypoints, {}
+            self._take(now, self._whole)
+        elif now.end != self._place.end:
+            self._take(now, lambda: self._journal.read(self._place.end))
+
+    def _whole(self) -> tuple[list[Any], int]:
+        content, changes, place = self._journal.load()
+        return [content, *changes], place.end
+
+    def _take(self, now: Place, read: Callable[[], tuple[Sequence[Any], int]]) -> None:
+        """Take in what ``read`` gives: changes, the file itself being one, and where the next will begin."""
         try:
-            pictures = a_dict(a_dict(load_json(self._folder / PROPOSALS), "the file").get("pictures"), "pictures")
-            return {
-                int(picture): tuple(_proposal(entry, keypoints) for entry in a_list(entries, "proposals"))
-                for picture, entries in pictures.items()
-            }
-        except (DataError, EntryError, ValueError) as error:
+            changes, end = read()
+            for change in changes:
+                for picture, entries in _pictures(change).items():
+                    self._put(picture, entries)
+            self._damaged = False
+        except (DataError, EntryError) as error:
             log.warning("The proposals in %s are left out: %s", self._folder, error)
-            return {}
+            self._pictures, self._damaged, end = {}, True, now.end
+        self._place = Place(now.file, end)
+
+    def _put(self, picture: str, entries: Any) -> None:
+        try:
+            number = int(picture)
+            some = tuple(_proposal(entry, self._keypoints) for entry in a_list(entries, "proposals"))
+        except (EntryError, ValueError) as error:
+            log.warning("Proposals of picture %s in %s are left out: %s", picture, self._folder, error)
+            return
+        if some:
+            self._pictures[number] = some
+        else:
+            self._pictures.pop(number, None)
+
+
+def _pictures(content: Any) -> dict[str, Any]:
+    """What the file, or a change to it, says of pictures by number."""
+    return a_dict(a_dict(content, "the file").get("pictures"), "pictures")
+
+
+def _content(pictures: Mapping[str, Any]) -> dict[str, Any]:
+    return {"format": "posecore.proposals", "pictures": pictures}
 
 
 def _entry(proposal: Proposal) -> dict[str, Any]:
