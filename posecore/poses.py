@@ -129,7 +129,10 @@ class Poses:
         )
 
     def boxes(self) -> NDArray[np.float32]:
-        """``(P, 4)`` tight boxes (x0, y0, x1, y1) around the present keypoints; NaN for a person without any."""
+        """``(P, 4)`` tight boxes (x0, y0, x1, y1) around the present keypoints; NaN for a person without any.
+
+        Their corners are positions, as keypoints are: centres of pixels, not edges.
+        """
         boxes = np.full((len(self), 4), np.nan, np.float32)
         seen = self.present.any(-1)
         if seen.any():

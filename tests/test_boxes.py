@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from posecore.boxes import Region, area_of, clipped, full_region, overlap, shared_area, to_edges, to_positions
+from posecore.data.annotations import Label
+from posecore.data.dataloop import _box_around, _Point
+from posecore.data.people import make_person, place_of
+from posecore.evaluation.oks import centre_in
+from posecore.labelling.proposals import _inside
 
 sides = st.integers(-50, 50).map(float)
 
@@ -37,3 +44,24 @@ def test_what_two_share_is_counted_in_pixels(one: Region, other: Region) -> None
     part = clipped(one, other)
     assert (part is None) == (both == 0)
     assert part is None or area_of(part) == both
+
+
+@pytest.mark.parametrize("holds", [_inside, lambda joints, region: centre_in(joints, [region])])
+def test_a_region_holds_the_positions_whose_pixel_has_its_centre_there(holds: Callable[..., np.ndarray]) -> None:
+    region = (10.0, 20.0, 30.0, 40.0)
+    xy = np.array([[9.4, 30], [9.6, 30], [29.4, 30], [29.6, 30], [20, 19.4], [20, 19.6], [20, 39.4], [20, 39.6]])
+    assert holds(xy, region).tolist() == [False, True, True, False] * 2
+
+
+def test_a_box_from_joints_goes_round_their_pixels() -> None:
+    joints = [[10, 20, 2], [30, 50, 2]]
+    person = make_person(np.array(joints)[:, :2], np.full(2, Label.VISIBLE, np.uint8))
+    assert person.box == (10.5, 20.5, 30.5, 50.5)
+    x0, y0, x1, y1 = place_of(None, [value for joint in joints for value in joint], (100, 100))
+    assert ((x0 + x1) / 2, (y0 + y1) / 2) == (20.5, 35.5), "the middle of positions 10 and 30 is the edge 20.5"
+
+
+def test_a_point_belongs_to_the_box_that_its_pixel_touches() -> None:
+    boxes = {"one": (10.0, 10.0, 20.0, 20.0), "inner": (15.0, 15.0, 20.0, 20.0)}
+    for x, name in ((8.9, None), (9.0, "one"), (13.9, "one"), (14.0, "inner"), (20.0, "inner"), (20.1, None)):
+        assert _box_around(_Point("nose", (x, 16.0), Label.VISIBLE, None, ""), boxes) == name, x

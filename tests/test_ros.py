@@ -49,10 +49,11 @@ def test_joints_go_by_name_and_not_by_number(poses: Poses) -> None:
     for name, place in PUBLISHED.items():
         if name != "NECK":
             index = COCO_17.keypoints.index(name.lower())
-            assert points[place]["x"] == pytest.approx(poses.keypoints[0, index, 0] / 200)
-            assert points[place]["y"] == pytest.approx(poses.keypoints[0, index, 1] / 100)
+            assert points[place]["x"] == pytest.approx((poses.keypoints[0, index, 0] + 0.5) / 200)
+            assert points[place]["y"] == pytest.approx((poses.keypoints[0, index, 1] + 0.5) / 100)
             assert points[place]["c"] == pytest.approx(poses.keypoint_scores[0, index])
-    shoulders = poses.keypoints[0, 5:7].mean(0)
+    # Parts of the picture count from its edge.
+    shoulders = poses.keypoints[0, 5:7].mean(0) + 0.5
     assert [points[1]["x"], points[1]["y"]] == pytest.approx([shoulders[0] / 200, shoulders[1] / 100])
 
 
@@ -76,7 +77,7 @@ def test_markers_show_limbs_whose_ends_are_both_there(poses: Poses) -> None:
     both = [sum(poses.present[person][list(edge)].all() for edge in COCO_17.edges) for person in (0, 1)]
     assert [len(marker["points"]) for marker in limbs] == [2 * count for count in both]
     nose = next(marker for marker in markers if marker["ns"] == "joints")["points"][0]
-    assert nose["x"] == pytest.approx((poses.keypoints[0, 0, 0] - 100) / 200)
+    assert nose["x"] == pytest.approx((poses.keypoints[0, 0, 0] + 0.5 - 100) / 200)
     assert nose["z"] == 1
 
 

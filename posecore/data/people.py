@@ -200,7 +200,7 @@ def fitting_box(
     if not (x1 > x0 and y1 > y0):
         remark(ODD_BOX)
         return None
-    points = xy[_labelled(labels)]
+    points = to_edges(xy[_labelled(labels)])
     if not len(points):
         return box
     margin = max(x1 - x0, y1 - y0)
@@ -229,7 +229,8 @@ def place_of(box: Any, keypoints: Any, size: tuple[int, int]) -> Region:
     points = np.array([point for point in _positions(keypoints) if _inside(point, size)])
     if len(points) < 2:
         return 0.0, 0.0, float(size[0]), float(size[1])
-    low, high = points.min(0), points.max(0)
+    corners = to_edges(points)
+    low, high = corners.min(0), corners.max(0)
     around = _AROUND * float((high - low).max()) + 1
     return low[0] - around, low[1] - around, high[0] + around, high[1] + around
 

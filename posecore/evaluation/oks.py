@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from posecore.boxes import Region, to_edges
 from posecore.data.annotations import AnnotatedImage, Person
 from posecore.evaluation.predictions import PicturePoses
-from posecore.imaging import Region
 from posecore.poses import Poses
 from posecore.skeleton import DERIVED, Skeleton
 
@@ -107,8 +107,8 @@ def _box_centres(poses: Poses) -> NDArray[np.float32]:
 
 
 def centre_in(centres: NDArray[np.float32], regions: Sequence[Region]) -> NDArray[np.bool_]:
-    """``(N,)`` True for points ``(N, 2)`` that lie in any of the regions."""
-    x, y = centres[:, 0], centres[:, 1]
+    """``(N,)`` True for positions ``(N, 2)`` that lie in any of the regions."""
+    x, y = to_edges(centres).T
     inside = np.zeros(len(centres), bool)
     for x0, y0, x1, y1 in regions:
         inside |= (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)

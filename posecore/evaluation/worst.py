@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from posecore.boxes import square_around_box, to_edges
 from posecore.data.annotations import AnnotatedImage
 from posecore.evaluation.error_kinds import KINDS, JudgedPose, poses_about_nobody
 from posecore.evaluation.evaluate import Case, Evaluation, ranked
 from posecore.evaluation.predictions import PicturePoses, crop_region
 from posecore.evaluation.sheets import labelled_poses, pair_tile
-from posecore.imaging import Picture, Region, square_around_box
+from posecore.imaging import Picture, Region
 from posecore.poses import Poses
 
 What = Literal["not found", "poor", "nobody"]
@@ -107,10 +109,10 @@ def _about_nobody(evaluation: Evaluation, judged: Sequence[JudgedPose]) -> Itera
     for score, index, pose in sorted(found, key=lambda one: (-one[0], one[1:]))[:_NOBODY]:
         item = evaluation.predictions[index]
         alone = item.poses.select([pose])
-        box = alone.boxes()[0]
-        if np.isnan(box).any():
+        x0, y0, x1, y1 = to_edges(alone.boxes().reshape(2, 2)).ravel().tolist()
+        if math.isnan(x0):
             continue
-        region = _plain(square_around_box((*map(float, box),), 1.5))  # type: ignore[arg-type]
+        region = _plain(square_around_box((x0, y0, x1, y1), 1.5))
         place = _place(item, pose)
         yield WorstCase(
             "nobody",

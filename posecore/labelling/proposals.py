@@ -101,7 +101,7 @@ def _near(joints: NDArray[np.floating], person: Person) -> NDArray[np.bool_]:
 
 def _inside(joints: NDArray[np.floating], region: Region) -> NDArray[np.bool_]:
     x0, y0, x1, y1 = region
-    x, y = joints[:, 0], joints[:, 1]
+    x, y = to_edges(joints).T
     inside: NDArray[np.bool_] = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
     return inside
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.boxes import to_edges
 from posecore.drawing.overlay import person_color
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
@@ -88,7 +89,7 @@ def _part(value: float) -> float:
 
 def _region(poses: Poses, index: int) -> dict[str, float]:
     width, height = poses.image_size
-    x0, y0, x1, y1 = (float(side) for side in poses.boxes()[index])
+    x0, y0, x1, y1 = to_edges(poses.boxes()[index].reshape(2, 2)).ravel().tolist()
     corners = {"xmin": x0 / width, "ymin": y0 / height, "xmax": x1 / width, "ymax": y1 / height}
     return {**{name: _part(value) for name, value in corners.items()}, "c": _part(poses.scores[index])}
 
@@ -101,7 +102,7 @@ def _skeletons(poses: Poses) -> list[list[dict[str, float]]]:
             {"x": _part(x / width), "y": _part(y / height), "c": _part(score) if known else 0.0}
             for (x, y), score, known in zip(places.tolist(), scores.tolist(), present, strict=True)
         ]
-        for places, scores, present in zip(named.keypoints, named.keypoint_scores, named.present, strict=True)
+        for places, scores, present in zip(to_edges(named.keypoints), named.keypoint_scores, named.present, strict=True)
     ]
 
 
@@ -121,7 +122,7 @@ def _markers(poses: Poses, header: dict[str, Any]) -> list[dict[str, Any]]:
 def _in_plane(poses: Poses, index: int) -> NDArray[np.float64]:
     """``(K, 3)`` metres of one person's keypoints in the plane of markers."""
     width, height = poses.image_size
-    flat = (poses.keypoints[index].astype(np.float64) - (width / 2, height / 2)) / width
+    flat = (to_edges(poses.keypoints[index]) - (width / 2, height / 2)) / width
     return np.column_stack([flat, np.ones(len(flat))])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from posecore.boxes import to_positions
 from posecore.data.annotations import AnnotatedImage, Label, PoseDataset
 from posecore.data.library import StoredSet, is_waiting
 from posecore.drawing import DrawingOptions, draw_poses
@@ -141,7 +142,8 @@ def _marks(image: AnnotatedImage) -> list[Mark]:
             marks.append(Mark("ring", ((x, y),), "rejected"))
     regions = [person.box for person in image.people if person.crowd]
     regions += [] if is_waiting(image) else list(image.ignore)
-    for x0, y0, x1, y1 in regions:
+    for region in regions:
+        x0, y0, x1, y1 = to_positions(np.reshape(region, (2, 2))).ravel().tolist()
         corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))
         marks += [Mark("line", (a, b), "rejected") for a, b in pairwise(corners)]
     return marks

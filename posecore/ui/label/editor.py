@@ -90,7 +90,7 @@ def label_editor(
         "colors": {side: "rgb({}, {}, {})".format(*color) for side, color in SIDE_COLORS.items()},
         "people": [to_entry(drawn, image.size) for drawn in sheet.people],
         "done": sheet.done,
-        "regions": [[side + 0.5 for side in person.box] for person in image.people if person.crowd],
+        "regions": [list(person.box) for person in image.people if person.crowd],
         "previous": _text(neighbours.previous),
         "next": _text(neighbours.next),
         "open": _text(neighbours.open),
