@@ -363,6 +363,17 @@ def test_all_unlabelled_pictures_are_looked_at(desk: LabelDesk) -> None:
     assert desk.statuses() == {1: "unconfirmed", 2: "done", 3: "unconfirmed"}
 
 
+def test_nothing_is_proposed_where_somebody_was_quicker(desk: LabelDesk) -> None:
+    class Slow(SeeingModel):
+        def __call__(self, picture: Any, **settings: Any) -> Poses:
+            desk.save(self.seen + 1, Sheet((), done=True))
+            return super().__call__(picture, **settings)
+
+    run = propose_for_all(desk, Slow(seeing(STICK).poses), desk.images(), {}, 1, nullcontext())  # type: ignore[arg-type]
+    assert (run.done, run.people) == (3, 0)
+    assert set(desk.statuses().values()) == {"done"}
+
+
 def test_a_run_can_be_stopped_and_keeps_what_it_found(desk: LabelDesk) -> None:
     stop = Event()
     reports = []

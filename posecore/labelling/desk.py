@@ -126,6 +126,11 @@ class LabelDesk:
 
     # --- what is to do -----------------------------------------------------------------------------------------------
 
+    def status(self, image_id: int) -> Status:
+        """How far one picture is; raises ``DataError`` when there is none."""
+        waiting = self._waiting.of(image_id, len(self.stored.skeleton))
+        return _status(self.stored.image(image_id), bool(waiting))
+
     def statuses(self) -> dict[int, Status]:
         """Number of a picture → how far it is."""
         proposals = self._proposals()

@@ -23,6 +23,8 @@ def propose_for(
     settings: Mapping[str, Any],
     fewest: int,
     slot: AbstractContextManager[Any],
+    *,
+    unlabelled: bool = False,
 ) -> int:
     """Let a model look at one picture and keep what it proposes; returns how many people that are.
 
@@ -33,6 +35,7 @@ def propose_for(
         settings: Network and decode settings.
         fewest: Joints a person must have.
         slot: Held while the network runs.
+        unlabelled: Nothing is proposed where somebody has labelled the picture meanwhile, be it with nobody on it.
 
     Raises:
         PosecoreError: When the picture cannot be read, nothing of the model's fits the set, or nothing can be written.
@@ -42,6 +45,8 @@ def propose_for(
     picture = read_image(image.path)
     with slot:
         poses = model(picture, **settings)
+    if unlabelled and desk.status(image.image_id) != "unlabelled":
+        return 0
     # Looked up again: somebody may have labelled the picture meanwhile.
     proposals = propose_people(poses, desk.stored.image(image.image_id), desk.stored.skeleton, fewest)
     desk.propose(image.image_id, proposals)
@@ -96,9 +101,9 @@ def propose_for_all(
         if stop is not None and stop.is_set():
             break
         people, problems = 0, so_far.problems
-        if desk.statuses().get(image.image_id) == "unlabelled":
+        if desk.status(image.image_id) == "unlabelled":
             try:
-                people = propose_for(desk, model, image, settings, fewest, slot)
+                people = propose_for(desk, model, image, settings, fewest, slot, unlabelled=True)
             except (ImageError, OSError) as error:
                 problems = (*problems, f"{image.path.name}: {error}")
         so_far = replace(so_far, done=so_far.done + 1, people=so_far.people + people, problems=problems)
