@@ -222,7 +222,7 @@ def test_coco_fills_in_box_and_area(tmp_path: Path) -> None:
     ]
     dataset = read_coco(coco_file(tmp_path, annotations=entries))
     first, second, third = dataset.images[0].people
-    assert first.box == (3, 4, 13, 24)
+    assert first.box == (3.5, 4.5, 13.5, 24.5)
     assert first.area == pytest.approx(0.53 * 200)
     assert second.labels.tolist() == [Label.VISIBLE, Label.UNLABELLED]
     assert np.isnan(second.keypoints[1]).all()
@@ -286,7 +286,7 @@ def test_coco_an_odd_field_costs_nobody(tmp_path: Path, field: str, value: Any) 
     assert dataset.people == 1
     assert person.labels.tolist() == [Label.VISIBLE, Label.HIDDEN]
     assert person.area == pytest.approx(90.0 if field != "area" else 0.53 * 200)
-    assert person.box == ((3, 4, 8, 20) if field == "bbox" else (1, 2, 11, 22))
+    assert person.box == ((3.5, 4.5, 8.5, 20.5) if field == "bbox" else (1, 2, 11, 22))
     assert not dataset.problems
     assert dataset.remarks
     assert not dataset.images[0].ignore
@@ -356,7 +356,7 @@ def test_coco_odd_keypoints_cost_no_others(tmp_path: Path, keypoints: Any, label
         ({"keypoints": {"top": [3, 4]}}, (1, 2, 11, 22)),
         ({"keypoints": [None, None, 2, None, None, 2]}, (1, 2, 11, 22)),
         ({"keypoints": [3, 4, 2], "bbox": [11, 22, -10, -20]}, (1, 2, 11, 22)),
-        ({"keypoints": [10, 20, 2, 20, 30, 2, 0, 0, 0], "bbox": None}, (4, 14, 26, 36)),
+        ({"keypoints": [10, 20, 2, 20, 30, 2, 0, 0, 0], "bbox": None}, (4.5, 14.5, 26.5, 36.5)),
         ({"keypoints": "unknown", "bbox": "unknown"}, (0, 0, 64, 48)),
         ({"category_id": 9}, (1, 2, 11, 22)),
     ],

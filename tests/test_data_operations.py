@@ -269,7 +269,7 @@ def test_proposed_ignore_regions(tmp_path: Path) -> None:
     dataset = sticks([(stick((15, 20), (25, 30)),)], tmp_path)
     marked = propose_ignore(model, dataset, fewest=2)
     (region,) = marked.images[0].ignore
-    assert region == pytest.approx((58.5, 8.5, 71.5, 21.5))
+    assert region == pytest.approx((59, 9, 72, 22))
     assert propose_ignore(model, marked, fewest=2).images[0].ignore == (region,)
     lost = propose_ignore(model, sticks([()], tmp_path / "none"))
     assert "0.png" in str(lost.problems[0])
@@ -281,7 +281,7 @@ def test_who_stands_in_the_box_of_somebody_labelled_is_not_that_person(tmp_path:
     dataset = sticks([(stick(labelled[0], labelled[1], box=(8, 3, 42, 47)),)], tmp_path)
     model: Any = SeeingModel([bystander, labelled, again])
     (region,) = propose_ignore(model, dataset, fewest=2).images[0].ignore
-    assert region == pytest.approx((24 - 3.9, 10 - 3.9, 36 + 3.9, 36 + 3.9))
+    assert region == pytest.approx((24.5 - 3.9, 10.5 - 3.9, 36.5 + 3.9, 36.5 + 3.9))
     # Nobody else is there: this is the labelled person, seen badly.
     badly: Any = SeeingModel([[(17, 9), (31, 36)]])
     assert not propose_ignore(badly, dataset, fewest=2).images[0].ignore

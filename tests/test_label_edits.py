@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from posecore.boxes import to_edges
 from posecore.data.annotations import Label, Person
 from posecore.data.people import make_person
 from posecore.errors import DataError
@@ -52,9 +53,9 @@ def test_what_is_sent_comes_back(some: list[Any], proposed: bool) -> None:
 def test_a_box_holds_all_joints_and_follows_them(some: list[Any]) -> None:
     (drawn,) = read(entry(*some))
     person = drawn.person
-    joints = person.keypoints[person.labelled]
-    assert (joints >= np.array(person.box[:2]) - 1e-3).all()
-    assert (joints <= np.array(person.box[2:]) + 1e-3).all()
+    corners = to_edges(person.keypoints[person.labelled])
+    assert (corners >= np.array(person.box[:2]) - 1e-3).all()
+    assert (corners <= np.array(person.box[2:]) + 1e-3).all()
     assert person.box[2] > person.box[0]
     assert person.box[3] > person.box[1]
     assert person.area > 0
@@ -71,19 +72,19 @@ def test_an_own_box_stays_and_grows_when_a_joint_leaves_it() -> None:
     box = [100.5, 100.5, 200.5, 300.5]
     inside = entry((120, 120, 2), (130, 200, 2), (150, 250, 2), box=box, area=5000)
     (drawn,) = read(inside)
-    assert drawn.person.box == (100, 100, 200, 300)
+    assert drawn.person.box == tuple(box)
     assert drawn.person.area == 5000
     assert to_entry(drawn, SIZE)["box"] == box
     outside = entry((90.5, 120, 2), (130, 200, 2), (150, 250, 2), box=box, area=5000)
     (drawn,) = read(outside)
-    assert drawn.person.box == (90, 100, 200, 300)
+    assert drawn.person.box == (90.5, 100.5, 200.5, 300.5)
     assert drawn.person.area != 5000, "the area was of another box"
 
 
 def test_somebody_with_a_box_alone_is_kept_and_nobody_at_all_is_not() -> None:
     nothing = [(None, None, 0)] * 3
     kept = read(entry(*nothing, box=[1, 2, 30, 40]), entry(*nothing))
-    assert [drawn.person.box for drawn in kept] == [(0.5, 1.5, 29.5, 39.5)]
+    assert [drawn.person.box for drawn in kept] == [(1, 2, 30, 40)]
     assert not read_sheet({"people": [entry(*nothing)], "done": True}, STICK, SIZE).done, "it is not an empty picture"
     assert read_sheet({"people": [], "done": True}, STICK, SIZE).done
 
@@ -123,7 +124,7 @@ def test_a_box_of_its_own_is_told_from_one_that_follows() -> None:
     follows = box_around(xy, SIZE)
     assert to_entry(Drawn(make_person(xy, labels, follows)), SIZE)["box"] is None
     wider = Person(xy, labels, (50, 50, 400, 400), 1000.0)
-    assert to_entry(Drawn(wider), SIZE)["box"] == [50.5, 50.5, 400.5, 400.5]
+    assert to_entry(Drawn(wider), SIZE)["box"] == [50, 50, 400, 400]
 
 
 # --- which changes are new -------------------------------------------------------------------------------------------
