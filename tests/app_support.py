@@ -17,7 +17,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from posecore.families import family_of
+from posecore.ui.shared.background import Task, close_all_tasks
 from posecore.ui.shared.models.caches import drawings_cache, fields_cache
+from posecore.ui.shared.models.downloads import Arrived, downloads
 from posecore.ui.shared.models.engine import _joined, _loaded
 from posecore.zoo import save_weights
 
@@ -29,9 +31,18 @@ MODEL = "posenet-mobilenet_v1-050.google_quant2"
 
 
 def forget_everything() -> None:
-    """Start without models and fields, as a new server does. Samples that were read stay: they are always the same."""
+    """Start without models, fields and tasks, as a new server does. Samples that were read stay: they are the same."""
+    close_all_tasks()
     for cached in (fields_cache, drawings_cache, _loaded, _joined):
         cached.clear()
+
+
+def wait_for_download(name: str) -> Task[Path, Arrived]:
+    """The download of a model, once it has ended."""
+    task = downloads().get(name)
+    assert task is not None
+    assert task.wait(60)
+    return task
 
 
 def without_shipped_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from tests.app_support import (
     jpeg,
     open_app,
     upload,
+    wait_for_download,
     without_shipped_models,
     words,
 )
@@ -95,9 +96,11 @@ def test_fetching_makes_the_picture_analysed(home: Path, monkeypatch: pytest.Mon
         progress.update(1_000_000, 1_000_000)
         return install_model(home, name)
 
-    monkeypatch.setattr("posecore.ui.shared.models.model_picker.fetch_model", fetch)
+    monkeypatch.setattr("posecore.ui.shared.models.downloads.fetch_model", fetch)
     app = open_app()
     app.button(key="fetch").click().run()
+    wait_for_download(MODEL)
+    app.run()
     assert not app.exception
     assert "people**" in words(app)
 
@@ -106,6 +109,8 @@ def test_a_failed_fetch_says_what_else_can_be_done(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("POSECORE_WEIGHTS_MIRROR", str(tmp_path))
     app = open_app()
     app.button(key="fetch").click().run()
+    wait_for_download(MODEL)
+    app.run()
     assert not app.exception
     assert len(app.error) == 1
     assert "Your own weights" in words(app)

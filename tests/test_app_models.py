@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -10,16 +12,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from posecore.ui.models import uploaded_weights
+from posecore.ui.shared.models.downloads import start_download
+from posecore.zoo import Progress, model_info
 from tests.app_support import (
     MODEL,
     forget_everything,
     forward_passes,
     install_model,
     open_app,
+    wait_for_download,
     without_shipped_models,
     words,
 )
 
+FETCH = "posecore.ui.shared.models.downloads.fetch_model"
 OTHER = "posenet-mobilenet_v1-075.google_quant2"
 
 
@@ -36,6 +42,10 @@ def press(app: AppTest, key: str) -> AppTest:
     return app
 
 
+def keys(app: AppTest) -> list[str]:
+    return [button.key for button in app.button if button.key]
+
+
 def test_without_any_model() -> None:
     app = open_app("models")
     assert "**0 of " in words(app)
@@ -45,18 +55,46 @@ def test_without_any_model() -> None:
 
 
 def test_fetch(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "posecore.ui.shared.models.model_picker.fetch_model", lambda name, progress, agreed: install_model(home, name)
-    )
+    monkeypatch.setattr(FETCH, lambda name, progress, agreed: install_model(home, name))
     app = press(open_app("models"), f"fetch_{OTHER}")
+    wait_for_download(OTHER)
+    app.run()
     assert "**1 of " in words(app)
     assert app.button(key=f"try_{OTHER}").label == "Try it"
+
+
+def test_a_download_goes_on_without_its_page_and_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, fetched = threading.Event(), []
+
+    def fetch(name: str, progress: Progress, agreed: bool) -> Path:
+        fetched.append(name)
+        while True:
+            progress.update(1_000_000, 9_000_000)
+            begun.set()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(FETCH, fetch)
+    press(open_app("models"), f"fetch_{OTHER}")
+    assert begun.wait(30)
+    # Another tab, or the same one after a reload.
+    app = open_app("models")
+    assert {key for key in keys(app) if key.endswith(OTHER)} == {f"details_{OTHER}", f"cancel_download_{OTHER}"}
+    start_download(model_info(OTHER))
+    assert fetched == [OTHER]
+    press(app, f"cancel_download_{OTHER}")
+    assert wait_for_download(OTHER).state == "cancelled"
+    app.run()
+    assert f"fetch_{OTHER}" in keys(app)
+    assert not app.error
 
 
 def test_a_failed_fetch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("POSECORE_WEIGHTS_MIRROR", str(tmp_path))
     app = press(open_app("models"), f"fetch_{OTHER}")
+    wait_for_download(OTHER)
+    app.run()
     assert len(app.error) == 1
+    assert f"fetch_{OTHER}" in keys(app)
 
 
 def test_try_it_goes_to_explore_with_the_model(home: Path) -> None:

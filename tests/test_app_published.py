@@ -15,7 +15,14 @@ from posecore.ui.shared.background import close_all_tasks, tasks
 from posecore.ui.shared.models.downloads import downloads
 from posecore.zoo import default_model, list_models, recommended_model
 from posecore.zoo.guide import guide
-from tests.app_support import forget_everything, install_model, open_app, without_shipped_models, words
+from tests.app_support import (
+    forget_everything,
+    install_model,
+    open_app,
+    wait_for_download,
+    without_shipped_models,
+    words,
+)
 
 SHIPPED = "posenet-mobilenet_v1-050.posecore"
 
@@ -42,7 +49,7 @@ def test_a_click_brings_published_weights_and_the_page_changes_over(
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def fetch(name: str, progress: Any) -> Path:
+    def fetch(name: str, progress: Any, agreed: bool) -> Path:
         progress.update(1_000_000, 9_000_000)
         begun.set()
         assert go_on.wait(30)
@@ -60,9 +67,7 @@ def test_a_click_brings_published_weights_and_the_page_changes_over(
     assert app.selectbox(key="model_choice").value == SHIPPED
     assert "people**" in words(app) or "nobody found" in words(app)
     go_on.set()
-    task = downloads().get(recommended_model().name)
-    assert task is not None
-    assert task.wait(30)
+    wait_for_download(recommended_model().name)
     app.run()
     assert not app.exception
     assert app.selectbox(key="model_choice").value == recommended_model().name
@@ -73,7 +78,7 @@ def test_a_click_brings_published_weights_and_the_page_changes_over(
 
 def test_a_model_chosen_meanwhile_stays(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "posecore.ui.shared.models.downloads.fetch_model", lambda name, progress: install_model(home, name)
+        "posecore.ui.shared.models.downloads.fetch_model", lambda name, progress, agreed: install_model(home, name)
     )
     app = open_app()
     app.session_state["posecore"].before_published = "another"
@@ -86,9 +91,7 @@ def test_a_failure_is_a_sentence_and_the_offer_stays(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("POSECORE_WEIGHTS_MIRROR", str(tmp_path / "nowhere"))
     app = open_app()
     app.button(key="fetch_published").click().run()
-    task = downloads().get(recommended_model().name)
-    assert task is not None
-    assert task.wait(30)
+    wait_for_download(recommended_model().name)
     app.run()
     assert "from any of its 3 sources" in app.error[0].value
     assert offered(app)

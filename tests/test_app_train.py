@@ -23,7 +23,14 @@ from posecore.training.config import make_config, read_config
 from posecore.training.recipe import Recipe, suggest
 from posecore.ui.app.server import keep_doing
 from posecore.ui.shared.background import close_all_tasks
-from tests.app_support import forget_everything, install_model, open_app, without_shipped_models, words
+from tests.app_support import (
+    forget_everything,
+    install_model,
+    open_app,
+    wait_for_download,
+    without_shipped_models,
+    words,
+)
 from tests.run_support import drawn_set, written_run
 
 BASE = "posenet-mobilenet_v1-050.google_quant2"
@@ -112,10 +119,13 @@ def test_a_model_that_is_not_here_can_be_fetched(home: Path, monkeypatch: pytest
     def fetch(name: str, progress: object, agreed: bool) -> Path:
         return install_model(home, name)
 
-    monkeypatch.setattr("posecore.ui.shared.models.model_picker.fetch_model", fetch)
+    monkeypatch.setattr("posecore.ui.shared.models.downloads.fetch_model", fetch)
     app = open_app("train")
     assert "Start training" not in labels(app)
+    name = app.selectbox(key="train_base").value
     app.button(key="fetch_base").click().run()
+    wait_for_download(name)
+    app.run()
     assert not app.exception
     assert "Start training" in labels(app)
 

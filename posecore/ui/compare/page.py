@@ -17,8 +17,9 @@ from posecore.ui.compare.columns import Chosen, pick_columns, titles
 from posecore.ui.compare.many import look_at, report_download, sheet_of, show_many
 from posecore.ui.compare.what import What, pick_what
 from posecore.ui.shared.address import Parameter, link_to_this
+from posecore.ui.shared.models.downloads import fetch_panel
 from posecore.ui.shared.models.engine import analyse
-from posecore.ui.shared.models.model_picker import all_models, fetch_panel, suggested
+from posecore.ui.shared.models.model_picker import all_models, suggested
 from posecore.ui.shared.pictures.downloads import Download
 from posecore.ui.shared.pictures.open_picture import OpenPicture, open_picture
 from posecore.ui.shared.pictures.posed_picture import download_buttons, people

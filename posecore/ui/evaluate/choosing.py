@@ -14,7 +14,8 @@ from posecore.evaluation import Protocol, protocol_settings
 from posecore.model import PoseModel
 from posecore.ui.evaluate.work import Asked
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
+from posecore.ui.shared.models.downloads import fetch_panel
+from posecore.ui.shared.models.model_picker import pick_model
 from posecore.ui.shared.pictures.open_picture import safe_stem
 from posecore.ui.shared.pictures.uploads import take_over_to
 from posecore.ui.shared.plain import plain

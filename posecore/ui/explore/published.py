@@ -17,9 +17,13 @@ from posecore.zoo import ModelInfo, default_model, list_models, recommended_mode
 def offer_published() -> None:
     """The line, the bar while the weights come, or nothing; call before a model is picked."""
     info = recommended_model()
+    if info.name == chosen_model() and not info.available:
+        # The page itself offers what is chosen.
+        return
     task = downloads().get(info.name)
     if task is not None and task.active:
-        watch_download(task, _network(info), f"Until it is here, {_shown_now()} shows its people.")
+        meanwhile = f"Until it is here, {_shown_now()} shows its people."
+        watch_download([task], _network(info), meanwhile, "cancel_published")
     elif info.available:
         _change_over(info)
     elif default_model() is not None and not any(one.available for one in list_models() if one.origin == "official"):

@@ -12,8 +12,9 @@ from posecore.families import family_of
 from posecore.ui.models.dialogs import about, ask_to_remove, verify
 from posecore.ui.models.quantise_dialog import quantise_model
 from posecore.ui.models.speed import show_speed
+from posecore.ui.shared.models.downloads import begin_download, follow_download
 from posecore.ui.shared.models.export_model import export_button
-from posecore.ui.shared.models.model_picker import ORIGINS, choose_model, fetch_with_progress, is_own_file, megabytes
+from posecore.ui.shared.models.model_picker import ORIGINS, choose_model, is_own_file, megabytes
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.zoo import ModelInfo, is_kept
@@ -58,14 +59,16 @@ def _variant(info: ModelInfo) -> None:
             st.markdown(f":small[{figures}]")
         limits = guide().limits.get(info.name)
         st.caption(plain(limits or info.terms or info.description))
-        agreed = info.available or not info.terms or st.checkbox("I agree to these terms", key=f"agree_{info.name}")
+        coming = not info.available and follow_download(info)
+        settled = info.available or coming or not info.terms
+        agreed = settled or st.checkbox("I agree to these terms", key=f"agree_{info.name}")
         with st.container(horizontal=True, gap="xsmall"):
-            wanted = _buttons(info, agreed)
-        if wanted and fetch_with_progress(info, agreed):
-            st.rerun()
+            wanted = _buttons(info, agreed, coming)
+        if wanted:
+            begin_download(info, agreed)
 
 
-def _buttons(info: ModelInfo, agreed: bool) -> bool:
+def _buttons(info: ModelInfo, agreed: bool, coming: bool) -> bool:
     """Draw a variant's buttons; True when it is to be fetched."""
     wanted = False
     if info.available:
@@ -82,7 +85,7 @@ def _buttons(info: ModelInfo, agreed: bool) -> bool:
         removable = info.origin == "official" or is_own_file(info) or is_kept(info)
         if removable and st.button("Remove", key=f"remove_{info.name}"):
             ask_to_remove(info)
-    else:
+    elif not coming:
         label = f"Download {megabytes(info.size_bytes)}"
         wanted = st.button(label, key=f"fetch_{info.name}", icon=":material/download:", disabled=not agreed)
     if st.button("Details", key=f"details_{info.name}", type="tertiary"):

@@ -14,8 +14,9 @@ from posecore.errors import ImageError, PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.decode_controls import decode_controls, tell_chances
+from posecore.ui.shared.models.downloads import fetch_panel
 from posecore.ui.shared.models.engine import shared_model
-from posecore.ui.shared.models.model_picker import fetch_panel, is_own_file, pick_model
+from posecore.ui.shared.models.model_picker import is_own_file, pick_model
 from posecore.ui.shared.pictures.open_picture import OpenPicture, open_picture
 from posecore.ui.shared.pictures.posed_picture import nobody_in, show_picture, under_picture
 from posecore.ui.shared.pictures.source_picker import Selection, nothing_chosen, pick_source, show_refused, source_strip
@@ -173,11 +174,11 @@ def _reset(model: PoseModel, defaults: Mapping[str, Any], others: Sequence[Setti
         controls.reset()
 
 
-def decoder_controls(model: PoseModel, sidebar: Sidebar) -> dict[str, Any]:
-    """Widgets for how maps become people; returns their values."""
+def decoder_controls(model: PoseModel, sidebar: Sidebar, when: str = "answers at once") -> dict[str, Any]:
+    """Widgets for how maps become people, and ``when`` a change of them shows; returns their values."""
     controls = decode_controls(model)
     with sidebar.decoder:
-        st.markdown("**Decoder** :small[:gray[· answers at once]]")
+        st.markdown(f"**Decoder** :small[:gray[· {when}]]")
         controls.draw(controls.main)
         tell_chances(model)
     with sidebar.more_decoder:

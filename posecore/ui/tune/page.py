@@ -11,7 +11,8 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
+from posecore.ui.shared.models.downloads import fetch_panel
+from posecore.ui.shared.models.model_picker import pick_model
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.sidebar import decoder_controls, lay_out_sidebar, load, network_controls

@@ -6,7 +6,8 @@ import streamlit as st
 
 from posecore.drawing import DrawingOptions
 from posecore.model import PoseModel
-from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
+from posecore.ui.shared.models.downloads import fetch_panel
+from posecore.ui.shared.models.model_picker import pick_model
 from posecore.ui.shared.sidebar import decoder_controls, drawing_controls, load, network_controls
 from posecore.ui.shared.videos.moments import pick_moment
 from posecore.ui.shared.videos.store import Video
@@ -44,7 +45,7 @@ def main() -> None:
 @st.fragment
 def work(video: Video | None, model: PoseModel, network: dict[str, Any], sidebar: VideoSidebar) -> None:
     """Preview or result; runs without the rest of the page when a setting other than the network's changes."""
-    decode, drawing = decoder_controls(model, sidebar.shared), drawing_controls(sidebar.shared)
+    decode, drawing = decoder_controls(model, sidebar.shared, "clips need a new run"), drawing_controls(sidebar.shared)
     options = video_controls(model, sidebar, network, decode, drawing)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         run = pick_view(video)

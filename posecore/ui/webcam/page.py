@@ -10,7 +10,8 @@ from streamlit_webrtc import WebRtcMode, webrtc_streamer
 from posecore.errors import SettingsError
 from posecore.model import PoseModel
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.models.model_picker import fetch_panel, pick_model
+from posecore.ui.shared.models.downloads import fetch_panel
+from posecore.ui.shared.models.model_picker import pick_model
 from posecore.ui.shared.pictures.source_picker import show_refused
 from posecore.ui.shared.session import session, state_of
 from posecore.ui.shared.sidebar import (

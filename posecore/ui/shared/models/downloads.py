@@ -1,15 +1,19 @@
-"""Downloads of models beside the pages: begun by one visitor, seen by all."""
+"""Downloads of models beside the pages: begun by one visitor, seen by all, also after a page was left or reloaded."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from posecore.errors import WeightsError
+from posecore.errors import PosecoreError, WeightsError
 from posecore.ui.shared.background import Task, Tasks, tasks
-from posecore.ui.shared.models.model_picker import megabytes
+from posecore.ui.shared.error_messages import show_error
+from posecore.ui.shared.models.model_picker import all_models, badges, choose_model, megabytes
+from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.watching import watch
@@ -45,32 +49,154 @@ class _Teller:
 
 
 def downloads() -> Tasks[Path, Arrived]:
-    """Those that are at work, and the last that were, by the model's name."""
-    return tasks("download")
+    """Those that are at work, and the last that were, by the model's name: no file comes twice at once."""
+    return tasks("download", at_once=2)
 
 
-def start_download(info: ModelInfo) -> None:
-    """Fetch a model while pages go on; raises ``NotAllowedError`` where visitors may not."""
-    require("use", "Downloading models")
-    downloads().start(info.name, lambda task: fetch_model(info.name, _Teller(task)), again=True)
-
-
-def watch_download(task: Task[Path, Arrived], title: str, meanwhile: str) -> None:
-    """A bar for as long as a download takes; then the page runs again.
+def start_download(info: ModelInfo, agreed: bool = False) -> None:
+    """Fetch a model, or both parts of one, while pages go on.
 
     Args:
-        task: The download.
+        info: The model.
+        agreed: Whether the visitor agrees to the terms that its weights are under.
+
+    Raises:
+        NotAllowedError: Where visitors may not.
+    """
+    require("use", "Downloading models")
+    for one in _parts(info):
+        if not one.available:
+            downloads().start(one.name, partial(_fetch, one.name, agreed), again=True)
+
+
+def _fetch(name: str, agreed: bool, task: Task[Path, Arrived]) -> Path:
+    return fetch_model(name, _Teller(task), agreed)
+
+
+def _parts(info: ModelInfo) -> tuple[ModelInfo, ...]:
+    return info.stages or (info,)
+
+
+def begin_download(info: ModelInfo, agreed: bool = False) -> None:
+    """What the buttons do: :func:`start_download`, then the page runs again; a refusal is shown."""
+    try:
+        start_download(info, agreed)
+    except PosecoreError as error:
+        show_error(error)
+        return
+    st.rerun()
+
+
+def follow_download(info: ModelInfo) -> bool:
+    """Draw a model's download while it lasts, or why the last one failed; True while it lasts."""
+    known = [task for one in _parts(info) if (task := downloads().get(one.name)) is not None]
+    coming = [task for task in known if task.active]
+
+    def tell() -> None:
+        if coming[0].state == "done":
+            st.toast(f"{plain(info.title)} is on this machine now.", icon=":material/check:")
+
+    if coming:
+        watch_download(coming, info.title, then=tell)
+        return True
+    failed = next((task for task in known if task.error), None)
+    if failed is not None and not info.available:
+        show_error(PosecoreError(failed.error))
+        _ways_without_network(info)
+    return False
+
+
+def watch_download(
+    coming: Sequence[Task[Path, Arrived]],
+    title: str,
+    meanwhile: str = "",
+    key: str = "cancel_download",
+    then: Callable[[], None] | None = None,
+) -> None:
+    """A bar and a button to cancel for as long as a download takes; then the page runs again.
+
+    Args:
+        coming: The downloads that it consists of; the first is drawn.
         title: What is coming.
         meanwhile: A sentence about what is shown until it is here.
+        key: What the button's key begins with.
+        then: Called once it has ended, before the page runs again.
     """
+    task = coming[0]
 
     def show() -> None:
         arrived = task.report or Arrived()
-        of = f" of {megabytes(arrived.total)}" if arrived.total else ""
         share = min(arrived.done / arrived.total, 1.0) if arrived.total else 0.0
-        so_far = f": {megabytes(arrived.done)}{of}" if arrived.done else ""
-        st.progress(share, text=f"Downloading {plain(title)}{so_far}. {plain(meanwhile)}")
+        st.progress(share, text=_said(task, arrived, title, meanwhile))
         if arrived.said:
             st.caption(plain(arrived.said))
+        st.button(
+            "Cancel",
+            on_click=_cancel,
+            args=(coming,),
+            disabled=task.stopping,
+            icon=":material/close:",
+            key=f"{key}_{task.key}",
+        )
 
-    watch(task, show, every=0.5)
+    watch(task, show, every=0.5, then=then)
+
+
+def _said(task: Task[Path, Arrived], arrived: Arrived, title: str, meanwhile: str) -> str:
+    if task.stopping:
+        return "Stopping …"
+    if task.state == "waiting":
+        return f"{plain(title)} waits for other downloads."
+    of = f" of {megabytes(arrived.total)}" if arrived.total else ""
+    so_far = f": {megabytes(arrived.done)}{of}" if arrived.done else ""
+    return f"Downloading {plain(title)}{so_far}. {plain(meanwhile)}".rstrip()
+
+
+def _cancel(coming: Sequence[Task[Path, Arrived]]) -> None:
+    for task in coming:
+        task.cancel()
+
+
+def fetch_panel(info: ModelInfo) -> None:
+    """Offer to fetch a model that is not on this machine, and what else can be done."""
+    others = [other for other in all_models().values() if other.available]
+    with st.container(border=True):
+        if others:
+            st.markdown(
+                f"**{plain(info.title)} is not on this machine yet.** Download it once; from then on it works offline."
+            )
+        else:
+            st.markdown(
+                "**No model is on this machine yet,** so nothing can be found in the picture. Download one once; from "
+                "then on everything works offline. Pictures never leave the machine that runs this app."
+            )
+        st.markdown(f"{plain(info.title)}  \n:small[:gray[{plain(info.description)}]]")
+        st.markdown(" ".join(badges(info)))
+        coming = follow_download(info)
+        agreed = coming or not info.terms or st.checkbox(plain(info.terms) + " I agree.", key="agree")
+        wanted = False
+        with st.container(horizontal=True):
+            if not coming:
+                wanted = st.button(
+                    f"Download it ({megabytes(info.size_bytes)})",
+                    type="primary",
+                    icon=":material/download:",
+                    key="fetch",
+                    disabled=not agreed,
+                )
+            if others:
+                st.button(f"Use {plain(others[0].title)} instead", on_click=choose_model, args=(others[0].name,))
+            if st.button("Your own weights", icon=":material/upload_file:"):
+                open_page("models")
+        if wanted:
+            begin_download(info, agreed)
+
+
+def _ways_without_network(info: ModelInfo) -> None:
+    here = [other.title for other in all_models().values() if other.available]
+    use = f"- Use a model that is here already: {', '.join(here)}.\n" if here else ""
+    st.markdown(
+        f"What works without this download:\n{use}"
+        "- Copy the model's file from another machine and give it on the Models page, under *Your own weights*.\n"
+        "- Start the app with `POSECORE_WEIGHTS_MIRROR` set to a folder or server that has the publisher's files."
+    )

@@ -23,7 +23,8 @@ from posecore.training.recipe import (
 )
 from posecore.ui.shared.address import names_setting
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.models.model_picker import badges, fetch_with_progress, megabytes
+from posecore.ui.shared.models.downloads import begin_download, follow_download
+from posecore.ui.shared.models.model_picker import badges, megabytes
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
@@ -145,11 +146,10 @@ def choose_base(labels: Skeleton) -> ModelInfo | None:
     st.markdown(f"{' '.join(badges(info))}  \n:small[:gray[{plain(info.description)}]]")
     if info.available:
         return info
-    wanted = st.button(
+    if not follow_download(info) and st.button(
         f"Download it ({megabytes(info.size_bytes)})", type="primary", icon=":material/download:", key="fetch_base"
-    )
-    if wanted and fetch_with_progress(info):
-        st.rerun()
+    ):
+        begin_download(info)
     return None
 
 
