@@ -115,7 +115,10 @@ def export(
     licence: Annotated[str, typer.Option(help="Its licence.")] = "",
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Default of a network setting, for example input_size=289; may be repeated."),
+        typer.Option(
+            "--set",
+            help="Default of a network setting in place of the model's, such as input_size=289; may be repeated.",
+        ),
     ] = None,
 ) -> None:
     """Write a model's weights to a file of their own.
@@ -127,7 +130,7 @@ def export(
         raise PosecoreError(f"{file} must end in .safetensors.")
     model = open_model(name, "cpu")
     given = dict(pair.partition("=")[::2] for pair in settings or ())
-    checked = model.network_settings(**given).model_dump(mode="json")
+    chosen = model.network_settings(**given).model_dump(mode="json", exclude_defaults=True)
     source = resolve_name(name).path
     trained = read_header(source).extra.get("config") if source is not None else None
     extra = {} if trained is None else {"config": {"loss": json.loads(trained).get("loss", {})}}
@@ -138,7 +141,7 @@ def export(
         architecture=model.architecture,
         skeleton=model.skeleton,
         dtype=torch.float16 if half else torch.float32,
-        network_settings={key: checked[key] for key in given},
+        network_settings=chosen,
         title=title or file.stem,
         description=description,
         licence=licence,
