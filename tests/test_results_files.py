@@ -103,13 +103,26 @@ def test_odd_results_are_read_and_told(labels: Path, dataset: PoseDataset, tmp_p
     told = {remark.what.split(":")[0]: remark.count for remark in results.remarks}
     assert told == {
         "of pictures that the set does not have": 1,
-        "without a score, or NaN for one": 1,
+        "without a score, or with one that is not finite": 1,
         "with keypoints that are not finite": 1,
         "the same as another one to the last figure": 1,
     }
     poses = [item.poses for item in results.predictions]
     assert sum(len(one) for one in poses) == len(good) - 1
     assert sum(int((~one.present[:, 0]).sum()) for one in poses) == 2
+
+
+def test_what_has_no_score_is_ranked_last(labels: Path, dataset: PoseDataset, tmp_path: Path) -> None:
+    """Also where the other scores are logarithms, and in figures that can be kept."""
+    good = [{**one, "score": one["score"] - 5} for one in results_near(labels)]
+    for unranked in (float("nan"), float("inf"), 1e300):
+        rows = [*good[1:], {**good[0], "score": unranked}]
+        results = read_results(written(tmp_path, rows), dataset)
+        scores = np.concatenate([item.poses.scores for item in results.predictions])
+        assert np.isfinite(scores).all()
+        assert len(scores) == len(good)
+        assert scores.min() < min(one["score"] for one in good)
+        assert results.remarks[0].count == 1
 
 
 def test_saved_poses_are_told_apart_by_file_name(labels: Path, dataset: PoseDataset, tmp_path: Path) -> None:
@@ -127,7 +140,11 @@ def test_saved_poses_are_told_apart_by_file_name(labels: Path, dataset: PoseData
         ([1, 2], "no whole number as image_id"),
         ([{"image_id": "a", "keypoints": [0] * 51}], "no whole number as image_id"),
         ([{"image_id": 1, "keypoints": [0] * 54, "score": 1}], "another skeleton"),
+        ([{"image_id": [1], "keypoints": [0] * 51}], "no whole number as image_id"),
         ([{"image_id": 1, "keypoints": ["a"] * 51, "score": 1}], "not all numbers"),
+        ([{"image_id": 1, "keypoints": [10**400] * 51, "score": 1}], "not all numbers"),
+        ([{"image_id": 1, "keypoints": [0] * 51, "score": 10**400}], "not all numbers"),
+        ({"images": [{"id": [1], "file_name": "1.png"}], "annotations": [{"image_id": [1]}]}, "no whole number"),
         ([{"image_id": 1, "score": 1}], "another skeleton"),
         ([{"image_id": 77, "keypoints": [1] * 51, "score": 1}], "none of 1 result is of a picture"),
     ],

@@ -57,7 +57,8 @@ def read_results(path: Path, dataset: PoseDataset) -> Results:
     known = {image.image_id for image in dataset}
     seen: set[tuple[Any, ...]] = set()
     for place, entry in enumerate(entries, 1):
-        number = numbers.get(entry.get("image_id"), entry.get("image_id")) if isinstance(entry, Mapping) else None
+        said = entry.get("image_id") if isinstance(entry, Mapping) else None
+        number = numbers.get(said, said) if isinstance(said, str | int | float) else None
         if not isinstance(entry, Mapping) or isinstance(number, bool) or not isinstance(number, int):
             raise DataError(f"{path}: result {place} has no whole number as image_id, but {shown(entry)}.")
         if number not in known:
@@ -75,8 +76,10 @@ def read_results(path: Path, dataset: PoseDataset) -> Results:
             f"{path}: none of {counted(len(entries), 'result')} is of a picture of {dataset.name}; image_id has to be "
             "the number that the labels give a picture."
         )
+    lowest = min((score for poses in found.values() for _, score in poses if not np.isnan(score)), default=0.0)
+    last = lowest - 1 if lowest < 0 else 0.0
     predictions = [
-        PicturePoses(image, _poses(found[image.image_id], dataset.skeleton, image.size)) for image in dataset
+        PicturePoses(image, _poses(found[image.image_id], dataset.skeleton, image.size, last)) for image in dataset
     ]
     return Results(predictions, tuple(Remark(what, count) for what, count in remarks.items()))
 
@@ -113,19 +116,19 @@ def _entries(data: Any, path: Path, dataset: PoseDataset) -> tuple[Sequence[Any]
     for image in data["images"] if isinstance(data.get("images"), list) else ():
         if isinstance(image, Mapping) and isinstance(image.get("file_name"), str):
             meant = names.get(PurePosixPath(image["file_name"].replace("\\", "/")).name, [])
-            if len(meant) == 1:
-                numbers[image.get("id")] = meant[0]
+            if len(meant) == 1 and isinstance(number := image.get("id"), str | int | float):
+                numbers[number] = meant[0]
     return data["annotations"], numbers
 
 
 def _keypoints(
     entry: Mapping[str, Any], skeleton: Skeleton, where: str, remarks: Counter[str]
 ) -> tuple[NDArray[np.float64], float]:
-    """``(K, 3)`` x, y and confidence of one result, and its score."""
+    """``(K, 3)`` x, y and confidence of one result, and its score; NaN for none."""
     try:
         flat = np.array(entry.get("keypoints"), np.float64)
         score = float(entry.get("score", np.nan))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{where}: keypoints and score are not all numbers.") from None
     if flat.shape != (3 * len(skeleton),):
         raise DataError(
@@ -133,9 +136,9 @@ def _keypoints(
             f"{3 * len(skeleton)} (x, y and confidence each). Are these results of another skeleton?"
         )
     triples = flat.reshape(-1, 3)
-    if np.isnan(score):
-        remarks["without a score, or NaN for one: ranked last"] += 1
-        score = 0.0
+    if not abs(score) <= np.finfo(np.float32).max:
+        remarks["without a score, or with one that is not finite: ranked last"] += 1
+        score = np.nan
     bad = ~np.isfinite(triples[:, :2]).all(1)
     if bad.any():
         remarks["with keypoints that are not finite: those count as not found"] += 1
@@ -149,14 +152,17 @@ def _keypoints(
     return triples, score
 
 
-def _poses(found: Sequence[tuple[NDArray[np.float64], float]], skeleton: Skeleton, size: tuple[int, int]) -> Poses:
+def _poses(
+    found: Sequence[tuple[NDArray[np.float64], float]], skeleton: Skeleton, size: tuple[int, int], last: float
+) -> Poses:
+    """Poses of one picture; ``last`` stands for scores that there are not."""
     if not found:
         return Poses.empty(skeleton, size)
     triples = np.stack([keypoints for keypoints, _ in found])
     return Poses(
         triples[..., :2].astype(np.float32),
         triples[..., 2].astype(np.float32),
-        np.array([score for _, score in found], np.float32),
+        np.nan_to_num(np.array([score for _, score in found], np.float32), nan=last),
         skeleton,
         size,
     )
