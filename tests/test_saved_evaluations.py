@@ -86,6 +86,19 @@ def test_unnamed_ones_go_first_and_named_ones_never(
         kept.save(first)
 
 
+def test_what_cannot_be_read_does_not_go_by_itself(
+    tmp_path: Path, first: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name of somebody's choice stands in the head, which only a newer posecore may read."""
+    kept = SavedEvaluations(tmp_path)
+    head = kept.save(first, "mine").folder / "head.json"
+    head.write_text(json.dumps({**json.loads(head.read_text()), "schema": 99}))
+    monkeypatch.setattr(saved_module, "UNNAMED", 1)
+    for _ in range(2):
+        kept.save(first)
+    assert sorted(one.name for one in kept.all()) == ["before-on-set", "mine"]
+
+
 @pytest.mark.parametrize("file", ["head.json", "summary.json", "values.npz"])
 @pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"PK\x03\x04rubbish", b'{"schema": 1}'])
 def test_damage_is_one_sentence(tmp_path: Path, first: Measured, file: str, damage: bytes) -> None:

@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.boxes import overlap
 from posecore.data.annotations import AnnotatedImage, Person
 from posecore.evaluation.chance import CONFIDENCE, Interval, mean_interval
 from posecore.evaluation.evaluate import Case, Evaluation, cases
 from posecore.evaluation.oks import MATCH
-from posecore.imaging import Region
 
 #: Sides in pixels of the square as large as a person, at which sizes are parted; the first two are COCO's.
 SIDES = (32, 96, 192)
@@ -100,16 +100,7 @@ def _labelled(case: Case, evaluation: Evaluation) -> int:
 def _overlap(case: Case) -> float:
     """Largest overlap of the person's box with anybody else's in the picture, crowds included."""
     others = [one.box for index, one in enumerate(case.picture.image.people) if index != case.person]
-    return max((box_overlap(_person(case).box, other) for other in others), default=0.0)
-
-
-def box_overlap(first: Region, second: Region) -> float:
-    """Intersection over union of two boxes."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    union = sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (first, second)) - shared
-    return shared / union if union > 0 else 0.0
+    return max((overlap(_person(case).box, other) for other in others), default=0.0)
 
 
 def _size_names() -> list[str]:

@@ -2,7 +2,8 @@
 
 Each is a folder: ``head.json`` is what lists show, ``summary.json`` all that is drawn, ``values.npz`` the arrays that
 comparisons draw from. Those that nobody gave a name go when there are more than :data:`UNNAMED`, or when all together
-take more than ``POSECORE_EVALUATIONS_GB`` (1 unless set), those not used for longest first.
+take more than ``POSECORE_EVALUATIONS_GB`` (1 unless set), the oldest first. One that cannot be read here stays: it may
+have a name, and a newer posecore may read it.
 """
 
 from __future__ import annotations
@@ -193,14 +194,14 @@ class SavedEvaluations:
         """Remove what nobody named until another one fits."""
         limit = gigabytes(_LIMIT, _USUAL_LIMIT) - needed
         everything = self.all()
-        named = [one for one in everything if one.head is not None and one.head.named]
-        held = sum(file.stat().st_size for one in named for file in one.folder.iterdir())
+        staying = [one for one in everything if one.head is None or one.head.named]
+        held = sum(file.stat().st_size for one in staying for file in one.folder.iterdir())
         if held > limit:
             raise StorageError(
-                f"The evaluations that were given names take {held / 1e6:.0f} MB, which leaves no room for another; "
-                f"remove some, or set {_LIMIT} higher."
+                f"The evaluations that were given names, or cannot be read, take {held / 1e6:.0f} MB, which leaves no "
+                f"room for another; remove some, or set {_LIMIT} higher."
             )
-        others = sorted((one.folder for one in everything if one not in named), key=last_use, reverse=True)
+        others = sorted((one.folder for one in everything if one not in staying), key=last_use, reverse=True)
         for folder in others[UNNAMED - 1 :]:
             shutil.rmtree(folder, ignore_errors=True)
         make_room(others[: UNNAMED - 1], limit - held, _removed)
