@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from posecore.cli import app
+from posecore.cli.evaluate import save_sheet
+from posecore.data.annotations import AnnotatedImage
 from posecore.data.synthetic import write_dataset
+from posecore.errors import DataError
+from posecore.evaluation import PicturePoses, measure
+from posecore.model import PoseModel
+from posecore.poses import Poses
 from posecore.shipped import shipped
+from posecore.skeleton import COCO_17
 
 runner = CliRunner()
 MODEL = ["--model", "posenet-mobilenet_v1-075", "--input-size", "161"]
@@ -51,7 +59,13 @@ def test_tuned_settings_go_into_other_commands(labels: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("text", "part"),
-    [('{"strid": 8}', "no setting 'strid'"), ("[1]", "names and values"), ("{", "no settings can be read")],
+    [
+        ('{"strid": 8}', "no setting 'strid'"),
+        ('{"limit": 1}', "no setting 'limit'"),
+        ('{"mode": ["multi"]}', "mode is a number, a word"),
+        ("[1]", "names and values"),
+        ("{", "no settings can be read"),
+    ],
 )
 def test_files_that_hold_no_settings(labels: Path, tmp_path: Path, text: str, part: str) -> None:
     file = tmp_path / "settings.json"
@@ -59,6 +73,39 @@ def test_files_that_hold_no_settings(labels: Path, tmp_path: Path, text: str, pa
     code, said = invoke("evaluate", *MODEL, "--annotations", labels, "--settings", file)
     assert code != 0
     assert part in said
+
+
+def test_the_input_is_as_large_as_where_the_settings_go(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def keep(model: PoseModel, images: object, protocol: str, network: dict[str, Any], **_: object) -> None:
+        asked.append({"usual": model.network_defaults.model_dump()["input_size"], **network})
+        raise DataError("enough")
+
+    monkeypatch.setattr("posecore.cli.tune.keep_fields", keep)
+    code, said = invoke("tune", "--model", "openpose-mobilenet_thin.posecore", "--annotations", labels)
+    assert (code, "enough" in said) == (1, True), said
+    assert asked[0]["input_size"] == asked[0]["usual"] == 224
+    assert (asked[0]["runtime"], asked[0]["precision"]) == ("torch", "float32")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--results", "found.json", "--pose-threshold", "0.2"], "--results takes no --pose-threshold"),
+        (["--results", "found.json", "--sheet", "sheet.txt"], "sheet.txt must end in .png"),
+    ],
+)
+def test_options_that_could_have_no_effect_are_refused(labels: Path, words: list[str], part: str) -> None:
+    code, said = invoke("evaluate", "--annotations", labels, *words)
+    assert code != 0
+    assert part in said
+
+
+def test_a_sheet_of_nobody(tmp_path: Path) -> None:
+    empty = PicturePoses(AnnotatedImage(tmp_path / "a.png", (9, 9), (), 1), Poses.empty(COCO_17, (9, 9)))
+    save_sheet(measure([empty], "full", COCO_17, COCO_17), tmp_path / "sheet.png")
+    assert not (tmp_path / "sheet.png").exists()
 
 
 def test_what_cannot_be_searched_over(labels: Path) -> None:

@@ -28,6 +28,9 @@ from posecore.evaluation.summary import DRAWN, Measured, Summary, summarise
 from posecore.model import PoseModel
 from posecore.storage import replacing, write_json, writing
 
+#: Endings of sheets → what Pillow calls the format.
+_SHEETS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
 
 @settings_options
 def evaluate(
@@ -70,6 +73,10 @@ def evaluate(
         raise SettingsError("Say what to measure: --model NAME, --weights FILE or --results FILE.")
     if save is not None and no_save:
         raise SettingsError("--save and --no-save contradict each other; give one of them.")
+    if results is not None and settings:
+        raise SettingsError(f"--results takes no --{next(iter(settings)).replace('_', '-')}: settings are a model's.")
+    if sheet is not None and sheet.suffix.lower() not in _SHEETS:
+        raise SettingsError(f"{sheet} must end in {', '.join(_SHEETS)}.")
     if save is not None:
         # Before the work, not after it.
         SavedEvaluations().check_name(save)
@@ -138,12 +145,15 @@ def write_page(page: str, path: Path) -> None:
 
 
 def save_sheet(evaluation: Evaluation, path: Path) -> None:
-    """The twelve worst and the twelve best cases as one picture."""
+    """The twelve worst and the twelve best cases as one picture; without a case it is said that there is none."""
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     chosen = [*worst_cases(evaluation, 12), *ranked(evaluation)[::-1][:12]]
-    Image.fromarray(contact_sheet(chosen)).save(path)
+    if not chosen:
+        errors.print(f"{path} was not written: nobody is labelled.", markup=False, soft_wrap=True, highlight=False)
+        return
+    with writing(path), replacing(path) as part:
+        Image.fromarray(contact_sheet(chosen)).save(part, _SHEETS[path.suffix.lower()])
 
 
 def summary(evaluation: Evaluation) -> Table:

@@ -67,13 +67,14 @@ def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     ``--settings FILE`` takes them from a file, as “posecore tune --json FILE” writes it; flags go first.
     """
-    return _with_file(_with_flags(function, "settings", model_controls()))
+    flags = model_controls()
+    return _with_file(_with_flags(function, "settings", flags), flags)
 
 
 def settings_options_without(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """As :func:`settings_options`, for a command to which some settings mean nothing."""
     flags = {name: control for name, control in family_controls().items() if name not in names}
-    return lambda function: _with_file(_with_flags(function, "settings", flags))
+    return lambda function: _with_file(_with_flags(function, "settings", flags), flags)
 
 
 def options_of(name: str, settings_class: type[Settings]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -116,8 +117,8 @@ _FILE = typer.Option(
 )
 
 
-def _with_file(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command with flags for settings one more, for a file of them."""
+def _with_file(command: Callable[..., Any], flags: Mapping[str, Control]) -> Callable[..., Any]:
+    """Give a command with ``flags`` for settings one more, for a file of them."""
     signature = inspect.signature(command)
     added = inspect.Parameter(
         "settings_file", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[Path | None, _FILE]
@@ -126,7 +127,7 @@ def _with_file(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def with_file(**values: Any) -> Any:
         file: Path | None = values.pop("settings_file", None)
-        known = {} if file is None else _settings_of(file, signature.parameters)
+        known = {} if file is None else _settings_of(file, flags)
         unsaid = {name: value for name, value in known.items() if values.get(name) is None}
         return command(**{**values, **unsaid})
 
@@ -135,15 +136,17 @@ def _with_file(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_file
 
 
-def _settings_of(file: Path, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """What a settings file holds, as flags would give it."""
+def _settings_of(file: Path, flags: Mapping[str, Control]) -> dict[str, Any]:
+    """What a settings file holds, as ``flags`` would give it."""
     data = read_json(file, "settings", SettingsError)
     settings = data.get("settings", data) if isinstance(data, dict) else None
     if not isinstance(settings, dict):
         raise SettingsError(f"{file}: settings are an object of names and values, not {shown(data)}.")
-    for name in settings:
+    for name, value in settings.items():
         if name not in flags:
             raise SettingsError(f"{file}: there is no setting {shown(name)}.")
+        if not isinstance(value, str | int | float):
+            raise SettingsError(f"{file}: {name} is a number, a word, true or false, not {shown(value)}.")
     return settings
 
 

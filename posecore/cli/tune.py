@@ -84,6 +84,8 @@ def tune(
     network, decode = protocol_settings(loaded, "full")
     # Of the protocol only what finds several people; thresholds begin where people use them.
     own_network, own_decode = loaded.split_settings(settings)
+    # Where nothing is said, the input is as large as in the commands that take what is found.
+    network = {**network, **{name: value for name, value in loaded.network_defaults if name not in _OF_MACHINES}}
     start = loaded.decode_settings(
         **{**({"mode": decode["mode"]} if "mode" in decode else {}), **own_decode}
     ).model_dump()
