@@ -34,13 +34,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("pictures")
     Image.fromarray(render_scene(SAMPLE_SEEDS["One person in a gym"]).image).save(place / "scene.png")
     (place / "broken.jpg").write_text("no picture")
+    (place / "broken.mp4").write_text("no clip")
     return place
 
 
 def test_pictures_report_and_tables(folder: Path, tmp_path: Path) -> None:
-    code, said = invoke(*MODELS, folder, "--to", tmp_path / "out")
+    code, said = invoke(*MODELS, folder / "broken.mp4", folder, "--to", tmp_path / "out")
     assert code == 1
     assert "broken.jpg" in said
+    assert "broken.mp4" in said
     assert "A–B" in said
     assert (tmp_path / "out" / "pictures" / "scene.jpg").is_file()
     assert "data:image/jpeg" in (tmp_path / "out" / "report.html").read_text("utf-8")

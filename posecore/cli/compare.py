@@ -145,9 +145,15 @@ def _pictures(paths: Sequence[str], recursive: bool, every: int, failures: list[
     """Names and pictures; what cannot be read is reported and remembered."""
     clips = [path for path in paths if Path(path).suffix.lower() in VIDEO_SUFFIXES]
     for path in clips:
-        with VideoReader(path, ClipSettings(stride=every)) as reader:
-            for frame in reader.frames():
-                yield f"{Path(path).stem} {frame.time:.2f} s.png", frame.picture
+        try:
+            with VideoReader(path, ClipSettings(stride=every)) as reader:
+                for frame in reader.frames():
+                    yield f"{Path(path).stem} {frame.time:.2f} s.png", frame.picture
+                for warning in reader.warnings:
+                    _say(path, warning)
+        except (PosecoreError, OSError) as error:
+            failures.append(path)
+            _say(path, str(error))
     others = [path for path in paths if path not in clips]
     for file in find_pictures(others, recursive) if others else ():
         try:
