@@ -14,6 +14,7 @@ from posecore.classification import (
     class_folders,
     cross_validate,
     fit,
+    learn_from,
     pose_features,
     states_of,
 )
@@ -115,6 +116,33 @@ def test_pictures_kept_apart_know_what_was_learnt(examples: Any) -> None:
 
 def test_one_clip_for_a_class_cannot_be_kept_apart(examples: Any) -> None:
     assert cross_validate(*examples, CLASSES, COCO_17, ["a"] * 20 + ["b"] * 20) is None
+
+
+def test_two_clips_that_show_both_classes_are_kept_apart(examples: Any) -> None:
+    """Whatever is learnt from one is asked about the other."""
+    for seed in range(4):
+        rated = cross_validate(*examples, CLASSES, COCO_17, ["a", "b"] * 20, seed=seed)
+        assert rated is not None
+        assert rated.confusion.sum() == 40
+
+
+def test_frames_of_a_clip_belong_together_whatever_they_show(tmp_path: Path) -> None:
+    names = {"up": ["gym_1.png", "7.png"], "down": ["gym_2.png", "park.png"]}
+    pictures = {name: [tmp_path / name / file for file in files] for name, files in names.items()}
+    for path in (path for files in pictures.values() for path in files):
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(path)
+    model: Any = FindsOne()
+    assert learn_from(model, pictures).groups == ("gym", "up/7.png", "gym", "down/park.png")
+
+
+class FindsOne:
+    """Sees somebody in every picture."""
+
+    skeleton = COCO_17
+
+    def __call__(self, picture: object) -> Poses:
+        return poses_from(np.ones((1, 17, 2)), np.ones((1, 17)), [1.0], COCO_17, (8, 8))
 
 
 @pytest.mark.parametrize(("labels", "classes"), [([0, 0], ("up", "down")), ([0, 0], ("up",))])

@@ -213,12 +213,15 @@ def cross_validate(
 
 
 def _parts(labels: NDArray[np.intp], groups: list[str], most: int, seed: int) -> NDArray[np.intp]:
-    """A part for every example; the groups of each class are dealt out one by one."""
+    """A part for every example: each group goes where fewest groups with its classes are."""
+    classes_of: dict[str, set[int]] = {}
+    for group, label in zip(groups, labels.tolist(), strict=True):
+        classes_of.setdefault(group, set()).add(label)
     order = np.random.default_rng(seed).permutation(len(labels))
+    dealt = np.zeros((most, int(labels.max(initial=0)) + 1), np.intp)
     part_of_group: dict[str, int] = {}
-    dealt = [0] * (int(labels.max(initial=0)) + 1)
-    for index in order:
-        if groups[index] not in part_of_group:
-            part_of_group[groups[index]] = dealt[labels[index]] % most
-            dealt[labels[index]] += 1
+    for group in dict.fromkeys(groups[index] for index in order):
+        own = list(classes_of[group])
+        part = part_of_group[group] = int(dealt[:, own].sum(1).argmin())
+        dealt[part, own] += 1
     return np.array([part_of_group[group] for group in groups], np.intp)

@@ -27,7 +27,7 @@ class ClassPictures:
         classes: Names.
         keypoints: ``(N, K, 2)`` pixels (x, y), NaN where missing: the best person of each picture.
         labels: Class of each.
-        groups: What belongs together: pictures whose names differ by a number at the end.
+        groups: What belongs together, of whatever class: pictures whose names differ by a number at the end.
         left_out: Pictures that could not be used, with the reason.
     """
 
@@ -87,6 +87,6 @@ def learn_from(
             keypoints.append(poses.keypoints[0])
             labels.append(label)
             stem = _NUMBER.sub("", path.stem)
-            groups.append(f"{name}/{stem}" if stem and len(stem) < len(path.stem) else f"{name}/{path.name}")
+            groups.append(stem if stem and len(stem) < len(path.stem) else f"{name}/{path.name}")
     found = np.array(keypoints, np.float32).reshape(-1, len(model.skeleton), 2)
     return ClassPictures(tuple(pictures), found, tuple(labels), tuple(groups), tuple(left_out))
