@@ -73,10 +73,7 @@ def evaluate(
         raise SettingsError("Say what to measure: --model NAME, --weights FILE or --results FILE.")
     if save is not None and no_save:
         raise SettingsError("--save and --no-save contradict each other; give one of them.")
-    if results is not None and settings:
-        raise SettingsError(f"--results takes no --{next(iter(settings)).replace('_', '-')}: settings are a model's.")
-    if sheet is not None and sheet.suffix.lower() not in _SHEETS:
-        raise SettingsError(f"{sheet} must end in {', '.join(_SHEETS)}.")
+    _check_effect(results, settings, sheet)
     if save is not None:
         # Before the work, not after it.
         SavedEvaluations().check_name(save)
@@ -108,6 +105,14 @@ def evaluate(
         errors.print(
             f"Kept as {kept.name}; “posecore evaluations” lists and compares.", soft_wrap=True, highlight=False
         )
+
+
+def _check_effect(results: Path | None, settings: dict[str, Any], sheet: Path | None) -> None:
+    """Refuse what could have no effect, before the work and not after it."""
+    if results is not None and settings:
+        raise SettingsError(f"--results takes no --{next(iter(settings)).replace('_', '-')}: settings are a model's.")
+    if sheet is not None and sheet.suffix.lower() not in _SHEETS:
+        raise SettingsError(f"{sheet} must end in {', '.join(_SHEETS)}.")
 
 
 def _of_model(
