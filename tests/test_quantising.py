@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,16 @@ import torch
 from typer.testing import CliRunner
 
 from posecore.cli import app
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.synthetic import render_scene
-from posecore.errors import MissingExtraError, WeightsError
+from posecore.errors import DataError, MissingExtraError, WeightsError
 from posecore.extras import installed
 from posecore.families import family_of
 from posecore.families.backbones.int8 import Rounding, convolutions, find_ranges, mend_biases, ranges_of, set_ranges
 from posecore.imaging import Picture
 from posecore.model import PoseModel
-from posecore.quantising import QuantisingError, Worth, keep, quantise, rounded_model
+from posecore.quantising import QuantisingError, Worth, keep, parts_of, quantise, rounded_model
+from posecore.skeleton import COCO_17
 from posecore.zoo import list_models, load_model, save_weights
 
 SMALL = "movenet-lightning"
@@ -127,6 +130,35 @@ def test_what_cannot_be_quantised_is_told(monkeypatch: pytest.MonkeyPatch, tmp_p
     refused = CliRunner().invoke(app, ["quantise", SMALL])
     assert refused.exit_code
     assert "--pictures" in str(refused.exception)
+
+
+@needs_openvino
+def test_accuracy_is_measured_on_other_pictures_than_ranges(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    xy = np.random.default_rng(0).uniform(5, 45, (17, 2)).astype(np.float32)
+    person = Person(xy, np.full(17, Label.VISIBLE, np.uint8), (0, 0, 50, 50), 900.0)
+    images = [AnnotatedImage(tmp_path / f"{number}.png", (50, 50), (person,), number) for number in range(40)]
+    dataset = PoseDataset("forty", COCO_17, tuple(images))
+    learnt: list[int] = []
+    judged: list[int] = []
+
+    def read(image: AnnotatedImage) -> Picture:
+        learnt.append(image.image_id)
+        return np.zeros((50, 50, 3), np.uint8)
+
+    def measured(_: PoseModel, some: PoseDataset, *_more: object) -> float:
+        judged.extend(image.image_id for image in some)
+        raise DataError("enough")
+
+    monkeypatch.setattr("posecore.quantising.read_labelled", read)
+    monkeypatch.setattr("posecore.quantising.rounded_model", lambda given, shots: given)
+    monkeypatch.setattr("posecore.quantising.evaluate", measured)
+    with pytest.raises(DataError, match="enough"):
+        quantise(model(), dataset=dataset)
+    assert learnt
+    assert judged
+    assert not set(learnt) & set(judged)
+    few = replace(dataset, images=dataset.images[:8])
+    assert parts_of(few) == (few, few)
 
 
 def test_worth_in_words() -> None:
