@@ -55,6 +55,28 @@ def run(*arguments: object) -> Result:
 SMALL = ("--model", "any", "--input-size", 97)
 
 
+def test_what_is_done_is_kept_when_it_is_broken_off(
+    model: PoseModel, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, seen = model.decode, []
+
+    def interrupted(fields: Fields, **settings: Any) -> Poses:
+        seen.append(fields)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        poses: Poses = decode(fields, **settings)
+        return poses
+
+    monkeypatch.setattr(model, "decode", interrupted)
+    arguments = ["image", str(folder), "-o", str(tmp_path / "out"), "--save", "json,csv", *map(str, SMALL)]
+    assert RUNNER.invoke(app, arguments).exit_code
+    rows = list(csv.DictReader((tmp_path / "out" / "keypoints.csv").open()))
+    assert {row["picture"] for row in rows} == {"a.png"}
+    run(*arguments)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"a.json", "b.json", "keypoints.csv", "posecore_results.json"}, "the same files, not numbered ones"
+
+
 def test_everything_is_written(model: PoseModel, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run("image", folder, "-r", "-o", out, "--save", "png,json,csv,coco,fields", "--max-poses", 2, *SMALL)

@@ -4,11 +4,13 @@ import json
 import math
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from posecore.cli.ros import live
 from posecore.errors import DataError, SettingsError
 from posecore.poses import Poses
 from posecore.ros.bridge import Bridge
@@ -145,3 +147,34 @@ def test_nobody_at_the_address(robot: Any) -> None:
 def test_addresses_that_are_none(address: Any) -> None:
     with pytest.raises(SettingsError, match="looks like ws://"):
         Bridge(address)
+
+
+class StandsStill:
+    """A camera whose pictures no network can look at, and the session that says so."""
+
+    name = "camera"
+
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def pictures(self) -> Any:
+        return [np.zeros((8, 8, 3), np.uint8)] * 3
+
+    def give(self, picture: object) -> None: ...
+
+    def newer(self, number: int, seconds: float) -> None: ...
+
+    def status(self) -> Any:
+        return SimpleNamespace(error="The picture could not be looked at.", latency={})
+
+
+def test_what_goes_wrong_live_is_said_once(monkeypatch: Any, capsys: Any) -> None:
+    for name in ("Camera", "LiveSession"):
+        monkeypatch.setattr(f"posecore.cli.ros.{name}", StandsStill)
+    nothing: Any = None
+    assert list(live("0", nothing, nothing)) == []
+    assert capsys.readouterr().err.count("could not be looked at") == 1

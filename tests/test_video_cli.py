@@ -134,6 +134,7 @@ def test_parts_strides_and_tables_alone(model: PoseModel, clip: Path, tmp_path: 
         (("--max-age", "-1"), "max_age = -1"),
         (("--start", "5"), "after 5 s"),
         (("--no-track", "--smooth", "live"), "switch track on"),
+        (("--min-amplitude", "40"), "--min-amplitude belongs to --count"),
     ],
 )
 def test_mistakes_are_sentences(model: PoseModel, clip: Path, tmp_path: Path, arguments: Any, message: str) -> None:

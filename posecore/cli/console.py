@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -25,6 +26,19 @@ for _stream in (sys.stdout, sys.stderr):
 
 output = Console()
 errors = Console(stderr=True)
+
+
+class Warnings:
+    """Says what is wrong while it goes on, each sentence once as long as it stays the same."""
+
+    def __init__(self) -> None:
+        self._said: str | None = None
+
+    def say(self, sentence: str | None) -> None:
+        """Print a sentence unless it was the last one; None says that nothing is wrong."""
+        if sentence is not None and sentence != self._said:
+            errors.print(f"[yellow]{escape(sentence)}[/yellow]", highlight=False, soft_wrap=True)
+        self._said = sentence
 
 
 def counting_progress() -> Progress:

@@ -6,6 +6,7 @@ import glob
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -102,7 +103,7 @@ def image(
 ) -> None:
     """Find the people in pictures and write what was found.
 
-    A picture that cannot be read is reported and left out; the exit code is then 1.
+    A picture that cannot be read is reported and left out; the exit code is then 1. Ctrl-C keeps what is done.
     """
     formats = frozenset(part.strip().lower() for part in save.split(",") if part.strip())
     if unknown := formats - set(FORMATS):
@@ -116,7 +117,8 @@ def image(
     writer = ResultWriter(destination, formats, DrawingOptions(**drawing), files)
     failures: list[Path] = []
     people = 0
-    with counting_progress() as progress:
+    # Also when it is broken off: the tables of what is done, and which files are whose for the next time.
+    with closing(writer), counting_progress() as progress:
         task = progress.add_task("Pictures", total=len(files))
         readable = _readable(files, failures)
         while group := list(islice(readable, batch)):
@@ -126,7 +128,6 @@ def image(
                 people += len(poses)
                 writer.add(path, picture, fields, poses)
             progress.update(task, advance=len(group))
-    writer.close()
     done = len(files) - len(failures)
     found = f"{people} people in {done} of {len(files)} pictures with {loaded.name}"
     output.print(f"{found}; results in {escape(str(destination))}/", soft_wrap=True)

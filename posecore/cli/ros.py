@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from posecore.cli.console import errors, output
+from posecore.cli.console import Warnings, errors, output
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.settings import options_of, settings_options
 from posecore.model import PoseModel
@@ -108,9 +108,10 @@ def recorded(path: Path, model: PoseModel, options: VideoOptions, *, wait: bool)
 def live(source: str, model: PoseModel, options: LiveOptions) -> Iterator[Moment]:
     """The people in pictures of a camera; those that come faster than the network can look are left out."""
     with Camera(source) as camera, LiveSession(model, options, source=camera.name, idle_seconds=None) as session:
-        seen = 0
+        seen, warnings = 0, Warnings()
         for picture in camera.pictures():
             session.give(picture)
+            warnings.say(session.status().error)
             frame = session.newer(seen, 0.0)
             if frame is not None:
                 seen = frame.number

@@ -113,6 +113,8 @@ def video(
     formats = _listed(save)
     if unknown := set(formats) - set(FORMATS):
         raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
+    if counting and not count:
+        raise typer.BadParameter(f"--{next(iter(counting)).replace('_', '-')} belongs to --count; give that as well.")
     loaded = open_model(model, device, weights)
     counted = [parse_measure(text, loaded.skeleton).text for text in _listed(count)]
     measured = [parse_measure(text, loaded.skeleton).text for text in _listed(measures)]

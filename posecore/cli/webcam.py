@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from posecore.cli.console import errors, output
+from posecore.cli.console import Warnings, output
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.preview import Preview
 from posecore.cli.result_names import free_stem, with_ending
@@ -112,14 +112,11 @@ def webcam(
 
 def _play(camera: Camera, live: LiveSession, preview: Preview) -> None:
     """Pass pictures on until they end or Ctrl-C is pressed."""
-    said: str | None = None
+    warnings = Warnings()
     try:
         for picture in camera.pictures():
             preview.show(live.exchange(picture))
-            error = live.status().error
-            if error is not None and error != said:
-                errors.print(f"[yellow]{escape(error)}[/yellow]", highlight=False, soft_wrap=True)
-            said = error
+            warnings.say(live.status().error)
         # A short file may be over before the first of its pictures is through the network.
         first = live.newer(0, _LAST)
         if first is not None:
