@@ -100,6 +100,15 @@ class PoseModel:
         begin = CHANCES if settings.get("calibrated") is True else {}
         return build_settings(self.decode_settings_class, {**begin, **settings})
 
+    def own_settings(self) -> dict[str, Any]:
+        """``network_settings`` and ``decode_settings`` that differ from the architecture's, as weights carry them."""
+        usual = build_settings(self.family.decode_settings_of(self.architecture), {}).model_dump(mode="json")
+        decode = self.decode_settings().model_dump(mode="json")
+        return {
+            "network_settings": self.network_defaults.model_dump(mode="json", exclude_defaults=True),
+            "decode_settings": {name: value for name, value in decode.items() if value != usual[name]},
+        }
+
     @property
     def calibration(self) -> Calibration | None:
         """What makes chances of its scores; None when nobody made that. Raises ``DataError`` for a damaged file."""

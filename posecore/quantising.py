@@ -149,7 +149,7 @@ def keep(rounded: PoseModel, worth: Worth, licence: str = "", path: Path | None 
         name=name,
         architecture=rounded.architecture,
         skeleton=rounded.skeleton,
-        network_settings=rounded.network_defaults.model_dump(mode="json", exclude_defaults=True),
+        **rounded.own_settings(),
         title=f"{rounded.family.architectures[rounded.architecture].title} in 8 bits",
         description=f"8-bit integers, from {worth.pictures} pictures: {worth.sentence()}",
         licence=licence,
@@ -229,7 +229,7 @@ def rounded_model(model: PoseModel, shots: Sequence[Shot]) -> PoseModel:
         f"{model.weights_id}-int8",
         skeleton=model.skeleton,
         device="cpu",
-        network_settings=settings.model_dump(exclude_defaults=True),
+        **model.own_settings(),
     )
 
 

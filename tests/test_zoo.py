@@ -773,6 +773,7 @@ def test_a_model_is_exported_to_a_file_of_its_own(home: Path, tmp_path: Path) ->
         name="run:mine",
         architecture=SMALL,
         network_settings={"output_stride": 8, "input_size": 161},
+        decode_settings={"pose_threshold": 0.125},
         config={"data": "/a/folder/of/mine", "loss": {"heatmap_radius": 9}},
     )
     file = tmp_path / "out" / f"{SMALL}.shared.safetensors"
@@ -782,6 +783,7 @@ def test_a_model_is_exported_to_a_file_of_its_own(home: Path, tmp_path: Path) ->
     header = read_header(file)
     assert (header.name, header.title) == (f"{SMALL}.shared", "Mine")
     assert header.network_settings == {"output_stride": 8, "input_size": 129}, "the run's, but for what was set"
+    assert header.decode_settings == {"pose_threshold": 0.125}
     assert json.loads(header.extra["config"]) == {"loss": {"heatmap_radius": 9}}
     assert "/a/folder" not in file.read_bytes().decode("latin-1")
     assert file.stat().st_size < 0.6 * weights.stat().st_size

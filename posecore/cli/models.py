@@ -131,6 +131,7 @@ def export(
     model = open_model(name, "cpu")
     given = dict(pair.partition("=")[::2] for pair in settings or ())
     chosen = model.network_settings(**given).model_dump(mode="json", exclude_defaults=True)
+    own = {**model.own_settings(), "network_settings": chosen}
     source = resolve_name(name).path
     trained = read_header(source).extra.get("config") if source is not None else None
     extra = {} if trained is None else {"config": {"loss": json.loads(trained).get("loss", {})}}
@@ -141,10 +142,10 @@ def export(
         architecture=model.architecture,
         skeleton=model.skeleton,
         dtype=torch.float16 if half else torch.float32,
-        network_settings=chosen,
         title=title or file.stem,
         description=description,
         licence=licence,
+        **own,
         **extra,
     )
     output.print(f"{file}: {decimal(file.stat().st_size)}, weights {sha256[:16]}", soft_wrap=True)

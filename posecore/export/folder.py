@@ -175,7 +175,7 @@ def write_weights(path: Path, model: PoseModel, licence: str) -> None:
         architecture=model.architecture,
         skeleton=model.skeleton,
         licence=licence,
-        network_settings=model.network_defaults.model_dump(mode="json", exclude_defaults=True),
+        **model.own_settings(),
     )
 
 
