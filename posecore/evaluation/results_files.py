@@ -136,7 +136,7 @@ def _keypoints(
             f"{3 * len(skeleton)} (x, y and confidence each). Are these results of another skeleton?"
         )
     triples = flat.reshape(-1, 3)
-    if not abs(score) <= np.finfo(np.float32).max:
+    if not abs(score) <= float(np.finfo(np.float32).max):
         remarks["without a score, or with one that is not finite: ranked last"] += 1
         score = np.nan
     bad = ~np.isfinite(triples[:, :2]).all(1)
