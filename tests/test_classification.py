@@ -196,6 +196,10 @@ def test_a_folder_for_each_class(tmp_path: Path) -> None:
         Image.new("RGB", (40, 40)).save(tmp_path / name / "a1.png")
     (tmp_path / "notes.txt").write_text("x")
     assert {name: len(files) for name, files in class_folders(tmp_path).items()} == {"down": 1, "up": 1}
+    (tmp_path / "down").rename(tmp_path / "person")
+    with pytest.raises(DataError, match="cannot be a class"):
+        class_folders(tmp_path)
+    (tmp_path / "person").rename(tmp_path / "down")
     (tmp_path / "up" / "a1.png").unlink()
     with pytest.raises(DataError, match="one for each class"):
         class_folders(tmp_path)

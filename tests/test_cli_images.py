@@ -58,7 +58,8 @@ SMALL = ("--model", "any", "--input-size", 97)
 def test_what_is_done_is_kept_when_it_is_broken_off(
     model: PoseModel, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode, seen = model.decode, []
+    decode = model.decode
+    seen: list[Fields] = []
 
     def interrupted(fields: Fields, **settings: Any) -> Poses:
         seen.append(fields)

@@ -15,6 +15,8 @@ from posecore.imaging import read_image
 from posecore.model import PoseModel
 from posecore.picture_files import IMAGE_SUFFIXES
 
+#: Columns of tables beside those of the classes.
+_COLUMNS = frozenset({"picture", "seconds", "person", "class"})
 #: Frames of one clip are usually called alike but for a number.
 _NUMBER = re.compile(r"[\W_]*\d+$")
 
@@ -42,7 +44,7 @@ def class_folders(folder: Path) -> dict[str, list[Path]]:
     """Pictures by the name of the folder within ``folder`` that they lie in.
 
     Raises:
-        DataError: When there are no two such folders with pictures.
+        DataError: When there are no two such folders with pictures, or one is called like a column of tables.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder; give one that holds a folder of pictures for each class.")
@@ -52,6 +54,8 @@ def class_folders(folder: Path) -> dict[str, list[Path]]:
         if part.is_dir() and not part.name.startswith(".")
     }
     found = {name: pictures for name, pictures in found.items() if pictures}
+    if taken := found.keys() & _COLUMNS:
+        raise DataError(f"{folder / min(taken)} cannot be a class: tables have a column {min(taken)!r}; rename it.")
     if len(found) < 2:
         raise DataError(
             f"{folder} has {len(found)} folders with pictures; it needs one for each class, two at least, such as "
