@@ -25,7 +25,7 @@ from posecore.ui.explore.saving import savings
 from posecore.ui.shared.background import Task
 from posecore.ui.shared.lifting import can_lift
 from posecore.ui.shared.pictures.sources import folder_sources, samples
-from posecore.ui.shared.steps import Far, StoppedError, one_by_one
+from posecore.ui.shared.steps import Far, Shares, StoppedError, one_by_one
 from tests.app_support import (
     MODEL,
     encoded,
@@ -415,6 +415,17 @@ def test_the_sheet_can_be_sorted() -> None:
     assert in_order(every, "people") == [two, one, broken]
     assert in_order(every, "disagreement") == [two, one, broken]
     assert [each.caption for each in every] == ["cannot be used", "1 · 0.90 · differs 0.20", "3 · 0.40 · differs 0.70"]
+
+
+def test_work_that_is_not_counted_tells_its_share() -> None:
+    task: Task[None, Far] = Task("figures")
+    share = Shares(task, "Working out figures")
+    share(0.0)
+    share(0.25)
+    assert task.report == Far(25, 100, None, "Working out figures")
+    task.stop.set()
+    with pytest.raises(StoppedError):
+        share(0.5)
 
 
 def test_work_on_many_ends_when_asked_to() -> None:
