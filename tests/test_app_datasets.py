@@ -14,7 +14,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from posecore.data.annotations import Label, Person, PoseDataset
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.augment import AugmentSettings
 from posecore.data.batches import PackSettings
 from posecore.data.coco import read_coco
@@ -25,10 +25,14 @@ from posecore.drawing.masks import hatch_cells
 from posecore.families import family_of
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.training.preview import Preview, PreviewPlan, make_preview
-from posecore.ui.data.browser import ALL, FEW, NOBODY, WAITING, matching
+from posecore.ui.data.browser import ALL, FEW, NOBODY, WAITING, _marks, matching
 from posecore.ui.data.figures import label_chart
 from posecore.ui.data.target_preview import Previewing
+from posecore.ui.shared.background import Task
 from posecore.ui.shared.session import Session
+from posecore.ui.shared.sets.export_set import Packed, forget_packed, pack, packings
+from posecore.ui.shared.sets.set_library import library as set_library
+from posecore.ui.shared.steps import Far, StoppedError
 from tests.app_support import jpeg, kept, open_app, words
 
 TABS = ("Pictures", "Labels", "Skeleton", "Split", "Training targets")
@@ -455,3 +459,52 @@ def test_sides_that_nobody_told_are_asked_for(library: Library) -> None:
     assert not app.exception
     assert library.get("drawn").skeleton.sides_known
     assert "is not known" not in words(app)
+
+
+def test_outlines_of_regions_are_drawn_along_their_edges() -> None:
+    image = AnnotatedImage(Path("a.jpg"), (100, 100), (), 1, ((10.0, 20.0, 30.0, 40.0),))
+    ends = {point for mark in _marks(image) for point in mark.points}
+    # Marks are positions, as joints are.
+    assert ends == {(9.5, 19.5), (29.5, 19.5), (29.5, 39.5), (9.5, 39.5)}
+
+
+# --- taking a set away -----------------------------------------------------------------------------------------------
+
+
+def test_a_set_is_packed_beside_the_pages_and_anew_once_its_labels_change(
+    library: Library, scenes: PoseDataset
+) -> None:
+    library.add("mine", scenes.images[0].path.parent.parent)
+    app = press(open_data(dataset_export_menu=True), "Make the ZIP")
+    stored = set_library().get("mine")
+    (task,) = [packings().get(key) for key in [(str(stored.folder), stored.created, stored.title, "coco")]]
+    assert task is not None
+    assert task.wait(60)
+    # After a reload.
+    app = open_data(dataset_export_menu=True)
+    assert [b.key for b in app.get("download_button")] == ["dataset_export_download"]
+    assert task.result is not None
+    with zipfile.ZipFile(task.result.path) as packed:
+        assert packed.testzip() is None
+        assert sum(name.endswith(".jpg") for name in packed.namelist()) == len(scenes)
+    stored.set_people(1, [])
+    app.run()
+    assert not app.get("download_button")
+    assert any(button.label == "Make the ZIP" for button in app.button)
+    library.remove("mine")
+    forget_packed(stored)
+    assert not task.result.path.exists()
+
+
+def test_packing_tells_how_far_it_is_and_can_be_stopped(library: Library, scenes: PoseDataset) -> None:
+    stored = library.add("mine", scenes.images[0].path.parent.parent)
+    task: Task[Packed, Far] = Task("pack")
+    first = pack(stored, "coco", task)
+    assert task.report is not None
+    assert task.report.done == task.report.total > len(scenes)
+    before = first.path.read_bytes()
+    task.stop.set()
+    with pytest.raises(StoppedError):
+        pack(stored, "coco", task)
+    assert first.path.read_bytes() == before
+    assert [path.name for path in first.path.parent.iterdir() if not path.name.endswith(".zip")] == []

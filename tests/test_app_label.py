@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.annotations import Label
+from posecore.data.detect import Format
 from posecore.data.library import Library
 from posecore.data.people import make_person
 from posecore.data.stored import StoredSet
@@ -21,7 +21,8 @@ from posecore.labelling.proposals import Proposal
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.ui.label.proposals import run_of
 from posecore.ui.label.sets import Labelling, desk_of
-from posecore.ui.shared.sets.export_set import FORMATS, exported
+from posecore.ui.shared.background import Task
+from posecore.ui.shared.sets.export_set import FORMATS, pack
 from tests.app_support import forget_everything, install_model, jpeg, kept, open_app, without_shipped_models, words
 
 
@@ -151,13 +152,13 @@ def test_a_broken_set_is_a_sentence(stored: StoredSet) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_every_format_can_be_downloaded(stored: StoredSet, kind: str) -> None:
+def test_every_format_can_be_downloaded(stored: StoredSet, kind: Format) -> None:
     desk = LabelDesk(stored)
     desk.save(1, Sheet((somebody(),), done=True))
     desk.propose(2, [Proposal(somebody().person, 0.5)])
     app = open_app("label", menu_Export=True, label_format=kind)
     assert "1 proposal" in words(app)
-    names = zipfile.ZipFile(io.BytesIO(exported(desk.stored, kind))).namelist()  # type: ignore[arg-type]
+    names = zipfile.ZipFile(pack(desk.stored, kind, Task("pack")).path).namelist()
     assert len([name for name in names if name.endswith(".jpg")]) == 3
     assert not [name for name in names if "proposals" in name]
 

@@ -474,12 +474,13 @@ class StoredSet:
 
     # --- writing elsewhere -------------------------------------------------------------------------------------------
 
-    def export(self, path: Path, format: Format) -> Path:
+    def export(self, path: Path, format: Format, progress: Callable[[int, int], None] | None = None) -> Path:
         """Write the set in another format.
 
         Args:
-            path: A ``.zip`` that does not exist yet, or a new or empty folder.
+            path: A ``.zip``, which is replaced, or a new or empty folder.
             format: The format.
+            progress: Called with (done, count) after each file that is packed; what it raises breaks off.
 
         Returns:
             ``path``.
@@ -491,17 +492,20 @@ class StoredSet:
             with DraftFolder(".exporting-", path.parent) as draft:
                 folder = WRITERS[format](dataset, draft / "set", "symlink")
                 packed = draft / "set.zip"
-                _zip(folder, packed)
+                _zip(folder, packed, progress)
                 shutil.move(packed, path)
         return path
 
 
-def _zip(folder: Path, target: Path) -> None:
+def _zip(folder: Path, target: Path, progress: Callable[[int, int], None] | None) -> None:
     """Everything below ``folder``; pictures, which are compressed already, as they are."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     with zipfile.ZipFile(target, "w") as out:
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        for done, file in enumerate(files, 1):
             small = file.suffix.lower() in (".json", ".yaml", ".txt")
             out.write(file, file.relative_to(folder), zipfile.ZIP_DEFLATED if small else zipfile.ZIP_STORED)
+            if progress is not None:
+                progress(done, len(files))
 
 
 @contextmanager

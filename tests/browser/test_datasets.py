@@ -65,9 +65,10 @@ def test_a_zip_is_uploaded_and_looked_through(server: Server, library: Library, 
     before = shown(page)
     page.locator(".posecore-strip button").nth(2).click()
     expect_new_picture(page, before)
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="Make the ZIP").click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Export").click()
-        page.get_by_role("button", name="Download zip").click()
+        page.get_by_role("button", name="Download the ZIP").click()
     assert zipfile.ZipFile(download.value.path()).testzip() is None
 
 

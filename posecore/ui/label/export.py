@@ -13,7 +13,7 @@ def export_panel(desk: LabelDesk) -> None:
     """Choose a format and download the set."""
     chosen = pick_format("label_format")
     progress = desk.progress()
-    export_button(desk.stored, chosen, "Download (ZIP)", "label_download")
+    export_button(desk.stored, chosen, "label_export")
     st.caption(
         f"Pictures and labels of all {progress.pictures} pictures. "
         + (f"{counted(progress.proposals, 'proposal')} that nobody confirmed: left out." if progress.proposals else "")

@@ -12,7 +12,7 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
-from posecore.ui.shared.sets.export_set import export_button, pick_format
+from posecore.ui.shared.sets.export_set import export_button, forget_packed, pick_format
 from posecore.ui.shared.sets.set_library import choose_set, library
 from posecore.ui.shared.visitors import require, shown_path
 from posecore.words import counted
@@ -82,7 +82,7 @@ def _export(stored: StoredSet) -> None:
     format = pick_format("dataset_export_format")
     for sentence in lost_in(dataset, format):
         st.caption(f":material/info: {plain(sentence)}")
-    export_button(stored, format, "Download zip", "dataset_export_button")
+    export_button(stored, format, "dataset_export")
 
 
 def _delete(stored: StoredSet) -> None:
@@ -95,6 +95,7 @@ def _delete(stored: StoredSet) -> None:
         try:
             require("all", "Deleting sets")
             library().remove(stored.name)
+            forget_packed(stored)
         except PosecoreError as error:
             show_error(error)
             return
