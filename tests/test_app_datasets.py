@@ -477,19 +477,19 @@ def test_a_set_is_packed_beside_the_pages_and_anew_once_its_labels_change(
     library.add("mine", scenes.images[0].path.parent.parent)
     app = press(open_data(dataset_export_menu=True), "Make the ZIP")
     stored = set_library().get("mine")
-    (task,) = [packings().get(key) for key in [(str(stored.folder), stored.created, stored.title, "coco")]]
+    task = packings().get((str(stored.folder), stored.created, stored.title, "coco"))
     assert task is not None
     assert task.wait(60)
     # After a reload.
     app = open_data(dataset_export_menu=True)
-    assert [b.key for b in app.get("download_button")] == ["dataset_export_download"]
+    assert [button.key for button in app.download_button] == ["dataset_export_download"]
     assert task.result is not None
     with zipfile.ZipFile(task.result.path) as packed:
         assert packed.testzip() is None
         assert sum(name.endswith(".jpg") for name in packed.namelist()) == len(scenes)
     stored.set_people(1, [])
     app.run()
-    assert not app.get("download_button")
+    assert not app.download_button
     assert any(button.label == "Make the ZIP" for button in app.button)
     library.remove("mine")
     forget_packed(stored)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from posecore.boxes import Region, area_of, clipped, full_region, overlap, shared_area, to_edges, to_positions
 from posecore.data.annotations import Label
@@ -47,7 +48,7 @@ def test_what_two_share_is_counted_in_pixels(one: Region, other: Region) -> None
 
 
 @pytest.mark.parametrize("holds", [_inside, lambda joints, region: centre_in(joints, [region])])
-def test_a_region_holds_the_positions_whose_pixel_has_its_centre_there(holds: Callable[..., np.ndarray]) -> None:
+def test_a_region_holds_the_positions_whose_pixel_has_its_centre_there(holds: Callable[..., NDArray[np.bool_]]) -> None:
     region = (10.0, 20.0, 30.0, 40.0)
     xy = np.array([[9.4, 30], [9.6, 30], [29.4, 30], [29.6, 30], [20, 19.4], [20, 19.6], [20, 39.4], [20, 39.6]])
     assert holds(xy, region).tolist() == [False, True, True, False] * 2
