@@ -206,10 +206,12 @@ def test_cancelling_leaves_a_clip_and_tables_up_to_there(tmp_path: Path, smooth:
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_cancelled_before_anything_was_found(plain: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("smooth", ["live", "offline"])
+def test_cancelled_before_anything_was_found(smooth: Any, plain: Path, tmp_path: Path) -> None:
     cancel = threading.Event()
     cancel.set()
-    result = process_video(plain, StubModel(), tmp_path / "out.mp4", cancel=cancel)
+    options = VideoOptions(smoothing=SmoothingSettings(smooth=smooth))
+    result = process_video(plain, StubModel(), tmp_path / "out.mp4", options, cancel=cancel)
     assert (result.frames, result.clip, result.cancelled) == (0, None, True)
     assert not (tmp_path / "out.mp4").exists()
 

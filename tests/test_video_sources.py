@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
+from PIL import Image
 
 from posecore.errors import VideoError
 from posecore.video import (
@@ -25,6 +26,7 @@ from posecore.video import (
     save_tables,
 )
 from posecore.video.reading import clock, estimate
+from posecore.video.writing import output_size
 from tests.video_support import TICK, StubModel, broken, even_ticks, picture_of, write_video
 
 
@@ -182,6 +184,22 @@ def test_pictures_that_unpack_to_far_too_much_are_refused(tmp_path: Path) -> Non
         target.mux(packet)
     with pytest.raises(VideoError, match="36 megapixels"):
         VideoReader(path)
+
+
+def test_a_moment_has_the_size_of_all_other_pictures_though_the_video_changes_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "in.mjpeg"
+    with path.open("wb") as file:
+        for size in [(96, 64)] * 4 + [(48, 32)] * 4:
+            Image.fromarray(picture_of(0.0, size)).save(file, "JPEG")
+    with VideoReader(path) as reader:
+        assert {frame.picture.shape for frame in reader.frames()} == {(64, 96, 3)}
+        assert "picture size changes" in reader.warnings[0]
+        assert reader.at(0.25).picture.shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize("most", [100, 101, 103])
+def test_a_clip_is_no_larger_than_was_asked_for(most: int) -> None:
+    assert output_size((1920, 1080), most) == (100 if most < 102 else 102, 56 if most < 102 else 58)
 
 
 def test_a_gif_with_a_huge_canvas_is_refused(tmp_path: Path) -> None:

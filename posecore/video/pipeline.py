@@ -141,7 +141,7 @@ class _Run:
         with self.watch.time("smooth"):
             smooth = smoothed(raw, self.options.smoothing)
         cancelled = self.cancel.is_set()
-        if self.clip is not None:
+        if self.clip is not None and len(raw):
             # The first pass was perhaps ended on purpose; what was found in it is drawn all the same.
             self.cancel = threading.Event() if cancelled else self.cancel
             self.whole = not cancelled

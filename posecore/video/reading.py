@@ -242,10 +242,8 @@ class VideoReader:
                 return
             if (seen - 1) % self.clip.stride:
                 continue
-            picture = upright(frame, self._pixel, self.path)
-            if (picture.shape[1], picture.shape[0]) != self._size:
-                resized = True
-                picture = np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+            picture, changed = self._shown(frame)
+            resized |= changed
             yield VideoFrame(before + number, ticks, frame.duration or 0, time, picture, self._share(time))
         if resized:
             self.warnings.append(
@@ -265,8 +263,14 @@ class VideoReader:
             shown, last = frame, ticks
         if shown is None:
             return next(self.frames())
-        picture = upright(shown, self._pixel, self.path)
-        return VideoFrame(None, last, shown.duration or 0, float(last * self._tick), picture, 0.0)
+        return VideoFrame(None, last, shown.duration or 0, float(last * self._tick), self._shown(shown)[0], 0.0)
+
+    def _shown(self, frame: av.VideoFrame) -> tuple[Picture, bool]:
+        """A frame's picture in the size of the first one, and whether it had another."""
+        picture = upright(frame, self._pixel, self.path)
+        if (picture.shape[1], picture.shape[0]) == self._size:
+            return picture, False
+        return np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8), True
 
     def _frames_before(self, stamp: int) -> int:
         """How many frames of the video come before the one with this time stamp, told without decoding them."""

@@ -64,7 +64,8 @@ def output_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
     longest = max(size)
     if not max_side or longest <= max_side:
         return size
-    width, height = (max(2 * round(side * max_side / longest / 2), 2) for side in size)
+    most = max_side - max_side % 2
+    width, height = (max(2 * round(side * most / longest / 2), 2) for side in size)
     return width, height
 
 
