@@ -106,6 +106,15 @@ def test_a_bag_holds_what_was_told(poses: Any, tmp_path: Path) -> None:
         Bag(tmp_path / "bag")
 
 
+def test_a_bag_that_nothing_was_told_leaves_its_name_free(tmp_path: Path) -> None:
+    pytest.importorskip("rosbags.rosbag2", reason="needs posecore[ros]")
+    from posecore.ros.bag import Bag
+
+    with pytest.raises(SettingsError), Bag(tmp_path / "bag"):
+        raise SettingsError("the video cannot be read")
+    assert not (tmp_path / "bag").exists()
+
+
 @pytest.fixture
 def robot(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A bridge that remembers what it hears: (address, operations, the server)."""
@@ -139,11 +148,12 @@ def test_a_bridge_hears_of_topics_before_their_messages(poses: Any, robot: Any) 
 
 def test_nobody_at_the_address(robot: Any) -> None:
     address, _ = robot
-    with pytest.raises(SettingsError, match="No bridge answers"), Bridge(address.replace("127.0.0.1", "127.0.0.9")):
-        pass
+    for nobody in (address.replace("127.0.0.1", "127.0.0.9"), "ws://robot..local:9090"):
+        with pytest.raises(SettingsError, match="No bridge answers"), Bridge(nobody):
+            pass
 
 
-@pytest.mark.parametrize("address", ["robot:9090", "http://robot", "ws://", "ws://robot:99999", ""])
+@pytest.mark.parametrize("address", ["robot:9090", "http://robot", "ws://", "ws://robot:99999", "", "ws://[::1"])
 def test_addresses_that_are_none(address: Any) -> None:
     with pytest.raises(SettingsError, match="looks like ws://"):
         Bridge(address)

@@ -39,7 +39,7 @@ def bag_types() -> Any:
 
 
 class Bag:
-    """A new bag, written in a ``with`` block.
+    """A new bag, written in a ``with`` block; it begins with the first message.
 
     Args:
         folder: Where it goes; must not exist.
@@ -47,7 +47,6 @@ class Bag:
     Raises:
         DataError: When the folder exists.
         MissingExtraError: Without the extra ``ros``.
-        StorageError: When it cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,19 +60,21 @@ class Bag:
         self._connections: dict[str, Any] = {}
 
     def __enter__(self) -> Bag:
-        with writing(self.folder):
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            self._writer.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with writing(self.folder):
-            self._writer.close()
+        if self._connections:
+            with writing(self.folder):
+                self._writer.close()
 
     def publish(self, message: Message) -> None:
-        """Write a message under the time in its header."""
+        """Write a message under the time in its header; raises ``StorageError`` when it cannot be written."""
+        if not self._connections:
+            with writing(self.folder):
+                self.folder.parent.mkdir(parents=True, exist_ok=True)
+                self._writer.open()
         if message.topic not in self._connections:
             connection = self._writer.add_connection(message.topic, message.type, typestore=self.types)
             self._connections[message.topic] = connection

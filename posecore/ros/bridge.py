@@ -30,13 +30,14 @@ class Bridge:
     """
 
     def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
+        wrong = SettingsError(f"{address!r} is no address of a bridge; it looks like ws://robot:{DEFAULT_PORT}.")
         try:
+            parts = urlsplit(address)
             port = parts.port or DEFAULT_PORT
-        except ValueError:
-            port = 0
-        if parts.scheme not in ("ws", "wss") or not parts.hostname or not port:
-            raise SettingsError(f"{address!r} is no address of a bridge; it looks like ws://robot:{DEFAULT_PORT}.")
+        except ValueError as error:
+            raise wrong from error
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise wrong
         require("ros")
         self.address = parts._replace(netloc=f"{parts.netloc.removesuffix(f':{port}')}:{port}").geturl()
         self._open = ExitStack()
@@ -49,7 +50,8 @@ class Bridge:
 
         try:
             self._socket = self._open.enter_context(connect(self.address, open_timeout=PATIENCE, proxy=None))
-        except (OSError, WebSocketException) as error:
+        except (OSError, UnicodeError, WebSocketException) as error:
+            # A name that no machine can have is a UnicodeError.
             raise SettingsError(
                 f"No bridge answers at {self.address}; start one on the robot (ros2 launch rosbridge_server "
                 "rosbridge_websocket_launch.xml) or check the address."
