@@ -32,10 +32,10 @@ SIDEWAYS = (5, 6, 7, 8)
 def upright_of(points: np.ndarray, size: tuple[int, int], orientation: int) -> np.ndarray:
     """Centres of stored pixels as the picture is seen, by turning a picture of indices."""
     index = np.arange(size[0] * size[1]).reshape(size[1], size[0])
-    method = {5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE}
-    turned = np.asarray(
-        Image.fromarray(index.astype(np.int32)).transpose(method.get(orientation, Image.Transpose.ROTATE_90))
-    )
+    way = Image.Transpose
+    method = {2: way.FLIP_LEFT_RIGHT, 3: way.ROTATE_180, 4: way.FLIP_TOP_BOTTOM}
+    method |= {5: way.TRANSPOSE, 6: way.ROTATE_270, 7: way.TRANSVERSE, 8: way.ROTATE_90}
+    turned = np.asarray(Image.fromarray(index.astype(np.int32)).transpose(method[orientation]))
     at = [np.argwhere(turned == index[int(y), int(x)])[0][::-1] for x, y in points]
     return np.array(at, float)
 
@@ -110,6 +110,23 @@ def test_where_labels_fit_both_ways_the_others_decide(tmp_path: Path) -> None:
     seen = upright_of(SPREAD, (160, 100), 6), upright_of(MIDDLE, (160, 100), 6)
     together = open_dataset(labels(tmp_path, ("a.png", (160, 100), seen[0]), ("b.png", (160, 100), seen[1])))
     assert [on_dots(image) for image in together] == [14, 14]
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4, 6])
+def test_pictures_that_are_turned_into_the_same_sides_follow_the_others(orientation: int, tmp_path: Path) -> None:
+    size = (160, 160) if orientation == 6 else (160, 100)
+    dotted(tmp_path / "a.png", SPREAD, orientation=6)
+    dotted(tmp_path / "b.png", SPREAD, size, orientation)
+    seen = upright_of(SPREAD, size, orientation)
+    stored = open_dataset(labels(tmp_path, ("a.png", (160, 100), SPREAD), ("b.png", size, SPREAD)))
+    assert [on_dots(image) for image in stored] == [14, 14]
+    upright = upright_of(SPREAD, (160, 100), 6)
+    as_seen = open_dataset(labels(tmp_path, ("a.png", (100, 160), upright), ("b.png", size, seen)))
+    assert [on_dots(image) for image in as_seen] == [14, 14]
+    assert not as_seen.remarks
+    alone = open_dataset(labels(tmp_path, ("b.png", size, seen)))
+    assert on_dots(alone.images[0]) == 14
+    assert "look whether they lie right" in alone.remarks[0].what
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0, 4.0, 1.37])

@@ -8,7 +8,7 @@ beyond a picture, give that away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -60,14 +60,21 @@ class _Candidate:
     def upright(self) -> Size:
         return upright_size(self.stored, self.orientation)
 
+    @property
+    def is_alike(self) -> bool:
+        """True for a picture that is turned or mirrored into the same sides: its labels fit both, whatever they say."""
+        labelled = bool(self.image.people or self.image.ignore)
+        return self.made is _Made.UPRIGHT and self.orientation != 1 and self.upright == self.stored and labelled
+
 
 def fit_labels(dataset: PoseDataset) -> PoseDataset:
     """The set with all labels in pixels of its pictures as they are seen.
 
     Labels made for the same picture at another scale are scaled, those made for the stored pixels of a picture that is
-    turned by its EXIF orientation are turned. Where labels fit both ways, the others of the set decide. Pictures whose
-    header cannot be read, or whose labels fit in no way that is certain, are left out: ``problems`` says which, and
-    ``remarks`` what was put right.
+    turned by its EXIF orientation are turned. Where labels fit both ways, the others of the set decide; where nobody
+    does and the picture has the same sides either way, they are taken as those of the picture as it is seen. Pictures
+    whose header cannot be read, or whose labels fit in no way that is certain, are left out: ``problems`` says which,
+    and ``remarks`` what was put right or taken for certain.
 
     Args:
         dataset: A set whose pictures are there. Only their headers are read.
@@ -79,17 +86,20 @@ def fit_labels(dataset: PoseDataset) -> PoseDataset:
             candidates.append(_judged(image))
         except EntryError as error:
             problems.append(Problem(image.path, "the picture", str(error)))
-    common = _common(candidates)
+    sideways = [one for one in candidates if one.stored != one.upright]
+    common, alike = _common(one for one in sideways if one.image.size == one.stored), _common(sideways)
     images: list[AnnotatedImage] = []
     mended: dict[str, list[_Candidate]] = {}
     for one in candidates:
         made = common if one.made is _Made.EITHER else one.made
+        if one.is_alike and alike is _Made.STORED:
+            made = alike
         if made in (_Made.EITHER, _Made.NEITHER):
             problems.append(Problem(one.image.path, "the picture", _left_out(one)))
             continue
         image = _turned(one) if made is _Made.STORED else replace(one.image, size=one.upright)
         images.append(image)
-        for change in _changes(one, made):
+        for change in _changes(one, made, alike):
             mended.setdefault(change, []).append(one)
     remarks = (*dataset.remarks, *_said(mended))
     return replace(dataset, images=tuple(images), problems=tuple(problems), remarks=remarks)
@@ -120,10 +130,9 @@ def _made_for(image: AnnotatedImage, stored: Size, upright: Size) -> _Made:
     return _Made.EITHER if in_upright else _Made.NEITHER
 
 
-def _common(candidates: Sequence[_Candidate]) -> _Made:
-    """What the pictures of a set were labelled as whose labels fit one way only and whose file says the stored size."""
-    made = {one.made for one in candidates if one.image.size == one.stored != one.upright}
-    certain = made & {_Made.UPRIGHT, _Made.STORED}
+def _common(candidates: Iterable[_Candidate]) -> _Made:
+    """What those of some pictures were labelled as whose labels fit one way only; ``EITHER`` where they differ."""
+    certain = {one.made for one in candidates} & {_Made.UPRIGHT, _Made.STORED}
     return certain.pop() if len(certain) == 1 else _Made.EITHER
 
 
@@ -166,6 +175,9 @@ def _turned(one: _Candidate) -> AnnotatedImage:
     width, height = one.stored
     # Rows are x and y of the picture as it is seen, in x and y of the stored one; positions count from its edge.
     axes, corner = {
+        2: ([[-1, 0], [0, 1]], (width, 0)),
+        3: ([[-1, 0], [0, -1]], (width, height)),
+        4: ([[1, 0], [0, -1]], (0, height)),
         5: ([[0, 1], [1, 0]], (0, 0)),
         6: ([[0, -1], [1, 0]], (height, 0)),
         7: ([[0, -1], [-1, 0]], (height, width)),
@@ -191,11 +203,16 @@ def _moved(image: AnnotatedImage, size: Size, axes: NDArray[np.float64], corner:
     return replace(image, size=size, people=people, ignore=tuple(box(region) for region in image.ignore))
 
 
-def _changes(one: _Candidate, made: _Made) -> Iterator[str]:
+def _changes(one: _Candidate, made: _Made, alike: _Made) -> Iterator[str]:
     if one.before not in (one.stored, one.upright, one.upright[::-1]):
         yield "labels made for the picture at another size were scaled to it"
     if made is _Made.STORED:
         yield "labels made for the stored pixels were turned by the picture's EXIF orientation"
+    elif one.is_alike and alike is _Made.EITHER:
+        yield (
+            f"labels of a picture that is seen turned or mirrored (EXIF orientation {one.orientation}) were taken as "
+            "labels of what is seen, though they fit its stored pixels as well; look whether they lie right"
+        )
     elif one.before == one.upright[::-1] != one.upright:
         yield "width and height were in each other's place; the labels fit the picture as it is seen"
 
@@ -203,8 +220,8 @@ def _changes(one: _Candidate, made: _Made) -> Iterator[str]:
 def _said(mended: dict[str, list[_Candidate]]) -> Iterator[Remark]:
     for change, ones in mended.items():
         first = ones[0]
-        sizes = f"{_sides(first.before)} to {_sides(first.upright)}"
-        yield Remark(f"{change}, in {first.image.path.name} from {sizes}", len(ones))
+        sizes = f" from {_sides(first.before)} to {_sides(first.upright)}" if first.before != first.upright else ""
+        yield Remark(f"{change}, in {first.image.path.name}{sizes}", len(ones))
 
 
 # --- where labels lie ----------------------------------------------------------------------------------------------
