@@ -795,6 +795,13 @@ def test_a_model_is_exported_to_a_file_of_its_own(home: Path, tmp_path: Path) ->
         assert CliRunner().invoke(app, ["weights", "export", "run:mine", *wrong]).exit_code != 0
 
 
+def test_a_link_to_weights_that_are_gone_costs_no_other_model(home: Path, tmp_path: Path) -> None:
+    before = list_models()
+    (home / "models").mkdir(parents=True, exist_ok=True)
+    (home / "models" / "gone.safetensors").symlink_to(tmp_path / "elsewhere.safetensors")
+    assert list_models() == before
+
+
 def test_weights_are_added_under_a_name_of_their_own(home: Path, tmp_path: Path) -> None:
     _, state = published(SMALL)
     folder = tmp_path / "my export"

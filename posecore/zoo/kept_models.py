@@ -8,7 +8,7 @@ from typing import Any
 
 from posecore.errors import WeightsError
 from posecore.home import home
-from posecore.storage import writing
+from posecore.storage import last_use, writing
 from posecore.words import unused_name
 from posecore.zoo.own_files import read_own_file, stated_architecture
 from posecore.zoo.weights import save_weights
@@ -21,7 +21,7 @@ def kept_folder() -> Path:
 
 def kept_files() -> list[Path]:
     """Their files, the newest first."""
-    return sorted(kept_folder().glob("*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return sorted(kept_folder().glob("*.safetensors"), key=last_use, reverse=True)
 
 
 def path_of(name: str) -> Path:

@@ -17,7 +17,7 @@ from posecore.families.backbones.int8 import set_ranges
 from posecore.model import PoseModel
 from posecore.runs import BEST, Registry, run_folder, runs_folder
 from posecore.settings import build_settings
-from posecore.storage import stamp
+from posecore.storage import last_use, stamp
 from posecore.two_stage import JOIN, TwoStageModel, check_stages, split_name
 from posecore.zoo.catalog import CatalogEntry, catalog
 from posecore.zoo.fetch import Progress, file_name
@@ -127,7 +127,7 @@ def _yours() -> Iterable[ModelInfo]:
         listed = _listed_runs()
     except StorageError:
         # The list is not needed to use what lies there.
-        found = sorted(runs_folder().glob(f"*/{BEST}"), key=_changed, reverse=True)
+        found = sorted(runs_folder().glob(f"*/{BEST}"), key=last_use, reverse=True)
         listed = [path.parent.name for path in found]
     for name in listed:
         weights = run_folder(name) / BEST
@@ -140,10 +140,6 @@ def _yours() -> Iterable[ModelInfo]:
 def _kept() -> Iterable[ModelInfo]:
     """Models from files that were added to this machine, and quantised ones, the newest first."""
     yield from filter(None, (_described(path, "yours") for path in kept_files()))
-
-
-def _changed(path: Path) -> float:
-    return path.stat().st_mtime
 
 
 def list_trouble() -> str:
