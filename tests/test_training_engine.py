@@ -329,6 +329,16 @@ def test_a_run_from_beginning_to_end(posecore_home: Path) -> None:
         train(config, posecore_home, "other", resume=True)
 
 
+def test_a_run_that_the_list_has_lost_is_not_taken_for_a_cancelled_one(posecore_home: Path) -> None:
+    from posecore.training.run import train
+
+    folder = posecore_home / "runs" / "lost"
+    folder.mkdir(parents=True)
+    (folder / "resume.ckpt").touch()
+    with pytest.raises(SettingsError, match="no longer in the list.*best.safetensors"):
+        train(make_config(config_values()), posecore_home, "lost", resume=True)
+
+
 def test_steps_take_their_output_strides_in_turn(posecore_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from posecore.training.run import train
 

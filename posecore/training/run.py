@@ -34,7 +34,7 @@ from posecore.training.failures import sentence
 from posecore.training.lifter import LifterTraining, read_motions, starting_lifter
 from posecore.training.module import NetworkTraining, PoseTraining
 from posecore.training.parts import check_run
-from posecore.training.recording import BEFORE, LOG, RESUME, LifterRecorder, Recorder, write_config
+from posecore.training.recording import BEFORE, LIFTER, LOG, RESUME, LifterRecorder, Recorder, write_config
 from posecore.training.start import settle_norm, starting_network
 from posecore.training.watching import RunStopped, Watch
 
@@ -77,6 +77,12 @@ def train(config: AnyConfig, config_folder: Path, name: str | None = None, resum
         registry.check_new(name)
     if resume and not (run_folder(name) / RESUME).is_file():
         raise SettingsError(f"There is no run {name!r} to resume; leave --resume out to start it.")
+    if resume and registry.get(name) is None:
+        weights = run_folder(name) / (LIFTER if isinstance(config, LifterConfig) else BEST)
+        raise SettingsError(
+            f"The run {name!r} is no longer in the list of runs, so that it cannot go on; start another one from its "
+            f"weights, model.start: {weights}"
+        )
     if not lock.acquire(patience=1.0):
         raise SettingsError(f"The run {name!r} is still running; pause it first.")
     try:
