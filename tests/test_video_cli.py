@@ -58,6 +58,7 @@ def test_a_clip_and_its_tables_lie_side_by_side(model: PoseModel, clip: Path, tm
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "9 frames" in result.output
+    assert "repetitions of angle:right_hip-right_knee-right_ankle" in result.output
     with VideoReader(out) as reader:
         assert len(list(reader.frames())) == 9
     table = pd.read_csv(out.with_suffix(".csv"))
@@ -135,6 +136,9 @@ def test_parts_strides_and_tables_alone(model: PoseModel, clip: Path, tmp_path: 
         (("--start", "5"), "after 5 s"),
         (("--no-track", "--smooth", "live"), "switch track on"),
         (("--min-amplitude", "40"), "--min-amplitude belongs to --count"),
+        (("--no-track", "--angles", "left_knee"), "switch track on"),
+        (("--no-track", "--count", "left_knee"), "switch track on"),
+        (("--save", "coco", "--measures", "left_knee"), "csv or json"),
     ],
 )
 def test_mistakes_are_sentences(model: PoseModel, clip: Path, tmp_path: Path, arguments: Any, message: str) -> None:

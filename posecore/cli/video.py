@@ -121,6 +121,7 @@ def video(
     repetitions = build_settings(RepetitionSettings, counting)
     network, decode = loaded.split_settings(settings)
     followed, smooth = follow_and_smooth(tracking, smoothing, SmoothingSettings)
+    _check_measures(measured, counted, formats, followed, lift)
     options = VideoOptions(
         clip=build_settings(ClipSettings, part),
         output=build_settings(OutputSettings, writing),
@@ -167,6 +168,16 @@ def _lifting(
     if not tracking.track:
         raise typer.BadParameter("--lift follows people over the frames: switch track on.")
     return Lifting.asked(build_settings(LiftSettings, settings), formats, measures, skeleton)
+
+
+def _check_measures(
+    measured: list[str], counted: list[str], formats: list[str], tracking: TrackingSettings, lift: bool
+) -> None:
+    """Refuse measures that would be of nobody, or be written nowhere."""
+    if (measured or counted) and not tracking.track:
+        raise typer.BadParameter("--measures and --count follow people over the frames: switch track on.")
+    if measured and not lift and not {"csv", "json"} & set(formats):
+        raise typer.BadParameter("measures are written as csv or json: name one of them in --save.")
 
 
 def _listed(text: str) -> list[str]:
@@ -225,13 +236,16 @@ def _tell(result: VideoResult, written: list[Path]) -> None:
 
 
 def _tell_repetitions(result: VideoResult, measures: list[str], settings: RepetitionSettings) -> None:
-    """A line per person and measure."""
+    """A line per person and measure, or one that says that there are none."""
     table = repetition_table(result.poses, measures, settings)
+    for measure in dict.fromkeys(measures):
+        if measure not in set(table["measure"]):
+            output.print(f"No repetitions of {escape(measure)}", highlight=False, soft_wrap=True)
     for (number, measure), rows in table.groupby(["track_id", "measure"]):
         open_end = int(rows["end"].isna().sum())
         unfinished = " (the last one not completed)" if open_end else ""
         output.print(
-            f"Person {number}: {len(rows)} repetitions of {escape(str(measure))}{unfinished}",
+            f"Person {number}: {counted(len(rows), 'repetition')} of {escape(str(measure))}{unfinished}",
             highlight=False,
             soft_wrap=True,
         )
