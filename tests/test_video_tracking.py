@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, LSP_14, OPENPOSE_18, Skeleton
-from posecore.video import Tracker, TrackingSettings
+from posecore.video import PoseSequence, Tracker, TrackingSettings
 from tests.pose_support import poses_from
 
 SIZE = (640, 480)
@@ -119,3 +119,20 @@ def test_the_order_of_people_does_not_matter_and_numbers_are_unique(seed: int) -
         assert second is not None
         assert len(set(first.tolist())) == len(first)
         assert second.tolist() == first[order].tolist()
+
+
+def test_whether_anybody_was_followed_is_looked_for_once() -> None:
+    looks = []
+
+    class Looked(np.ndarray):
+        def __eq__(self, other: object) -> Any:
+            looks.append(len(self))
+            return np.asarray(self) == other
+
+    items = [(index / 30, poses_of([body(100), body(400, seed=1)])) for index in range(20)]
+    sequence = PoseSequence.collect(items, COCO_17, SIZE)
+    assert all(poses.track_ids is None for poses in sequence)
+    followed = sequence.with_ids(np.tile([1, 2], 20))
+    object.__setattr__(followed, "track_ids", followed.track_ids.view(Looked))
+    assert [len(poses) for poses in followed] == [2] * 20
+    assert looks.count(40) == 1

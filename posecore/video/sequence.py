@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -115,8 +116,13 @@ class PoseSequence:
             self.scores[rows],
             self.skeleton,
             self.image_size,
-            None if self.track_ids.size and (self.track_ids == UNTRACKED).all() else ids,
+            None if self._is_untracked else ids,
         )
+
+    @cached_property
+    def _is_untracked(self) -> bool:
+        """True when nobody was followed; looked for once, as every frame asks."""
+        return bool(self.track_ids.size) and bool((self.track_ids == UNTRACKED).all())
 
     def rows(self, which: NDArray[np.bool_] | slice) -> PoseSequence:
         """Some rows, by mask ``(N,)`` or slice; all frames stay."""
