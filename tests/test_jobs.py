@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from posecore.errors import DataError, PosecoreError, SettingsError, UnknownModelError
+from posecore.errors import DataError, PosecoreError, SettingsError, StorageError, UnknownModelError
 from posecore.runs import Registry, run_folder
 from posecore.training import jobs
 from posecore.zoo import list_models, load_model, load_weights
@@ -291,6 +291,18 @@ def test_a_renamed_or_removed_run_takes_its_model_along() -> None:
     assert not run_folder("mine").exists()
     with pytest.raises(UnknownModelError):
         load_model("run:mine")
+
+
+def test_a_run_that_cannot_be_written_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("posecore.training.recording.write_config", full)
+        with pytest.raises(StorageError, match="disk is full"):
+            jobs.submit(tiny("one"))
+    assert Registry().get("one") is None
+    assert jobs.submit(tiny("one")).state == "waiting"
 
 
 def test_a_full_disk_ends_the_run_with_a_sentence_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

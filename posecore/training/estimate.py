@@ -159,7 +159,7 @@ def main() -> int:
     try:
         answer = asdict(take_steps(config, request["steps"]))
     except (PosecoreError, OSError, RuntimeError, MemoryError) as error:
-        answer = {"problem": sentence(error, config)}
+        answer = {"problem": sentence(error, config, config.name)}
     json.dump(answer, sys.stdout)
     return 0
 

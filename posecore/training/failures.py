@@ -14,19 +14,20 @@ from posecore.training.config import AnyConfig, RunConfig
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
 
 
-def sentence(error: BaseException, config: AnyConfig) -> str:
+def sentence(error: BaseException, config: AnyConfig, name: str) -> str:
     """The reason of a failure for people.
 
     Args:
         error: What ended the run.
         config: The run's configuration.
+        name: The run's name, which may be another than its configuration's.
     """
     if _is_memory(error):
         return _memory(config)
     if isinstance(error, PosecoreError):
         return str(error)
     if trouble(error) in ("full", "forbidden"):
-        reason = storage_sentence(error, run_folder(config.name))
+        reason = storage_sentence(error, run_folder(name))
         return f"{reason} Resume the run then: it goes on from its last checkpoint, and nothing written before is lost."
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror or error}."

@@ -13,14 +13,16 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import posecore
-from posecore.errors import SettingsError
+from posecore.errors import SettingsError, StorageError
 from posecore.extras import require
 from posecore.runs import NAME_PATTERN, LastWords, Registry, Run, RunLock, State
+from posecore.storage import writing
 
 if TYPE_CHECKING:
     from posecore.training.config import AnyConfig
@@ -83,6 +85,7 @@ def submit(config: AnyConfig, name: str | None = None, note: str = "", config_fo
     Raises:
         SettingsError: When there is a run of this name or the name cannot be one.
         MissingExtraError: When training is not installed.
+        StorageError: When it cannot be written; there is no such run then.
     """
     require("train")
     from posecore.training.config import placed
@@ -94,10 +97,19 @@ def submit(config: AnyConfig, name: str | None = None, note: str = "", config_fo
     check_run(config)
     registry = Registry()
     registry.check_new(name)
-    registry.add(name, config.model_dump(mode="json"), note=note)
-    run = _known(registry, name)
-    write_config(config, run.folder)
-    LastWords(run.folder).reserve()
+    # Nobody starts it before all of it is written.
+    with registry.queue():
+        registry.add(name, config.model_dump(mode="json"), note=note)
+        run = _known(registry, name)
+        try:
+            with writing(run.folder):
+                write_config(config, run.folder)
+            LastWords(run.folder).reserve()
+        except StorageError:
+            # Whoever is told that it failed will try again under this name.
+            with suppress(StorageError):
+                registry.remove(name, files=True)
+            raise
     return run
 
 

@@ -123,7 +123,7 @@ def work(registry: Registry, config: AnyConfig, name: str, resume: bool, threads
             _end(registry, name, "paused", "Broken off; going on continues after the last finished epoch.")
             raise
         except BaseException as error:
-            message = sentence(error, config)
+            message = sentence(error, config, name)
             # Where in the code a mistake of ours was found helps; of something that a person can mend it does not.
             log.error("%s", message, exc_info=not isinstance(error, PosecoreError))
             _end(registry, name, "failed", message)
