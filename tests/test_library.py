@@ -28,6 +28,7 @@ from posecore.data.library import Library, StoredSet, is_waiting
 from posecore.data.naming import suggested_names
 from posecore.data.pictures import PictureCarrier
 from posecore.data.skeleton_draft import SkeletonDraft, edited_rows
+from posecore.data.stored import Memo
 from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, SkeletonError
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
@@ -538,6 +539,22 @@ def test_nobody_in_the_part_for_validation(sticks: StoredSet) -> None:
 
 
 # --- the skeleton ----------------------------------------------------------------------------------------------------
+
+
+def test_sets_that_are_merely_listed_push_none_out_of_memory(tmp_path: Path) -> None:
+    empty = {"images": [], "annotations": [], "categories": [{"id": 1, "name": "person", "keypoints": ["nose"]}]}
+    folders = [tmp_path / name for name in "abcd"]
+    for folder in folders:
+        (folder / "images").mkdir(parents=True)
+        (folder / "annotations.json").write_text(json.dumps(empty))
+    memo = Memo(most=2)
+    first = StoredSet(folders[0], memo).dataset()
+    for folder in folders:
+        StoredSet(folder, memo)
+    assert StoredSet(folders[0], memo).dataset() is first
+    for folder in folders[1:]:
+        StoredSet(folder, memo).dataset()
+    assert StoredSet(folders[0], memo).dataset() is not first
 
 
 def test_renaming_keeps_labels_by_place(sticks: StoredSet) -> None:

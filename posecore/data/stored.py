@@ -115,9 +115,13 @@ class Held:
         labels: The COCO file.
         pictures: Folder of the pictures.
         name: The set's name.
+
+    Attributes:
+        used: When it was last looked into, on a clock that only goes on; 0 before it was read.
     """
 
     def __init__(self, labels: Path, pictures: Path, name: str) -> None:
+        self.used = 0.0
         self._journal = Journal(labels)
         self._pictures, self._name = pictures, name
         self._lock = threading.RLock()
@@ -148,6 +152,7 @@ class Held:
             return self._base.skeleton
 
     def _refresh(self) -> None:
+        self.used = time.monotonic()
         file, now = stamp(self._journal.file), self._journal.place()
         if file is None:
             raise DataError(f"{self._journal.file} is missing; put it back, or remove the set {self._name!r}.")
@@ -184,6 +189,8 @@ class Held:
 class Memo:
     """Sets that were read, until their files change; shared by all :class:`StoredSet` of a library.
 
+    Sets that were merely listed push none out that was read.
+
     Attributes:
         most: Sets that are remembered.
     """
@@ -195,10 +202,12 @@ class Memo:
     def held(self, labels: Path, pictures: Path, name: str) -> Held:
         """What is known of a set."""
         with self._lock:
-            held = self._held.pop(labels, None) or Held(labels, pictures, name)
-            self._held[labels] = held
-            while len(self._held) > self.most:
-                del self._held[next(iter(self._held))]
+            held = self._held.get(labels)
+            if held is None:
+                held = self._held[labels] = Held(labels, pictures, name)
+            read = sorted((one.used, path) for path, one in self._held.items() if one.used and one is not held)
+            for _, path in read[: max(len(read) - self.most, 0)]:
+                del self._held[path]
         return held
 
 
