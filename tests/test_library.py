@@ -575,6 +575,26 @@ def test_adding_and_removing_keypoints_goes_by_name(sticks: StoredSet) -> None:
     assert is_waiting(sticks.image(2))
 
 
+def test_a_new_keypoint_takes_no_labels_of_another_that_was_deleted(sticks: StoredSet) -> None:
+    """The number stays the same, so that places do not tell."""
+    sticks.set_people(1, [stick()])
+    draft = replace(SkeletonDraft.of(STICK), lines=())
+    sticks.set_skeleton(draft.with_names(["foot", "left_x", "right_x", "tip"], [1, 2, 3, None]).mapping())
+    (person,) = StoredSet(sticks.folder).image(1).people
+    assert person.labels.tolist() == [Label.HIDDEN, Label.UNLABELLED, Label.ABSENT, Label.UNLABELLED]
+    assert person.keypoints[0].tolist() == [30.125, 7.0]
+    with pytest.raises(DataError, match="changed meanwhile"):
+        sticks.set_skeleton(draft.mapping())
+
+
+def test_renamed_keypoints_keep_their_labels_though_others_are_deleted() -> None:
+    draft = replace(SkeletonDraft.of(STICK), lines=())
+    assert draft.with_names(["foot", "end"], [1, 0]).mapping().sources == ((1,), (0,))
+    # What is called as a deleted one takes its labels; as one that was renamed, none.
+    assert draft.with_names(["end", "top"], [1, None]).mapping().sources == ((1,), (0,))
+    assert draft.with_names(["foot", "end"], [1, None]).mapping().sources == ((1,), ())
+
+
 def test_pairs_against_the_names_are_kept(library: Library, sticks: StoredSet) -> None:
     """Names say nothing of these pairs, so that the file has to."""
     odd = Skeleton("odd", ("a", "b", "c", "d"), ((0, 1),), ((0, 3), (1, 2)), (0.1, 0.2, 0.3, 0.4))

@@ -15,10 +15,10 @@ from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.merging import merged
 from posecore.data.naming import mirror_pairs, tells_sides
 from posecore.errors import DataError, SkeletonError
-from posecore.skeleton import COCO_17, Skeleton, map_skeleton
+from posecore.skeleton import COCO_17, Skeleton, SkeletonMapping, map_skeleton
 from posecore.words import meant
 
-__all__ = ["Filters", "filtered", "mapped", "merged", "paired", "renamed", "split_by_ratio", "split_named"]
+__all__ = ["Filters", "filtered", "mapped", "mapped_as", "merged", "paired", "renamed", "split_by_ratio", "split_named"]
 
 
 def split_by_ratio(
@@ -191,6 +191,11 @@ def mapped(dataset: PoseDataset, target: Skeleton) -> PoseDataset:
             f"No keypoint of {dataset.skeleton.name!r} ({', '.join(dataset.skeleton.keypoints)}) has a name that "
             f"{target.name!r} uses; rename keypoints first."
         )
+    return mapped_as(dataset, replace(mapping, target=replace(target, sides_known=sides_known)))
+
+
+def mapped_as(dataset: PoseDataset, mapping: SkeletonMapping) -> PoseDataset:
+    """The set in the skeleton that ``mapping`` leads to from its own; labels as :func:`mapped` says."""
 
     def person_of(person: Person) -> Person:
         xy, _ = mapping.keypoints(person.keypoints, person.labelled.astype(np.float32))
@@ -198,7 +203,7 @@ def mapped(dataset: PoseDataset, target: Skeleton) -> PoseDataset:
         return replace(person, keypoints=xy, labels=labels)
 
     images = tuple(replace(image, people=tuple(map(person_of, image.people))) for image in dataset)
-    return replace(dataset, skeleton=replace(target, sides_known=sides_known), images=images)
+    return replace(dataset, skeleton=mapping.target, images=images)
 
 
 def _joined(labels: np.ndarray) -> Label:

@@ -9,7 +9,7 @@ from typing import Any
 from posecore.data.augment import check_pairs
 from posecore.data.naming import mirror_pairs, suggested_names, tells_sides
 from posecore.errors import SkeletonError
-from posecore.skeleton import DEFAULT_SIGMA, Skeleton
+from posecore.skeleton import DEFAULT_SIGMA, Skeleton, SkeletonMapping, map_skeleton
 
 #: Rows of a table of two columns.
 Rows = tuple[tuple[str | None, str | None], ...]
@@ -106,6 +106,23 @@ class SkeletonDraft:
         made = Skeleton(self.origin.name, self.names, edges, flips, sigmas, self.tells_sides)
         check_pairs(made)
         return made
+
+    def mapping(self) -> SkeletonMapping:
+        """Where the labels of each keypoint come from: its own place, whatever its name is now.
+
+        A new one takes those of a deleted one of its name, or of the middle that it is by name.
+
+        Raises:
+            SkeletonError, DataError: As :meth:`skeleton`.
+        """
+        made = self.skeleton()
+        by_name = map_skeleton(self.origin, made).sources
+        kept = {(place,) for place in self.places if place is not None}
+        sources = tuple(
+            (place,) if place is not None else () if found in kept else found
+            for place, found in zip(self.places, by_name, strict=True)
+        )
+        return SkeletonMapping(self.origin, made, sources)
 
     def _words(self, pair: tuple[int, int]) -> str:
         return f"{self.names[pair[0]]!r} and {self.names[pair[1]]!r}"

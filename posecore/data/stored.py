@@ -28,10 +28,10 @@ from posecore.data.checks import EntryError, as_data_error, load_json
 from posecore.data.coco import changed_image, coco_dict, load_coco, people_change, read_coco, with_change
 from posecore.data.detect import WRITERS, Format
 from posecore.data.journal import Journal, Place, cancel_folding, fold_soon
-from posecore.data.operations import mapped, split_by_ratio
+from posecore.data.operations import mapped, mapped_as, split_by_ratio
 from posecore.data.source import SetMark, Source, Sources
 from posecore.errors import DataError
-from posecore.skeleton import Skeleton
+from posecore.skeleton import Skeleton, SkeletonMapping
 from posecore.storage import DraftFolder, Stamp, stamp, write_json, writing
 from posecore.words import counted
 
@@ -416,20 +416,24 @@ class StoredSet:
                     entry["split"] = chosen[entry["id"]]
             write_json(self.labels, data)
 
-    def set_skeleton(self, skeleton: Skeleton) -> None:
+    def set_skeleton(self, skeleton: Skeleton | SkeletonMapping) -> None:
         """Give the keypoints other names, lines, mirror images or sigmas.
 
-        With the same number of keypoints, each keeps its place and so its labels, whatever its name is now. With
-        another number, labels go by name: new keypoints are unlabelled, and labels of names that are gone are dropped.
+        Args:
+            skeleton: The new one, with where the labels of each keypoint come from. Without that each keypoint keeps
+                its place and so its labels, whatever its name is now, as long as the number is the same. With another
+                number, labels go by name: new keypoints are unlabelled, and labels of names that are gone are dropped.
 
         Raises:
-            DataError: When no name is kept though the number changes.
+            DataError: When no keypoint is kept, or the set's skeleton is not the one that the mapping begins with.
         """
         with self._alone():
             # Changes of the old skeleton must not stand beside labels of the new one.
             self._content()
             dataset = self._readable()
-            if len(skeleton) == len(dataset.skeleton):
+            if isinstance(skeleton, SkeletonMapping):
+                changed = _mapped_as(dataset, skeleton)
+            elif len(skeleton) == len(dataset.skeleton):
                 changed = replace(dataset, skeleton=skeleton)
             else:
                 changed = mapped(dataset, skeleton)
@@ -504,6 +508,14 @@ class StoredSet:
                 _zip(folder, packed, progress)
                 shutil.move(packed, path)
         return path
+
+
+def _mapped_as(dataset: PoseDataset, mapping: SkeletonMapping) -> PoseDataset:
+    if mapping.source.keypoints != dataset.skeleton.keypoints:
+        raise DataError("The keypoints of this set were changed meanwhile; begin again from what is saved now.")
+    if not mapping.known.any():
+        raise DataError("No keypoint is kept, so that all labels would be lost; keep or rename one.")
+    return mapped_as(dataset, mapping)
 
 
 def _zip(folder: Path, target: Path, progress: Callable[[int, int], None] | None) -> None:

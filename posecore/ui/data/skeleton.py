@@ -17,7 +17,7 @@ from posecore.data.naming import suggested_names
 from posecore.data.skeleton_draft import Rows, SkeletonDraft, edited_rows
 from posecore.drawing.diagram import skeleton_layout, skeleton_svg
 from posecore.errors import DataError, PosecoreError, SkeletonError
-from posecore.skeleton import COCO_17, Skeleton, map_skeleton
+from posecore.skeleton import COCO_17, Skeleton, SkeletonMapping
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import forget_state, state_of
@@ -209,23 +209,23 @@ def _action(
 
 def _save(stored: StoredSet, editing: _Editing, dataset: PoseDataset) -> None:
     """The button, and above it why it cannot be pressed or what it drops."""
-    made: Skeleton | None = None
+    mapping: SkeletonMapping | None = None
     try:
-        made = editing.draft.skeleton()
+        mapping = editing.draft.mapping()
     except (SkeletonError, DataError) as error:
         show_error(error)
-    dropped = {} if made is None else _dropped(dataset, made)
+    dropped = {} if mapping is None else _dropped(dataset, mapping)
     for name, count in dropped.items():
         st.warning(f"{count} labels of **{plain(name)}** will be deleted.", icon=":material/warning:")
     label = "Save the skeleton" if not dropped else f"Save and delete {sum(dropped.values())} labels"
-    unchanged = made == stored.skeleton and made.sides_known == stored.skeleton.sides_known
+    unchanged = mapping is not None and _is_as_saved(mapping)
     if st.button(
-        label, type="primary", icon=":material/save:", disabled=made is None or unchanged, key="skeleton_save"
+        label, type="primary", icon=":material/save:", disabled=mapping is None or unchanged, key="skeleton_save"
     ):
-        assert made is not None
+        assert mapping is not None
         try:
             require("all", "Changing sets")
-            stored.set_skeleton(made)
+            stored.set_skeleton(mapping)
         except PosecoreError as error:
             show_error(error)
             return
@@ -234,12 +234,17 @@ def _save(stored: StoredSet, editing: _Editing, dataset: PoseDataset) -> None:
         st.rerun()
 
 
-def _dropped(dataset: PoseDataset, made: Skeleton) -> Mapping[str, int]:
-    """Labels that saving would delete, by keypoint: with another number of keypoints, labels go by name."""
+def _is_as_saved(mapping: SkeletonMapping) -> bool:
+    """Whether a draft's skeleton is the one that it began with, and no labels change their place."""
+    old, made = mapping.source, mapping.target
+    stays = mapping.sources == tuple((place,) for place in range(len(old)))
+    return stays and made == old and made.sides_known == old.sides_known
+
+
+def _dropped(dataset: PoseDataset, mapping: SkeletonMapping) -> Mapping[str, int]:
+    """Labels that saving would delete, by keypoint."""
     old = dataset.skeleton
-    if len(made) == len(old):
-        return {}
-    kept = {index for sources in map_skeleton(old, made).sources for index in sources}
+    kept = {index for sources in mapping.sources for index in sources}
     counts: Any = label_counts(dataset)[:, 1:3].sum(1)
     gone = [index for index in range(len(old)) if index not in kept and counts[index]]
     return {old.keypoints[index]: int(counts[index]) for index in gone}
