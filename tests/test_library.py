@@ -31,6 +31,9 @@ from posecore.data.skeleton_draft import SkeletonDraft, edited_rows
 from posecore.data.stored import Memo
 from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, SkeletonError
+from posecore.labelling.desk import LabelDesk
+from posecore.labelling.proposals import Proposal
+from posecore.labelling.skeletons import change_skeleton
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 from posecore.training.config import make_config
 from posecore.training.data import read_source
@@ -585,6 +588,17 @@ def test_a_new_keypoint_takes_no_labels_of_another_that_was_deleted(sticks: Stor
     assert person.keypoints[0].tolist() == [30.125, 7.0]
     with pytest.raises(DataError, match="changed meanwhile"):
         sticks.set_skeleton(draft.mapping())
+
+
+def test_proposals_go_when_keypoints_change_their_places(sticks: StoredSet) -> None:
+    desk = LabelDesk(sticks)
+    desk.propose(1, [Proposal(stick(), 0.5)])
+    draft = SkeletonDraft.of(STICK)
+    change_skeleton(sticks, draft.with_names(["tip", *STICK.keypoints[1:]], range(4)).mapping())
+    assert desk.progress().proposals == 1
+    moved = SkeletonDraft.of(sticks.skeleton).with_names(["end", "left_x", "right_x", "new"], [1, 2, 3, None])
+    change_skeleton(sticks, replace(moved, lines=()).mapping())
+    assert desk.progress().proposals == 0
 
 
 def test_renamed_keypoints_keep_their_labels_though_others_are_deleted() -> None:

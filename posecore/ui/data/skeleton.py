@@ -17,6 +17,7 @@ from posecore.data.naming import suggested_names
 from posecore.data.skeleton_draft import Rows, SkeletonDraft, edited_rows
 from posecore.drawing.diagram import skeleton_layout, skeleton_svg
 from posecore.errors import DataError, PosecoreError, SkeletonError
+from posecore.labelling.skeletons import change_skeleton
 from posecore.skeleton import COCO_17, Skeleton, SkeletonMapping
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.plain import plain
@@ -225,7 +226,7 @@ def _save(stored: StoredSet, editing: _Editing, dataset: PoseDataset) -> None:
         assert mapping is not None
         try:
             require("all", "Changing sets")
-            stored.set_skeleton(mapping)
+            change_skeleton(stored, mapping)
         except PosecoreError as error:
             show_error(error)
             return
