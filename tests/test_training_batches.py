@@ -224,6 +224,12 @@ def test_an_epoch_shows_every_cut_out_as_often_as_asked() -> None:
     assert sorted(counts[1, row] for row in range(6)) == [2, 2, 2, 3, 3, 3]
 
 
+def test_so_few_people_shown_so_rarely_that_nobody_is_are_refused(tmp_path: Path) -> None:
+    made = pack(dataset(tmp_path, [[person((60, 40, 100, 120))]]), COCO_17, SMALL)
+    with pytest.raises(DataError, match="raise repeat"):
+        EpochBatches(TrainingSet((made,), (0.3,)), AugmentSettings.none(), 65, 8, seed=3, epoch=0)
+
+
 def test_processes_share_an_epoch_without_overlap() -> None:
     training = TrainingSet((fake_pack(16),), (1.0,))
     still = AugmentSettings.none()

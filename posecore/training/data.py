@@ -221,7 +221,11 @@ def _view(packed: Pack, start: int, stop: int) -> Pack:
 
 
 class EpochBatches(Dataset[Draw]):
-    """The batches of one epoch. A batch depends on seed, epoch, step and process alone, not on earlier batches."""
+    """The batches of one epoch. A batch depends on seed, epoch, step and process alone, not on earlier batches.
+
+    Raises:
+        DataError: When the parts of the sets that an epoch shows hold nobody.
+    """
 
     def __init__(
         self,
@@ -235,6 +239,8 @@ class EpochBatches(Dataset[Draw]):
         world: int = 1,
     ) -> None:
         items = training.items(np.random.default_rng((seed, _ORDER, epoch)))
+        if not len(items):
+            raise DataError("An epoch shows nobody: raise repeat of the training sets, or give more pictures.")
         per_step = batch_size * world
         # The last, incomplete batch is left out, unless it is the only one.
         steps = max(len(items) // per_step, 1)
