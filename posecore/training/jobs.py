@@ -68,11 +68,6 @@ class JobView:
     message: str
 
 
-def state(run: Run) -> State:
-    """What is true of a run now; ``lost`` when it should be at work but no process holds its lock."""
-    return run.state
-
-
 def submit(config: AnyConfig, name: str | None = None, note: str = "", config_folder: Path | None = None) -> Run:
     """Put a run in the queue; :func:`dispatch` starts it.
 
