@@ -238,9 +238,9 @@ def _tell(result: VideoResult, written: list[Path]) -> None:
 def _tell_repetitions(result: VideoResult, measures: list[str], settings: RepetitionSettings) -> None:
     """A line per person and measure, or one that says that there are none."""
     table = repetition_table(result.poses, measures, settings)
-    for measure in dict.fromkeys(measures):
-        if measure not in set(table["measure"]):
-            output.print(f"No repetitions of {escape(measure)}", highlight=False, soft_wrap=True)
+    for text in dict.fromkeys(measures):
+        if text not in set(table["measure"]):
+            output.print(f"No repetitions of {escape(text)}", highlight=False, soft_wrap=True)
     for (number, measure), rows in table.groupby(["track_id", "measure"]):
         open_end = int(rows["end"].isna().sum())
         unfinished = " (the last one not completed)" if open_end else ""
