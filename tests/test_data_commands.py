@@ -35,6 +35,20 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("inspect", "--check", "--without-pictures"), "leave --without-pictures out"),
+        (("split", "out", "--ratio", "train=0.8", "--ratio", "train=0.1"), "train is given two shares"),
+    ],
+)
+def test_options_that_contradict_each_other(scenes: Path, tmp_path: Path, arguments: Any, message: str) -> None:
+    command, *rest = (tmp_path / one if one == "out" else one for one in arguments)
+    result = run(command, scenes, *rest)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", " ").split())
+
+
 def test_inspect(scenes: Path, tmp_path: Path) -> None:
     result = run("inspect", scenes, "--check")
     assert result.exit_code == 0

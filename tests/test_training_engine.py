@@ -339,6 +339,18 @@ def test_a_run_that_the_list_has_lost_is_not_taken_for_a_cancelled_one(posecore_
         train(make_config(config_values()), posecore_home, "lost", resume=True)
 
 
+def test_the_list_says_with_what_a_run_goes_on(posecore_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from posecore.training.run import train
+
+    monkeypatch.setattr("posecore.training.run.work", lambda *_: None)
+    train(make_config(config_values()), posecore_home, "one")
+    (posecore_home / "runs" / "one" / "resume.ckpt").touch()
+    train(make_config(config_values(schedule={"epochs": 9})), posecore_home, "one", resume=True)
+    run = Registry().get("one")
+    assert run is not None
+    assert run.config["schedule"]["epochs"] == 9
+
+
 def test_steps_take_their_output_strides_in_turn(posecore_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from posecore.training.run import train
 

@@ -85,9 +85,11 @@ def inspect(
 
     What is odd but costs nothing is said too, and is no failure.
     """
+    if check and without_pictures:
+        raise typer.BadParameter("--check opens the pictures: leave --without-pictures out.")
     dataset = open_dataset(path, source_format, images, pictures=not without_pictures)
     found = list(dataset.problems)
-    if check and not without_pictures:
+    if check:
         with _counting("Pictures", len(dataset)) as advance:
             found.extend(verify_pictures(dataset, advance))
     output.print(_overview(dataset))
@@ -217,13 +219,22 @@ def split(
     quality: Quality = 90,
 ) -> None:
     """Split a set at random, by default train 0.8 and val 0.2; parts are named train, val and test."""
-    shares = dict(_share(text) for text in ratio) if ratio else None
+    shares = _shares(ratio) if ratio else None
     dataset = open_dataset(path, source_format, images)
     _report(dataset)
     parts = split_by_ratio(dataset, shares, seed)
     output.print(", ".join(f"{name}: {len(part)}" for name, part in parts.items()))
     together = tuple(image for part in parts.values() for image in part)
     _write(replace(dataset, images=together), target, target_format, pictures, quality)
+
+
+def _shares(texts: list[str]) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for name, share in map(_share, texts):
+        if name in shares:
+            raise typer.BadParameter(f"{name} is given two shares.", param_hint="--ratio")
+        shares[name] = share
+    return shares
 
 
 def _share(text: str) -> tuple[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import random
@@ -86,10 +87,12 @@ def train(config: AnyConfig, config_folder: Path, name: str | None = None, resum
     if not lock.acquire(patience=1.0):
         raise SettingsError(f"The run {name!r} is still running; pause it first.")
     try:
+        values = config.model_dump(mode="json")
         if resume:
-            registry.change(name, stop=0)
+            # It goes on with what is given now, and so does whoever resumes it from the list later.
+            registry.change(name, stop=0, config=json.dumps(values))
         else:
-            registry.add(name, config.model_dump(mode="json"))
+            registry.add(name, values)
         work(registry, config, name, resume)
     finally:
         lock.release()
