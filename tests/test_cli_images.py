@@ -71,8 +71,8 @@ def test_what_is_done_is_kept_when_it_is_broken_off(
     monkeypatch.setattr(model, "decode", interrupted)
     arguments = ["image", str(folder), "-o", str(tmp_path / "out"), "--save", "json,csv", *map(str, SMALL)]
     assert RUNNER.invoke(app, arguments).exit_code
-    rows = list(csv.DictReader((tmp_path / "out" / "keypoints.csv").open()))
-    assert {row["picture"] for row in rows} == {"a.png"}
+    with (tmp_path / "out" / "keypoints.csv").open() as file:
+        assert {row["picture"] for row in csv.DictReader(file)} == {"a.png"}
     run(*arguments)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"a.json", "b.json", "keypoints.csv", "posecore_results.json"}, "the same files, not numbered ones"

@@ -108,10 +108,20 @@ def test_a_sheet_of_nobody(tmp_path: Path) -> None:
     assert not (tmp_path / "sheet.png").exists()
 
 
-def test_what_cannot_be_searched_over(labels: Path) -> None:
-    code, said = invoke("tune", *MODEL, "--annotations", labels, "--search", "output-stride")
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--search", "output-stride"], "nothing to search over"),
+        (["--goal", "precision", "--bound", "7"], "give a number from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_tuned_is_said_before_the_work(
+    labels: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], part: str
+) -> None:
+    monkeypatch.setattr("posecore.cli.tune.keep_fields", None)
+    code, said = invoke("tune", *MODEL, "--annotations", labels, *words)
     assert code != 0
-    assert "nothing to search over" in said
+    assert part in said
 
 
 def test_network_settings_are_chosen_among_those_that_are_quick_enough(labels: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from posecore.data.pictures import read_labelled
 from posecore.errors import DataError, ImageError, SettingsError
 from posecore.evaluation.field_sets import FieldSet, keep_fields
 from posecore.evaluation.predictions import protocol_settings
-from posecore.evaluation.tuning import Bench, Figures, Goal, Tuned, tunable, tune_among
+from posecore.evaluation.tuning import Bench, Figures, Goal, Tuned, searchable, tunable, tune_among
 from posecore.model import PoseModel
 from posecore.storage import write_json, writing
 
@@ -79,6 +79,8 @@ def tune(
     settings: dict[str, Any],
 ) -> None:
     """Find the settings that suit labelled pictures best, and what they are worth on pictures kept apart."""
+    # What is wrong is said before the work.
+    wanted = Goal("false people" if goal == "false-people" else goal, bound)
     dataset = open_dataset(annotations, images=images)
     loaded = open_model(model, device, weights)
     network, decode = protocol_settings(loaded, "full")
@@ -90,6 +92,7 @@ def tune(
         **{**({"mode": decode["mode"]} if "mode" in decode else {}), **own_decode}
     ).model_dump()
     names = [one.name for one in tunable(loaded)] if search_over == "all" else _names(search_over)
+    searchable(loaded, names)
     dataset = replace(dataset, images=dataset.images[:limit])
     now = loaded.network_settings(**{**network, **own_network}).model_dump()
     values = each_value(each or [])
@@ -100,7 +103,6 @@ def tune(
         used = {name: getattr(loaded.network_defaults, name) for name in open_ones}
         among = _quick_enough(loaded, among, {**used, **start}, dataset.images, fps)
     networks = [now, *(one for one in among if one != now)]
-    wanted = Goal("false people" if goal == "false-people" else goal, bound)
     every = [Bench(loaded, kept, dataset.skeleton, start) for kept in _looks(loaded, dataset, networks)]
     benches = [every[networks.index(one)] for one in among]
     with counting_progress() as progress:

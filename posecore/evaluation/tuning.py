@@ -346,6 +346,15 @@ def tunable(model: PoseModel) -> tuple[Control, ...]:
     return tuple(one for one in controls(model.decode_settings_class) if one.kind != "flag" and one.name != "mode")
 
 
+def searchable(model: PoseModel, names: Sequence[str]) -> list[Control]:
+    """The :func:`tunable` ones of these names; raises ``SettingsError`` for a name that is none of them."""
+    known = {one.name: one for one in tunable(model)}
+    for name in names:
+        if name not in known:
+            raise SettingsError(f"{name!r} is nothing to search over; there are {', '.join(known)}.")
+    return [known[name] for name in names]
+
+
 def tune(
     bench: Bench,
     goal: Goal,
@@ -388,11 +397,7 @@ def tune_among(
         SettingsError: For a name that cannot be searched over.
         DataError: With fewer than two pictures, or nobody to find.
     """
-    known = {one.name: one for one in tunable(before.model)}
-    for name in names:
-        if name not in known:
-            raise SettingsError(f"{name!r} is nothing to search over; there are {', '.join(known)}.")
-    space = [known[name] for name in names]
+    space = searchable(before.model, names)
     unchanged = before.matches({})
     first, second = _halves(unchanged, seed)
     done = [_tried(bench, goal, space, trials, seed, first, advance) for bench in benches]
