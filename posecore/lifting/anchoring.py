@@ -16,6 +16,7 @@ from scipy.signal import savgol_filter
 
 from posecore.lifting.body import ROOT, places_of
 from posecore.lifting.contacts import still
+from posecore.lifting.cuts import unbroken
 from posecore.lifting.poses3d import Poses3D
 
 Array = NDArray[np.float64]
@@ -81,10 +82,18 @@ class _Feet:
         if len(some) < min(_FEWEST, len(counts)):
             return self.person
         ratios = np.where(self.stand, np.log(np.clip(floor / np.where(self.stand, self.depths, floor), *_CHANGE)), 0.0)
-        changes = np.interp(np.arange(len(counts)), some, ratios.sum(1)[some] / counts[some])
-        window = min(round(_SMOOTH * self.person.fps) | 1, (len(changes) - 1) | 1)
-        if 3 <= window <= len(changes):
-            changes = savgol_filter(changes, window, 1)
+        changes = np.zeros(len(counts))
+        for part in unbroken(self.person.project(), self.person.times):
+            changes[part] = self._changes(ratios[part], counts[part])
         shift = (np.exp(changes) - 1)[:, None] * self.ankles.mean(1)
         moved = np.where(np.isfinite(shift), self.person.roots + shift, self.person.roots)
         return replace(self.person, roots=moved.astype(np.float32))
+
+    def _changes(self, ratios: Array, counts: NDArray[np.int64]) -> Array:
+        """``(T,)`` logarithms by which distances change: what standing feet ``(T, 2)`` say, smooth in between."""
+        some = np.flatnonzero(counts)
+        if not len(some):
+            return np.zeros(len(counts))
+        changes = np.interp(np.arange(len(counts)), some, ratios.sum(1)[some] / counts[some])
+        window = min(round(_SMOOTH * self.person.fps) | 1, (len(changes) - 1) | 1)
+        return savgol_filter(changes, window, 1) if 3 <= window <= len(changes) else changes

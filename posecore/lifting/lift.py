@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from posecore.errors import SettingsError, SkeletonError
 from posecore.lifting.agreement import agreeing, place_roots
 from posecore.lifting.bodies import RATE
+from posecore.lifting.cuts import unbroken
 from posecore.lifting.features import REACH, see
 from posecore.lifting.network import lift_both_ways
 from posecore.lifting.poses3d import USUAL_FOCAL, USUAL_HEIGHT, LiftedBy, Poses3D
@@ -174,13 +175,9 @@ def _lift_frames(
     middle = (np.array(by.image_size) - 1) / 2
     rays = (xy.astype(np.float64) - middle) / by.focal
     rays[~np.isfinite(rays).all(-1)] = np.nan
-    resampled, places = _at_rate(rays, times)
-    joints, errors = lift_rays(resampled, lifter)
-    joints, errors = _between(joints, places), _between(errors, places)
-    roots = place_roots(joints, rays)
-    known = _known(np.isfinite(resampled[..., 0]))[np.round(places).astype(int)]
-    joints = np.where(known[..., None], joints, np.nan)
-    roots = np.where(known.any(1, keepdims=True), roots, np.nan)
+    # What was seen before a cut tells nothing about what comes after it.
+    parts = [_lift_stretch(rays[part], times[part], lifter) for part in unbroken(rays, times)]
+    joints, errors, roots = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Poses3D(
         (joints * by.height).astype(np.float32),
         np.exp(-errors / _ERROR_SCALE).astype(np.float32),
@@ -191,6 +188,17 @@ def _lift_frames(
         track_id,
         by,
     )
+
+
+def _lift_stretch(rays: Array, times: Array, lifter: LoadedLifter) -> tuple[Array, Array, Array]:
+    """Joints ``(T, 17, 3)``, their errors and roots of one person, in statures; NaN where nothing is known."""
+    resampled, places = _at_rate(rays, times)
+    joints, errors = lift_rays(resampled, lifter)
+    joints, errors = _between(joints, places), _between(errors, places)
+    roots = place_roots(joints, rays)
+    known = _known(np.isfinite(resampled[..., 0]))[np.round(places).astype(int)]
+    joints = np.where(known[..., None], joints, np.nan)
+    return joints, errors, np.where(known.any(1, keepdims=True), roots, np.nan)
 
 
 def lift_rays(rays: Array, lifter: LoadedLifter) -> tuple[Array, Array]:

@@ -11,6 +11,7 @@ from scipy.signal import savgol_filter
 
 from posecore.lifting.agreement import place_roots
 from posecore.lifting.body import PARENTS, ROOT, bone_lengths, places_of
+from posecore.lifting.cuts import unbroken
 from posecore.lifting.poses3d import Poses3D
 from posecore.skeleton import Skeleton
 from posecore.video.smoothing import runs
@@ -64,7 +65,8 @@ def seen_alike(person: Poses3D, like: Poses3D) -> Array:
     sight = (np.asarray(like.project(), np.float64) - middle) / like.lifted_by.focal
     roots = place_roots(relative, sight)
     roots = np.where(np.isfinite(roots), roots, np.asarray(like.roots, np.float64))
-    roots[:, 2] = _calmed(roots[:, 2], person.fps)
+    for part in unbroken(sight, person.times):
+        roots[part, 2] = _calmed(roots[part, 2], person.fps)
     aside = sight * (relative[..., 2:] + roots[:, None, 2:]) - relative[..., :2]
     known = np.isfinite(aside).all(-1, keepdims=True)
     counts = known.sum(1)
