@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import struct
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.transform import Rotation
 
 from posecore.errors import MissingExtraError, SettingsError
 from posecore.extras import installed
@@ -101,8 +105,8 @@ def test_tables_and_json_hold_the_same(tmp_path: Path) -> None:
 def test_one_frame_and_nobody_can_be_written(tmp_path: Path) -> None:
     for people in ([a_walker(1)], []):
         written, refused = save_room(people, tmp_path / f"{len(people)}", TEXTS)
-        assert len(written) == 2 + 3 * len(people)
-        assert refused == []
+        assert len(written) == 2 + 4 * len(people)
+        assert len(refused) == 1 - len(people)
 
 
 def test_whom_a_format_cannot_hold_is_named_and_the_others_are_written(tmp_path: Path) -> None:
@@ -112,8 +116,9 @@ def test_whom_a_format_cannot_hold_is_named_and_the_others_are_written(tmp_path:
     written, refused = save_room([replace(person, keypoints=keypoints, track_id=9), person], tmp_path / "clip", TEXTS)
     assert "clip.person3.bvh" in [path.name for path in written]
     assert "clip.person9.trc" in [path.name for path in written]
-    assert len(refused) == 1
-    assert refused[0].startswith("clip.person9.bvh was not written: A BVH file needs the hips")
+    assert len(refused) == 2
+    assert refused[1] == "clip.3d.glb is without person9, whose hips are nowhere known."
+    assert refused[0].startswith("clip.person9.bvh was not written: It needs the hips")
     assert not (tmp_path / "clip.person9.bvh").exists()
 
 
@@ -178,3 +183,89 @@ def test_our_own_bvh_can_be_learnt_from(tmp_path: Path) -> None:
     written, _ = save_room([a_walker(90)], tmp_path / "clip", ["bvh"])
     bodies = read_bodies(written)
     assert len(bodies) == 89
+
+
+def read_glb(path: Path) -> tuple[dict[str, Any], Callable[[int], np.ndarray]]:
+    """What a GLB file says, and its numbers by accessor."""
+    data = path.read_bytes()
+    magic, version, length, text, kind = struct.unpack_from("<4sIII4s", data)
+    assert (magic, version, length, kind) == (b"glTF", 2, len(data), b"JSON")
+    said = json.loads(data[20 : 20 + text])
+    size, kind = struct.unpack_from("<I4s", data, 20 + text)
+    binary = data[28 + text :]
+    assert (kind, size, said["buffers"][0]["byteLength"]) == (b"BIN\0", len(binary), len(binary))
+
+    def numbers(number: int) -> np.ndarray:
+        accessor = said["accessors"][number]
+        view = said["bufferViews"][accessor["bufferView"]]
+        part = binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]
+        columns = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}[accessor["type"]]
+        values = np.frombuffer(part, {5126: "<f4", 5123: "<u2"}[accessor["componentType"]]).reshape(-1, columns)
+        assert len(values) == accessor["count"]
+        return values
+
+    return said, numbers
+
+
+def joints_of_glb(path: Path, person: int, frame: int) -> dict[str, np.ndarray]:
+    """Where a person's joints are, as a viewer works it out."""
+    said, numbers = read_glb(path)
+    moved: dict[tuple[int, str], np.ndarray] = {}
+    for channel in said["animations"][0]["channels"]:
+        sampler = said["animations"][0]["samplers"][channel["sampler"]]
+        moved[channel["target"]["node"], channel["target"]["path"]] = numbers(sampler["output"])
+    found: dict[str, np.ndarray] = {}
+
+    def visit(number: int, turned: Rotation, place: np.ndarray) -> None:
+        node = said["nodes"][number]
+        offset = moved[number, "translation"][frame] if (number, "translation") in moved else node.get("translation", 0)
+        place = place + turned.apply(np.broadcast_to(np.array(offset, float), 3))
+        if (number, "rotation") in moved:
+            turned = turned * Rotation.from_quat(moved[number, "rotation"][frame])
+        found[node.get("name", "")] = place
+        for child in node.get("children", []):
+            visit(child, turned, place)
+
+    visit(said["scenes"][0]["nodes"][person], Rotation.identity(), np.zeros(3))
+    return found
+
+
+def test_glb_moves_the_same_joints_in_the_same_places(tmp_path: Path) -> None:
+    first = a_walker()
+    second = replace(first, times=first.times + 1.0, track_id=5).moved(first.keypoints + np.array([1.0, 0, 0]))
+    (path,), _ = save_room([first, second], tmp_path / "clip", ["glb"])
+    assert path.name == "clip.3d.glb"
+    names = {"Arm": "shoulder", "ForeArm": "elbow", "Hand": "wrist", "UpLeg": "hip", "Leg": "knee", "Foot": "ankle"}
+    for number, person in enumerate((first, second)):
+        for frame in (0, 23, 59):
+            found, places = joints_of_glb(path, number, frame), person.places()
+            assert found["Head"] == pytest.approx(places["head"][frame], abs=2e-3)
+            for side in ("left", "right"):
+                for name, place in names.items():
+                    there = places[f"{side}_{place}"][frame]
+                    assert found[f"{side.title()}{name}"] == pytest.approx(there, abs=2e-3)
+    said, numbers = read_glb(path)
+    animation = said["animations"][0]
+    times = {channel["target"]["path"]: [] for channel in animation["channels"]}
+    for channel in animation["channels"]:
+        times[channel["target"]["path"]].append(numbers(animation["samplers"][channel["sampler"]]["input"])[:, 0])
+    # The second one comes a second later, the first one is gone by the end of the clip.
+    assert [shown.tolist() for shown in times["scale"]] == [
+        pytest.approx([0, first.times[-1] + 1 / RATE]),
+        pytest.approx([0, 1]),
+    ]
+    assert times["translation"][1] == pytest.approx(first.times + 1, abs=1e-5)
+    assert all((np.diff(one) > 0).all() for several in times.values() for one in several)
+
+
+def test_glb_has_shapes_with_outsides(tmp_path: Path) -> None:
+    (path,), _ = save_room([a_walker(2)], tmp_path / "clip", ["glb"])
+    said, numbers = read_glb(path)
+    for mesh in said["meshes"]:
+        (shape,) = mesh["primitives"]
+        points, normals = (numbers(shape["attributes"][name]) for name in ("POSITION", "NORMAL"))
+        corners = points[numbers(shape["indices"]).reshape(-1, 3).astype(int)]
+        outward = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        middles = corners.mean(1) * ([1, 0, 1] if np.ptp(normals[:, 1]) == 0 else 1)
+        assert ((outward * middles).sum(1) > -1e-7).all()
+        assert np.linalg.norm(normals, axis=1) == pytest.approx(1, abs=1e-6)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from posecore.errors import DataError, SettingsError, StorageError
 from posecore.extras import require
 from posecore.lifting.files.bvh import write_bvh
 from posecore.lifting.files.c3d import write_c3d
+from posecore.lifting.files.glb import can_move, write_glb
 from posecore.lifting.files.mot import write_mot
 from posecore.lifting.files.tables import position_table, room_json
 from posecore.lifting.files.trc import write_trc
@@ -20,7 +22,7 @@ from posecore.video.measures import Measure
 from posecore.words import meant
 
 #: Formats with one file for everybody.
-TOGETHER = ("csv", "json")
+TOGETHER = ("csv", "json", "glb")
 #: Formats with a file for each person.
 EACH = ("bvh", "trc", "mot", "c3d")
 FORMATS = (*TOGETHER, *EACH)
@@ -55,48 +57,43 @@ def save_room(
         measures: What to measure; it goes into ``clips/out.3d.measures.csv``, with the format ``csv``.
 
     Returns:
-        The files written, and a sentence for each that could not be, because a format cannot hold a person.
+        The files written, and a sentence for each that could not be, or is without somebody, because a format cannot
+        hold a person.
 
     Raises:
         SettingsError: For an unknown format.
         StorageError: When they cannot be written.
     """
-    together: dict[str, Callable[[Path], None]] = {
+    together: dict[str, Callable[[Path], object]] = {
         ".3d.csv": lambda path: safe_table(position_table(people)).to_csv(path, index=False),
         ".3d.json": lambda path: _write(room_json(people), path),
+        ".3d.glb": lambda path: path.write_bytes(write_glb(people)),
         ".3d.measures.csv": lambda path: safe_table(room_table(people, measures)).to_csv(path, index=False),
     }
     written: list[Path] = []
     refused: list[str] = []
-    for ending in (one for one in room_endings(formats, bool(measures)) if one in together):
-        path = stem.with_name(stem.name + ending)
-        with writing(path, StorageError), replacing(path) as part:
-            together[ending](part)
-        written.append(path)
+    files: list[tuple[Path, Callable[[Path], object]]] = [
+        (stem.with_name(stem.name + ending), together[ending])
+        for ending in room_endings(formats, bool(measures))
+        if ending in together
+    ]
     for person, name in ((person, name) for name in EACH if name in formats for person in people):
         path = stem.with_name(f"{stem.name}.{person.label}.{name}")
+        files.append((path, partial(_write_one, person, name, path.name)))
+    for path, write in files:
         try:
             with writing(path, StorageError), replacing(path) as part:
-                write_person(person, name, part, path.name)
+                write(part)
             written.append(path)
         except DataError as error:
             refused.append(f"{path.name} was not written: {error}")
+    if (everybody := stem.with_name(f"{stem.name}.3d.glb")) in written:
+        lost = [person.label for person in people if not can_move(person)]
+        refused += [f"{everybody.name} is without {label}, whose hips are nowhere known." for label in lost]
     return written, refused
 
 
-def write_person(person: RoomPoses, name: str, path: Path, title: str) -> None:
-    """Write one person.
-
-    Args:
-        person: The person.
-        name: The format, of ``EACH``.
-        path: Where to.
-        title: Name of the file, for formats that say it within.
-
-    Raises:
-        DataError: When the format cannot hold the person.
-        MissingExtraError: When the format's library is not installed.
-    """
+def _write_one(person: RoomPoses, name: str, title: str, path: Path) -> None:
     writers: dict[str, Callable[[], None]] = {
         "bvh": lambda: _write(write_bvh(person), path),
         "trc": lambda: _write(write_trc(person, title), path),

@@ -16,6 +16,7 @@ from posecore.ui.shared.pictures.downloads import Download
 
 _KINDS = {
     "bvh": ("BVH", "animation", "A skeleton that moves, for Blender and other animation programs; metres, y up."),
+    "glb": ("GLB", "view_in_ar", "Everybody as moving figures, for any viewer of glTF and for Blender; metres, y up."),
     "trc": ("TRC", "biotech", "Places of the joints over time, for OpenSim; metres, y up."),
     "mot": ("MOT", "accessibility_new", "Joint angles over time in OpenSim's layout and names; degrees."),
     "c3d": ("C3D", "my_location", "Places of the joints over time, for motion laboratories; millimetres, y up."),
