@@ -30,6 +30,7 @@ COMMANDS = {
     "weights": ("models", "weights", "Fetch, add, check, export and remove the weights of models."),
     "image": ("images", "image", "Find the people in pictures and write what was found."),
     "video": ("video", "video", "Find, follow and measure the people in a video, and draw them into a clip."),
+    "lift": ("lifting", "lift_command", "Lift saved poses into three dimensions, without running a model again."),
     "webcam": ("webcam", "webcam", "Show poses in a camera's picture, live, on a page in the browser."),
     "benchmark": (
         "benchmark",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -39,6 +40,11 @@ class Warnings:
         if sentence is not None and sentence != self._said:
             errors.print(f"[yellow]{escape(sentence)}[/yellow]", highlight=False, soft_wrap=True)
         self._said = sentence
+
+
+def tell_files(files: Sequence[Path]) -> None:
+    """Say what was written."""
+    output.print(f"Results: {escape(', '.join(map(str, files)) or 'none')}", highlight=False, soft_wrap=True)
 
 
 def counting_progress() -> Progress:

@@ -1,4 +1,4 @@
-"""The part of the video command that is about people in the room."""
+"""People in the room: the part of the video command, and the command that lifts what was saved."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
+import typer
 from rich.markup import escape
 
-from posecore.cli.console import errors, output
-from posecore.errors import SettingsError
+from posecore.cli.console import errors, output, tell_files
+from posecore.cli.result_names import free_stem
+from posecore.cli.settings import listed, options_of
+from posecore.errors import DataError, PosecoreError, SettingsError
 from posecore.lifting import lift
-from posecore.lifting.files import room_endings, save_room
+from posecore.lifting.files import FORMATS, room_endings, save_room
 from posecore.lifting.measures import in_metres, walking
 from posecore.lifting.room import room_of
 from posecore.lifting.settings import LiftSettings
+from posecore.settings import build_settings
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.video import Measure, PoseSequence, parse_measure
+from posecore.video.saved import read_saved_poses
 
 
 @dataclass(frozen=True)
@@ -68,3 +74,59 @@ class Lifting:
             if not isinstance(found, str):
                 output.print(f"Person {person.track_id} walks: {found}", highlight=False, soft_wrap=True)
         return written
+
+
+@options_of("lifting", LiftSettings)
+def lift_command(
+    poses: Annotated[
+        list[Path],
+        typer.Argument(help="What posecore saved: the .json or .csv of clips, the .json of pictures."),
+    ],
+    destination: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="What names of files begin with, or a folder; by default the name of the poses, here, numbered when "
+            "that is taken.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
+    formats: Annotated[
+        str, typer.Option("--formats", "--save-3d", help=f"What to write, separated by commas: {', '.join(FORMATS)}.")
+    ] = "csv,bvh",
+    measures: Annotated[
+        str, typer.Option(help="What to measure, separated by commas, such as left_knee or speed:mid_hip.")
+    ] = "",
+    *,
+    lifting: dict[str, Any],
+) -> None:
+    """Lift saved poses into three dimensions, without running a model again."""
+    wanted, measured = listed(formats), [in_metres(parse_measure(text, COCO_17)) for text in listed(measures)]
+    asked = Lifting(build_settings(LiftSettings, lifting), wanted, measured)
+    endings, place = asked.endings, _without_ending(destination or Path())
+    if len(poses) > 1 and not place.is_dir():
+        raise typer.BadParameter(f"{place} must be a folder for the results of several files.")
+    refused = 0
+    for path in poses:
+        try:
+            sequence = _followed(path)
+            tell_files(asked.do(sequence, free_stem(place, path.stem, endings, overwrite)))
+        except PosecoreError as error:
+            if len(poses) == 1:
+                raise
+            refused += 1
+            errors.print(f"[red]{escape(str(error))}[/red]", highlight=False, soft_wrap=True)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _followed(path: Path) -> PoseSequence:
+    sequence = read_saved_poses(path)
+    if len(sequence.frames) and not sequence.tracks():
+        raise DataError(f"{path}: nobody was followed over the frames; run posecore video again with track on.")
+    return sequence
+
+
+def _without_ending(place: Path) -> Path:
+    return place.with_suffix("") if place.suffix[1:] in FORMATS and not place.is_dir() else place

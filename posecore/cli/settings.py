@@ -82,6 +82,11 @@ def options_of(name: str, settings_class: type[Settings]) -> Callable[[Callable[
     return lambda function: _with_flags(function, name, {c.name: c for c in controls(settings_class)})
 
 
+def listed(text: str) -> list[str]:
+    """What stands between the commas of an option."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _with_flags(function: Callable[..., Any], argument: str, flags: dict[str, Control]) -> Callable[..., Any]:
     signature = inspect.signature(function, eval_str=True)
     own = [parameter for parameter in signature.parameters.values() if parameter.name != argument]

@@ -15,11 +15,11 @@ from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from posecore.cli.console import counting_progress, errors, output
+from posecore.cli.console import counting_progress, errors, output, tell_files
 from posecore.cli.lifting import Lifting
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.result_names import free_stem, with_ending
-from posecore.cli.settings import options_of, settings_options
+from posecore.cli.settings import listed, options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
 from posecore.lifting.files import FORMATS as ROOM_FORMATS
 from posecore.lifting.settings import LiftSettings
@@ -110,14 +110,14 @@ def video(
 
     Ctrl-C ends early and keeps what is done: a clip that plays and complete tables up to there.
     """
-    formats = _listed(save)
+    formats = listed(save)
     if unknown := set(formats) - set(FORMATS):
         raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
     if counting and not count:
         raise typer.BadParameter(f"--{next(iter(counting)).replace('_', '-')} belongs to --count; give that as well.")
     loaded = open_model(model, device, weights)
-    counted = [parse_measure(text, loaded.skeleton).text for text in _listed(count)]
-    measured = [parse_measure(text, loaded.skeleton).text for text in _listed(measures)]
+    counted = [parse_measure(text, loaded.skeleton).text for text in listed(count)]
+    measured = [parse_measure(text, loaded.skeleton).text for text in listed(measures)]
     repetitions = build_settings(RepetitionSettings, counting)
     network, decode = loaded.split_settings(settings)
     followed, smooth = follow_and_smooth(tracking, smoothing, SmoothingSettings)
@@ -134,7 +134,7 @@ def video(
         decode=loaded.decode_settings(**decode).model_dump(),
     )
     wanted = list(dict.fromkeys([*measured, *counted]))
-    room = _lifting(lift, lifting, _listed(save_3d), measured, followed, loaded.skeleton)
+    room = _lifting(lift, lifting, listed(save_3d), measured, followed, loaded.skeleton)
     endings = [".mp4"] * clip + table_endings(formats, bool(wanted), bool(counted)) + (room.endings if room else [])
     stem = free_stem(destination or Path(), f"{path.stem}-poses", endings, overwrite)
     with counting_progress() as bar, _stopped_by_ctrl_c() as cancel:
@@ -178,10 +178,6 @@ def _check_measures(
         raise typer.BadParameter("--measures and --count follow people over the frames: switch track on.")
     if measured and not lift and not {"csv", "json"} & set(formats):
         raise typer.BadParameter("measures are written as csv or json: name one of them in --save.")
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 class _Reporter:
@@ -231,8 +227,7 @@ def _tell(result: VideoResult, written: list[Path]) -> None:
     output.print(
         f"{result.frames} frames{until}{who} with {escape(result.model)}, {pace}", highlight=False, soft_wrap=True
     )
-    files = [*([result.clip] if result.clip else []), *written]
-    output.print(f"Results: {escape(', '.join(map(str, files)) or 'none')}", highlight=False, soft_wrap=True)
+    tell_files([*([result.clip] if result.clip else []), *written])
 
 
 def _tell_repetitions(result: VideoResult, measures: list[str], settings: RepetitionSettings) -> None:
