@@ -15,8 +15,9 @@ Array = NDArray[np.float64]
 _STEP, _SPEED = 0.3, 6.0
 #: By which factor a person's size changes from frame to frame at most, and by how much more in a second.
 _GROWTH, _GROWING = 1.6, 4.0
-#: Joints that both frames must show.
+#: Joints of limbs and trunk that both frames must show; a head alone moves too fast for its size.
 _FEWEST = 4
+_LIMBS = slice(5, None)
 #: Frames after which somebody who is where they were before was not away: a model was wrong for a moment.
 _MOMENT = 5
 
@@ -25,16 +26,18 @@ def unbroken(keypoints: Array, times: Array) -> list[slice]:
     """Stretches of a track in which nobody leaps as nobody can.
 
     Args:
-        keypoints: ``(T, K, 2)`` positions in the picture, in any unit; NaN where missing.
+        keypoints: ``(T, 17, 2)`` positions in the picture, in any unit and COCO's order; NaN where missing.
         times: ``(T,)`` seconds.
     """
-    cuts = [0, *_cuts(np.asarray(keypoints, np.float64), times), len(times)]
+    cuts = [0, *_cuts(np.asarray(keypoints, np.float64)[:, _LIMBS], times), len(times)]
     return [slice(start, stop) for start, stop in pairwise(cuts) if stop > start]
 
 
 def _cuts(keypoints: Array, times: Array) -> Iterator[int]:
     """Frames with which something else begins."""
-    seen = np.flatnonzero(np.isfinite(keypoints).all(-1).sum(1) >= _FEWEST)
+    known = np.isfinite(keypoints).all(-1, keepdims=True)
+    keypoints = np.where(known, keypoints, np.nan)
+    seen = np.flatnonzero(known.sum(1)[:, 0] >= _FEWEST)
     if len(seen) < 2:
         return
     steady = 0
@@ -52,15 +55,15 @@ def _cuts(keypoints: Array, times: Array) -> Iterator[int]:
 
 def _leaps(keypoints: Array, times: Array, before: NDArray[np.int64], after: NDArray[np.int64]) -> NDArray[np.bool_]:
     """``(N,)`` whether nobody can have got from frames ``before`` to frames ``after``, as far as these tell."""
-    both = np.isfinite(keypoints[before]).all(-1) & np.isfinite(keypoints[after]).all(-1)
+    both = np.isfinite(keypoints[before] + keypoints[after])[..., 0]
     enough = both.sum(1) >= _FEWEST
     result = np.zeros(len(before), bool)
     if not enough.any():
         return result
-    shown = both[enough][..., None]
-    first, second = (np.where(shown, keypoints[frames[enough]], np.nan) for frames in (before, after))
+    whole = [keypoints[frames[enough]] for frames in (before, after)]
+    sizes = [np.nanmax(np.nanmax(one, 1) - np.nanmin(one, 1), 1) for one in whole]
+    first, second = (np.where(both[enough][..., None], one, np.nan) for one in whole)
     seconds = np.maximum(times[after] - times[before], 0.0)[enough]
-    sizes = [np.nanmax(np.nanmax(one, 1) - np.nanmin(one, 1), 1) for one in (first, second)]
     steps = np.nanmedian(np.linalg.norm(second - first, axis=-1), 1)
     spreads = [np.maximum(_spread(one), 1e-9) for one in (first, second)]
     growth = np.maximum(spreads[0] / spreads[1], spreads[1] / spreads[0])

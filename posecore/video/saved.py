@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from posecore.errors import DataError
 from posecore.parsing import MalformedError, parse_json, read_json, shown
 from posecore.poses import JSON_VERSION as POSES_VERSION
 from posecore.poses import Poses
-from posecore.skeleton import SKELETONS, Skeleton, data_of_skeleton
+from posecore.skeleton import COCO_17, SKELETONS, Skeleton, data_of_skeleton
 from posecore.video.sequence import UNTRACKED, PoseSequence, SequenceBuilder
 from posecore.video.tables import JSON_VERSION
 
@@ -105,6 +104,8 @@ def _of_table(path: Path) -> PoseSequence:
     facts = path.with_suffix(".run.json")
     try:
         width, height = (int(side) for side in parse_json(facts.read_bytes())["image_size"])
+        if min(width, height) < 1:
+            raise ValueError("no picture is so small")
     except (OSError, MalformedError, KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} does not say how large the pictures are: keep {facts.name} beside it, or give the .json."
@@ -124,30 +125,37 @@ def _of_table(path: Path) -> PoseSequence:
 
 def _sequence_of(table: pd.DataFrame, size: tuple[int, int]) -> PoseSequence:
     """A clip of a table; frames without anybody are not in it and lie evenly between the others."""
+    if table.empty:
+        return PoseSequence.collect([], COCO_17, size)
     numbers = table.astype({name: np.float64 for name in _COLUMNS if name != "keypoint"})
-    frames, ids = (numbers[name].to_numpy().astype(np.int64) for name in ("frame", "track_id"))
+    if not np.isfinite(numbers[["frame", "time", "track_id"]]).all(axis=None):
+        raise DataError("every line needs frame, time and track_id.")
     names = tuple(dict.fromkeys(table["keypoint"].astype(str)))
-    rows = list(zip(frames.tolist(), ids.tolist(), strict=True))
-    starts = np.flatnonzero([True, *(one != other for one, other in pairwise(rows))]) if rows else np.zeros(0, int)
-    if len(names) * len(starts) != len(rows) or list(table["keypoint"]) != list(names) * len(starts):
-        raise DataError("every person needs a line for each keypoint, in the same order, one person after the other.")
-    by_person = {name: numbers[name].to_numpy().reshape(-1, len(names) or 1) for name in ("x", "y", "score")}
-    first, last = (int(frames.min()), int(frames.max())) if rows else (0, -1)
-    if last - first > _MOST_FRAMES or first < 0:
-        raise DataError("the numbers of its frames cannot be.")
-    known, at = np.unique(frames[starts], return_index=True)
-    times = numbers["time"].to_numpy()[starts][at]
-    if (np.diff(frames[starts]) < 0).any() or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+    count, left = divmod(len(table), len(names))
+    if left or list(table["keypoint"]) != list(names) * count:
+        raise DataError("every person needs a line for each keypoint, in the same order.")
+    person = {name: numbers[name].to_numpy().reshape(count, len(names)) for name in _COLUMNS if name != "keypoint"}
+    frames, ids = (person[name][:, 0].astype(np.int64) for name in ("frame", "track_id"))
+    if any((person[name] != person[name][:, :1]).any() for name in ("frame", "time", "track_id")):
+        raise DataError("the lines of a person must lie together.")
+    followed = np.stack([frames, ids], 1)[ids != UNTRACKED]
+    if len(np.unique(followed, axis=0)) < len(followed):
+        raise DataError("two people of one frame have one track_id.")
+    known, at = np.unique(frames, return_index=True)
+    times = person["time"][at, 0]
+    if frames[0] < 0 or (np.diff(frames) < 0).any() or (np.diff(times) <= 0).any():
         raise DataError("its frames must come one after the other.")
-    every = np.arange(first, last + 1)
+    if frames[-1] - frames[0] > _MOST_FRAMES:
+        raise DataError("the numbers of its frames cannot be.")
+    every = np.arange(frames[0], frames[-1] + 1)
     return PoseSequence(
         next((one for one in SKELETONS.values() if one.keypoints == names), Skeleton("saved", names)),
         size,
-        np.interp(every, known, times) if rows else np.zeros(0),
-        frames[starts] - first,
-        np.stack([by_person["x"], by_person["y"]], -1).astype(np.float32),
-        by_person["score"].astype(np.float32),
-        numbers["pose_score"].to_numpy()[starts].astype(np.float32),
-        ids[starts],
+        np.interp(every, known, times),
+        frames - frames[0],
+        np.stack([person["x"], person["y"]], -1).astype(np.float32),
+        person["score"].astype(np.float32),
+        person["pose_score"][:, 0].astype(np.float32),
+        ids,
         every,
     )

@@ -82,11 +82,12 @@ class LiveFigure:
             people = self._room.update(poses, frame.time)
         except PosecoreError as error:
             return {"people": [], "middle": [0.0, 0.0], "words": str(error)}
+        nobody = "Too few joints are seen." if len(poses) else "Nobody is seen."
         across = -1.0 if frame.mirrored else 1.0
         return {
             "people": [_person(one, place, across) for place, one in enumerate(people)],
             "middle": self._looked_at(people, across),
-            "words": "" if people else "Nobody is seen.",
+            "words": "" if people else nobody,
         }
 
     def _looked_at(self, people: Sequence[RoomPoses], across: float) -> list[float]:
