@@ -246,7 +246,7 @@ def test_glb_moves_the_same_joints_in_the_same_places(tmp_path: Path) -> None:
                     assert found[f"{side.title()}{name}"] == pytest.approx(there, abs=2e-3)
     said, numbers = read_glb(path)
     animation = said["animations"][0]
-    times = {channel["target"]["path"]: [] for channel in animation["channels"]}
+    times: dict[str, list[np.ndarray]] = {channel["target"]["path"]: [] for channel in animation["channels"]}
     for channel in animation["channels"]:
         times[channel["target"]["path"]].append(numbers(animation["samplers"][channel["sampler"]]["input"])[:, 0])
     # The second one comes a second later, the first one is gone by the end of the clip.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ class Session:
 
 
 def told(session: Session) -> Iterator[dict[str, Any]]:
-    figure = LiveFigure(lambda: session)  # type: ignore[arg-type, return-value]
+    figure = LiveFigure(lambda: cast("Any", session))
     while (answer := figure.newest()) is not None:
         yield answer
 
@@ -87,7 +87,7 @@ def test_a_mirrored_picture_has_a_mirrored_figure(tracked: bool) -> None:
 def test_the_browser_asks_until_nothing_new_comes() -> None:
     frames = in_pictures(stander(6))
     session = Session([*frames, Poses.empty(COCO_17, frames[0].image_size)])
-    figure = LiveFigure(lambda: session)  # type: ignore[arg-type, return-value]
+    figure = LiveFigure(lambda: cast("Any", session))
     answers = [fetch(figure_routes(), f"/{figure.address}") for _ in range(4)]
     assert [status for status, _, _ in answers] == [200, 200, 200, 204]
     first, _, last = (json.loads(body) for _, _, body in answers[:3])
@@ -102,7 +102,7 @@ def test_the_browser_asks_until_nothing_new_comes() -> None:
 def test_a_new_session_begins_anew_and_no_session_tells_nothing() -> None:
     frames = in_pictures(stander(9))
     sessions: list[Session | None] = [Session(frames)]
-    figure = LiveFigure(lambda: sessions[-1])  # type: ignore[arg-type, return-value]
+    figure = LiveFigure(lambda: cast("Any", sessions[-1]))
     while figure.newest() is not None:
         pass
     sessions.append(Session(frames[:1]))

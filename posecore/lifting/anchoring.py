@@ -96,4 +96,4 @@ class _Feet:
             return np.zeros(len(counts))
         changes = np.interp(np.arange(len(counts)), some, ratios.sum(1)[some] / counts[some])
         window = min(round(_SMOOTH * self.person.fps) | 1, (len(changes) - 1) | 1)
-        return savgol_filter(changes, window, 1) if 3 <= window <= len(changes) else changes
+        return np.asarray(savgol_filter(changes, window, 1)) if 3 <= window <= len(changes) else changes

@@ -48,7 +48,7 @@ def _cuts(keypoints: Array, times: Array) -> Iterator[int]:
         later = seen[place + 2 : place + 2 + _MOMENT]
         back = np.flatnonzero(~_leaps(keypoints, times, np.full(len(later), before), later))
         if len(back):
-            steady = place + 2 + back[0]
+            steady = int(place + 2 + back[0])
         else:
             yield int(seen[place + 1])
 

@@ -132,7 +132,7 @@ class _Scene:
 
     def _appear(self, node: int, person: RoomPoses, start: float, end: float) -> None:
         """Hide a person before their first frame and after their last one."""
-        first, gone = person.times[0] - start, person.times[-1] + 1 / person.rate - start
+        first, gone = float(person.times[0]) - start, float(person.times[-1]) + 1 / person.rate - start
         keys = [(0.0, 0.0)] * (first > 0) + [(first, 1.0)] + [(gone, 0.0)] * (gone < end - start)
         if len(keys) > 1:
             times = self._numbers(np.array([time for time, _ in keys]), bounds=True)

@@ -95,7 +95,7 @@ class LiveFigure:
         if people:
             amid = np.mean([np.nanmean(one.keypoints[0][:, [0, 2]], 0) for one in people], 0)
             self._middle = amid if self._middle is None else self._middle + _FOLLOW * (amid - self._middle)
-        x, z = (0.0, 0.0) if self._middle is None else self._middle
+        x, z = np.zeros(2) if self._middle is None else self._middle
         return [round(across * float(x), 3), round(float(z), 3)]
 
 
