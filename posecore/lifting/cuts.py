@@ -22,7 +22,7 @@ _LIMBS = slice(5, None)
 _MOMENT = 5
 
 
-def unbroken(keypoints: Array, times: Array) -> list[slice]:
+def unbroken(keypoints: NDArray[np.floating], times: Array) -> list[slice]:
     """Stretches of a track in which nobody leaps as nobody can.
 
     Args:
