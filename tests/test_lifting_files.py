@@ -219,7 +219,7 @@ def joints_of_glb(path: Path, person: int, frame: int) -> dict[str, np.ndarray]:
     def visit(number: int, turned: Rotation, place: np.ndarray) -> None:
         node = said["nodes"][number]
         offset = moved[number, "translation"][frame] if (number, "translation") in moved else node.get("translation", 0)
-        place = place + turned.apply(np.broadcast_to(np.array(offset, float), 3))
+        place = place + turned.apply(np.zeros(3) + offset)
         if (number, "rotation") in moved:
             turned = turned * Rotation.from_quat(moved[number, "rotation"][frame])
         found[node.get("name", "")] = place

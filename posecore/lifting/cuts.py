@@ -40,13 +40,13 @@ def _cuts(keypoints: Array, times: Array) -> Iterator[int]:
     seen = np.flatnonzero(known.sum(1)[:, 0] >= _FEWEST)
     if len(seen) < 2:
         return
-    steady = 0
+    steady, at_once = 0, np.zeros(len(times))
     for place in np.flatnonzero(_leaps(keypoints, times, seen[:-1], seen[1:])):
         before = seen[place]
         if place < steady:
             continue
         later = seen[place + 2 : place + 2 + _MOMENT]
-        back = np.flatnonzero(~_leaps(keypoints, times, np.full(len(later), before), later))
+        back = np.flatnonzero(~_leaps(keypoints, at_once, np.full(len(later), before), later))
         if len(back):
             steady = int(place + 2 + back[0])
         else:
