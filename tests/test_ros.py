@@ -16,6 +16,7 @@ from posecore.poses import Poses
 from posecore.ros.bridge import Bridge
 from posecore.ros.messages import MARKED, SKELETON_2D, TRACKED, people_messages
 from posecore.skeleton import COCO_17
+from tests.job_support import until
 from tests.pose_support import poses_from
 
 #: Order of hri_msgs/Skeleton2D as its constants number it.
@@ -139,6 +140,8 @@ def test_a_bridge_hears_of_topics_before_their_messages(poses: Any, robot: Any) 
     with Bridge(address) as bridge:
         for message in messages * 2:
             bridge.publish(message)
+    # The robot reads in a thread of its own.
+    until(lambda: len(heard) == 4 * len(messages))
     kinds = [operation["op"] for operation in heard]
     assert kinds.count("advertise") == kinds.count("unadvertise") == len(messages)
     assert [one["msg"] for one in heard if one["op"] == "publish"] == [one.content for one in messages * 2]

@@ -229,8 +229,8 @@ def place_of(box: Any, keypoints: Any, size: tuple[int, int]) -> Region:
     points = np.array([point for point in _positions(keypoints) if _inside(point, size)])
     if len(points) < 2:
         return 0.0, 0.0, float(size[0]), float(size[1])
-    corners = to_edges(points)
-    low, high = corners.min(0), corners.max(0)
+    edges = to_edges(points)
+    low, high = edges.min(0), edges.max(0)
     around = _AROUND * float((high - low).max()) + 1
     return low[0] - around, low[1] - around, high[0] + around, high[1] + around
 
