@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import cv2
+from lifting_cases import lifting_cases
 
 from posecore.cli import COMMANDS, load_command
 from posecore.data.synthetic import SAMPLE_SEEDS, render_scene
@@ -65,6 +66,7 @@ def pictures() -> Iterator[tuple[str, Picture]]:
     yield "poses", draw_poses(scene(), model.decode(fields_of("posenet-mobilenet_v1-075")))
     for name, view in VIEWS.items():
         yield name, view_of(*view)
+    yield "lifting", lifting_cases()
 
 
 def commands() -> str:
