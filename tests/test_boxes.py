@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from posecore.boxes import Region, area_of, clipped, full_region, overlap, shared_area, to_edges, to_positions
 from posecore.data.annotations import Label
-from posecore.data.dataloop import _box_around, _Point
 from posecore.data.people import make_person, place_of
 from posecore.evaluation.oks import centre_in
 from posecore.labelling.proposals import _inside
@@ -60,9 +59,3 @@ def test_a_box_from_joints_goes_round_their_pixels() -> None:
     assert person.box == (10.5, 20.5, 30.5, 50.5)
     x0, y0, x1, y1 = place_of(None, [value for joint in joints for value in joint], (100, 100))
     assert ((x0 + x1) / 2, (y0 + y1) / 2) == (20.5, 35.5), "the middle of positions 10 and 30 is the edge 20.5"
-
-
-def test_a_point_belongs_to_the_box_that_its_pixel_touches() -> None:
-    boxes = {"one": (10.0, 10.0, 20.0, 20.0), "inner": (15.0, 15.0, 20.0, 20.0)}
-    for x, name in ((8.9, None), (9.0, "one"), (13.9, "one"), (14.0, "inner"), (20.0, "inner"), (20.1, None)):
-        assert _box_around(_Point("nose", (x, 16.0), Label.VISIBLE, None, ""), boxes) == name, x

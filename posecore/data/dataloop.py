@@ -246,12 +246,10 @@ def _with_people(item: _Item, skeleton: Skeleton, category: str, everything: Pro
 
 
 def _box_around(point: _Point, boxes: Mapping[str, Region]) -> str | None:
-    """Name of the smallest box that the pixel of a point touches."""
-    left, top = point.xy
+    """Name of the smallest box that a point lies in, both as the file counts them."""
+    x, y = point.xy
     around = [
-        ((x1 - x0) * (y1 - y0), name)
-        for name, (x0, y0, x1, y1) in boxes.items()
-        if x0 <= left + 1 and left <= x1 and y0 <= top + 1 and top <= y1
+        ((x1 - x0) * (y1 - y0), name) for name, (x0, y0, x1, y1) in boxes.items() if x0 <= x <= x1 and y0 <= y <= y1
     ]
     return min(around)[1] if around else None
 
