@@ -16,6 +16,7 @@ from posecore.poses import Poses
 from posecore.ros.bridge import Bridge
 from posecore.ros.messages import MARKED, SKELETON_2D, TRACKED, people_messages
 from posecore.skeleton import COCO_17
+from posecore.video import LiveFrame
 from tests.job_support import until
 from tests.pose_support import poses_from
 
@@ -191,3 +192,22 @@ def test_what_goes_wrong_live_is_said_once(monkeypatch: Any, capsys: Any) -> Non
     nothing: Any = None
     assert list(live("0", nothing, nothing)) == []
     assert capsys.readouterr().err.count("could not be looked at") == 1
+
+
+class SeesNobody(StandsStill):
+    """A session whose pictures are looked at, a while after they came."""
+
+    def newer(self, number: int, seconds: float) -> Any:
+        return None if number else LiveFrame(1, self.pictures()[0], Poses.empty(COCO_17, (8, 8)), 48.5, False)
+
+    def status(self) -> Any:
+        return SimpleNamespace(error=None, latency={"network": 9000.0})
+
+
+def test_what_is_seen_live_has_the_time_at_which_its_picture_came(monkeypatch: Any) -> None:
+    for name in ("Camera", "LiveSession"):
+        monkeypatch.setattr(f"posecore.cli.ros.{name}", SeesNobody)
+    clock = SimpleNamespace(time=lambda: 1000.0, perf_counter=lambda: 50.0)
+    monkeypatch.setattr("posecore.cli.ros.time", clock)
+    nothing: Any = None
+    assert [seconds for seconds, _ in live("0", nothing, nothing)] == [998.5]

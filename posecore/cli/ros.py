@@ -115,4 +115,4 @@ def live(source: str, model: PoseModel, options: LiveOptions) -> Iterator[Moment
             frame = session.newer(seen, 0.0)
             if frame is not None:
                 seen = frame.number
-                yield time.time() - sum(session.status().latency.values()) / 1e3, frame.poses
+                yield time.time() - (time.perf_counter() - frame.time), frame.poses

@@ -88,7 +88,7 @@ class LiveFrame:
         number: Counts these pictures from 1.
         picture: ``(H, W, 3)`` uint8 RGB, with the people drawn, mirrored if wanted.
         poses: The people, where they are in ``picture`` when scaled from ``poses.image_size`` to its size.
-        time: Seconds at which the camera's picture came, on a clock that only goes on.
+        time: Seconds at which the camera's picture came, by ``time.perf_counter``.
         mirrored: Whether ``picture`` and ``poses`` are as a mirror shows them.
     """
 
