@@ -507,9 +507,11 @@ def test_real_weights_find_the_people_of_the_first_sample(
     reference: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POSECORE_WEIGHTS_MIRROR", str(reference))
-    app = open_app(query={"model": "posenet-mobilenet_v1-075.google_quant2", "pose_threshold": "0.4"})
+    name = "posenet-mobilenet_v1-075.google_quant2"
+    app = open_app(query={"model": name, "pose_threshold": "0.4"})
     app.button(key="fetch").click().run()
-    assert "**3 people**" in words(app)
+    wait_for_download(name)
+    assert "**3 people**" in words(app.run())
 
 
 def test_samples_are_always_readable() -> None:

@@ -16,7 +16,7 @@ from tests.video_support import even_ticks, write_video
 
 runner = CliRunner()
 #: Two ways to see with one small network.
-MODELS = ("movenet-lightning@keypoint_threshold=0", "movenet-lightning@keypoint_threshold=0.3")
+MODELS = ("movenet-lightning@keypoint_threshold=0", "movenet-lightning@keypoint_threshold=0.45")
 
 
 @pytest.fixture(autouse=True)

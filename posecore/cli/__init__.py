@@ -51,7 +51,7 @@ COMMANDS = {
     "tune": (
         "tune",
         "tune",
-        "Find the decode settings that suit labelled pictures best, and what they are worth on pictures kept apart.",
+        "Find the settings that suit labelled pictures best, and what they are worth on pictures kept apart.",
     ),
     "calibrate": (
         "calibrate",
