@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import signal
@@ -490,6 +491,34 @@ def test_fine_tuning_keeps_the_backbone_and_gives_new_heads(posecore_home: Path)
     old = network.state_dict()["heads.heatmaps.weight"][COCO_17.index("left_wrist")]
     assert not torch.equal(state["heads.heatmaps.weight"][1], old)
     torch.testing.assert_close(state["heads.heatmaps.weight"][1], old, atol=0.05, rtol=0)
+
+
+@pytest.mark.usefixtures("home")
+def test_curves_tell_the_side_that_an_epoch_was_shown(tmp_path: Path) -> None:
+    from posecore.training.run import train
+
+    sides = {**config_values()["training"], "input_sides": [65, 97]}
+    folder = train(make_config(config_values(name="growing", training=sides)), tmp_path)
+    with (folder / "curves.csv").open() as file:
+        assert [float(row["side"]) for row in csv.DictReader(file)] == [65, 97]
+
+
+@pytest.mark.usefixtures("home")
+def test_no_epoch_follows_when_time_runs_out_while_measuring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from posecore.training.module import PoseTraining
+    from posecore.training.run import train
+
+    measured = PoseTraining.measure
+
+    def slowly(training: PoseTraining) -> Any:
+        training.elapsed += 60
+        return measured(training)
+
+    monkeypatch.setattr(PoseTraining, "measure", slowly)
+    schedule = {"epochs": 5, "minutes": 1}
+    folder = train(make_config(config_values(name="late", schedule=schedule)), tmp_path)
+    with (folder / "curves.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 1
 
 
 def curves(folder: Path) -> list[str]:

@@ -212,7 +212,8 @@ class NetworkTraining(lightning.LightningModule):
         if self.recorder is not None:
             self._ended |= self.recorder.epoch(self.epochs, figures, measurement, self.best_network)
         self._synchronise()
-        if self._ended:
+        # Time may have run out while measuring: an epoch without a step would follow.
+        if self._ended or self.progress >= 1:
             self.trainer.should_stop = True
 
     def _record_start(self) -> None:
@@ -282,6 +283,7 @@ class PoseTraining(NetworkTraining):
         self._norms = norm_momenta(self.network) if random_start else {}
         self.teacher = Teacher(config.teacher, self.task, config.model.architecture) if config.teacher else None
         self.training_set, self.held = training, held
+        self._shown_side = self.side
         freeze(self.network, config.model.freeze)
         if config.model.freeze_norm:
             freeze_norm(self.network)
@@ -295,10 +297,11 @@ class PoseTraining(NetworkTraining):
     def train_dataloader(self) -> Any:
         """Batches of the current epoch."""
         training = self.config.training
+        self._shown_side = self.side
         batches = EpochBatches(
             self.training_set,
             self.config.augment,
-            self.side,
+            self._shown_side,
             training.batch_size,
             training.seed,
             self.current_epoch,
@@ -325,7 +328,8 @@ class PoseTraining(NetworkTraining):
         super()._settle_modes()
 
     def extra_figures(self) -> dict[str, float]:
-        return {"side": float(self.side)}
+        # Not that of the next epoch, which progress tells of already.
+        return {"side": float(self._shown_side)}
 
     def terms(self, batch: tuple[torch.Tensor, Truth]) -> dict[str, LossTerm]:
         pixels, truth = batch
