@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -96,7 +97,9 @@ def test_the_browser_asks_until_nothing_new_comes() -> None:
     assert answers[0][1]["cache-control"] == "no-store"
     address = figure.address
     del figure
-    assert fetch(figure_routes(), f"/{address}")[0] == 404
+    # The thread that answered last may still hold it for a moment.
+    while fetch(figure_routes(), f"/{address}")[0] != 404:
+        time.sleep(0.05)
 
 
 def test_a_new_session_begins_anew_and_no_session_tells_nothing() -> None:
