@@ -77,6 +77,7 @@ def test_a_perfect_copy_costs_nothing_and_others_do(architecture: str, tmp_path:
     [
         ("posenet-mobilenet_v1-050", "backbone.blocks", 13),
         ("movenet-lightning", "pyramid", 1),
+        ("movenet-lightning", "pyramid.", 1),
         ("movenet-lightning", "backbone.blocks", 17),
     ],
 )
@@ -159,6 +160,11 @@ def test_who_cannot_teach_is_refused(tmp_path: Path) -> None:
     narrow = "posenet-mobilenet_v1-050"
     with pytest.raises(SettingsError, match=r"the network has no part 'backbon.blocks'; did you mean"):
         Teacher(TeacherConfig(model=name, features={"backbon.blocks": 1}), task_of(narrow, COCO_17), narrow)
+    # Features are those of whole blocks.
+    with pytest.raises(SettingsError, match=r"did you mean 'backbone.blocks.3.'"):
+        Teacher(
+            TeacherConfig(model=name, features={"backbone.blocks.3.depthwise": 1}), task_of(narrow, COCO_17), narrow
+        )
 
 
 def test_another_grid_is_refused(tmp_path: Path) -> None:

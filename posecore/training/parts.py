@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -26,7 +26,11 @@ def check_prefixes(network: nn.Module, starts: Iterable[str], where: str) -> Non
     Raises:
         SettingsError: Naming the nearest part that there is.
     """
-    names = [name for name, _ in network.named_parameters()]
+    check_starts([name for name, _ in network.named_parameters()], starts, where)
+
+
+def check_starts(names: Sequence[str], starts: Iterable[str], where: str) -> None:
+    """As :func:`check_prefixes`, of the ``names`` themselves."""
     for start in starts:
         if not start or not any(name.startswith(start) for name in names):
             raise SettingsError(f"{where}: the network has no part {start!r}; {_nearest(start, names)}")

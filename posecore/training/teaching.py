@@ -21,7 +21,7 @@ from posecore.families.backbones import Unit
 from posecore.families.contract import LossTerm, State, Target
 from posecore.training.config import TeacherConfig
 from posecore.training.measuring import Task
-from posecore.training.parts import check_prefixes
+from posecore.training.parts import check_starts
 from posecore.zoo import load_model
 
 #: Errors of vectors below this part of the teacher's typical length count quadratically.
@@ -67,7 +67,7 @@ class Teacher:
                 f"{architecture}; choose a teacher of the same architecture, or leave teacher.features and "
                 "teacher.blockwise out."
             )
-        check_prefixes(self.model.network, config.features, "teacher.features")
+        check_starts([name for name, _ in _outermost(self.model.network)], config.features, "teacher.features")
 
     @contextmanager
     def watching(self, network: nn.Module) -> Iterator[Features]:
@@ -92,7 +92,7 @@ class Teacher:
             features: What its layers made of them, see :meth:`watching`.
 
         Returns:
-            ``taught_…`` for every output, and for the features of all layers together.
+            ``taught_…`` for every output, and for every part of the network whose features are copied.
         """
         network = self._network(pixels.device)
         with torch.no_grad(), self.watching(network) as wanted:
@@ -199,12 +199,13 @@ def _hooked(
 
 
 def _outermost(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Blocks that lie in no other block, with their names."""
+    """Blocks that lie in no other block, each with what the names of its parameters begin with."""
     for name, child in module.named_children():
+        start = f"{prefix}{name}."
         if isinstance(child, Unit | nn.Conv2d):
-            yield f"{prefix}{name}", child
+            yield start, child
         else:
-            yield from _outermost(child, f"{prefix}{name}.")
+            yield from _outermost(child, start)
 
 
 def _difference(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
