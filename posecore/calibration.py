@@ -200,7 +200,6 @@ def keep_calibration(calibration: Calibration, folder: Path | None = None) -> Pa
     """
     file = (folder or home() / "calibrations") / f"{calibration.weights}.json"
     with writing(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
         write_json(file, calibration.to_dict())
     return file
 

@@ -56,7 +56,6 @@ def calibrate(
     output.print(f"Kept in {file}", markup=False, soft_wrap=True, highlight=False)
     if json_file is not None:
         with writing(json_file):
-            json_file.parent.mkdir(parents=True, exist_ok=True)
             write_json(json_file, {"model": loaded.name, **{name: one.to_dict() for name, one in checks.items()}})
 
 

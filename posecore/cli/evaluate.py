@@ -26,7 +26,7 @@ from posecore.evaluation.saved import SavedEvaluations
 from posecore.evaluation.sheets import contact_sheet
 from posecore.evaluation.summary import DRAWN, Measured, Summary, summarise
 from posecore.model import PoseModel
-from posecore.storage import replacing, write_json, writing
+from posecore.storage import replacing, write_json, write_text, writing
 
 #: Endings of sheets → what Pillow calls the format.
 _SHEETS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
@@ -91,7 +91,6 @@ def evaluate(
     if json_file is not None:
         content = {**evaluation.to_dict(), "intervals": _intervals(measured.summary), "errors": kinds.to_dict()}
         with writing(json_file):
-            json_file.parent.mkdir(parents=True, exist_ok=True)
             write_json(json_file, content)
     if html is not None:
         write_page(report_html(measured.summary), html)
@@ -145,8 +144,8 @@ def _intervals(summary: Summary) -> dict[str, list[float]]:
 
 def write_page(page: str, path: Path) -> None:
     """A page of HTML as a file."""
-    with writing(path), replacing(path) as part:
-        part.write_text(page, "utf-8")
+    with writing(path):
+        write_text(path, page)
 
 
 def save_sheet(evaluation: Evaluation, path: Path) -> None:

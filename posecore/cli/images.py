@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
-from posecore.cli.settings import options_of, settings_options
+from posecore.cli.settings import listed, options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import PosecoreError
 from posecore.fields import Fields
@@ -105,7 +105,7 @@ def image(
 
     A picture that cannot be read is reported and left out; the exit code is then 1. Ctrl-C keeps what is done.
     """
-    formats = frozenset(part.strip().lower() for part in save.split(",") if part.strip())
+    formats = frozenset(listed(save.lower()))
     if unknown := formats - set(FORMATS):
         raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
     files = find_pictures(paths, recursive)

@@ -16,7 +16,7 @@ from posecore.benchmark import paces
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.evaluate import figure_text
 from posecore.cli.loading import ModelName, WeightsFile, open_model
-from posecore.cli.settings import each_value, settings_options
+from posecore.cli.settings import each_value, listed, settings_options
 from posecore.data.annotations import AnnotatedImage, PoseDataset, spread
 from posecore.data.detect import open_dataset
 from posecore.data.pictures import read_labelled
@@ -113,7 +113,6 @@ def tune(
     output.print(tuned.verdict)
     if json_file is not None:
         with writing(json_file):
-            json_file.parent.mkdir(parents=True, exist_ok=True)
             write_json(json_file, {"model": loaded.name, "settings": {**own_network, **start, **tuned.settings}})
 
 
@@ -163,7 +162,7 @@ def _looks(model: PoseModel, dataset: PoseDataset, networks: Sequence[Mapping[st
 
 
 def _names(text: str) -> list[str]:
-    return [name.strip().replace("-", "_") for name in text.split(",") if name.strip()]
+    return [name.replace("-", "_") for name in listed(text)]
 
 
 def _table(tuned: Tuned) -> Table:

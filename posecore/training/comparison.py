@@ -31,7 +31,7 @@ from posecore.evaluation import (
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.runs import Run
-from posecore.storage import replacing
+from posecore.storage import write_text
 from posecore.training.config import RunConfig, make_config
 from posecore.training.data import validation_pictures
 from posecore.training.recording import BEFORE
@@ -215,8 +215,7 @@ def compare(
         )
     else:
         comparison = _compared(run.name, tuned, base, labelled, sides, note, progress, cancel)
-    with replacing(run.folder / _FILE) as temporary:
-        temporary.write_text(json.dumps({"layout": _LAYOUT, "key": key, **_to_dict(comparison)}), "utf-8")
+    write_text(run.folder / _FILE, json.dumps({"layout": _LAYOUT, "key": key, **_to_dict(comparison)}))
     return comparison
 
 

@@ -19,7 +19,7 @@ from torch import nn
 from posecore.errors import StorageError
 from posecore.lifting.weights import save_lifter
 from posecore.runs import BEST, Registry, best_epoch
-from posecore.storage import replacing
+from posecore.storage import replacing, write_text
 from posecore.training.config import AnyConfig, LifterConfig, RunConfig
 from posecore.training.measuring import Measurement
 from posecore.zoo import save_weights
@@ -171,9 +171,8 @@ class LifterRecorder(Recorder):
 
 def write_config(config: AnyConfig, folder: Path) -> None:
     """Keep the configuration beside the run's other files."""
-    with replacing(folder / CONFIG) as temporary:
-        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        temporary.write_text(text, "utf-8")
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    write_text(folder / CONFIG, text)
 
 
 @contextmanager

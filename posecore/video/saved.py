@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,23 @@ def read_saved_poses(path: Path) -> PoseSequence:
             f"{path} holds no poses that posecore saved: give a clip's .json or .csv, or a picture's .json."
         )
     try:
-        return readers[kind](data)
+        with _damage_of(path, "is malformed"):
+            return readers[kind](data)
     except KeyError as error:
         raise DataError(f"{path} is incomplete: {shown(error.args[0])} is missing.") from error
+
+
+@contextmanager
+def _damage_of(path: Path, words: str) -> Iterator[None]:
+    """Say which file it is that cannot be read, and in ``words`` what is wrong where its values make no sense."""
+    try:
+        yield
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}.") from error
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{path} is malformed: {error!s:.120}.") from error
+        raise DataError(f"{path} {words}: {error!s:.120}.") from error
 
 
 def _of_picture(data: dict[str, Any]) -> PoseSequence:
@@ -110,17 +121,11 @@ def _of_table(path: Path) -> PoseSequence:
         raise DataError(
             f"{path} does not say how large the pictures are: keep {facts.name} beside it, or give the .json."
         ) from error
-    try:
+    with _damage_of(path, "is no table of a clip's keypoints"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
             table = pd.read_csv(path, usecols=list(_COLUMNS))
         return _sequence_of(table, (width, height))
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}.") from error
-    except (ValueError, TypeError, OverflowError) as error:
-        raise DataError(f"{path} is no table of a clip's keypoints: {error!s:.120}.") from error
 
 
 def _sequence_of(table: pd.DataFrame, size: tuple[int, int]) -> PoseSequence:

@@ -10,7 +10,7 @@ import filelock
 
 from posecore.errors import WeightsError
 from posecore.parsing import parse_json
-from posecore.storage import replacing, writing
+from posecore.storage import write_text, writing
 
 
 class Pins:
@@ -52,5 +52,4 @@ class Pins:
                 known = self.read()
                 changed = change(known)
                 if changed != known:
-                    with replacing(self._path) as temporary:
-                        temporary.write_text(json.dumps(changed, indent=1, sort_keys=True), "utf-8")
+                    write_text(self._path, json.dumps(changed, indent=1, sort_keys=True))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -48,67 +48,26 @@ def setting_curves(control: Control, values: Sequence[Any], figures: Sequence[Fi
 
 def shown_curves(control: Control, values: Sequence[Any], shown: Sequence[Shown], now: Any) -> go.Figure:
     """People and joints that every value of a setting keeps, per picture; a line where it is now."""
-    chart = go.Figure()
     pictures = max(shown[0].pictures, 1) if shown else 1
-    for name, color, counts in (
-        ("People per picture", "#1A948A", [one.people / pictures for one in shown]),
-        ("Joints per person", "#E08A2E", [one.joints / one.people if one.people else None for one in shown]),
-    ):
-        chart.add_scatter(
-            x=_places(control, values),
-            y=counts,
-            name=name,
-            mode="lines+markers",
-            yaxis="y2" if name.startswith("Joints") else "y",
-            line={"color": color, "width": 2},
-            marker={"size": 5},
-            text=[f"{one.people:,} people, {one.joints:,} joints, nobody in {one.empty} pictures" for one in shown],
-            hovertemplate=f"{control.label} %{{x}}: %{{y:.2f}}<br>%{{text}}<extra>{name}</extra>",
-        )
-    chart.update_layout(
-        yaxis={"title": {"text": "people per picture"}, "rangemode": "tozero"},
-        yaxis2={
-            "title": {"text": "joints per person"},
-            "overlaying": "y",
-            "side": "right",
-            "rangemode": "tozero",
-            "showgrid": False,
-        },
+    lines = (
+        _Line("People per picture", "#1A948A", [one.people / pictures for one in shown]),
+        _Line("Joints per person", "#E08A2E", [one.joints / one.people if one.people else None for one in shown], True),
     )
-    return _laid_out(chart, control, now, 330)
+    texts = [f"{one.people:,} people, {one.joints:,} joints, nobody in {one.empty} pictures" for one in shown]
+    left = {"title": {"text": "people per picture"}, "rangemode": "tozero"}
+    return _with_two_scales(control, values, now, lines, texts, left, "joints per person")
 
 
 def agreement_curves(control: Control, values: Sequence[Any], found: Sequence[Agreed], now: Any) -> go.Figure:
     """How far two models agree at every value of the first one's setting, and whom only one has, per picture."""
-    chart = go.Figure()
-    lines: tuple[tuple[str, str, list[float | None]], ...] = (
-        ("Agreement", "#1A948A", [one.score for one in found]),
-        ("Only this model", "#E08A2E", [one.only_first / max(one.pictures, 1) for one in found]),
-        ("Only the second", "#7B6FD0", [one.only_second / max(one.pictures, 1) for one in found]),
+    lines = (
+        _Line("Agreement", "#1A948A", [one.score for one in found]),
+        _Line("Only this model", "#E08A2E", [one.only_first / max(one.pictures, 1) for one in found], True),
+        _Line("Only the second", "#7B6FD0", [one.only_second / max(one.pictures, 1) for one in found], True),
     )
-    for name, color, numbers in lines:
-        chart.add_scatter(
-            x=_places(control, values),
-            y=numbers,
-            name=name,
-            mode="lines+markers",
-            yaxis="y" if name == "Agreement" else "y2",
-            line={"color": color, "width": 2},
-            marker={"size": 5},
-            text=[f"{one.both:,} people of both, {one.only_first:,} and {one.only_second:,} of one" for one in found],
-            hovertemplate=f"{control.label} %{{x}}: %{{y:.2f}}<br>%{{text}}<extra>{name}</extra>",
-        )
-    chart.update_layout(
-        yaxis={"title": {"text": "agreement (OKS)"}, "range": [0, 1.02]},
-        yaxis2={
-            "title": {"text": "people of one only, per picture"},
-            "overlaying": "y",
-            "side": "right",
-            "rangemode": "tozero",
-            "showgrid": False,
-        },
-    )
-    return _laid_out(chart, control, now, 330)
+    texts = [f"{one.both:,} people of both, {one.only_first:,} and {one.only_second:,} of one" for one in found]
+    left = {"title": {"text": "agreement (OKS)"}, "range": [0, 1.02]}
+    return _with_two_scales(control, values, now, lines, texts, left, "people of one only, per picture")
 
 
 def flicker_curves(control: Control, values: Sequence[Any], found: Sequence[Flicker], now: Any) -> go.Figure:
@@ -214,6 +173,51 @@ def _texts(control: Control, values: Sequence[Any]) -> list[str]:
     if control.kind in ("int", "float"):
         return [f"{value:.4g}" for value in values]
     return [control.text(value) for value in values]
+
+
+class _Line(NamedTuple):
+    """A curve: its name, its colour, a number for every value, and whether the scale on the right is its own."""
+
+    name: str
+    color: str
+    numbers: Sequence[float | None]
+    right: bool = False
+
+
+def _with_two_scales(
+    control: Control,
+    values: Sequence[Any],
+    now: Any,
+    lines: Sequence[_Line],
+    texts: Sequence[str],
+    left: Mapping[str, Any],
+    right: str,
+) -> go.Figure:
+    """Curves along a setting; ``texts`` are told at every value, ``left`` is an axis, ``right`` the other's title."""
+    chart = go.Figure()
+    for line in lines:
+        chart.add_scatter(
+            x=_places(control, values),
+            y=line.numbers,
+            name=line.name,
+            mode="lines+markers",
+            yaxis="y2" if line.right else "y",
+            line={"color": line.color, "width": 2},
+            marker={"size": 5},
+            text=texts,
+            hovertemplate=f"{control.label} %{{x}}: %{{y:.2f}}<br>%{{text}}<extra>{line.name}</extra>",
+        )
+    chart.update_layout(
+        yaxis=left,
+        yaxis2={
+            "title": {"text": right},
+            "overlaying": "y",
+            "side": "right",
+            "rangemode": "tozero",
+            "showgrid": False,
+        },
+    )
+    return _laid_out(chart, control, now, 330)
 
 
 def _laid_out(chart: go.Figure, control: Control, now: Any, height: int) -> go.Figure:
