@@ -215,6 +215,8 @@ def _with_two_scales(
             "side": "right",
             "rangemode": "tozero",
             "showgrid": False,
+            # Its ticks lie where those of the other scale do, at any number.
+            "tickformat": ".3~g",
         },
     )
     return _laid_out(chart, control, now, 330)
