@@ -109,11 +109,12 @@ def test_features_are_hints_whatever_their_scale(architecture: str, part: str, l
 @pytest.mark.parametrize(
     "architecture", ["posenet-mobilenet_v1-050", "movenet-lightning", "openpose-mobilenet_v2_small"]
 )
-def test_every_block_learns_by_itself(architecture: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_blocks_learn_by_themselves(architecture: str, blocks: int, tmp_path: Path) -> None:
     skeleton = OPENPOSE_18 if architecture.startswith("openpose") else COCO_17
     task = task_of(architecture, skeleton)
     teacher = Teacher(
-        TeacherConfig(model=teacher_file(architecture, skeleton, tmp_path), blockwise=True), task, architecture
+        TeacherConfig(model=teacher_file(architecture, skeleton, tmp_path), blockwise=blocks), task, architecture
     )
     pixels = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(1)) * 255
     copied = teacher.block_terms(copy.deepcopy(teacher.model.network), pixels)
@@ -121,11 +122,31 @@ def test_every_block_learns_by_itself(architecture: str, tmp_path: Path) -> None
     torch.manual_seed(5)
     network = family_of(architecture).build(architecture, skeleton, fused=False)
     terms = teacher.block_terms(network, pixels)
-    assert set(terms) == {f"taught_{name}" for name, _ in network.named_children()}
+    parts = {f"taught_{name}" for name, _ in network.named_children()}
+    assert set(terms) == parts or (blocks > 1 and set(terms) < parts)
     assert all(float((term.total / term.count).detach()) > 0.1 for term in terms.values())
     torch.autograd.backward([term.total for term in terms.values()])
     unmoved = [name for name, weights in network.named_parameters() if weights.grad is None]
     assert unmoved == []
+
+
+def test_blocks_that_learn_together_choose_what_lies_between_them(tmp_path: Path) -> None:
+    architecture = "posenet-mobilenet_v1-050"
+    task, file = task_of(architecture, COCO_17), teacher_file(architecture, COCO_17, tmp_path)
+    pixels = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(1)) * 255
+    for blocks, same in ((1, False), (3, True)):
+        teacher = Teacher(TeacherConfig(model=file, blockwise=blocks), task, architecture)
+        network = copy.deepcopy(teacher.model.network)
+        # The same function, with the channels between two blocks in another order.
+        first, second = network.backbone.blocks[:2]
+        turned = torch.arange(first.pointwise.conv.out_channels).roll(1)
+        with torch.no_grad():
+            for convolution in (first.pointwise.conv, second.depthwise.conv):
+                convolution.weight.copy_(convolution.weight[turned])
+                convolution.bias.copy_(convolution.bias[turned])
+            second.pointwise.conv.weight.copy_(second.pointwise.conv.weight[:, turned])
+        term = teacher.block_terms(network, pixels)["taught_backbone"]
+        assert (float(term.total / term.count) < 1e-6) == same
 
 
 def test_vectors_count_where_the_teacher_is_sure_of_their_start() -> None:

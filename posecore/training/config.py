@@ -108,10 +108,13 @@ class TeacherConfig(Settings):
         description="Features to be copied as well, for which the teacher must have the same architecture: weights by "
         "the start of layers' names, for example {backbone.blocks: 20}.",
     )
-    blockwise: bool = Field(
-        False,
-        description="Every block learns by itself to answer the teacher's input of that block as the teacher does; "
-        "labels do not count. A quick beginning that needs a teacher of the same architecture.",
+    blockwise: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="So many blocks that follow one another learn by themselves to answer the teacher's input of the "
+        "first as the teacher's last does: 1 is every block alone, 0 the whole network. Labels do not count. A quick "
+        "beginning that needs a teacher of the same architecture.",
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,6 +34,18 @@ _MOST_ZOOM = 10.0
 
 #: Features of a network by the names of the layers that made them.
 Features = dict[str, torch.Tensor]
+
+
+@dataclass
+class _Answer:
+    """What one block, the ``length``-th of those that learn together, made of the teacher's features."""
+
+    name: str
+    length: int
+    made: torch.Tensor
+    wanted: torch.Tensor
+    #: Whether none that learns together with it comes after it: only these are compared with the teacher's.
+    ends: bool = True
 
 
 class Teacher:
@@ -108,7 +121,7 @@ class Teacher:
         return terms | self._hints(features, wanted)
 
     def block_terms(self, network: nn.Module, pixels: torch.Tensor) -> dict[str, LossTerm]:
-        """What each block of ``network`` makes of the teacher's input there, compared with the teacher's answer.
+        """What the blocks of ``network`` make of the teacher's input there, compared with the teacher's answer.
 
         Args:
             network: What is trained. It does not run as a whole.
@@ -118,19 +131,28 @@ class Teacher:
             ``taught_…`` for every part of the network.
         """
         blocks = dict(_outermost(network))
-        errors: dict[str, list[torch.Tensor]] = {}
+        # By the identity of the teacher's output, which its Answer keeps alive.
+        answers: dict[int, _Answer] = {}
 
         def learn(name: str) -> Callable[[nn.Module, tuple[Any, ...], torch.Tensor], None]:
             def hook(_module: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+                before = answers.get(id(inputs[0]))
+                length = 1
+                if before is not None and before.length < self.config.blockwise:
+                    before.ends = False
+                    inputs, length = (before.made, *inputs[1:]), before.length + 1
                 with torch.enable_grad():
-                    error = _distance(blocks[name](*inputs), output)
-                errors.setdefault(name.partition(".")[0], []).append(error)
+                    answers[id(output)] = _Answer(name, length, blocks[name](*inputs), output)
 
             return hook
 
         teacher = self._network(pixels.device)
         with _hooked(teacher, learn), torch.no_grad():
             self.model.family.run(teacher, pixels, self.settings)
+        errors: dict[str, list[torch.Tensor]] = {}
+        for answer in answers.values():
+            if answer.ends:
+                errors.setdefault(answer.name.partition(".")[0], []).append(_distance(answer.made, answer.wanted))
         pictures = torch.tensor(float(len(pixels)), device=pixels.device)
         return {
             f"taught_{part}": LossTerm(torch.stack(some).sum() * pictures, pictures * len(some), self.config.weight)
