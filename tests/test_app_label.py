@@ -57,6 +57,17 @@ def shown(app: AppTest) -> dict[str, object]:
     return dict(json.loads(editor.proto.json))
 
 
+def test_the_editor_is_given_the_people_of_the_picture_before(stored: StoredSet) -> None:
+    desk = desk_of(stored)
+    desk.save(1, Sheet((somebody(),), done=True))
+    app = open_app("label", label_order="as in the set")
+    before = shown(app)["before"]
+    assert isinstance(before, dict)
+    assert (before["width"], before["height"], len(before["people"])) == (320, 240, 1)
+    kept(app, Labelling).place.picture = 1
+    assert shown(app.run())["before"] is None, "nothing comes before the first"
+
+
 def test_without_pictures_one_can_practise(home: Path) -> None:
     app = open_app("label")
     assert "no pictures to label yet" in words(app)

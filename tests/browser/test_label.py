@@ -128,6 +128,24 @@ def opened(server: Server, page: Any, stored: StoredSet) -> Editor:
     return found
 
 
+def test_people_are_copied_from_the_picture_before_and_wait_to_be_confirmed(editor: Editor) -> None:
+    editor.go(2, "n")
+    editor.press("c")
+    editor.page.get_by_text("1 to confirm").wait_for()
+    assert editor.people(2) == [], "nobody said yet that they are there"
+    editor.press("c")
+    assert "here already" in editor.page.locator(".posecore-labels .note").inner_text()
+    editor.press("Enter")
+    editor.page.get_by_text("2 of 3 done").wait_for()
+    assert [one["keypoints"] for one in editor.people(2)] == [one["keypoints"] for one in editor.people(1)]
+    editor.page.wait_for_selector(".posecore-labels .frame[data-picture='3']")
+    editor.go(2, "b")
+    editor.press("Control+z")
+    editor.press("Control+z")
+    editor.page.get_by_text("1 of 3 done").wait_for()
+    assert editor.people(2) == []
+
+
 def test_a_joint_is_dragged_hidden_and_everything_is_undone(editor: Editor) -> None:
     before = editor.joint(0, _WRIST)
     editor.drag((before[0], before[1]), (250, 300.5))

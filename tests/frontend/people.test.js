@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { hit } from "../../posecore/ui/frontend/labels/hits.js";
 import {
   accept,
+  copiesFor,
   fillBox,
   holdJoints,
   labelJoint,
@@ -163,4 +164,23 @@ test("a person without lines is taken by the sides of the box", () => {
   const person = { ...somebody([null, null, ABSENT]), box: /** @type {Box} */ ([10, 10, 50, 50]) };
   assert.deepEqual(hit([person], EDGES, null, spot(30, 12)), { person, joint: null });
   assert.equal(hit([person], EDGES, null, spot(30, 30)), null);
+});
+
+test("people of another picture are copied to where they would be, unless somebody is there", () => {
+  const person = { ...somebody([20, 10, VISIBLE], [60, 50, HIDDEN], [null, null, ABSENT]), score: 0.5 };
+  const boxed = { ...somebody([80, 40, VISIBLE]), box: /** @type {Box} */ ([70, 20, 100, 80]), area: 600 };
+  const [copy, other] = copiesFor([person, boxed], SIZE, [], { width: 200, height: 80 });
+  assert.deepEqual(copy.joints, [
+    [40, 10, VISIBLE],
+    [120, 50, HIDDEN],
+    [null, null, ABSENT],
+  ]);
+  assert.ok(copy.proposed && copy.score === null && copy.id !== person.id);
+  assert.deepEqual([other.box, other.area], [[140, 20, 200, 80], 1200]);
+  // Whoever is copied twice, or stands there already, is not there twice; who is elsewhere is.
+  assert.deepEqual(
+    copiesFor([person, boxed], SIZE, [person], SIZE).map(({ box }) => box),
+    [boxed.box],
+  );
+  assert.equal(copiesFor([person], SIZE, [somebody([62, 10, VISIBLE], [90, 50, VISIBLE])], SIZE).length, 1);
 });

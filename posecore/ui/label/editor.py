@@ -45,6 +45,24 @@ class Neighbours:
     where: str
 
 
+@dataclass(frozen=True)
+class Before:
+    """The picture before the one that is shown, whose people can be copied.
+
+    Attributes:
+        size: (width, height).
+        sheet: What is drawn on it.
+    """
+
+    size: tuple[int, int]
+    sheet: Sheet
+
+    def data(self) -> dict[str, Any]:
+        """As plain data for the browser."""
+        people = [to_entry(drawn, self.size) for drawn in self.sheet.people]
+        return {"width": self.size[0], "height": self.size[1], "people": people}
+
+
 def label_editor(
     about: str,
     image: AnnotatedImage,
@@ -52,6 +70,7 @@ def label_editor(
     sheet: Sheet,
     skeleton: Skeleton,
     neighbours: Neighbours,
+    before: Before | None,
     inbox: Inbox,
     *,
     has: bool,
@@ -68,6 +87,7 @@ def label_editor(
         sheet: What is drawn on it.
         skeleton: Of the set.
         neighbours: Where one can go from here.
+        before: What can be copied from the picture before; None where there is none.
         inbox: Which changes are saved.
         has: True when the browser has the pixels already.
         trouble: Why the last changes could not be saved, or empty.
@@ -91,6 +111,7 @@ def label_editor(
         "people": [to_entry(drawn, image.size) for drawn in sheet.people],
         "done": sheet.done,
         "regions": [list(person.box) for person in image.people if person.crowd],
+        "before": None if before is None else before.data(),
         "previous": _text(neighbours.previous),
         "next": _text(neighbours.next),
         "open": _text(neighbours.open),

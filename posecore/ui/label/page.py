@@ -7,7 +7,7 @@ import streamlit as st
 from posecore.errors import DataError, ImageError
 from posecore.labelling.desk import LabelDesk
 from posecore.labelling.edits import Message
-from posecore.ui.label.editor import label_editor, save_edits, wakeable
+from posecore.ui.label.editor import Before, label_editor, save_edits, wakeable
 from posecore.ui.label.export import export_panel
 from posecore.ui.label.pictures import editor_picture, prepare
 from posecore.ui.label.proposals import proposal_panel, show_note, unconfirmed_panel
@@ -55,6 +55,7 @@ def work(desk: LabelDesk, place: Place) -> None:
             desk.sheet(image),
             desk.stored.skeleton,
             around,
+            before(desk, around.previous),
             place.inbox,
             has=shown.token in place.has,
             trouble=place.trouble,
@@ -65,6 +66,14 @@ def work(desk: LabelDesk, place: Place) -> None:
     if around.next is not None:
         prepare(desk.stored.image(around.next))
     strip(desk, place, on_pick=lambda picture: setattr(place, "picture", picture))
+
+
+def before(desk: LabelDesk, picture: int | None) -> Before | None:
+    """What the editor needs of the picture before."""
+    if picture is None:
+        return None
+    image = desk.stored.image(picture)
+    return Before(image.size, desk.sheet(image))
 
 
 def header(desk: LabelDesk) -> None:

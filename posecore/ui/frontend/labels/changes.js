@@ -1,6 +1,6 @@
 // What somebody does to the people on the picture. Every change can be undone and is sent to Python.
 
-import { accept, fillBox, isPlaced, labelJoint, newPerson, putJoint } from "./people.js";
+import { accept, copiesFor, fillBox, isPlaced, labelJoint, newPerson, putJoint } from "./people.js";
 import { HIDDEN, UNLABELLED, VISIBLE } from "./states.js";
 
 /** @import { Box, Point } from "../shared/geometry.js" */
@@ -57,6 +57,26 @@ export function addInBox(editor, box) {
   fillBox(person, data.skeleton.template, box, data);
   sheet.people.push(person);
   editor.choose(person.id);
+  editor.setMode(null);
+  commit(editor, before);
+}
+
+/**
+ * Adds the people of the picture before, as nobody has confirmed them here, unless they are here already.
+ *
+ * @param {Editor} editor
+ */
+export function copyBefore(editor) {
+  const { sheet, data } = editor;
+  if (!data.before?.people.length) return;
+  const copies = copiesFor(data.before.people, data.before, sheet.people, data);
+  if (!copies.length) {
+    editor.note("Everybody of the picture before is here already. Delete who is to be copied anew.");
+    return;
+  }
+  const before = sheet.snapshot();
+  sheet.people.push(...copies);
+  editor.choose(copies[0].id);
   editor.setMode(null);
   commit(editor, before);
 }

@@ -13,9 +13,10 @@ import { Sender } from "./sending.js";
 import { inWords } from "./states.js";
 import { showStatus } from "./status.js";
 
-/** @import { Box, Point } from "../shared/geometry.js" */
+/** @import { Box, Point, Size } from "../shared/geometry.js" */
 /** @import { Gesture } from "./gestures.js" */
 /** @import { Spot } from "./hits.js" */
+/** @import { Entry } from "./people.js" */
 /** @import { News } from "./protocol.js" */
 
 /**
@@ -31,6 +32,7 @@ import { showStatus } from "./status.js";
  * @property {{ names: string[], edges: [number, number][], sides: string[], template: Point[] }} skeleton
  * @property {Record<string, string>} colors By side.
  * @property {Box[]} regions Boxes that are only shown.
+ * @property {(Size & { people: Entry[] }) | null} before People of the picture before, and its size.
  * @property {string | null} previous Identities of pictures where one can go; `open` is the next that is not done.
  * @property {string | null} next
  * @property {string | null} open
@@ -94,6 +96,7 @@ export class Editor {
       "redo",
       "add",
       "chain",
+      "copy",
       "finish",
       "previous",
       "next",

@@ -64,7 +64,10 @@ function press(editor, event) {
   const begun = { start, source: spot.source, moved: false, sheet, before: sheet.snapshot(), box: null };
   if (pointers.count > 1) editor.gesture = { ...begun, kind: "pinch", target: null };
   else if (editor.mode) editor.gesture = { ...begun, kind: editor.mode.kind, target: null };
-  else editor.gesture = { ...begun, ...take(editor, editor.under(spot), event.shiftKey) };
+  else {
+    editor.note("");
+    editor.gesture = { ...begun, ...take(editor, editor.under(spot), event.shiftKey) };
+  }
 }
 
 /**

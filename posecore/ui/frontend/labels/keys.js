@@ -1,6 +1,6 @@
 // What the keyboard does in the editor.
 
-import { beginChain, finish, goTo, nudge, removePerson, setLabel, skipJoint, stepBack } from "./changes.js";
+import { beginChain, copyBefore, finish, goTo, nudge, removePerson, setLabel, skipJoint, stepBack } from "./changes.js";
 import { restore } from "./gestures.js";
 import { STATES, UNLABELLED } from "./states.js";
 
@@ -23,6 +23,7 @@ const COMMANDS = {
   q: nextPerson,
   p: (editor) => editor.setMode({ kind: "box" }),
   j: beginChain,
+  c: copyBefore,
   s: (editor) => {
     if (editor.mode?.kind === "place" && editor.mode.chain) skipJoint(editor);
   },
@@ -106,7 +107,10 @@ function leave(editor) {
   }
   if (editor.gesture) restore(editor);
   else if (editor.mode) editor.setMode(null);
-  else editor.joint = null;
+  else {
+    editor.note("");
+    editor.joint = null;
+  }
   editor.draw();
 }
 

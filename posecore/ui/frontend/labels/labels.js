@@ -3,7 +3,7 @@
 
 import { element, find } from "../shared/elements.js";
 import { onePerPlace } from "../shared/streamlit.js";
-import { acceptPerson, beginChain, finish, goTo, removePerson, setLabel, stepBack } from "./changes.js";
+import { acceptPerson, beginChain, copyBefore, finish, goTo, removePerson, setLabel, stepBack } from "./changes.js";
 import { Editor } from "./editor.js";
 import { listenToPointers } from "./gestures.js";
 import { listenToKeys } from "./keys.js";
@@ -27,6 +27,7 @@ function build(root) {
     if (editor.mode?.kind === "place" && editor.mode.chain) editor.setMode(null);
     else beginChain(editor);
   };
+  buttons.copy.onclick = () => copyBefore(editor);
   buttons.accept.onclick = () => acceptPerson(editor);
   buttons.remove.onclick = () => removePerson(editor);
   buttons.finish.onclick = () => finish(editor);

@@ -1,9 +1,12 @@
 // People as skeletons on a picture, and what changes them. Positions are source pixels from the picture's top left edge.
 
-import { clamp, clampTo } from "../shared/geometry.js";
+import { clamp, clampTo, sharedPart } from "../shared/geometry.js";
 import { HIDDEN, UNLABELLED, VISIBLE } from "./states.js";
 
 /** @import { Box, Point, Size } from "../shared/geometry.js" */
+
+/** Part of the smaller box that two share who are the same person. */
+const SAME_PLACE = 0.5;
 
 /** x, y and label; x and y are null unless the label is HIDDEN or VISIBLE. */
 /** @typedef {[number | null, number | null, number]} Joint */
@@ -186,6 +189,60 @@ export function holdJoints(person) {
   if (String(box) === String(person.box)) return;
   person.box = box;
   person.area = null;
+}
+
+/**
+ * The people of one picture for another one, those left out who stand where somebody of it is already: nobody has
+ * confirmed them there. Pictures of different sizes are taken for the same view.
+ *
+ * @param {Entry[]} people
+ * @param {Size} from Size of their picture.
+ * @param {Person[]} there
+ * @param {Size} to
+ * @returns {Person[]}
+ */
+export function copiesFor(people, from, there, to) {
+  const taken = there.map(around).filter((box) => box !== null);
+  return people
+    .map((person) => copyOf(person, from, to))
+    .filter((copy) => {
+      const box = around(copy);
+      return !box || !taken.some((other) => sharedPart(box, other) > SAME_PLACE);
+    });
+}
+
+/**
+ * @param {Entry} person
+ * @param {Size} from
+ * @param {Size} to
+ * @returns {Person}
+ */
+function copyOf(person, from, to) {
+  const [across, down] = [to.width / from.width, to.height / from.height];
+  const copy = { ...newPerson(person.joints.length), category: person.category, proposed: true };
+  person.joints.forEach((joint, index) => {
+    if (isPlaced(joint)) putJoint(copy, index, [joint[0] * across, joint[1] * down], joint[2], to);
+    else copy.joints[index] = [...joint];
+  });
+  if (person.box) {
+    const [x0, y0, x1, y1] = person.box;
+    copy.box = [rounded(x0 * across), rounded(y0 * down), rounded(x1 * across), rounded(y1 * down)];
+    copy.area = person.area === null ? null : rounded(person.area * across * down);
+  }
+  return copy;
+}
+
+/**
+ * A person's box: its own, or the one that its joints give.
+ *
+ * @param {Entry} person
+ * @returns {Box | null}
+ */
+function around({ joints, box }) {
+  const placed = joints.filter(isPlaced);
+  if (box || !placed.length) return box;
+  const [xs, ys] = [placed.map(([x]) => x), placed.map(([, y]) => y)];
+  return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
 }
 
 /** @param {number} value */

@@ -44,6 +44,7 @@ export const KEYS = [
   ["[  ]", "joint before, next joint"],
   ["Q", "next person"],
   ["P  J", "add a person: in a box, joint by joint"],
+  ["C", "copy the people of the picture before"],
   ["Shift Delete", "delete the person"],
   ["Ctrl Z  Ctrl Y", "undo, redo"],
   ["Wheel  +  −  0", "zoom in, zoom out, see all"],

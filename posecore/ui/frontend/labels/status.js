@@ -9,6 +9,7 @@ export function showStatus(editor) {
   buttons.undo.disabled = !sheet.undone.length;
   buttons.redo.disabled = !sheet.redone.length;
   buttons.previous.disabled = !data.previous;
+  buttons.copy.disabled = !data.before?.people.length;
   buttons.next.disabled = !data.next;
   parts.where.textContent = data.where;
   parts.where.title = data.where;

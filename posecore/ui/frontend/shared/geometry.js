@@ -36,6 +36,24 @@ export function boxBetween([ax, ay], [bx, by]) {
 }
 
 /**
+ * The area that two boxes share, as a part of the smaller one.
+ *
+ * @param {Box} one
+ * @param {Box} other
+ */
+export function sharedPart(one, other) {
+  const wide = Math.min(one[2], other[2]) - Math.max(one[0], other[0]);
+  const high = Math.min(one[3], other[3]) - Math.max(one[1], other[1]);
+  const smaller = Math.min(areaOf(one), areaOf(other));
+  return wide > 0 && high > 0 && smaller > 0 ? (wide * high) / smaller : 0;
+}
+
+/** @param {Box} box */
+function areaOf([x0, y0, x1, y1]) {
+  return (x1 - x0) * (y1 - y0);
+}
+
+/**
  * @param {readonly number[]} point
  * @param {readonly number[]} from
  * @param {readonly number[]} to
