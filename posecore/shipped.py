@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+#: The browser's side: a folder of HTML, CSS and JavaScript for each widget.
+FRONTEND = _PACKAGE / "ui" / "frontend"
 
 
 @cache
@@ -17,3 +19,9 @@ def shipped(name: str) -> Path:
     """
     installed = _PACKAGE / "_shipped" / name
     return installed if installed.exists() else _PACKAGE.parent / name
+
+
+@cache
+def browser_modules() -> dict[str, Path]:
+    """Name below ``FRONTEND`` → file of every JavaScript module."""
+    return {path.relative_to(FRONTEND).as_posix(): path for path in sorted(FRONTEND.rglob("*.js"))}

@@ -21,7 +21,7 @@ from posecore.ui.shared.models.engine import shared_model
 from posecore.ui.shared.visitors import NotAllowedError
 from posecore.ui.webcam.camera import MOST_RECORDINGS, Webcam, most_at_once, places
 from posecore.ui.webcam.connection import camera_is_withheld, ice_servers, why_no_picture
-from posecore.ui.webcam.live_figure import LiveFigure
+from posecore.ui.webcam.live_figure import OfferedFigure
 from posecore.video import LiveOptions, TrackingSettings, ViewSettings
 from posecore.zoo import list_models
 from tests.app_support import MODEL, forget_everything, install_model, kept, open_app, without_shipped_models, words
@@ -382,7 +382,7 @@ def test_the_figure_is_behind_a_switch_and_says_what_it_rests_on(model: Any, pla
     app.get_by_key("lift_height").set_value(1.9)
     app.run()
     assert "a height of 1.90 m, and on a usual camera" in words(app)
-    assert kept(app, LiveFigure).height == 1.9
+    assert kept(app, OfferedFigure).height == 1.9
     assert not app.exception
 
 

@@ -7,11 +7,11 @@ import base64
 import numpy as np
 import pytest
 
+from posecore.lifting import figure_data
+from posecore.lifting.figure_data import packed
 from posecore.lifting.room import make_room
 from posecore.lifting.room_poses import RoomPoses
 from posecore.skeleton import COCO_17
-from posecore.ui.shared.widgets import figure
-from posecore.ui.shared.widgets.figure import packed
 from tests.motion_support import seen, stander, walker
 
 
@@ -46,7 +46,7 @@ def test_whoever_comes_later_begins_later_also_where_frames_are_left_out(monkeyp
     whole = make_room([seen(walker())]).people[0]
     data = packed([whole, late], whole.times, ["red", "blue"])
     assert [one["first"] for one in data["people"]] == [0, 40]
-    monkeypatch.setattr(figure, "MOST_FRAMES", 100)
+    monkeypatch.setattr(figure_data, "MOST_FRAMES", 100)
     thinned = packed([whole, late], whole.times, ["red", "blue"])
     step = 4  # 320 frames of people in at most 100
     assert len(times_of(thinned)) == 45

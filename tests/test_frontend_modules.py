@@ -9,15 +9,16 @@ from collections import OrderedDict
 import pytest
 import streamlit as st
 
+from posecore.shipped import browser_modules
 from posecore.ui.shared.widgets import sent_pictures
-from posecore.ui.shared.widgets.frontend import module_address, module_routes, modules
+from posecore.ui.shared.widgets.frontend import module_address, module_routes
 from tests.routes_support import fetch
 
 #: Addresses in import statements.
 IMPORTED = re.compile(r'^(?:import|export)\b[^;]*?\bfrom "([^"]+)";', re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", sorted(modules()))
+@pytest.mark.parametrize("name", sorted(browser_modules()))
 def test_a_module_and_all_that_it_imports_are_there(name: str) -> None:
     address = f"/{module_address(name)}"
     status, headers, content = fetch(module_routes(), address)
@@ -31,7 +32,7 @@ def test_a_module_and_all_that_it_imports_are_there(name: str) -> None:
 
 
 def test_imports_are_found_at_all() -> None:
-    text = modules()["labels/labels.js"].read_text("utf-8")
+    text = browser_modules()["labels/labels.js"].read_text("utf-8")
     assert {"./editor.js", "../shared/streamlit.js"} <= set(IMPORTED.findall(text))
 
 

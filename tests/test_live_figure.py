@@ -10,10 +10,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from posecore.lifting.live_figure import LiveFigure
 from posecore.lifting.live_room import LiveRoom
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
-from posecore.ui.webcam.live_figure import LiveFigure
+from posecore.ui.webcam.live_figure import OfferedFigure
 from posecore.ui.webcam.serving import figure_routes
 from posecore.video import LiveFrame
 from posecore.video.live_following import mirrored_poses
@@ -88,7 +89,7 @@ def test_a_mirrored_picture_has_a_mirrored_figure(tracked: bool) -> None:
 def test_the_browser_asks_until_nothing_new_comes() -> None:
     frames = in_pictures(stander(6))
     session = Session([*frames, Poses.empty(COCO_17, frames[0].image_size)])
-    figure = LiveFigure(lambda: cast("Any", session))
+    figure = OfferedFigure(lambda: cast("Any", session))
     answers = [fetch(figure_routes(), f"/{figure.address}") for _ in range(4)]
     assert [status for status, _, _ in answers] == [200, 200, 200, 204]
     first, _, last = (json.loads(body) for _, _, body in answers[:3])

@@ -199,6 +199,7 @@ def test_people_are_lifted_and_written_beside_the_clip(
     ("arguments", "message"),
     [
         (("--height", "1.8"), "belongs to --lift"),
+        (("--save-3d", "csv"), "--save-3d belongs to --lift"),
         (("--lift", "--no-track"), "switch track on"),
         (("--lift", "--height", "8"), "height = 8"),
         (("--lift", "--save-3d", "fbx"), "no format 'fbx'"),

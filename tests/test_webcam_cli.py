@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -21,11 +22,12 @@ import typer
 from typer.testing import CliRunner
 
 from posecore.cli import webcam as command
+from posecore.cli.lifting import Lifting
 from posecore.cli.preview import Preview
 from posecore.errors import PosecoreError, VideoError
 from posecore.families.posenet import POSENET
 from posecore.model import PoseModel
-from posecore.video import LiveSession, LiveStatus, VideoReader
+from posecore.video import LiveSession, LiveStatus, PoseSequence, VideoReader
 from posecore.video.camera import Camera
 from tests.video_support import even_ticks, write_video
 
@@ -67,6 +69,56 @@ def test_a_file_as_camera_is_recorded_with_its_table(model: PoseModel, film: Pat
     table = pd.read_csv(clip.with_suffix(".csv"))
     assert set(table.columns) == {"frame", "time", "track_id", "pose_score", "keypoint", "x", "y", "score"}
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("posecore-")]
+
+
+def test_people_are_recorded_in_space_as_they_are_and_not_as_a_mirror_shows_them(
+    model: PoseModel, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifted: list[PoseSequence] = []
+
+    def noted(self: Lifting, sequence: PoseSequence, stem: Path) -> list[Path]:
+        lifted.append(sequence)
+        return done(self, sequence, stem)
+
+    done = Lifting.do
+    monkeypatch.setattr(Lifting, "do", noted)
+    asked = ("--lift", "--height", "1.8", "--save-3d", "csv,glb", "--mirror")
+    result = run("--source", film, "--record", tmp_path / "out.mp4", *asked, *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "out.3d.csv" in "".join(result.output.split())
+    assert "In 3D: " in result.output
+    in_picture = pd.read_csv(tmp_path / "out.csv")["x"].to_numpy()
+    np.testing.assert_allclose(95 - lifted[0].keypoints[..., 0].ravel(), in_picture, atol=0.02)
+    for ending in ("mp4", "csv", "run.json"):
+        (tmp_path / f"out.{ending}").unlink()
+    again = run("--source", film, "--record", tmp_path / "out.mp4", *asked, *SMALL)
+    assert "out.3d.csv exists" in str(again.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--height", "1.8"), "--height belongs to --lift"),
+        (("--save-3d", "csv", "--record", "new.mp4"), "--save-3d belongs to --lift"),
+        (("--lift", "--save-3d", "csv"), "--save-3d is about what is recorded"),
+        (("--lift", "--hold-feet"), "--hold-feet is about what is recorded"),
+        (("--lift", "--no-track"), "switch track on"),
+        (("--lift", "--height", "8"), "height = 8"),
+    ],
+)
+def test_what_cannot_be_lifted_is_a_sentence(
+    model: PoseModel,
+    film: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("--source", film, *arguments, *SMALL)
+    assert result.exit_code != 0
+    assert message in " ".join(f"{result.output} {result.exception}".replace("│", " ").split())
+    assert not (tmp_path / "new.mp4").exists()
 
 
 def test_ctrl_c_ends_cleanly(model: PoseModel, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,6 +227,18 @@ def preview() -> Iterator[Preview]:
         yield running
 
 
+class Figure:
+    """People in space, told once."""
+
+    basis = "Approximate & assumed."
+
+    def __init__(self) -> None:
+        self.answers: list[dict[str, Any] | None] = [{"people": [], "middle": [0.0, 0.0], "words": "Nobody is seen."}]
+
+    def newest(self) -> dict[str, Any] | None:
+        return self.answers.pop() if self.answers else None
+
+
 def ask(
     preview: Preview, path: str, token: str | None = None, **headers: str
 ) -> tuple[int, bytes, http.client.HTTPMessage]:
@@ -196,6 +260,25 @@ def test_the_page_and_its_status(preview: Preview) -> None:
     status, body, _ = ask(preview, "/status")
     assert json.loads(body) == {"line": "all is well"}
     assert ask(preview, "/etc/passwd")[0] == 404
+
+
+def test_people_in_space_are_shown_beside_the_picture() -> None:
+    with Preview(0, str, cast("Any", Figure())) as preview:
+        page = ask(preview, "/")[1].decode()
+        assert "Approximate &amp; assumed." in page
+        (module,) = re.findall(r'import show from "([^"]+)"', page)
+        (address,) = re.findall(r'"live": "([^"?]+)\?token=[^"]+"', page)
+        # A browser asks for modules as their addresses are.
+        assert b"export default" in ask(preview, module, "")[1]
+        assert ask(preview, f"{module}/../figure.css", "")[0] == 403
+        assert json.loads(ask(preview, address)[1])["words"] == "Nobody is seen."
+        assert ask(preview, address)[0] == 204
+        assert ask(preview, address, "")[0] == 403
+
+
+def test_without_people_in_space_there_is_no_figure(preview: Preview) -> None:
+    assert b"figure" not in ask(preview, "/")[1]
+    assert [ask(preview, path)[0] for path in ("/figure", "/modules/figure/figure.js")] == [404, 404]
 
 
 def test_pictures_are_streamed(preview: Preview) -> None:

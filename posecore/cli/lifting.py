@@ -22,8 +22,18 @@ from posecore.lifting.room import room_of
 from posecore.lifting.settings import LiftSettings
 from posecore.settings import build_settings
 from posecore.skeleton import COCO_17, Skeleton
-from posecore.video import Measure, PoseSequence, parse_measure
+from posecore.video import Measure, PoseSequence, TrackingSettings, parse_measure
 from posecore.video.saved import read_saved_poses
+
+USUAL_FORMATS = "csv,bvh"
+#: What --lift of a command writes.
+SaveRoom = Annotated[
+    str | None,
+    typer.Option(
+        "--save-3d",
+        help=f"What --lift writes, separated by commas: {', '.join(FORMATS)}. Default {USUAL_FORMATS}.",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,34 @@ class Lifting:
         return written
 
 
+def wanted_lifting(
+    wanted: bool,
+    settings: dict[str, Any],
+    formats: str | None,
+    measures: list[str],
+    tracking: TrackingSettings,
+    skeleton: Skeleton,
+) -> Lifting | None:
+    """What ``--lift`` and what belongs to it ask for; None without it.
+
+    Raises:
+        typer.BadParameter: When they do not go together.
+        PosecoreError: When it cannot be done.
+    """
+    if not wanted:
+        if alone := [*settings, *(["save_3d"] if formats is not None else [])]:
+            raise typer.BadParameter(f"--{alone[0].replace('_', '-')} belongs to --lift; give that as well.")
+        return None
+    if not tracking.track:
+        raise typer.BadParameter("--lift follows people over the frames: switch track on.")
+    return Lifting.asked(build_settings(LiftSettings, settings), room_formats(formats), measures, skeleton)
+
+
+def room_formats(asked: str | None) -> list[str]:
+    """The files that ``--save-3d`` names, or the usual ones."""
+    return listed(USUAL_FORMATS if asked is None else asked)
+
+
 @options_of("lifting", LiftSettings)
 def lift_command(
     poses: Annotated[
@@ -94,7 +132,7 @@ def lift_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
     formats: Annotated[
         str, typer.Option("--formats", "--save-3d", help=f"What to write, separated by commas: {', '.join(FORMATS)}.")
-    ] = "csv,bvh",
+    ] = USUAL_FORMATS,
     measures: Annotated[
         str, typer.Option(help="What to measure, separated by commas, such as left_knee or speed:mid_hip.")
     ] = "",

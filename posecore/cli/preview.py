@@ -20,51 +20,23 @@ from urllib.parse import parse_qs, urlsplit
 
 import cv2
 
+from posecore.cli.preview_page import preview_page
 from posecore.errors import PosecoreError
 from posecore.imaging import Picture
+from posecore.lifting.live_figure import LiveFigure
+from posecore.shipped import browser_modules
 
 ADDRESS = "127.0.0.1"
 _HOSTS = (ADDRESS, "localhost")
 _BOUNDARY = "picture"
 _JPEG_QUALITY = 85
+_MODULES = "/modules/"
 #: Seconds without a new picture after which the last one is sent again, which finds out whether anybody still looks.
 _REPEAT = 2.0
 _POLICY = (
-    "default-src 'none'; img-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    "default-src 'none'; img-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; "
+    "script-src 'self' 'unsafe-inline'"
 )
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>posecore webcam</title>
-<style>
-  :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
-  body { margin: 0; min-height: 100vh; display: flex; flex-direction: column; align-items: center;
-         background: light-dark(#fff, #0e1419); color: light-dark(#13212b, #e6edf3); }
-  img { max-width: 100vw; max-height: calc(100vh - 3.5rem); width: 100vw; object-fit: contain; display: block; }
-  p { margin: .75rem; }
-</style>
-</head>
-<body>
-<img src="/stream?token=TOKEN" alt="The camera's picture with the poses in it">
-<p id="status" role="status">Waiting for the first picture …</p>
-<script>
-  const line = document.getElementById("status");
-  const look = async () => {
-    try {
-      line.textContent = (await (await fetch("/status?token=TOKEN")).json()).line;
-      setTimeout(look, 1000);
-    } catch (error) {
-      line.textContent = "posecore has stopped.";
-    }
-  };
-  look();
-</script>
-</body>
-</html>
-"""
 
 
 class Preview:
@@ -73,6 +45,7 @@ class Preview:
     Args:
         port: On ``127.0.0.1``; 0 takes a free one.
         status: Called for the line below the picture.
+        figure: The people in space, to be shown beside the picture.
 
     Attributes:
         url: Address of the page, with the secret that it asks for.
@@ -81,8 +54,9 @@ class Preview:
         PosecoreError: When the port is taken.
     """
 
-    def __init__(self, port: int, status: Callable[[], str]) -> None:
+    def __init__(self, port: int, status: Callable[[], str], figure: LiveFigure | None = None) -> None:
         self.status = status
+        self.figure = figure
         self.token = secrets.token_urlsafe(24)
         self._changed = threading.Condition()
         self._jpeg = b""
@@ -160,24 +134,37 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer one request."""
         path = urlsplit(self.path).path
+        module = browser_modules().get(path.removeprefix(_MODULES)) if path.startswith(_MODULES) else None
         if not self._welcome():
-            self._send(
-                HTTPStatus.FORBIDDEN, "text/plain; charset=utf-8", b"Only pages of this machine may look here.\n"
-            )
+            self._say(HTTPStatus.FORBIDDEN, "Only pages of this machine may look here.")
+        elif module is not None and self.server.preview.figure is not None:
+            # Whoever has posecore has these; browsers ask for them without the secret.
+            self._send(HTTPStatus.OK, "text/javascript; charset=utf-8", module.read_bytes())
         elif not self._knows_token():
-            self._send(
-                HTTPStatus.FORBIDDEN, "text/plain; charset=utf-8", b"Open the whole address that posecore printed.\n"
-            )
-        elif path == "/":
-            page = _PAGE.replace("TOKEN", self.server.preview.token)
-            self._send(HTTPStatus.OK, "text/html; charset=utf-8", page.encode())
-        elif path == "/status":
-            line = json.dumps({"line": self.server.preview.status()})
-            self._send(HTTPStatus.OK, "application/json", line.encode())
-        elif path == "/stream":
-            self._stream()
+            self._say(HTTPStatus.FORBIDDEN, "Open the whole address that posecore printed.")
         else:
-            self._send(HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"There is nothing here.\n")
+            answers = {"/": self._page, "/status": self._status, "/stream": self._stream, "/figure": self._figure}
+            answers.get(path, self._nothing)()
+
+    def _nothing(self) -> None:
+        self._say(HTTPStatus.NOT_FOUND, "There is nothing here.")
+
+    def _page(self) -> None:
+        preview = self.server.preview
+        self._send(HTTPStatus.OK, "text/html; charset=utf-8", preview_page(preview.token, preview.figure).encode())
+
+    def _status(self) -> None:
+        self._send_json({"line": self.server.preview.status()})
+
+    def _figure(self) -> None:
+        """The people of the newest picture in space; no content when none comes soon."""
+        figure = self.server.preview.figure
+        if figure is None:
+            self._nothing()
+        elif (told := figure.newest()) is None:
+            self._head(HTTPStatus.NO_CONTENT, {})
+        else:
+            self._send_json(told)
 
     def _welcome(self) -> bool:
         """True for requests that were meant for this server and that no other site asked for."""
@@ -194,6 +181,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self._head(status, {"Content-Type": kind, "Content-Length": str(len(body))})
         self.wfile.write(body)
+
+    def _say(self, status: HTTPStatus, sentence: str) -> None:
+        self._send(status, "text/plain; charset=utf-8", f"{sentence}\n".encode())
+
+    def _send_json(self, data: Mapping[str, Any]) -> None:
+        self._send(HTTPStatus.OK, "application/json", json.dumps(data).encode())
 
     def _head(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
         self.send_response(status)

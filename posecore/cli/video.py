@@ -16,15 +16,13 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from posecore.cli.console import counting_progress, errors, output, tell_files
-from posecore.cli.lifting import Lifting
+from posecore.cli.lifting import SaveRoom, wanted_lifting
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.result_names import free_stem, with_ending
 from posecore.cli.settings import listed, options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
-from posecore.lifting.files import FORMATS as ROOM_FORMATS
 from posecore.lifting.settings import LiftSettings
 from posecore.settings import build_settings
-from posecore.skeleton import Skeleton
 from posecore.video import (
     FORMATS,
     BatchSettings,
@@ -89,10 +87,7 @@ def video(
     lift: Annotated[
         bool, typer.Option("--lift", help="Lift the people into three dimensions and write them beside the clip.")
     ] = False,
-    save_3d: Annotated[
-        str,
-        typer.Option("--save-3d", help=f"What --lift writes, separated by commas: {', '.join(ROOM_FORMATS)}."),
-    ] = "csv,bvh",
+    save_3d: SaveRoom = None,
     device: Device = "auto",
     *,
     settings: dict[str, Any],
@@ -134,7 +129,7 @@ def video(
         decode=loaded.decode_settings(**decode).model_dump(),
     )
     wanted = list(dict.fromkeys([*measured, *counted]))
-    room = _lifting(lift, lifting, listed(save_3d), measured, followed, loaded.skeleton)
+    room = wanted_lifting(lift, lifting, save_3d, measured, followed, loaded.skeleton)
     endings = [".mp4"] * clip + table_endings(formats, bool(wanted), bool(counted)) + (room.endings if room else [])
     stem = free_stem(destination or Path(), f"{path.stem}-poses", endings, overwrite)
     with counting_progress() as bar, _stopped_by_ctrl_c() as cancel:
@@ -148,26 +143,6 @@ def video(
     _tell_repetitions(result, counted, repetitions)
     if result.cancelled:
         raise typer.Exit(130)
-
-
-def _lifting(
-    wanted: bool,
-    settings: dict[str, Any],
-    formats: list[str],
-    measures: list[str],
-    tracking: TrackingSettings,
-    skeleton: Skeleton,
-) -> Lifting | None:
-    """What shall be done in three dimensions, or None."""
-    if not wanted:
-        if settings:
-            raise typer.BadParameter(
-                f"--{next(iter(settings)).replace('_', '-')} belongs to --lift; give that as well."
-            )
-        return None
-    if not tracking.track:
-        raise typer.BadParameter("--lift follows people over the frames: switch track on.")
-    return Lifting.asked(build_settings(LiftSettings, settings), formats, measures, skeleton)
 
 
 def _check_measures(

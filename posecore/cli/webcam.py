@@ -13,12 +13,16 @@ import typer
 from rich.markup import escape
 
 from posecore.cli.console import Warnings, output
+from posecore.cli.lifting import Lifting, SaveRoom, room_formats, wanted_lifting
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.preview import Preview
 from posecore.cli.result_names import free_stem, with_ending
 from posecore.cli.settings import options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import PosecoreError
+from posecore.lifting.files import room_endings
+from posecore.lifting.live_figure import LiveFigure
+from posecore.lifting.settings import LiftSettings
 from posecore.settings import build_settings
 from posecore.video import (
     LIVE_SMOOTHING,
@@ -34,6 +38,7 @@ from posecore.video import (
     table_endings,
 )
 from posecore.video.camera import Camera
+from posecore.video.live_following import mirrored_poses
 from posecore.words import counted
 
 #: Seconds that the first picture is waited for when no more come.
@@ -48,6 +53,7 @@ _TABLES = ("csv",)
 @options_of("tracking", TrackingSettings)
 @options_of("cropping", CropSettings)
 @options_of("view", ViewSettings)
+@options_of("lifting", LiftSettings)
 def webcam(
     model: ModelName = None,
     weights: WeightsFile = None,
@@ -61,6 +67,11 @@ def webcam(
         Path | None, typer.Option(help="Record what is shown into this clip (MP4), with its keypoints (CSV) beside it.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
+    lift: Annotated[
+        bool,
+        typer.Option("--lift", help="Show the people in three dimensions beside the picture, and record them as well."),
+    ] = False,
+    save_3d: SaveRoom = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
     device: Device = "auto",
     *,
@@ -70,6 +81,7 @@ def webcam(
     tracking: dict[str, Any],
     cropping: dict[str, Any],
     view: dict[str, Any],
+    lifting: dict[str, Any],
 ) -> None:
     """Show poses in a camera's picture, live, on a page in the browser. Ctrl-C ends it.
 
@@ -77,17 +89,18 @@ def webcam(
     come faster than the network can look are left out.
     """
     followed, smooth = follow_and_smooth(tracking, smoothing, LIVE_SMOOTHING)
-    if record is not None and record.exists() and Path(source).exists() and record.samefile(source):
-        raise PosecoreError(f"{record} is the source itself; give the recording another name.")
-    stem = (
-        None
-        if record is None
-        else free_stem(record, "webcam", [".mp4", *table_endings(_TABLES, False, False)], overwrite)
-    )
+    endings = [".mp4", *table_endings(_TABLES, False, False)]
+    endings += room_endings(room_formats(save_3d), False) if lift else []
+    stem = None if record is None else _free_stem(record, source, endings, overwrite)
+    of_recordings = {"--save-3d": save_3d is not None, "--hold-feet": "hold_feet" in lifting}
+    if stem is None and any(of_recordings.values()):
+        alone = next(name for name, given in of_recordings.items() if given)
+        raise typer.BadParameter(f"{alone} is about what is recorded; give --record as well.")
     # The camera comes before the model: it is wrong more often, and quicker to find out.
     with Camera(source) as camera:
         loaded = open_model(model, device, weights)
         network, decode = loaded.split_settings(settings)
+        room = wanted_lifting(lift, lifting, save_3d, [], followed, loaded.skeleton)
         options = LiveOptions(
             # A camera looks at the person who looks at the screen; a file or an address does not.
             view=build_settings(ViewSettings, {"mirror": camera.is_here, **view}),
@@ -99,7 +112,8 @@ def webcam(
             decode=loaded.decode_settings(**decode).model_dump(),
         )
         live = LiveSession(loaded, options, source=camera.name, idle_seconds=None)
-        with _closed_at_last(live), Preview(port, lambda: describe(live.status())) as preview:
+        figure = None if room is None else LiveFigure(lambda: live, room.settings.given_height)
+        with _closed_at_last(live), Preview(port, lambda: describe(live.status()), figure) as preview:
             if stem is not None:
                 live.record(with_ending(stem, ".mp4"))
             output.print(f"{escape(camera.name)} with {loaded.name}: {preview.url} – Ctrl-C ends.", soft_wrap=True)
@@ -107,7 +121,13 @@ def webcam(
                 threading.Thread(target=webbrowser.open, args=(preview.url,), daemon=True).start()
             _play(camera, live, preview)
     if stem is not None:
-        _tell(live.recordings, stem)
+        _tell(live.recordings, stem, room, options.view.mirror)
+
+
+def _free_stem(record: Path, source: str, endings: list[str], overwrite: bool) -> Path:
+    if record.exists() and Path(source).exists() and record.samefile(source):
+        raise PosecoreError(f"{record} is the source itself; give the recording another name.")
+    return free_stem(record, "webcam", endings, overwrite)
 
 
 def _play(camera: Camera, live: LiveSession, preview: Preview) -> None:
@@ -146,13 +166,16 @@ def describe(status: LiveStatus) -> str:
     return f"{count} · {status.processed:.1f} pictures/s · delay {delay:.0f} ms · {status.dropped} skipped{recording}"
 
 
-def _tell(recordings: list[VideoResult], stem: Path) -> None:
+def _tell(recordings: list[VideoResult], stem: Path, room: Lifting | None, mirrored: bool) -> None:
     """Write the tables and say where everything is."""
     clip = with_ending(stem, ".mp4")
     if not recordings:
         raise PosecoreError(f"{clip} was not written: no picture came, or it could not be written.")
     for result in recordings:
         written = save_tables(result, stem, _TABLES)
+        if room is not None:
+            # In a mirror a left hand looks like a right one, which the network would not believe.
+            written += room.do(mirrored_poses(result.poses) if mirrored else result.poses, stem)
         output.print(
             f"{result.frames} frames recorded: {escape(', '.join(map(str, [clip, *written])))}",
             highlight=False,

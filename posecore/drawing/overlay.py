@@ -280,6 +280,12 @@ def _line_width(box: NDArray[np.float64], size: NDArray[np.float64]) -> float:
     return max(1.3, min(max(0.011 * person, 0.0024 * mean_side), 0.008 * mean_side))
 
 
+def color_of(number: int) -> str:
+    """The CSS colour of a person by their number, or by their place in a picture."""
+    red, green, blue = PERSON_COLORS[number % len(PERSON_COLORS)]
+    return f"rgb({red}, {green}, {blue})"
+
+
 def person_color(poses: Poses, index: int) -> Color:
     """RGB of a person: by track identity where there is one (so that it stays), else by place in the list."""
     number = index if poses.track_ids is None else int(poses.track_ids[index])

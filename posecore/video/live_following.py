@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,8 +11,11 @@ from posecore.imaging import Picture
 from posecore.poses import Poses
 from posecore.video.finding import Finder, VideoModel
 from posecore.video.live_options import LiveOptions
+from posecore.video.sequence import PoseSequence
 from posecore.video.smoothing import LiveSmoother
 from posecore.video.tracking import Tracker
+
+People = TypeVar("People", Poses, PoseSequence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +72,8 @@ def mirrored(picture: Picture) -> Picture:
     return np.ascontiguousarray(picture[:, ::-1])
 
 
-def mirrored_poses(poses: Poses) -> Poses:
-    """Where the people are in the mirrored picture; a left wrist remains a left wrist."""
+def mirrored_poses(poses: People) -> People:
+    """Where the people are in the mirrored picture or clip; a left wrist remains a left wrist."""
     keypoints = poses.keypoints.copy()
     keypoints[..., 0] = poses.image_size[0] - 1 - keypoints[..., 0]
     return replace(poses, keypoints=keypoints)

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from posecore.drawing.overlay import color_of
 from posecore.errors import PosecoreError
 from posecore.lifting import lift_poses
 from posecore.lifting.measures import room_measures
 from posecore.lifting.room import make_room
 from posecore.lifting.room_poses import RoomPoses
-from posecore.ui.shared.colors import color_of
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.lifting import lift_settings
 from posecore.ui.shared.maps.map_tabs import words

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from posecore.ui.shared.colors import color_of
+from posecore.drawing.overlay import color_of
 from posecore.video import PoseSequence, Track
 
 #: People whose lines are shown at once, unless a visitor chooses more.

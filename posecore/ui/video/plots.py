@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from posecore.drawing.overlay import color_of
 from posecore.lifting.measures import calmed, is_way
 from posecore.lifting.room_poses import RoomPoses
-from posecore.ui.shared.colors import color_of
 from posecore.video import Measure, Repetitions, Track
 
 Array = NDArray[np.float64]

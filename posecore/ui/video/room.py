@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from posecore.drawing.overlay import color_of
 from posecore.lifting import Poses3D, lift
 from posecore.lifting.measures import most_moving, room_measures, walking
 from posecore.lifting.room import Room, make_room
 from posecore.lifting.room_poses import RoomPoses
 from posecore.lifting.settings import LiftSettings
 from posecore.ui.shared.background import Task, Tasks, tasks
-from posecore.ui.shared.colors import color_of
 from posecore.ui.shared.lifting import lift_settings
 from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.plain import plain

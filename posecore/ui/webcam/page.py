@@ -25,7 +25,7 @@ from posecore.ui.shared.sidebar import (
 from posecore.ui.shared.visitors import NotAllowedError, require
 from posecore.ui.webcam.camera import Webcam, webcam
 from posecore.ui.webcam.connection import TRANSLATIONS, camera_is_withheld, ice_servers
-from posecore.ui.webcam.live_figure import LiveFigure
+from posecore.ui.webcam.live_figure import OfferedFigure
 from posecore.ui.webcam.view import (
     LiveControls,
     camera_buttons,
@@ -143,7 +143,7 @@ def under_picture(camera: Webcam, playing: bool) -> None:
 @st.fragment
 def figure(camera: Webcam, model: PoseModel) -> None:
     """The people in space, if that is wanted."""
-    show_figure(state_of(LiveFigure, lambda: LiveFigure(lambda: camera.running)), model.skeleton)
+    show_figure(state_of(OfferedFigure, lambda: OfferedFigure(lambda: camera.running)), model.skeleton)
 
 
 def beside_picture(camera: Webcam, playing: bool, servers: Sequence[Mapping[str, Any]]) -> None:

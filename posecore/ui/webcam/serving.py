@@ -15,7 +15,7 @@ from posecore.ui.shared.routes import route_path
 
 if TYPE_CHECKING:
     # It needs torch, which takes seconds that the start of the server need not wait for.
-    from posecore.ui.webcam.live_figure import LiveFigure
+    from posecore.lifting.live_figure import LiveFigure
 
 _FOLDER = "figures"
 #: Those of all visitors, each for as long as its session lasts.

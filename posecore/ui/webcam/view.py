@@ -24,7 +24,7 @@ from posecore.ui.shared.widgets.figure import live_figure_view
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.ui.webcam.camera import Recording, Webcam
 from posecore.ui.webcam.connection import why_no_picture
-from posecore.ui.webcam.live_figure import LiveFigure
+from posecore.ui.webcam.live_figure import OfferedFigure
 from posecore.video import (
     LIVE_SMOOTHING,
     CropSettings,
@@ -94,7 +94,7 @@ class LiveControls:
         )
 
 
-def show_figure(figure: LiveFigure, skeleton: Skeleton) -> None:
+def show_figure(figure: OfferedFigure, skeleton: Skeleton) -> None:
     """A switch, and behind it the people in three dimensions as they move."""
     possible = can_lift(skeleton.keypoints)
     wanted = st.toggle(

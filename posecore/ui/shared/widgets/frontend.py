@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -16,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from posecore.shipped import FRONTEND, browser_modules
 from posecore.ui.shared.routes import route_path
 
-_FRONTEND = Path(__file__).resolve().parents[2] / "frontend"
 _ADDRESS = "posecore-modules"
 #: Nothing can be pressed before its module is there.
 _UNREADY = '[class^="posecore-"]:not([data-ready]) { visibility: hidden; }'
@@ -31,8 +30,8 @@ def component(name: str, *, styles: tuple[str, ...] = ()) -> Any:
         name: Of the folder.
         styles: Style sheets of ``frontend/shared`` that come before its own.
     """
-    folder = _FRONTEND / name
-    sheets = [*(_FRONTEND / "shared" / f"{style}.css" for style in styles), folder / f"{name}.css"]
+    folder = FRONTEND / name
+    sheets = [*(FRONTEND / "shared" / f"{style}.css" for style in styles), folder / f"{name}.css"]
     return st.components.v2.component(
         f"posecore_{name}",
         html=(folder / f"{name}.html").read_text("utf-8"),
@@ -64,21 +63,15 @@ def module_routes() -> list[Route]:
 
 
 @cache
-def modules() -> dict[str, Path]:
-    """Name below ``frontend`` → file of every module."""
-    return {path.relative_to(_FRONTEND).as_posix(): path for path in sorted(_FRONTEND.rglob("*.js"))}
-
-
-@cache
 def _fingerprint() -> str:
     content = hashlib.blake2b(digest_size=8)
-    for name, path in modules().items():
+    for name, path in browser_modules().items():
         content.update(f"{name}\n".encode() + path.read_bytes())
     return content.hexdigest()
 
 
 async def _send_module(request: Request) -> Response:
-    path = modules().get(request.path_params["name"])
+    path = browser_modules().get(request.path_params["name"])
     if path is None or request.path_params["fingerprint"] != _fingerprint():
         return PlainTextResponse("There is no such module; reload the page.", status_code=404)
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
