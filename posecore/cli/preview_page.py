@@ -32,7 +32,7 @@ _PAGE = """<!doctype html>
     main:has(section) { display: grid; grid-template-columns: 3fr 2fr; gap: 12px; align-items: start; padding: 12px;
                         box-sizing: border-box; --high: calc(100vh - 6.5rem); }
   }
-  @media (max-width: 820px) { main:has(section) { --high: 46vh; } section { padding: 12px 12px 0; } }
+  @media (max-width: 820px) { main:has(section) { --high: 42vh; } section { padding: 12px 12px 0; } }
   p { margin: .75rem; }
 STYLE
 </style>
