@@ -13,6 +13,7 @@ EXTRAS: dict[str, tuple[str, str]] = {
     "onnx": ("onnxscript", "Computing with ONNX Runtime or export to ONNX"),
     "openvino": ("openvino", "Computing with OpenVINO or export to it"),
     "litert": ("litert_torch", "Export to LiteRT"),
+    "lmdb": ("lmdb", "Reading the LMDBs that OpenPose was trained from"),
     "c3d": ("ezc3d", "Writing C3D files"),
     "ros": ("rosbags", "Telling ROS"),
     "supervision": ("supervision", "Conversion to supervision's KeyPoints"),

@@ -22,12 +22,12 @@ from posecore.families.openpose import OPENPOSE
 from posecore.families.openpose.convert import convert_weights, knows_names
 from posecore.families.openpose.network import OpenPose
 from posecore.model import PoseModel
+from posecore.protobuf import Message
 from posecore.skeleton import OPENPOSE_18
 from posecore.zoo.caffe import read_caffemodel
 from posecore.zoo.formats import format_of
 from posecore.zoo.frozen_graph import read_frozen_graph
 from posecore.zoo.own_files import default_skeleton, read_own_file
-from posecore.zoo.protobuf import Message
 
 SMALL = "openpose-mobilenet_v2_small"
 GRAPH = "ildoonet/tf-pose-estimation/master/models/graph/mobilenet_v2_small/graph_opt.pb"

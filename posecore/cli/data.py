@@ -39,7 +39,10 @@ app = typer.Typer(help="Labelled pictures: inspect, convert, split, crop, synthe
 app.add_typer(library.app, name="library")
 
 Source = Annotated[
-    Path, typer.Argument(help="COCO or Dataloop JSON, data.yaml, a folder of labelled pictures, or a zip of one.")
+    Path,
+    typer.Argument(
+        help="COCO or Dataloop JSON, data.yaml, a folder of labelled pictures, a zip of one, or an LMDB of OpenPose."
+    ),
 ]
 Target = Annotated[Path, typer.Argument(help="A new or empty folder.")]
 Images = Annotated[

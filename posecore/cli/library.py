@@ -45,7 +45,10 @@ def add(
     name: Name,
     source: Annotated[
         Path,
-        typer.Argument(help="COCO or Dataloop JSON, data.yaml, a folder, or a zip of one. Pictures alone will do."),
+        typer.Argument(
+            help="COCO or Dataloop JSON, data.yaml, a folder, a zip of one, or an LMDB of OpenPose. "
+            "Pictures alone will do."
+        ),
     ],
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures where the labels are elsewhere.")] = None,
 ) -> None:

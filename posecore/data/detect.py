@@ -1,4 +1,4 @@
-"""Opening labelled pictures of any format: from a file, a folder or a zip."""
+"""Opening labelled pictures of any format: from a file, a folder, a zip or an LMDB."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posecore.data.annotations import PoseDataset, Problem
-from posecore.data.archives import unpack_zip
 from posecore.data.checks import load_json
 from posecore.data.coco import (
     ROBOFLOW_FILE,
@@ -23,7 +22,9 @@ from posecore.data.coco import (
 from posecore.data.dataloop import read_dataloop, write_dataloop
 from posecore.data.folders import check_place, files_in, reading, set_root, split_of
 from posecore.data.label_sizes import fit_labels
+from posecore.data.left_out import read_left_out
 from posecore.data.merging import merged
+from posecore.data.packed import packing_of, unpack
 from posecore.data.splits import with_own_splits
 from posecore.data.unpacked import unpacked
 from posecore.data.yolo import find_yaml, read_yolo, write_yolo
@@ -58,11 +59,12 @@ def open_dataset(
     """Open labelled pictures.
 
     Args:
-        path: COCO or Dataloop JSON, ``data.yaml``, a folder, or a zip of a folder.
+        path: COCO or Dataloop JSON, ``data.yaml``, a folder, a zip of a folder, or an LMDB that OpenPose was trained
+            from.
         format: The format, or None to find out.
         images: Folder of the pictures where the labels are elsewhere (COCO and Dataloop).
-        unpack_to: Where a zip is unpacked: a new or empty folder. A folder in posecore's home, used again when the
-            same zip is opened again, when None.
+        unpack_to: Where a zip or LMDB is unpacked: a new or empty folder. A folder in posecore's home, used again when
+            the same one is opened again, when None.
         pictures: Leave out (and report) pictures whose file is missing. False looks for no files (COCO, Roboflow,
             Dataloop; YOLO labels mean nothing without their pictures).
 
@@ -75,8 +77,8 @@ def open_dataset(
     """
     place = Path(path)
     check_place(place)
-    if place.suffix.lower() == ".zip" and not place.is_dir():
-        place = unpacked(place) if unpack_to is None else unpack_zip(place, unpack_to)
+    if packing_of(place) is not None:
+        place = unpacked(place) if unpack_to is None else unpack(place, Path(unpack_to))
     if place.is_dir():
         place = inner_folder(place)
     found = format or detect_format(place)
@@ -116,7 +118,9 @@ def detect_format(path: str | Path) -> Format:
         return _folder_format(place)
     found = "yolo" if place.suffix.lower() in (".yaml", ".yml") else _json_format(place)
     if found is None:
-        raise UnknownLabelsError(f"{place} is neither COCO JSON, a Dataloop item, data.yaml of YOLO nor a zip.")
+        raise UnknownLabelsError(
+            f"{place} is neither COCO JSON, a Dataloop item, data.yaml of YOLO, a zip nor an LMDB of OpenPose."
+        )
     return found
 
 
@@ -159,7 +163,8 @@ def _open_coco(place: Path, images: str | Path | None, *, pictures: bool) -> Pos
     """A COCO file, or all those of a folder that have keypoints; the others are reported."""
     if not place.is_dir():
         return read_coco(place, images, pictures=pictures)
-    problems: list[Problem] = []
+    left_out, remarks = read_left_out(place)
+    problems = list(left_out)
     files: list[Path] = []
     for file in files_in(place):
         try:
@@ -184,4 +189,4 @@ def _open_coco(place: Path, images: str | Path | None, *, pictures: bool) -> Pos
         raise DataError(problems[0].reason if problems else f"{place} holds no COCO JSON.")
     alike = read_alike(parts, read)
     whole = merged(place.name, together(alike) if pictures else alike)
-    return replace(whole, problems=(*whole.problems, *problems))
+    return replace(whole, problems=(*whole.problems, *problems), remarks=(*whole.remarks, *remarks))

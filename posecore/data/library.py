@@ -15,13 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from posecore.data.annotations import PoseDataset, Problem
-from posecore.data.archives import ZipLimits, unpack_zip
+from posecore.data.archives import ZipLimits
 from posecore.data.bare import bare_pictures, waiting_set
 from posecore.data.checks import EntryError
 from posecore.data.coco import read_coco, write_coco_json
 from posecore.data.detect import UnknownLabelsError, detect_format, inner_folder, open_dataset
 from posecore.data.disk_cache import forget
 from posecore.data.folders import check_place, files_in, reading, split_of
+from posecore.data.packed import packing_of, unpack
 from posecore.data.pictures import PictureCarrier, picture_size
 from posecore.data.stored import FOLDING, LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note
 from posecore.data.synthetic import write_dataset
@@ -91,7 +92,7 @@ class Library:
 
         Args:
             name: Letters, digits, ``.``, ``_`` and ``-``; no other set's.
-            source: COCO or Dataloop JSON, ``data.yaml``, a folder, or a zip of a folder.
+            source: COCO or Dataloop JSON, ``data.yaml``, a folder, a zip of a folder, or an LMDB of OpenPose.
             images: Folder of the pictures where the labels are elsewhere.
             limits: What a zip may hold.
             skeleton: Of pictures without labels.
@@ -102,17 +103,18 @@ class Library:
                 behind then.
         """
         with self._draft(name) as draft:
-            unpacked = source.suffix.lower() == ".zip"
-            place = unpack_zip(source, draft / "unpacked", limits) if unpacked else source
+            packing = packing_of(source)
+            place = source if packing is None else unpack(source, draft / "unpacked", limits)
             try:
                 with reading(place):
                     dataset, origin = _opened(place, images, skeleton)
                     checked = _checked(dataset, place if place.is_dir() else place.parent)
-                self._keep(checked, draft, unpacked, progress)
+                self._keep(checked, draft, packing is not None, progress)
             except DataError as error:
                 raise DataError(_without(str(error), draft / "unpacked", source)) from error
             shutil.rmtree(draft / "unpacked", ignore_errors=True)
-            origin = f"{origin}, zip" if unpacked else origin
+            if packing is not None:
+                origin = f"{origin}, zip" if packing == "zip" else packing
             problems = [
                 replace(problem, reason=_without(problem.reason, draft / "unpacked", source))
                 for problem in checked.problems

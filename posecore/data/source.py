@@ -23,7 +23,9 @@ class Source(Settings):
     """One set of annotated pictures."""
 
     annotations: str | None = Field(
-        None, description="COCO or Dataloop JSON, YOLO's data.yaml, a folder or zip in a known format."
+        None,
+        description="COCO or Dataloop JSON, YOLO's data.yaml, a folder or zip in a known format, or an LMDB of "
+        "OpenPose.",
     )
     images: str | None = Field(None, description="Folder of the pictures where the labels are elsewhere.")
     format: Format | None = Field(None, description="Format of the annotations; found out unless given.")

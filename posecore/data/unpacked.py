@@ -1,4 +1,5 @@
-"""Zips that are read where they are: unpacked once into posecore's home, and gone from it with the zip.
+"""Packed sets that are read where they are: unpacked once into posecore's home, and gone from it with what they are
+unpacked from.
 
 Beyond ``POSECORE_DISK_CACHE_GB`` what was not used for longest goes first, as for all that can be made again.
 """
@@ -13,8 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from posecore.data.archives import unpack_zip
 from posecore.data.disk_cache import limit
+from posecore.data.packed import files_of, unpack
 from posecore.errors import DataError
 from posecore.home import home
 from posecore.storage import DraftFolder, in_use, make_room, sweep, touch, writing
@@ -24,13 +25,14 @@ _DRAFT, _LOCK = ".unpacking-", ".lock"
 
 
 def unpacked(archive: Path) -> Path:
-    """The folder in which a zip is unpacked, under ``POSECORE_HOME/data``.
+    """The folder in which a packed set is unpacked, under ``POSECORE_HOME/data``.
 
-    It is used again as long as the zip does not change. Folders of zips that are gone or changed are removed, and those
-    used longest ago when there is too much.
+    It is used again as long as the set's files do not change. Folders of sets that are gone or changed are removed, and
+    those used longest ago when there is too much.
 
     Raises:
-        DataError: When the zip cannot be unpacked or the folder not be written.
+        DataError: When it cannot be unpacked or the folder not be written.
+        MissingExtraError: When unpacking needs a package that is not installed.
         SettingsError: When ``POSECORE_DISK_CACHE_GB`` is no number.
     """
     place = home() / "data"
@@ -41,7 +43,7 @@ def unpacked(archive: Path) -> Path:
 
 
 def sweep_unpacked() -> None:
-    """Remove what is unpacked of zips that are gone or changed, and what is too much."""
+    """Remove what is unpacked of sets that are gone or changed, and what is too much."""
     place = home() / "data"
     if place.is_dir():
         with writing(place, DataError), FileLock(place / _LOCK):
@@ -57,17 +59,21 @@ def _unpacked(archive: Path, place: Path) -> Path:
     else:
         shutil.rmtree(target, ignore_errors=True)
         with DraftFolder(_DRAFT, place) as draft:
-            unpack_zip(archive, draft)
+            unpack(archive, draft)
             note.write_text(json.dumps(stamp), "utf-8")
             draft.rename(target)
     _sweep(place)
     return target
 
 
-def _stamp(archive: Path) -> list[str | int]:
-    """What changes when a zip does."""
-    status = archive.stat()
-    return [str(archive.resolve()), status.st_size, status.st_mtime_ns]
+def _stamp(archive: Path) -> list[list[str | int]]:
+    """What changes when a packed set does."""
+    return [_file_stamp(file) for file in files_of(archive)]
+
+
+def _file_stamp(file: Path) -> list[str | int]:
+    status = file.stat()
+    return [str(file.resolve()), status.st_size, status.st_mtime_ns]
 
 
 def _note(folder: Path) -> Path:
@@ -92,7 +98,7 @@ def _remove(folder: Path) -> bool:
 
 def _is_current(folder: Path) -> bool:
     try:
-        stamp = json.loads(_note(folder).read_text("utf-8"))
-        return bool(_stamp(Path(stamp[0])) == stamp)
+        stamps = json.loads(_note(folder).read_text("utf-8"))
+        return bool(stamps) and all(_file_stamp(Path(stamp[0])) == stamp for stamp in stamps)
     except (OSError, ValueError, TypeError, LookupError):
         return False

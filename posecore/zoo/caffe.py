@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from posecore.errors import WeightsError
 from posecore.families import ForeignWeights
-from posecore.zoo.protobuf import MAX_ELEMENTS, Message
+from posecore.protobuf import MAX_ELEMENTS, Message
 
 #: Field of ``NetParameter`` that holds layers → (field of a layer's name, field of its blobs).
 _LAYERS = {100: (1, 7), 2: (4, 6)}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from posecore.errors import WeightsError
 from posecore.families import ForeignWeights
-from posecore.zoo.protobuf import MAX_ELEMENTS, Message
+from posecore.protobuf import MAX_ELEMENTS, Message
 
 #: TensorFlow's ``DataType`` → (NumPy type, field of ``TensorProto`` that holds values one by one).
 _TYPES = {1: ("<f4", 5), 2: ("<f8", 6), 3: ("<i4", 7), 4: ("u1", 7), 9: ("<i8", 10), 10: ("?", 11), 19: ("<f2", 13)}

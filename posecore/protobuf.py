@@ -1,4 +1,4 @@
-"""Protocol buffers' wire format, as far as weights files need it: fields by number, without a schema compiler.
+"""Protocol buffers' wire format, as far as weights and records of pictures need it: fields by number, no schema.
 
 A message is a run of fields, each a tag (number and wire type) and a value: a varint, eight or four fixed bytes, or a
 counted run of bytes that may itself be text, a message or packed numbers

@@ -1,0 +1,1 @@
+"""The LMDBs that OpenPose was trained from."""
