@@ -10,10 +10,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from posecore.cli.boxes import BoxesFile
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import WeightsFile, open_model
 from posecore.cli.settings import settings_options
 from posecore.data.annotations import PoseDataset
+from posecore.data.box_files import GivenBoxes, read_boxes
 from posecore.data.detect import open_dataset
 from posecore.errors import SettingsError
 from posecore.evaluation import Evaluation, Protocol, ranked, worst_cases
@@ -27,6 +29,7 @@ from posecore.evaluation.sheets import contact_sheet
 from posecore.evaluation.summary import DRAWN, Measured, Summary, summarise
 from posecore.model import PoseModel
 from posecore.storage import replacing, write_json, write_text, writing
+from posecore.two_stage import BoxedModel
 
 #: Endings of sheets → what Pillow calls the format.
 _SHEETS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
@@ -44,9 +47,12 @@ def evaluate(
         Path | None, typer.Option(help="Folder that the labels' file names are relative to; else looked for.")
     ] = None,
     protocol: Annotated[
-        Literal["crops", "full"],
-        typer.Option(help="crops: every labelled person on their own; full: whole pictures, everybody found."),
-    ] = "crops",
+        Literal["crops", "full"] | None,
+        typer.Option(
+            help="crops: every labelled person on their own; full: whole pictures, everybody found. Default crops, "
+            "with --person-boxes full."
+        ),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="Write a picture of the worst and the best cases here (PNG or JPEG).")
@@ -56,6 +62,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Measure this file of results in COCO's format, from any program, in place of a model."),
     ] = None,
+    person_boxes: BoxesFile = None,
     html: Annotated[Path | None, typer.Option(help="Write a report here: one page that needs nothing else.")] = None,
     save: Annotated[
         str | None,
@@ -74,6 +81,7 @@ def evaluate(
     if save is not None and no_save:
         raise SettingsError("--save and --no-save contradict each other; give one of them.")
     _check_effect(results, settings, sheet)
+    _check_boxes(person_boxes, results, protocol)
     if save is not None:
         # Before the work, not after it.
         SavedEvaluations().check_name(save)
@@ -81,12 +89,17 @@ def evaluate(
     if results is not None:
         evaluation, mark = evaluate_results(results, replace(dataset, images=dataset.images[:limit])), ""
     else:
+        given = None if person_boxes is None else read_boxes(person_boxes)
         loaded = open_model(model, device, weights)
-        evaluation, mark = _of_model(loaded, dataset, protocol, settings, limit), loaded.weights_id
+        if given is not None:
+            loaded = BoxedModel(loaded)
+        looked: Protocol = protocol or ("crops" if given is None else "full")
+        evaluation, mark = _of_model(loaded, dataset, looked, settings, limit, given), loaded.weights_id
     for problem in (*dataset.problems, *evaluation.problems):
         errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
     for remark in evaluation.remarks:
-        errors.print(f"[yellow]results[/yellow] {escape(str(remark))}", soft_wrap=True, highlight=False)
+        what = "results" if person_boxes is None else "boxes"
+        errors.print(f"[yellow]{what}[/yellow] {escape(str(remark))}", soft_wrap=True, highlight=False)
     kinds, measured = _figures(evaluation, mark, results is not None)
     if json_file is not None:
         content = {**evaluation.to_dict(), "intervals": _intervals(measured.summary), "errors": kinds.to_dict()}
@@ -114,12 +127,27 @@ def _check_effect(results: Path | None, settings: dict[str, Any], sheet: Path | 
         raise SettingsError(f"{sheet} must end in {', '.join(_SHEETS)}.")
 
 
+def _check_boxes(boxes: Path | None, results: Path | None, protocol: Protocol | None) -> None:
+    """Refuse boxes beside what leaves them without effect."""
+    if boxes is not None and results is not None:
+        raise SettingsError("--person-boxes are for a model to look at, --results need no model; give one of them.")
+    if boxes is not None and protocol == "crops":
+        raise SettingsError("--person-boxes are looked at under the protocol full; leave --protocol crops out.")
+
+
 def _of_model(
-    loaded: PoseModel, dataset: PoseDataset, protocol: Protocol, settings: dict[str, Any], limit: int | None
+    loaded: PoseModel,
+    dataset: PoseDataset,
+    protocol: Protocol,
+    settings: dict[str, Any],
+    limit: int | None,
+    boxes: GivenBoxes | None,
 ) -> Evaluation:
     with counting_progress() as progress:
         task = progress.add_task("Pictures", total=min(limit or len(dataset), len(dataset)))
-        return run_evaluation(loaded, dataset, protocol, settings, limit=limit, advance=lambda: progress.advance(task))
+        return run_evaluation(
+            loaded, dataset, protocol, settings, limit=limit, advance=lambda: progress.advance(task), boxes=boxes
+        )
 
 
 def _figures(evaluation: Evaluation, weights: str, results: bool) -> tuple[ErrorKinds, Measured]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from posecore.cli.boxes import BoxesFile, report_boxes, report_outside
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.settings import listed, options_of, settings_options
@@ -24,6 +25,7 @@ from posecore.imaging import read_image
 from posecore.model import PoseModel
 from posecore.picture_files import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, Picture
 from posecore.result_folder import FORMATS, ResultWriter
+from posecore.two_stage import BoxedModel, PlacedBoxes, read_boxes
 
 
 def find_pictures(paths: Iterable[str], recursive: bool) -> list[Path]:
@@ -66,16 +68,35 @@ def _readable(paths: Iterable[Path], failures: list[Path]) -> Iterator[tuple[Pat
             _report(path, failures)
 
 
+#: Fields of pictures, given their paths and pixels.
+_Look = Callable[[Sequence[Path], Sequence[Picture]], list[Fields]]
+
+
+def _look_with(model: PoseModel, boxes: PlacedBoxes | None, network: dict[str, Any]) -> _Look:
+    """What looks at whole pictures, or at the boxes in them."""
+
+    def look(paths: Sequence[Path], pictures: Sequence[Picture]) -> list[Fields]:
+        if boxes is None or not isinstance(model, BoxedModel):
+            return model.fields(list(pictures), **network)
+        seen = [boxes.inside(path, (one.shape[1], one.shape[0])) for path, one in zip(paths, pictures, strict=True)]
+        fields = model.look_in(pictures, [inside for inside, _ in seen], **network)
+        for path, (_, outside) in zip(paths, seen, strict=True):
+            report_outside(path, outside)
+        return fields
+
+    return look
+
+
 def _analysed(
-    model: PoseModel, paths: Sequence[Path], pictures: Sequence[Picture], network: dict[str, Any], failures: list[Path]
+    look: _Look, paths: Sequence[Path], pictures: Sequence[Picture], failures: list[Path]
 ) -> Iterator[tuple[Path, Picture, Fields]]:
     """Pictures with their fields; those that the network cannot take are reported and remembered."""
     try:
-        yield from zip(paths, pictures, model.fields(list(pictures), **network), strict=True)
+        yield from zip(paths, pictures, look(paths, pictures), strict=True)
     except PosecoreError:
         if len(pictures) > 1:
             for path, picture in zip(paths, pictures, strict=True):
-                yield from _analysed(model, [path], [picture], network, failures)
+                yield from _analysed(look, [path], [picture], failures)
         else:
             _report(paths[0], failures)
 
@@ -95,6 +116,7 @@ def image(
     destination: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("poses"),
     save: Annotated[str, typer.Option(help=f"What to write, separated by commas: {', '.join(FORMATS)}.")] = "png,json",
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders inside folders.")] = False,
+    person_boxes: BoxesFile = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures that go through the network together.")] = 8,
     device: Device = "auto",
     *,
@@ -109,11 +131,16 @@ def image(
     if unknown := formats - set(FORMATS):
         raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
     files = find_pictures(paths, recursive)
+    placed = None if person_boxes is None else read_boxes(person_boxes).placed(files)
     loaded = open_model(model, device, weights)
+    if placed is not None:
+        loaded = BoxedModel(loaded)
+        report_boxes(placed)
     network, decode = loaded.split_settings(settings)
     # Said once, and not of every picture.
     loaded.network_settings(**network)
     loaded.decode_settings(**decode)
+    look = _look_with(loaded, placed, network)
     writer = ResultWriter(destination, formats, DrawingOptions(**drawing), files)
     failures: list[Path] = []
     people = 0
@@ -123,7 +150,7 @@ def image(
         readable = _readable(files, failures)
         while group := list(islice(readable, batch)):
             names, pictures = zip(*group, strict=True)
-            for path, picture, fields in _analysed(loaded, names, pictures, network, failures):
+            for path, picture, fields in _analysed(look, names, pictures, failures):
                 poses = loaded.decode(fields, **decode)
                 people += len(poses)
                 writer.add(path, picture, fields, poses)

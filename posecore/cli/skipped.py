@@ -19,23 +19,24 @@ LISTED = 20
 def report_skipped(problems: Sequence[Problem], remarks: Sequence[Remark], most: int = LISTED) -> None:
     """Say what was skipped, how many people in it became ignore regions, and what was odd."""
     for problem in problems[:most]:
-        _say("skipped", str(problem))
+        say("skipped", str(problem))
     if len(problems) > most:
-        _say("skipped", f"{len(problems) - most} more; “posecore data inspect --problems {len(problems)}” lists them.")
+        say("skipped", f"{len(problems) - most} more; “posecore data inspect --problems {len(problems)}” lists them.")
     if ignored := sum(problem.ignored for problem in problems):
         who = counted(ignored, "person who is", "people who are")
-        _say("note", f"the places of {who} left out are ignore regions, not learnt as background.")
+        say("note", f"the places of {who} left out are ignore regions, not learnt as background.")
     for remark in remarks:
-        _say("note", str(remark))
+        say("note", str(remark))
 
 
 def report_sides(skeleton: Skeleton) -> None:
     """Say so when nobody has told which keypoints are left and right."""
     if not skeleton.sides_known:
-        _say(
+        say(
             "note", f"left and right of the keypoints are not known, so that training mirrors nothing; {ASK_FOR_SIDES}."
         )
 
 
-def _say(what: str, text: str) -> None:
+def say(what: str, text: str) -> None:
+    """One line about something that was skipped or odd."""
     errors.print(f"[yellow]{what}:[/yellow] {escape(text)}", soft_wrap=True, highlight=False)

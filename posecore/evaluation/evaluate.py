@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.data.annotations import PoseDataset, Problem, Remark
-from posecore.errors import DataError
+from posecore.data.box_files import GivenBoxes
+from posecore.errors import DataError, SettingsError
 from posecore.evaluation.oks import (
     assigned,
     average_precision,
@@ -26,6 +27,7 @@ from posecore.evaluation.predictions import BATCH, NO_SLOT, PicturePoses, Protoc
 from posecore.evaluation.progress import Tell, along, between, unheard
 from posecore.model import PoseModel
 from posecore.skeleton import Skeleton
+from posecore.two_stage import BoxedModel
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Evaluation:
         settings: All network and decode settings.
         seconds: Time for reading, network and decoding.
         problems: Pictures that could not be used.
-        remarks: What was odd about predictions that were read from a file.
+        remarks: What was odd about predictions or boxes that were read from a file.
     """
 
     protocol: Protocol
@@ -148,6 +150,7 @@ def evaluate(
     advance: Callable[[], object] = lambda: None,
     slot: AbstractContextManager[object] = NO_SLOT,
     tell: Tell = unheard,
+    boxes: GivenBoxes | None = None,
 ) -> Evaluation:
     """Measure a model on a set.
 
@@ -163,14 +166,19 @@ def evaluate(
         advance: Called after every picture.
         slot: Held while the network runs.
         tell: Told how far the figures are, once the network has seen everything.
+        boxes: Where people are, for a :class:`posecore.two_stage.BoxedModel` under the protocol ``full``.
 
     Raises:
-        SettingsError: For an unknown setting or protocol.
-        DataError: When labels and model have no keypoint in common or there is no picture that can be read.
+        SettingsError: For an unknown setting or protocol, or when boxes, model and protocol do not go together.
+        DataError: When labels and model have no keypoint in common, there is no picture that can be read, or the boxes
+            are of other pictures.
     """
+    if isinstance(model, BoxedModel) != (boxes is not None) or (boxes is not None and protocol != "full"):
+        raise SettingsError("Boxes go with a BoxedModel and the protocol full; give all three or none.")
     network, decode = protocol_settings(model, protocol, settings)
     common_of(dataset.skeleton, model.skeleton)
-    problems: list[Problem] = []
+    given = None if boxes is None else boxes.placed([i.path for i in dataset], [i.image_id for i in dataset])
+    problems: list[Problem] = [] if given is None else list(given.problems)
     start = time.perf_counter()
     predictions = predict(
         model,
@@ -183,6 +191,7 @@ def evaluate(
         problems=problems,
         advance=advance,
         slot=slot,
+        boxes=given,
     )
     seconds = time.perf_counter() - start
     if not predictions:
@@ -196,9 +205,10 @@ def evaluate(
         tell,
         model=model.name,
         dataset=dataset.name,
-        settings={**network, **decode},
+        settings={**network, **decode, **({} if given is None else {"boxes": given.file.name})},
         seconds=seconds,
         problems=problems,
+        remarks=() if given is None else given.remarks,
     )
 
 

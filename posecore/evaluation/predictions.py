@@ -1,7 +1,7 @@
 """Running a model over labelled pictures in one of two ways, so that figures of different models can be compared.
 
 *crops*: every labelled person on their own, in a square around their box; the model's best pose there.
-*full*: the whole picture; everybody the model finds.
+*full*: the whole picture; everybody the model finds, or who is in boxes that it was given.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
+from posecore.data.box_files import Box, PlacedBoxes
 from posecore.data.pictures import read_labelled
 from posecore.errors import ImageError, SettingsError
 from posecore.fields import Fields
@@ -23,6 +24,8 @@ from posecore.imaging import Picture, Region, picture_id, square_around_box
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.skeleton import Skeleton
+from posecore.two_stage import BoxedModel
+from posecore.words import counted
 
 Protocol = Literal["crops", "full"]
 Settings = dict[str, Any]
@@ -116,6 +119,7 @@ def analyse(
     problems: list[Problem] | None = None,
     advance: Callable[[], object] = lambda: None,
     slot: AbstractContextManager[object] = NO_SLOT,
+    boxes: PlacedBoxes | None = None,
 ) -> Iterator[tuple[View, Fields]]:
     """Fields of every view of every picture, in order; decoding them is left to the caller.
 
@@ -128,17 +132,28 @@ def analyse(
         problems: Takes pictures that cannot be read or are not of the size that the labels say; such are left out.
         advance: Called after every picture read.
         slot: Held while the network runs.
+        boxes: Where people are, for a :class:`posecore.two_stage.BoxedModel`, which looks at these alone.
     """
     pictures = pictures_of(images, protocol, problems, advance)
     while some := list(islice(pictures, batch)):
+        names = [name for _, _, name in some]
         with slot:
-            made = model.fields(
-                [picture for _, picture, _ in some],
-                [view.region for view, _, _ in some],
-                picture=[name for _, _, name in some],
-                **network,
-            )
+            if boxes is not None and isinstance(model, BoxedModel):
+                given = [_boxes_of(view.image, boxes, problems) for view, _, _ in some]
+                made = model.look_in([picture for _, picture, _ in some], given, picture=names, **network)
+            else:
+                regions = [view.region for view, _, _ in some]
+                made = model.fields([picture for _, picture, _ in some], regions, picture=names, **network)
         yield from zip((view for view, _, _ in some), made, strict=True)
+
+
+def _boxes_of(image: AnnotatedImage, boxes: PlacedBoxes, problems: list[Problem] | None) -> list[Box]:
+    """The boxes in a picture; how many more lie outside it is a problem."""
+    seen, outside = boxes.inside(image.path, image.size)
+    if outside and problems is not None:
+        where = counted(outside, "box lies", "boxes lie")
+        problems.append(Problem(boxes.file, image.path.name, f"{where} outside the picture"))
+    return seen
 
 
 def pictures_of(
@@ -173,13 +188,16 @@ def predict(
     problems: list[Problem] | None = None,
     advance: Callable[[], object] = lambda: None,
     slot: AbstractContextManager[object] = NO_SLOT,
+    boxes: PlacedBoxes | None = None,
 ) -> list[PicturePoses]:
     """Poses of every picture that can be read; see :func:`analyse` for the arguments.
 
     ``limit`` takes only the first pictures.
     """
     images = islice(dataset, limit)
-    found = analyse(model, images, protocol, network, batch=batch, problems=problems, advance=advance, slot=slot)
+    found = analyse(
+        model, images, protocol, network, batch=batch, problems=problems, advance=advance, slot=slot, boxes=boxes
+    )
     decoded = ((view, model.decode(fields, **decode)) for view, fields in found)
     return collect(decoded, dataset.skeleton)
 

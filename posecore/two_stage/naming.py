@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from posecore.errors import UnknownModelError
 from posecore.families.contract import AnyFamily
+from posecore.model import PoseModel
+from posecore.two_stage.close import CloseUpModel
 
 #: Stands between the names of the two models.
 JOIN = "+"
@@ -40,6 +42,19 @@ def check_stages(finder: tuple[str, AnyFamily, str], closer: tuple[str, AnyFamil
         raise UnknownModelError(
             f"{closer[0]} is made for several people, so it cannot look at one; end with a model for one person, as in "
             f"{_EXAMPLE}."
+        )
+
+
+def check_closer(model: PoseModel) -> None:
+    """Refuse a model that cannot look at boxes: one for several people, or a joined one; raises UnknownModelError."""
+    if isinstance(model, CloseUpModel):
+        raise UnknownModelError(
+            f"{model.name} finds people by itself; to look at boxes name its second model alone: {model.closer.name}."
+        )
+    if not for_one_person(model.family, model.architecture):
+        raise UnknownModelError(
+            f"{model.name} is made for several people, so it cannot look at one in a box; choose a model for one "
+            "person, such as movenet-thunder."
         )
 
 

@@ -40,6 +40,22 @@ class TwoStageNetworkSettings(NetworkSettings):
     )
 
 
+class BoxedNetworkSettings(NetworkSettings):
+    """Which boxes are looked at, and how far around them; names are those of the same ideas in joined models."""
+
+    crop_expand: float = Field(
+        1.25,
+        title="Room around a box",
+        ge=1.0,
+        le=4.0,
+        description="Side of the square that is looked at closely, relative to the longer side of the box.",
+        json_schema_extra={"step": 0.05},
+    )
+    finder_pose_threshold: float = threshold_field(
+        0.0, "Box threshold", "Boxes that score lower are not looked at; boxes without a score count as 1."
+    )
+
+
 class TwoStageDecodeSettings(DecodeSettings):
     """Who remains, beside the settings of the second decoder."""
 
@@ -71,6 +87,13 @@ def decode_settings_of(closer_decode: type[DecodeSettings], names: frozenset[str
     wanted = [name for name in known if name in names and name != "pose_threshold"]
     fields: dict[str, Any] = {name: (known[name].annotation, known[name]) for name in wanted}
     return create_model(TwoStageDecodeSettings.__name__, __base__=TwoStageDecodeSettings, **fields)
+
+
+@lru_cache(maxsize=64)
+def boxed_settings_of(closer_network: type[NetworkSettings]) -> type[BoxedNetworkSettings]:
+    """Network settings of a model that is told where people are: what it is told, then those of its network."""
+    fields: dict[str, Any] = {name: (info.annotation, info) for name, info in _own(closer_network).items()}
+    return create_model(BoxedNetworkSettings.__name__, __base__=BoxedNetworkSettings, **fields)
 
 
 def finder_name(name: str) -> str:
