@@ -41,7 +41,8 @@ app.add_typer(library.app, name="library")
 Source = Annotated[
     Path,
     typer.Argument(
-        help="COCO or Dataloop JSON, data.yaml, a folder of labelled pictures, a zip of one, or an LMDB of OpenPose."
+        help="COCO or Dataloop JSON, data.yaml, a folder of labelled pictures, a zip of one, an LMDB of OpenPose, or "
+        "tars of WebDataset (a folder, NAME-{0000..0009}.tar, s3://…)."
     ),
 ]
 Target = Annotated[Path, typer.Argument(help="A new or empty folder.")]

@@ -21,7 +21,7 @@ def label_counts(dataset: PoseDataset) -> NDArray[np.int64]:
 
 def lost_in(dataset: PoseDataset, format: Format) -> Iterator[str]:
     """Sentences about what the set has and a format cannot hold."""
-    if format in ("coco", "roboflow"):
+    if format in ("coco", "roboflow", "webdataset"):
         return
     people = [person for image in dataset for person in image.people]
     if crowds := sum(person.crowd for person in people):

@@ -1,4 +1,4 @@
-"""Opening labelled pictures of any format: from a file, a folder, a zip or an LMDB."""
+"""Opening labelled pictures of any format: from a file, a folder, a zip, an LMDB or tars."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from posecore.data.coco import (
     write_roboflow,
 )
 from posecore.data.dataloop import read_dataloop, write_dataloop
-from posecore.data.folders import check_place, files_in, reading, set_root, split_of
+from posecore.data.folders import check_place, files_in, inner_folder, set_root, split_of
 from posecore.data.label_sizes import fit_labels
 from posecore.data.left_out import read_left_out
 from posecore.data.merging import merged
 from posecore.data.packed import packing_of, unpack
 from posecore.data.splits import with_own_splits
 from posecore.data.unpacked import unpacked
+from posecore.data.webdataset import write_webdataset
 from posecore.data.yolo import find_yaml, read_yolo, write_yolo
 from posecore.errors import DataError
 
-Format = Literal["coco", "roboflow", "yolo", "dataloop"]
+Format = Literal["coco", "roboflow", "yolo", "dataloop", "webdataset"]
 
 #: Writers by format; all take a set, a new folder, what to do with pictures, JPEG quality and a progress function.
 WRITERS: dict[Format, Callable[..., Path]] = {
@@ -38,6 +39,7 @@ WRITERS: dict[Format, Callable[..., Path]] = {
     "roboflow": write_roboflow,
     "yolo": write_yolo,
     "dataloop": write_dataloop,
+    "webdataset": write_webdataset,
 }
 
 #: JSON files above this size are not opened only to see what they are: a Dataloop item is far smaller.
@@ -59,11 +61,11 @@ def open_dataset(
     """Open labelled pictures.
 
     Args:
-        path: COCO or Dataloop JSON, ``data.yaml``, a folder, a zip of a folder, or an LMDB that OpenPose was trained
-            from.
+        path: COCO or Dataloop JSON, ``data.yaml``, a folder, a zip of a folder, an LMDB that OpenPose was trained from,
+            or shards of WebDataset (:func:`posecore.data.webdataset.find_shards`).
         format: The format, or None to find out.
         images: Folder of the pictures where the labels are elsewhere (COCO and Dataloop).
-        unpack_to: Where a zip or LMDB is unpacked: a new or empty folder. A folder in posecore's home, used again when
+        unpack_to: Where a packed set is unpacked: a new or empty folder. A folder in posecore's home, used again when
             the same one is opened again, when None.
         pictures: Leave out (and report) pictures whose file is missing. False looks for no files (COCO, Roboflow,
             Dataloop; YOLO labels mean nothing without their pictures).
@@ -76,8 +78,12 @@ def open_dataset(
         DataError: When nothing that is known is found, or the labels cannot be read.
     """
     place = Path(path)
-    check_place(place)
-    if packing_of(place) is not None:
+    packing = packing_of(place)
+    if format == "webdataset":
+        if packing != "WebDataset":
+            raise DataError(f"{place} is no WebDataset; give its tars or a folder of nothing else.")
+        format = None
+    if packing is not None:
         place = unpacked(place) if unpack_to is None else unpack(place, Path(unpack_to))
     if place.is_dir():
         place = inner_folder(place)
@@ -94,17 +100,6 @@ def open_dataset(
     return fit_labels(dataset) if pictures else dataset
 
 
-def inner_folder(folder: Path) -> Path:
-    """Step into folders that hold nothing but another folder, as zips often do."""
-    for _ in range(8):
-        with reading(folder):
-            entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
-        if len(entries) != 1 or not entries[0].is_dir():
-            break
-        folder = entries[0]
-    return folder
-
-
 def detect_format(path: str | Path) -> Format:
     """The format of a file or folder of labels.
 
@@ -119,7 +114,8 @@ def detect_format(path: str | Path) -> Format:
     found = "yolo" if place.suffix.lower() in (".yaml", ".yml") else _json_format(place)
     if found is None:
         raise UnknownLabelsError(
-            f"{place} is neither COCO JSON, a Dataloop item, data.yaml of YOLO, a zip nor an LMDB of OpenPose."
+            f"{place} is neither COCO JSON, a Dataloop item, data.yaml of YOLO, a zip, an LMDB of OpenPose nor "
+            "a tar of WebDataset."
         )
     return found
 

@@ -45,6 +45,17 @@ def check_place(place: Path) -> None:
             raise DataError(f"{place} is neither a folder nor an ordinary file; name one of these.")
 
 
+def inner_folder(folder: Path) -> Path:
+    """Step into folders that hold nothing but another folder, as zips often do."""
+    for _ in range(8):
+        with reading(folder):
+            entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX"))]
+        if len(entries) != 1 or not entries[0].is_dir():
+            break
+        folder = entries[0]
+    return folder
+
+
 def files_in(folder: Path) -> list[Path]:
     """All ordinary files in a folder and the folders below, sorted; hidden ones and linked folders are passed over.
 

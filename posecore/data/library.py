@@ -19,9 +19,9 @@ from posecore.data.archives import ZipLimits
 from posecore.data.bare import bare_pictures, waiting_set
 from posecore.data.checks import EntryError
 from posecore.data.coco import read_coco, write_coco_json
-from posecore.data.detect import UnknownLabelsError, detect_format, inner_folder, open_dataset
+from posecore.data.detect import UnknownLabelsError, detect_format, open_dataset
 from posecore.data.disk_cache import forget
-from posecore.data.folders import check_place, files_in, reading, split_of
+from posecore.data.folders import check_place, files_in, inner_folder, reading, split_of
 from posecore.data.packed import packing_of, unpack
 from posecore.data.pictures import PictureCarrier, picture_size
 from posecore.data.stored import FOLDING, LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note
@@ -92,7 +92,8 @@ class Library:
 
         Args:
             name: Letters, digits, ``.``, ``_`` and ``-``; no other set's.
-            source: COCO or Dataloop JSON, ``data.yaml``, a folder, a zip of a folder, or an LMDB of OpenPose.
+            source: COCO or Dataloop JSON, ``data.yaml``, a folder, a zip of a folder, an LMDB of OpenPose, or tars
+                of WebDataset.
             images: Folder of the pictures where the labels are elsewhere.
             limits: What a zip may hold.
             skeleton: Of pictures without labels.

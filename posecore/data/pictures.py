@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from PIL import Image
 
@@ -64,7 +64,7 @@ def read_labelled(image: AnnotatedImage) -> Picture:
     return picture
 
 
-def save_jpeg(path: Path, picture: Picture, quality: int) -> None:
+def save_jpeg(path: Path | BinaryIO, picture: Picture, quality: int) -> None:
     """Write a picture as JPEG with full colour resolution."""
     Image.fromarray(picture).save(path, "JPEG", quality=quality, subsampling=0)
 

@@ -24,8 +24,8 @@ class Source(Settings):
 
     annotations: str | None = Field(
         None,
-        description="COCO or Dataloop JSON, YOLO's data.yaml, a folder or zip in a known format, or an LMDB of "
-        "OpenPose.",
+        description="COCO or Dataloop JSON, YOLO's data.yaml, a folder or zip in a known format, an LMDB of "
+        "OpenPose, or tars of WebDataset.",
     )
     images: str | None = Field(None, description="Folder of the pictures where the labels are elsewhere.")
     format: Format | None = Field(None, description="Format of the annotations; found out unless given.")

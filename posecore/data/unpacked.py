@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from posecore.data.disk_cache import limit
-from posecore.data.packed import files_of, unpack
+from posecore.data.packed import is_current, stamps_of, unpack
 from posecore.errors import DataError
 from posecore.home import home
 from posecore.storage import DraftFolder, in_use, make_room, sweep, touch, writing
@@ -51,8 +51,9 @@ def sweep_unpacked() -> None:
 
 
 def _unpacked(archive: Path, place: Path) -> Path:
-    stamp = _stamp(archive)
-    target = place / f"{archive.stem}-{hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:12]}"
+    stamp = stamps_of(archive)
+    stem = re.sub(r"[^\w.-]+", "-", archive.stem)
+    target = place / f"{stem}-{hashlib.sha256(json.dumps(stamp).encode()).hexdigest()[:12]}"
     note = _note(target)
     if target.is_dir() and note.is_file():
         touch(target)
@@ -64,16 +65,6 @@ def _unpacked(archive: Path, place: Path) -> Path:
             draft.rename(target)
     _sweep(place)
     return target
-
-
-def _stamp(archive: Path) -> list[list[str | int]]:
-    """What changes when a packed set does."""
-    return [_file_stamp(file) for file in files_of(archive)]
-
-
-def _file_stamp(file: Path) -> list[str | int]:
-    status = file.stat()
-    return [str(file.resolve()), status.st_size, status.st_mtime_ns]
 
 
 def _note(folder: Path) -> Path:
@@ -99,6 +90,6 @@ def _remove(folder: Path) -> bool:
 def _is_current(folder: Path) -> bool:
     try:
         stamps = json.loads(_note(folder).read_text("utf-8"))
-        return bool(stamps) and all(_file_stamp(Path(stamp[0])) == stamp for stamp in stamps)
-    except (OSError, ValueError, TypeError, LookupError):
+        return bool(stamps) and all(is_current(stamp) for stamp in stamps)
+    except (OSError, DataError, ValueError, TypeError, LookupError):
         return False

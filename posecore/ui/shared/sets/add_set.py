@@ -37,8 +37,9 @@ _HELP = {
     _ZIP: "**COCO keypoints**, **YOLO-pose**, **Roboflow** (COCO export) or **Dataloop**: labels and pictures in one "
     "zip. The format is detected automatically. A zip of nothing but pictures becomes a set to be labelled. For "
     "larger zips give a *Folder*, or use `posecore data library add`.",
-    _FOLDER: "A folder on the machine that runs this app, in the same formats as a zip, a single file of labels, or "
-    "an LMDB that OpenPose was trained from. Pictures are copied; the folder itself is not changed.",
+    _FOLDER: "A folder on the machine that runs this app, in the same formats as a zip, a single file of labels, an "
+    "LMDB that OpenPose was trained from, or tars of WebDataset. Pictures are copied; the folder itself is not "
+    "changed.",
     _PICTURES: "Pictures of your own. Label them on the Label page, by hand or starting from what a model sees.",
     _DRAWN: "Figures drawn by posecore with exact keypoints, to try labelling and training without any data. Models "
     "trained on them alone are no good on photographs.",

@@ -26,6 +26,7 @@ FORMATS: dict[Format, str] = {
     "yolo": "YOLO-pose",
     "roboflow": "Roboflow (COCO)",
     "dataloop": "Dataloop",
+    "webdataset": "WebDataset",
 }
 #: ZIPs that are kept, to be downloaded once more.
 _KEPT = 4
