@@ -28,12 +28,13 @@ from posecore.training.preview import Preview, PreviewPlan, make_preview
 from posecore.ui.data.browser import ALL, FEW, NOBODY, WAITING, _marks, matching
 from posecore.ui.data.figures import label_chart
 from posecore.ui.data.target_preview import Previewing
-from posecore.ui.shared.background import Task
+from posecore.ui.shared.background import Task, tasks
 from posecore.ui.shared.session import Session
 from posecore.ui.shared.sets.export_set import Packed, forget_packed, pack, packings
 from posecore.ui.shared.sets.set_library import library as set_library
 from posecore.ui.shared.steps import Far, StoppedError
 from tests.app_support import jpeg, kept, open_app, words
+from tests.video_support import even_ticks, write_video
 
 TABS = ("Pictures", "Labels", "Skeleton", "Split", "Training targets")
 
@@ -94,6 +95,7 @@ def test_without_sets_the_page_offers_all_ways_in(library: Library) -> None:
         "Zip file",
         "Folder",
         "Pictures without labels",
+        "Video",
         "Synthetic people",
     ]
 
@@ -121,6 +123,32 @@ def test_a_zip_comes_in(library: Library) -> None:
     assert stored.name == "my-set-1"
     assert stored.dataset().people == 3
     assert not app.error
+
+
+def test_frames_of_a_video_become_a_set_and_more_of_them_join_it(library: Library, tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "walk.mp4", even_ticks(30))
+    app = open_data(dataset_from="Video", video_source="Upload")
+    app.file_uploader[0].upload("walk.mp4", clip.read_bytes()).run()
+    app.number_input(key="frames_count").set_value(4).run()
+    assert "About 4 pictures of 96 × 64 pixels, 0.25 s apart." in words(app)
+    take_frames(app)
+    (stored,) = library.all()
+    assert (stored.name, len(stored.dataset()), stored.labelled()) == ("walk", 4, 0)
+    assert "4 pictures of the video in the set walk." in app.toast[0].value
+    press(app, "Add a set")
+    app.selectbox(key="frames_into").set_value("walk").run()
+    app.segmented_control(key="frames_which").set_value("Every n-th one").run()
+    take_frames(app)
+    assert len(library.get("walk").dataset()) == 7
+
+
+def take_frames(app: AppTest) -> None:
+    press(app, "Take the frames")
+    (task,) = tasks("frames")._known.values()
+    assert task.wait(60)
+    app.run()
+    assert not app.exception, app.exception
+    assert not app.error, words(app)
 
 
 @pytest.mark.parametrize(

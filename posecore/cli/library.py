@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from posecore.cli.console import counting_progress, errors, output
+from posecore.cli.settings import options_of
 from posecore.cli.skipped import report_sides, report_skipped
 from posecore.data.library import Library
+from posecore.settings import build_settings
+from posecore.skeleton import COCO_17, SKELETONS
+from posecore.video import MOST_STILLS, ClipSettings, take_stills
 from posecore.words import counted
 
 app = typer.Typer(help="The sets of labelled pictures that posecore keeps.", no_args_is_help=True)
@@ -61,6 +65,46 @@ def add(
     report_skipped(stored.problems, stored.remarks)
     report_sides(stored.skeleton)
     output.print(f"{stored.folder}: {counted(len(stored.dataset()), 'picture')} ({stored.origin}).", soft_wrap=True)
+
+
+@options_of("part", ClipSettings)
+def frames(
+    name: Annotated[str, typer.Argument(help="Name of the set; one that is not there yet is made.")],
+    video: Annotated[Path, typer.Argument(help="The video.")],
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_STILLS, help="So many frames, spread evenly.", show_default="every n-th frame"),
+    ] = None,
+    skeleton: Annotated[str, typer.Option(help=f"Keypoints of a new set: {', '.join(SKELETONS)}.")] = COCO_17.name,
+    *,
+    part: dict[str, Any],
+) -> None:
+    """Keep frames of a video as pictures to be labelled: every n-th one (--stride), or so many (--count)."""
+    if (count is None) == ("stride" not in part):
+        raise typer.BadParameter(
+            "say which frames: --stride 10 for every tenth one, or --count 50 for fifty, spread evenly."
+        )
+    if skeleton not in SKELETONS:
+        raise typer.BadParameter(f"{skeleton!r} is none of {', '.join(SKELETONS)}.", param_hint="--skeleton")
+    with counting_progress() as bar:
+        read, kept = bar.add_task("Per cent of the video", total=100), bar.add_task("Pictures", total=None)
+        taken = take_stills(
+            Library(),
+            name,
+            video,
+            build_settings(ClipSettings, part),
+            count,
+            skeleton=SKELETONS[skeleton],
+            tell=lambda share: bar.update(read, completed=round(100 * share)),
+            progress=lambda done, total: bar.update(kept, completed=done, total=total),
+        )
+    for warning in taken.warnings:
+        errors.print(f"[yellow]{escape(video.name)}:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
+    output.print(taken.sentence, highlight=False, soft_wrap=True)
+    output.print(f"Folder: {taken.stored.folder}", highlight=False, soft_wrap=True)
+
+
+app.command("frames")(frames)
 
 
 @app.command()

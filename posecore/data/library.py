@@ -124,9 +124,15 @@ class Library:
         return self.get(name)
 
     def create(
-        self, name: str, pictures: Iterable[Path], skeleton: Skeleton, *, progress: Progress | None = None
+        self,
+        name: str,
+        pictures: Iterable[Path],
+        skeleton: Skeleton,
+        *,
+        origin: str = "pictures without labels",
+        progress: Progress | None = None,
     ) -> StoredSet:
-        """Keep copies of pictures that are to be labelled.
+        """Keep copies of pictures that are to be labelled; ``origin`` says in words where they come from.
 
         Raises:
             DataError: As :meth:`add`; files that are no pictures are listed in ``problems`` unless all are.
@@ -134,7 +140,7 @@ class Library:
         with self._draft(name) as draft:
             dataset = _checked(waiting_set(list(pictures), skeleton), Path())
             self._keep(dataset, draft, False, progress)
-            new_note(name, "pictures without labels", dataset.problems).write(draft)
+            new_note(name, origin, dataset.problems).write(draft)
         return self.get(name)
 
     def add_synthetic(self, name: str, count: int, seed: int, *, progress: Progress | None = None) -> StoredSet:
@@ -190,17 +196,18 @@ class Library:
     @contextmanager
     def _draft(self, name: str) -> Iterator[Path]:
         """A folder that becomes the set ``name`` when all goes well and vanishes otherwise."""
-        self._check_name(name)
+        self.check_name(name)
         with writing(self.folder, DataError, _NOTHING):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.sweep()
             with DraftFolder(_DRAFT, self.folder) as draft:
                 yield draft
                 with locked(self.folder / name):
-                    self._check_name(name)
+                    self.check_name(name)
                     draft.rename(self.folder / name)
 
-    def _check_name(self, name: str) -> None:
+    def check_name(self, name: str) -> None:
+        """Raise ``DataError`` when a new set cannot be called so."""
         if not _NAME.fullmatch(name):
             raise DataError(
                 f"A set cannot be called {name!r:.80}; use letters, digits, dots, - and _, a letter or digit first, "

@@ -7,6 +7,7 @@ were just saved stand in a journal beside ``annotations.json`` (:mod:`posecore.d
 
 from __future__ import annotations
 
+import filecmp
 import functools
 import hashlib
 import shutil
@@ -29,6 +30,7 @@ from posecore.data.coco import changed_image, coco_dict, load_coco, people_chang
 from posecore.data.detect import WRITERS, Format
 from posecore.data.journal import Journal, Place, cancel_folding, fold_soon
 from posecore.data.operations import mapped, mapped_as, split_by_ratio
+from posecore.data.pictures import PictureCarrier, picture_size
 from posecore.data.source import SetMark, Source, Sources
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton, SkeletonMapping
@@ -485,6 +487,46 @@ class StoredSet:
         fold_soon(self.labels, self.fold)
         return self.image(image_id)
 
+    def add_pictures(self, pictures: Sequence[Path], progress: Callable[[int, int], None] | None = None) -> int:
+        """Keep copies of more pictures, which wait for labels; in a set with parts they are to train on.
+
+        A picture that is there already, of the same name and content, is not added again.
+
+        Args:
+            pictures: The files.
+            progress: Called with (done, count) after each file.
+
+        Returns:
+            How many were added.
+
+        Raises:
+            DataError: When one is no picture, or cannot be kept; nothing is changed then.
+        """
+        new: list[AnnotatedImage] = []
+        with self._alone():
+            data, dataset = self._content(), self._readable()
+            carrier = PictureCarrier(taken={self.pictures: {path.stem.lower() for path in self.pictures.iterdir()}})
+            number = max((image.image_id for image in dataset), default=0)
+            part = "train" if any(image.split for image in dataset) else None
+            try:
+                for done, picture in enumerate(pictures, 1):
+                    if not _is_same(picture, self.pictures / picture.name):
+                        size = picture_size(picture)
+                        kept = carrier.bring(picture, self.pictures)
+                        new.append(AnnotatedImage(kept, size, (), number + len(new) + 1, (whole(size),), part))
+                    if progress is not None:
+                        progress(done, len(pictures))
+                names = {image.image_id: image.path.name for image in new}
+                data["images"] += coco_dict(replace(dataset, images=tuple(new)), names)["images"]
+                write_json(self.labels, data)
+            except BaseException as error:
+                for image in new:
+                    image.path.unlink(missing_ok=True)
+                if isinstance(error, EntryError):
+                    raise DataError(f"A picture cannot be added: {error}. {UNCHANGED}") from error
+                raise
+        return len(new)
+
     # --- writing elsewhere -------------------------------------------------------------------------------------------
 
     def export(self, path: Path, format: Format, progress: Callable[[int, int], None] | None = None) -> Path:
@@ -508,6 +550,10 @@ class StoredSet:
                 _zip(folder, packed, progress)
                 shutil.move(packed, path)
         return path
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def _mapped_as(dataset: PoseDataset, mapping: SkeletonMapping) -> PoseDataset:

@@ -19,6 +19,7 @@ from posecore.video.repetitions import Repetitions, RepetitionSettings, count_re
 from posecore.video.results import Progress, VideoResult
 from posecore.video.sequence import PoseSequence, SequenceBuilder, Track
 from posecore.video.smoothing import Change, LiveSmoother, OneEuro, SmoothingSettings, smooth_sequence, smooth_track
+from posecore.video.stills import MOST_STILLS, StillsTaken, take_stills
 from posecore.video.tables import FORMATS, keypoint_table, repetition_table, save_tables, table_endings
 from posecore.video.tracking import Tracker, TrackingSettings
 from posecore.video.writing import ClipWriter, OutputSettings
@@ -27,6 +28,7 @@ __all__ = [
     "FORMATS",
     "KINDS",
     "LIVE_SMOOTHING",
+    "MOST_STILLS",
     "VIDEO_SUFFIXES",
     "BatchSettings",
     "Change",
@@ -47,6 +49,7 @@ __all__ = [
     "Repetitions",
     "SequenceBuilder",
     "SmoothingSettings",
+    "StillsTaken",
     "Track",
     "Tracker",
     "TrackingSettings",
@@ -71,4 +74,5 @@ __all__ = [
     "smooth_sequence",
     "smooth_track",
     "table_endings",
+    "take_stills",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +26,8 @@ from posecore.video.frames import pixel_shape, upright
 
 #: Frame rate of a stream that does not tell.
 _USUAL_RATE = Fraction(25)
+#: Seconds from which on it is quicker to jump to a frame than to decode what comes before it.
+_LEAP = 10.0
 
 
 class ClipSettings(Settings):
@@ -264,6 +266,25 @@ class VideoReader:
         if shown is None:
             return next(self.frames())
         return VideoFrame(None, last, shown.duration or 0, float(last * self._tick), self._shown(shown)[0], 0.0)
+
+    def frames_at(self, times: Iterable[float]) -> Iterator[VideoFrame]:
+        """The first frame at or after each of the rising ``times`` in seconds, none twice; to the end of the video.
+
+        What lies far between two of them is not decoded.
+        """
+        decoded: Iterator[av.VideoFrame] = iter(())
+        last: int | None = None
+        for wanted in times:
+            if last is None or wanted - float(last * self._tick) > _LEAP:
+                decoded, last = self._from(round(wanted / self._tick), note=False), None
+            for frame in decoded:
+                last = self._ticks(frame, last)
+                time = float(last * self._tick)
+                if time >= wanted - 1e-9:
+                    yield VideoFrame(None, last, frame.duration or 0, time, self._shown(frame)[0], self._share(time))
+                    break
+            else:
+                return
 
     def _shown(self, frame: av.VideoFrame) -> tuple[Picture, bool]:
         """A frame's picture in the size of the first one, and whether it had another."""

@@ -9,12 +9,14 @@ from posecore.ui.data.skeleton import edit_skeleton
 from posecore.ui.data.target_preview import show_targets
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
+from posecore.ui.shared.sets.add_frames import show_taking, tell_taken
 from posecore.ui.shared.sets.add_set import add_set
 from posecore.ui.shared.sets.set_picker import add_button, next_steps, pick_set, set_actions, set_facts
 
 
 def main() -> None:
     """The page."""
+    tell_taken()
     with st.sidebar:
         stored = pick_set()
         if stored is not None:
@@ -31,6 +33,7 @@ def main() -> None:
         st.error(f"**{plain(stored.title)}** cannot be read: {plain(broken)}", icon=":material/error:")
         st.caption(f"Its files are in {plain(stored.folder)}. Mend them there, or delete the set on the left.")
     else:
+        show_taking()
         look_at(stored)
 
 

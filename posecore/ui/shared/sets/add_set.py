@@ -1,4 +1,4 @@
-"""Adding a set: from a zip, from a folder of the server's machine, from pictures without labels, or drawn."""
+"""Adding a set: from a zip, a folder of the server's machine, pictures without labels or a video, or drawn."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from posecore.data.archives import ZipLimits
 from posecore.data.library import Library, Progress, StoredSet
 from posecore.errors import PosecoreError
 from posecore.picture_files import IMAGE_SUFFIXES
-from posecore.skeleton import SKELETONS, Skeleton
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.pictures.open_picture import safe_stem
 from posecore.ui.shared.pictures.uploads import take_over_to
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.quota import check_room
 from posecore.ui.shared.session import session
+from posecore.ui.shared.sets.add_frames import from_video
+from posecore.ui.shared.sets.new_set import name_field, pick_skeleton
 from posecore.ui.shared.sets.set_library import library, remember
 from posecore.ui.shared.visitors import FOLDERS_VARIABLE, folders_allowed, require
 from posecore.words import unused_name
@@ -32,7 +33,7 @@ _WIDTH = 720
 _MOST_ZIP, _MOST_PICTURE = 500, 50
 #: What a zip that somebody uploads may hold.
 _LIMITS = ZipLimits(files=100_000, bytes=10 * 1024**3)
-_ZIP, _FOLDER, _PICTURES, _DRAWN = "Zip file", "Folder", "Pictures without labels", "Synthetic people"
+_ZIP, _FOLDER, _PICTURES, _VIDEO, _DRAWN = "Zip file", "Folder", "Pictures without labels", "Video", "Synthetic people"
 _HELP = {
     _ZIP: "**COCO keypoints**, **YOLO-pose**, **Roboflow** (COCO export) or **Dataloop**: labels and pictures in one "
     "zip. The format is detected automatically. A zip of nothing but pictures becomes a set to be labelled. For "
@@ -41,6 +42,8 @@ _HELP = {
     "LMDB that OpenPose was trained from, or tars of WebDataset. Pictures are copied; the folder itself is not "
     "changed.",
     _PICTURES: "Pictures of your own. Label them on the Label page, by hand or starting from what a model sees.",
+    _VIDEO: "Frames of a video as pictures to be labelled, in a new set or in one that is here. On the Label page, "
+    "*Copy from before* takes the people of one frame to the next.",
     _DRAWN: "Figures drawn by posecore with exact keypoints, to try labelling and training without any data. Models "
     "trained on them alone are no good on photographs.",
 }
@@ -49,11 +52,18 @@ _HELP = {
 def add_set(first: bool) -> None:
     """The part of the page that adds a set; ``first`` when there is none yet."""
     st.subheader("Add your first set of pictures" if first else "Add a set")
-    kinds = [_ZIP, *([_FOLDER] if folders_allowed() else []), _PICTURES, _DRAWN]
+    kinds = [_ZIP, *([_FOLDER] if folders_allowed() else []), _PICTURES, _VIDEO, _DRAWN]
     kind = st.segmented_control("From", kinds, default=_ZIP, required=True, key="dataset_from")
     with st.container(width=_WIDTH):
         st.caption(_HELP[kind])
-        {_ZIP: _from_zip, _FOLDER: _from_folder, _PICTURES: _from_pictures, _DRAWN: _from_drawing}[kind]()
+        forms = {
+            _ZIP: _from_zip,
+            _FOLDER: _from_folder,
+            _PICTURES: _from_pictures,
+            _VIDEO: from_video,
+            _DRAWN: _from_drawing,
+        }
+        forms[kind]()
     if _FOLDER not in kinds:
         st.caption(
             "Folders of the server's machine cannot be named here, because others may reach this app. Whoever runs it "
@@ -67,21 +77,10 @@ def _leave() -> None:
     session().adding_set = False
 
 
-def _name_field(key: str) -> str:
-    return st.text_input(
-        "Name",
-        key=key,
-        placeholder="chosen for you unless given",
-        max_chars=64,
-        help="Letters, digits, dots, - and _. Training configurations and commands refer to the set by its folder of "
-        "this name; a title in other words can be given later.",
-    )
-
-
 def _from_zip() -> None:
     with st.form("dataset_zip", border=True):
         file = st.file_uploader("Zip", type="zip", max_upload_size=_MOST_ZIP, key=_counted("dataset_zip_file"))
-        name = _name_field("dataset_zip_name")
+        name = name_field("dataset_zip_name")
         pressed = st.form_submit_button("Add", type="primary", icon=":material/add:")
     if not pressed:
         return
@@ -106,7 +105,7 @@ def _from_folder() -> None:
             key="dataset_folder_images",
             placeholder="only where they are not beside the labels",
         )
-        name = _name_field("dataset_folder_name")
+        name = name_field("dataset_folder_name")
         pressed = st.form_submit_button("Add", type="primary", icon=":material/add:")
     if not pressed:
         return
@@ -137,15 +136,9 @@ def _from_pictures() -> None:
         )
         left, right = st.columns(2, gap="small")
         with left:
-            name = _name_field("dataset_pictures_name")
+            name = name_field("dataset_pictures_name")
         with right:
-            skeletons = _skeletons()
-            skeleton = st.selectbox(
-                "Keypoints",
-                list(skeletons),
-                help="What shall be labelled on each person. Names, lines and pairs can be changed afterwards.",
-                key="dataset_pictures_skeleton",
-            )
+            skeleton = pick_skeleton("dataset_pictures_skeleton")
         pressed = st.form_submit_button("Add", type="primary", icon=":material/add:")
     if not pressed:
         return
@@ -155,18 +148,9 @@ def _from_pictures() -> None:
 
     def add(sets: Library, folder: Path, progress: Progress) -> StoredSet:
         chosen = name.strip() or sets.unused_name("pictures")
-        return sets.create(chosen, _written(files, folder), skeletons[skeleton], progress=progress)
+        return sets.create(chosen, _written(files, folder), skeleton, progress=progress)
 
     _run("Keeping pictures …", add)
-
-
-def _skeletons() -> dict[str, Skeleton]:
-    """Skeletons to choose from: those that are known, and those of the other sets."""
-    found = {f"{name}: {len(skeleton)} keypoints": skeleton for name, skeleton in SKELETONS.items()}
-    for stored in library().all():
-        if not stored.broken and stored.skeleton not in found.values():
-            found[f"as in {stored.title}: {len(stored.skeleton)} keypoints"] = stored.skeleton
-    return found
 
 
 def _written(files: list[UploadedFile], folder: Path) -> list[Path]:
@@ -189,7 +173,7 @@ def _from_drawing() -> None:
             "Seed", 0, 10_000_000, 0, key="dataset_drawn_seed", help="The same seed draws the same pictures."
         )
         with right:
-            name = _name_field("dataset_drawn_name")
+            name = name_field("dataset_drawn_name")
         pressed = st.form_submit_button("Generate", type="primary", icon=":material/draw:")
     if pressed:
         _run(
