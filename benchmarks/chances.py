@@ -8,13 +8,12 @@ posecore/calibrations``.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
-from benchmarks.accuracy import printed
+from benchmarks.tables import Row, printed, table_parser
 from posecore.calibration import ScoreMap
 from posecore.data.coco import read_coco
 from posecore.evaluation.calibration import check, with_nothing_hidden
@@ -22,7 +21,7 @@ from posecore.evaluation.confidence import Samples, joint_samples, person_sample
 from posecore.zoo import load_model
 
 
-def lines(names: Sequence[str], folder: Path, set_name: str, limit: int) -> Iterator[dict[str, str]]:
+def lines(names: Sequence[str], folder: Path, set_name: str, limit: int) -> Iterator[Row]:
     """A line for the joints and one for the people of every model."""
     dataset = read_coco(folder / "annotations" / f"{set_name}.json", folder / "images")
     for name in names:
@@ -38,12 +37,13 @@ def lines(names: Sequence[str], folder: Path, set_name: str, limit: int) -> Iter
         yield _line(name, "people", calibration.person, person_samples(seen))
 
 
-def _line(name: str, what: str, map_: ScoreMap, samples: Samples) -> dict[str, str]:
+def _line(name: str, what: str, map_: ScoreMap, samples: Samples) -> Row:
     found = check(map_, samples)
     low, high = found.after.brier_interval.low, found.after.brier_interval.high
     return {
         "model": name,
-        "of": f"{len(samples):,} {what}",
+        "of": what,
+        "number": f"{len(samples):,}",
         "ECE": f"{found.before.ece:.3f} → {found.after.ece:.3f}",
         "Brier": f"{found.before.brier:.3f} → {found.after.brier:.3f} ({low:.3f} … {high:.3f})",
         "right at .45–.55": "–" if found.band is None else f"{found.band:.2f} of {found.in_band}",
@@ -52,15 +52,14 @@ def _line(name: str, what: str, map_: ScoreMap, samples: Samples) -> dict[str, s
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = table_parser(__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--models", nargs="+", required=True)
     parser.add_argument("--set", default="coco_val")
     parser.add_argument("--limit", type=int, default=5000)
-    parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    printed(lines(chosen.models, chosen.folder, chosen.set, chosen.limit))
+    found = lines(chosen.models, chosen.folder, chosen.set, chosen.limit)
+    printed(found, chosen.into, "chances", ("model", "of"))
 
 
 if __name__ == "__main__":
