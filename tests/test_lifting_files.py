@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -269,3 +273,27 @@ def test_glb_has_shapes_with_outsides(tmp_path: Path) -> None:
         middles = corners.mean(1) * ([1, 0, 1] if np.ptp(normals[:, 1]) == 0 else 1)
         assert ((outward * middles).sum(1) > -1e-7).all()
         assert np.linalg.norm(normals, axis=1) == pytest.approx(1, abs=1e-6)
+
+
+#: Prints what Khronos's validator finds in the file that it is given.
+VALIDATE = """
+import { readFileSync } from "node:fs";
+import { validateBytes } from "gltf-validator";
+const { issues } = await validateBytes(new Uint8Array(readFileSync(process.argv[1])));
+console.log(JSON.stringify(issues.messages.map(({ code, pointer, message }) => [code, pointer, message])));
+"""
+
+
+def test_the_validator_of_the_format_has_nothing_against_glb(tmp_path: Path) -> None:
+    project = Path(__file__).resolve().parents[1]
+    node = shutil.which("node", path=f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}")
+    if node is None or not (project / "node_modules" / "gltf-validator").is_dir():
+        pytest.skip("needs node and its modules: make frontend")
+    later = replace(a_walker(20), times=np.arange(20) / RATE + 1.0, track_id=5)
+    for people in ([a_walker(), later], [with_a_gap(a_walker())], [a_walker(1)]):
+        (path,), _ = save_room(people, tmp_path / f"clip-{len(people[0])}", ["glb"])
+        told = subprocess.run(
+            [node, "--input-type=module", "--eval", VALIDATE, "--", str(path)],
+            cwd=project, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert json.loads(told.stdout) == []

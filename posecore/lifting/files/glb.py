@@ -26,6 +26,8 @@ _JOINT, _BONE, _HEAD = 0.035, 0.022, 0.1
 #: How much darker the right side is, so that one sees who turns which way.
 _DARKER = 0.45
 _FLOAT, _SHORT = 5126, 5123
+#: What a graphics card does with the numbers of a shape.
+_VERTICES, _CORNERS = 34962, 34963
 _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
 
 
@@ -121,8 +123,11 @@ class _Scene:
         return [self._put("meshes", {"primitives": [{**shape, "material": material}]}) for shape in self._shapes]
 
     def _shape(self, points: NDArray[np.float64], normals: NDArray[np.float64], corners: NDArray[np.int64]) -> Any:
-        attributes = {"POSITION": self._numbers(points, bounds=True), "NORMAL": self._numbers(normals)}
-        return {"attributes": attributes, "indices": self._numbers(corners.ravel(), kind="<u2")}
+        attributes = {
+            "POSITION": self._numbers(points, bounds=True, target=_VERTICES),
+            "NORMAL": self._numbers(normals, target=_VERTICES),
+        }
+        return {"attributes": attributes, "indices": self._numbers(corners.ravel(), kind="<u2", target=_CORNERS)}
 
     def _move(self, node: int, path: str, times: int, values: NDArray[np.float64], how: str = "LINEAR") -> None:
         sampler = {"input": times, "output": self._numbers(values), "interpolation": how}
@@ -138,10 +143,11 @@ class _Scene:
             times = self._numbers(np.array([time for time, _ in keys]), bounds=True)
             self._move(node, "scale", times, np.array([[size] * 3 for _, size in keys]), "STEP")
 
-    def _numbers(self, values: NDArray[Any], kind: str = "<f4", bounds: bool = False) -> int:
+    def _numbers(self, values: NDArray[Any], kind: str = "<f4", bounds: bool = False, target: int | None = None) -> int:
         """An accessor of ``(N,)`` or ``(N, C)`` numbers."""
         packed = np.ascontiguousarray(values, kind)
-        view = self._put("bufferViews", {"buffer": 0, "byteOffset": len(self._bytes), "byteLength": packed.nbytes})
+        place = {"buffer": 0, "byteOffset": len(self._bytes), "byteLength": packed.nbytes}
+        view = self._put("bufferViews", place if target is None else {**place, "target": target})
         self._bytes += packed.tobytes() + bytes(-packed.nbytes % 4)
         rows = packed.reshape(len(packed), -1)
         accessor = {
