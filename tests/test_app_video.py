@@ -730,6 +730,51 @@ def test_every_tab_can_be_opened(squats: VideoRun) -> None:
     assert {trace["name"] for trace in spec["data"]} == {"as found"}
 
 
+class Two(Squatter):
+    """Finds the one who squats and another one, from the tenth picture on."""
+
+    def decode(self, fields: Any, **settings: Any) -> Poses:
+        one = super().decode(fields, **settings)
+        if fields.number < 10:
+            return one
+        both = np.concatenate([one.keypoints, one.keypoints + np.array([40, 0])])
+        return poses_from(both, np.ones((2, 17)), np.array([1.0, 0.9]), COCO_17, one.image_size)
+
+
+def test_who_is_who_is_corrected_by_hand_and_undone(clip: Path) -> None:
+    run = finish(run_desk().find(video_of(clip), Two(), VideoOptions()))
+    app = show(run, video_tab="People")
+    assert "2 people" in words(app)
+    app.segmented_control(key="correct_kind_3").set_value("swap").run()
+    app.selectbox(key="correct_person").set_value(2).run()
+    app.number_input(key="correct_since_2").set_value(0.8).run()
+    app.button(key="correct_apply").click().run()
+    assert not app.exception, app.exception
+    assert "Persons 2 and 1 are exchanged from 0.80 s on" in words(app)
+    assert "Changed since the clip was drawn: who is who" in words(app)
+    run_desk.clear()
+    kept = run_desk().get(run.token)
+    assert kept is not None
+    assert kept.result is not None
+    assert [one.kind for one in kept.result.corrections] == ["swap"]
+    app = show(kept, video_tab="People")
+    next(button for button in app.button if button.label == "Draw it again").click().run()
+    finish(kept)
+    assert kept.result.drawn == kept.result.corrections
+    app.run()
+    assert "Changed since" not in words(app)
+    for person in (2, 1):
+        app.segmented_control(key=f"correct_kind_{3 if person == 2 else 1}").set_value("remove").run()
+        app.selectbox(key="correct_person").set_value(person).run()
+        app.number_input(key=f"correct_since_{person}").set_value(0.0).run()
+        app.button(key="correct_apply").click().run()
+        assert not app.exception, app.exception
+    assert "Everybody was left out by hand" in words(app)
+    app.button(key="correct_undo_all").click().run()
+    assert kept.result.corrections == ()
+    assert "2 people" in words(app)
+
+
 def test_people_in_three_dimensions_are_shown_once_there_is_a_network_for_them(
     squats: VideoRun, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:

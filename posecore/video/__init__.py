@@ -1,6 +1,7 @@
 """Videos: people found, followed, smoothed, drawn and measured over time."""
 
 from posecore.video.containers import VIDEO_SUFFIXES
+from posecore.video.corrections import Correction, corrected
 from posecore.video.finding import CropSettings, crop_settings
 from posecore.video.live import LiveSession
 from posecore.video.live_options import LIVE_SMOOTHING, LiveFrame, LiveOptions, LiveStatus, ViewSettings
@@ -34,6 +35,7 @@ __all__ = [
     "Change",
     "ClipSettings",
     "ClipWriter",
+    "Correction",
     "CropSettings",
     "LiveFrame",
     "LiveOptions",
@@ -59,6 +61,7 @@ __all__ = [
     "VideoReader",
     "VideoResult",
     "ViewSettings",
+    "corrected",
     "count_repetitions",
     "count_track",
     "crop_settings",

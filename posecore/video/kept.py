@@ -16,6 +16,7 @@ from posecore.parsing import open_arrays, parse_json
 from posecore.settings import Settings
 from posecore.skeleton import data_of_skeleton, skeleton_of_data
 from posecore.storage import replacing
+from posecore.video.corrections import Correction, corrected
 from posecore.video.options import VideoOptions
 from posecore.video.reading import VideoInfo
 from posecore.video.results import VideoResult
@@ -67,8 +68,11 @@ def save_result(result: VideoResult, path: Path) -> None:
         "seconds": dict(result.seconds),
         "cancelled": result.cancelled,
         "options": data_of_options(result.options),
+        "corrections": [asdict(one) for one in result.corrections],
+        "drawn": [asdict(one) for one in result.drawn],
     }
-    kinds = {"raw": result.raw} | ({} if result.poses is result.raw else {"poses": result.poses})
+    found = result.raw if result.as_found is None else result.as_found
+    kinds = {"raw": found} | ({} if result.poses is result.raw else {"poses": result.poses})
     arrays = {f"{kind}_{name}": getattr(sequence, name) for kind, sequence in kinds.items() for name in _ARRAYS}
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
@@ -101,7 +105,10 @@ def _result_of(archive: Any, folder: Path, source: Path) -> VideoResult:
     def sequence(kind: str) -> PoseSequence:
         return PoseSequence(skeleton, size, **{name: archive[f"{kind}_{name}"] for name in _ARRAYS})
 
-    raw = sequence("raw")
+    found = sequence("raw")
+    # Files of earlier versions say nothing of corrections.
+    corrections, drawn = (tuple(Correction(**one) for one in about.get(name, ())) for name in ("corrections", "drawn"))
+    raw = corrected(found, corrections)
     return VideoResult(
         source=source,
         clip=None if about["clip"] is None else folder / Path(about["clip"]).name,
@@ -115,4 +122,7 @@ def _result_of(archive: Any, folder: Path, source: Path) -> VideoResult:
         seconds=about["seconds"],
         cancelled=bool(about["cancelled"]),
         options=options_of_data(about["options"]),
+        corrections=corrections,
+        drawn=drawn,
+        as_found=found if corrections else None,
     )

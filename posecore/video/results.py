@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from posecore.imaging import Picture
 from posecore.poses import Poses
+from posecore.video.corrections import Correction, corrected
 from posecore.video.options import VideoOptions
 from posecore.video.reading import VideoInfo
 from posecore.video.sequence import PoseSequence
@@ -52,13 +53,16 @@ class VideoResult:
         model: Name of the model.
         info: What the video said about itself.
         poses: People of every frame, as drawn.
-        raw: The same before smoothing; the same object when nothing was smoothed.
+        raw: The same before smoothing; the same object when nothing was smoothed. Both are as people corrected them.
         start: Second of the source at which the clip's time begins: ``poses.times - start`` are times in the clip.
         size: (width, height) of the clip, or of the frames when none was written.
         warnings: Sentences about what was wrong with the video.
         seconds: Time that each stage worked, by name, and ``total``.
         cancelled: The run was ended early; everything is complete up to there.
         options: What was told about the run.
+        corrections: What people corrected of who is who.
+        drawn: Those of the corrections that the clip shows.
+        as_found: ``raw`` before them; None while there are none.
     """
 
     source: Path
@@ -73,12 +77,32 @@ class VideoResult:
     seconds: Mapping[str, float]
     cancelled: bool
     options: VideoOptions
+    corrections: tuple[Correction, ...] = ()
+    drawn: tuple[Correction, ...] = ()
+    as_found: PoseSequence | None = None
 
     @property
     def changes(self) -> Mapping[int, tuple[Change, ...]]:
         """What each step of offline smoothing did, per identity; worked out anew, as it weighs ten times the poses."""
         offline = self.options.smoothing.smooth == "offline"
         return smooth_sequence(self.raw, self.options.smoothing)[1] if offline else {}
+
+    def with_corrections(
+        self, corrections: Sequence[Correction], smooth: Callable[[VideoResult], PoseSequence]
+    ) -> VideoResult:
+        """The same people found, with other corrections in place of those that there are; the clip stays as it is.
+
+        Args:
+            corrections: All of them, in their order.
+            smooth: Smooths ``raw`` of a result as its options say.
+
+        Raises:
+            VideoError: When one of them would change nobody.
+        """
+        found = self.raw if self.as_found is None else self.as_found
+        raw = corrected(found, corrections)
+        changed = replace(self, raw=raw, corrections=tuple(corrections), as_found=found if corrections else None)
+        return replace(changed, poses=smooth(changed))
 
     @property
     def frames(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,7 @@ def run_facts(result: VideoResult) -> dict[str, Any]:
         "model": result.model,
         "image_size": list(result.poses.image_size),
         "fps": result.fps,
+        "corrections": [asdict(one) for one in result.corrections],
         "settings": {
             name: part.model_dump(mode="json") if isinstance(part, Settings) else dict(part)
             for name, part in parts.items()

@@ -13,6 +13,7 @@ from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.components import player
 from posecore.ui.video.chosen_run import draw_again, forget_all_runs, forget_run, start_run
+from posecore.ui.video.correcting import correct_people
 from posecore.ui.video.files import video_downloads
 from posecore.ui.video.measures import Measuring, choose_measures, in_words
 from posecore.ui.video.people import Followed, choose_people, choose_person, followed, people_table
@@ -143,6 +144,7 @@ def _draw_again(run: VideoRun, result: VideoResult, options: VideoOptions) -> No
     """Offer to bring the clip up to date with settings that need no new run."""
     used = result.options
     parts = {
+        "who is who": result.corrections != result.drawn,
         "smoothing": options.smoothing != used.smoothing and used.tracking.track,
         "drawing": options.drawing != used.drawing,
         "clip": options.output != used.output,
@@ -152,8 +154,8 @@ def _draw_again(run: VideoRun, result: VideoResult, options: VideoOptions) -> No
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f"The clip was made with other settings for {' and '.join(changed)}."
-            + (" Charts and tables follow already." if "smoothing" in changed else ""),
+            f"Changed since the clip was drawn: {', '.join(changed)}."
+            + (" Charts and tables follow already." if {"smoothing", "who is who"} & set(changed) else ""),
             width="stretch",
         )
         st.button(
@@ -177,20 +179,31 @@ def _evidence(run: VideoRun, result: VideoResult, sequence: PoseSequence, smooth
         with tab:
             if name == "Files":
                 _files(run, result, sequence, people)
+            elif name == "People":
+                _people(run, result, sequence, people)
             elif not people:
                 _nobody(result)
             elif name == "Measurements":
                 _measures(sequence, people)
             elif name == "3D":
-                show_room(run, sequence, smoothing, people, _PLOTS)
-            elif name == "Tracks":
-                _tracks(result, sequence, people)
+                show_room(run, sequence, smoothing, result.corrections, people, _PLOTS)
             else:
-                people_table(people)
+                _tracks(result, sequence, people)
+
+
+def _people(run: VideoRun, result: VideoResult, sequence: PoseSequence, people: list[Followed]) -> None:
+    if people:
+        people_table(people)
+    else:
+        _nobody(result)
+    if people or result.corrections:
+        correct_people(run, result, sequence, people)
 
 
 def _nobody(result: VideoResult) -> None:
-    if not result.options.tracking.track:
+    if result.corrections:
+        st.caption("Everybody was left out by hand: undo that under *People*.")
+    elif not result.options.tracking.track:
         st.caption("People were not followed, so nothing is known over time. Switch *Follow people* on and run again.")
     else:
         st.caption(

@@ -24,7 +24,7 @@ from posecore.ui.video.people import Followed, choose_people
 from posecore.ui.video.plots import CHART, room_figure
 from posecore.ui.video.room_files import room_downloads
 from posecore.ui.video.runs import VideoRun
-from posecore.video import PoseSequence, SmoothingSettings, Track, parse_measure
+from posecore.video import Correction, PoseSequence, SmoothingSettings, Track, parse_measure
 
 _FIGURE_ROOM = "clamp(260px, 100vh - 470px, 460px)"
 
@@ -43,7 +43,12 @@ def lifts() -> Tasks[list[Poses3D], float]:
 
 
 def show_room(
-    run: VideoRun, sequence: PoseSequence, smoothing: SmoothingSettings, people: list[Followed], plots: str
+    run: VideoRun,
+    sequence: PoseSequence,
+    smoothing: SmoothingSettings,
+    corrections: tuple[Correction, ...],
+    people: list[Followed],
+    plots: str,
 ) -> None:
     """Everything in three dimensions.
 
@@ -51,12 +56,13 @@ def show_room(
         run: The run.
         sequence: Its people, smoothed as ``smoothing`` says.
         smoothing: What is in force.
+        corrections: What was corrected of who is who.
         people: Everybody who was followed, those seen longest first.
         plots: Key of the container whose charts the player goes along with.
     """
     settings = lift_settings("height", "hold_feet")
     task: Task[list[Poses3D], float] = lifts().start(
-        (run.token, smoothing.model_dump_json()), lambda task: lift(sequence), ends_with_session=True
+        (run.token, smoothing.model_dump_json(), corrections), lambda task: lift(sequence), ends_with_session=True
     )
     if task.active:
         watch(task, _lifting)

@@ -13,7 +13,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from posecore.ui.video.run_folders import KEPT_RUNS, Owner, RunFolder, run_folde
 from posecore.ui.video.stand_ins import InTurn, KnownPeople
 from posecore.video import (
     ClipSettings,
+    Correction,
     LiveSmoother,
     OutputSettings,
     PoseSequence,
@@ -118,6 +119,19 @@ class VideoRun:
         except PosecoreError as error:
             log.warning("A result was not kept: %s", error)
             self.unkept = "The server has no room to keep this result on its disk: it goes when the server ends."
+
+    def correct(self, corrections: Sequence[Correction]) -> None:
+        """Correct who is who, in place of what was corrected before; the clip follows when it is drawn again.
+
+        Raises:
+            VideoError: When a correction would change nobody, or there is no result to correct now.
+        """
+        result = self.result
+        if result is None or self.job.active:
+            raise VideoError("Wait until the work on this video has ended, then correct who is who.")
+        changed = result.with_corrections(corrections, lambda one: smooth_again(one, one.options.smoothing))
+        self._smoothed = None
+        self.keep(changed)
 
     def note(self, state: str) -> None:
         """Write down what it is and where it stands, for the next server; raises ``OSError`` when there is no room."""
@@ -269,7 +283,9 @@ class RunDesk:
             if again.cancelled:
                 clip.unlink(missing_ok=True)
                 return result
-            return replace(result, clip=again.clip, poses=people, size=again.size, options=options)
+            return replace(
+                result, clip=again.clip, poses=people, size=again.size, options=options, drawn=result.corrections
+            )
 
         run.purpose, run.lost = "draw", ""
         with contextlib.suppress(OSError):
