@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from posecore.errors import PosecoreError
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.visitors import require
-from posecore.ui.video.people import Followed, choose_person
+from posecore.ui.video.people import Followed
 from posecore.ui.video.runs import VideoRun
 from posecore.video import Correction, PoseSequence, VideoResult
 
@@ -56,14 +57,12 @@ def _ask(sequence: PoseSequence, people: list[Followed]) -> Correction:
     )
     st.caption(_HELP[kind])
     left, middle, right = st.columns(3, gap="small", vertical_alignment="bottom")
-    with left:
-        person = choose_person(people, "Person", "correct_person")
-    others = [one for one in people if one.number != person.number]
+    # Who was seen for a moment only is probably somebody else, or nobody.
+    person = _pick(left, "Person", people[::-1], "correct_person")
     other = 0
     if kind != "remove":
-        with middle:
-            label = "Is person" if kind == "merge" else "With person"
-            other = choose_person(others, label, "correct_other").number
+        others = [one for one in people if one.number != person.number]
+        other = _pick(middle, "Is person" if kind == "merge" else "With person", others, "correct_other").number
     first, last = float(sequence.times[0]), float(sequence.times[-1])
     since = right.number_input(
         "From second",
@@ -75,6 +74,11 @@ def _ask(sequence: PoseSequence, people: list[Followed]) -> Correction:
         help="The player says the second of the frame that it shows.",
     )
     return Correction(kind, person.number, float(since), other)
+
+
+def _pick(place: DeltaGenerator, label: str, people: Sequence[Followed], key: str) -> Followed:
+    numbers = {one.number: one for one in people}
+    return numbers[place.selectbox(label, list(numbers), key=key)]
 
 
 def _so_far(run: VideoRun, result: VideoResult) -> None:
