@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from posecore.data.annotations import AnnotatedImage, PoseDataset
+from posecore.data.annotations import AnnotatedImage, PoseDataset, spread
 from posecore.data.pictures import read_labelled
 from posecore.errors import ImageError, PosecoreError
 from posecore.evaluation import Protocol, evaluate
@@ -173,16 +173,17 @@ def parts_of(dataset: PoseDataset) -> tuple[PoseDataset, PoseDataset]:
 def shots_of(
     pictures: Iterable[ImageSource], dataset: PoseDataset | None, single: bool
 ) -> tuple[list[Shot], list[Shot]]:
-    """Shots for ranges and others to measure with: the same where there are too few for both.
+    """Shots for ranges and others to measure with, from all over the pictures: the same where there are few.
 
     Args:
-        pictures: Pictures; what cannot be read is left out.
+        pictures: Pictures, of which some are chosen by lot, always the same; what cannot be read is left out.
         dataset: Labelled pictures in their place.
         single: Look at labelled people one by one.
     """
     found: list[Shot] = []
-    sources: Iterable[Any] = dataset.images if dataset is not None else pictures
-    for source in sources:
+    sources: Sequence[Any] = dataset.images if dataset is not None else list(pictures)
+    for place in np.random.default_rng(0).permutation(len(sources)):
+        source = sources[place]
         try:
             found += _labelled(source, single) if isinstance(source, AnnotatedImage) else [(read_image(source), None)]
         except ImageError:
@@ -242,7 +243,7 @@ def _input(model: PoseModel, shot: Shot) -> NDArray[np.float32]:
 def _ap(model: PoseModel, dataset: PoseDataset, protocol: Protocol) -> float | None:
     # Whole pictures have many sizes, for each of which a graph would have to be converted.
     runtime = {"runtime": "openvino", "precision": "float32"} if protocol == "crops" else {}
-    some = replace(dataset, images=dataset.images[:MEASURED])
+    some = replace(dataset, images=spread(dataset.images, MEASURED))
     return evaluate(model, some, protocol, runtime).precision["AP"]
 
 

@@ -14,7 +14,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -393,15 +393,16 @@ class Registry:
         """Ask a running run for something; an empty request takes it back."""
         self.change(name, stop=_STOP[request])
 
-    def beat(self, name: str, seconds: float) -> Request:
-        """Give a sign of life and add to the time spent; returns what is asked of the run.
-
-        A run that is no longer in the list is asked to cancel.
-        """
+    def beat(self, name: str, seconds: float) -> None:
+        """Give a sign of life and add to the time spent."""
         with self._changing() as connection:
             connection.execute(
                 "UPDATE runs SET heartbeat = ?, seconds = seconds + ? WHERE name = ?", (time.time(), seconds, name)
             )
+
+    def asked(self, name: str) -> Request:
+        """What is asked of a run; one that is no longer in the list is asked to cancel."""
+        with self._reading() as connection:
             row = connection.execute("SELECT stop FROM runs WHERE name = ?", (name,)).fetchone()
         return "cancel" if row is None else _request(row["stop"])
 
@@ -487,9 +488,13 @@ class Registry:
             raise SettingsError(f"There are files in {folder} already; choose another name.")
 
     def rename(self, name: str, new: str) -> None:
-        """Give a run and its folder another name, and so its model; raises ``SettingsError`` when that is taken."""
+        """Give a run and its folder another name, and so its model; raises ``SettingsError`` when that is taken.
+
+        Where it fails, the list and the folder both stay as they were.
+        """
+        folder, target = self.file.parent / name, self.file.parent / new
         try:
-            with self._changing() as connection:
+            with ExitStack() as on_failure, self._changing() as connection:
                 connection.execute("BEGIN")
                 connection.execute("PRAGMA defer_foreign_keys = ON")
                 connection.execute("UPDATE runs SET name = ?, updated = ? WHERE name = ?", (new, time.time(), name))
@@ -502,11 +507,12 @@ class Registry:
                     if after != before:
                         values = (json.dumps(after), row["name"])
                         connection.execute("UPDATE runs SET config = ? WHERE name = ?", values)
-                folder = self.file.parent / name
                 if folder.is_dir():
-                    # Within the transaction: when it fails, the list stays as it is.
                     with writing(folder):
-                        folder.rename(self.file.parent / new)
+                        folder.rename(target)
+                    on_failure.callback(target.rename, folder)
+                connection.commit()
+                on_failure.pop_all()
         except sqlite3.IntegrityError as error:
             raise SettingsError(f"There is a run {new!r} already; choose another name.") from error
 

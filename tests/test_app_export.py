@@ -17,7 +17,14 @@ from posecore.ui.shared.models.export_model import Archive, exports
 from tests.app_support import open_app, words
 
 PYTHON = sys.executable
-FIGURES = {"largest_pixels": 0.25, "largest_score": 0.003, "people": 5, "missed": 1, "pictures": {"a": {}, "b": {}}}
+FIGURES = {
+    "largest_pixels": 0.25,
+    "largest_score": 0.003,
+    "people": 5,
+    "missed": 1,
+    "extra": 2,
+    "pictures": {"a": {}, "b": {}},
+}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from posecore.data.library import Library
-from posecore.errors import StorageError
+from posecore.errors import SettingsError, StorageError
 from posecore.labelling.edits import Message, to_entry
 from posecore.storage import sweep
 from posecore.ui.app.guard import Guard
@@ -240,6 +240,9 @@ def test_what_visitors_may_do(monkeypatch: pytest.MonkeyPatch, said: str | None,
 
 def test_visitors_fill_only_so_much(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "picture").write_bytes(bytes(2000))
+    monkeypatch.setenv("POSECORE_UPLOADS_GB", "plenty")
+    with pytest.raises(SettingsError, match="POSECORE_UPLOADS_GB is 'plenty'; give a number"):
+        check_files([tmp_path])
     monkeypatch.setenv("POSECORE_UPLOADS_GB", "0.000003")
     check_files([tmp_path])
     monkeypatch.setenv("POSECORE_UPLOADS_GB", "0.000001")

@@ -13,7 +13,7 @@ from posecore.calibration import Calibration, ScoreMap
 from posecore.data.annotations import AnnotatedImage, Label, Person
 from posecore.errors import DataError
 from posecore.evaluation import PicturePoses, measure
-from posecore.evaluation.calibration import fit
+from posecore.evaluation.calibration import crossed_check, fit
 from posecore.evaluation.confidence import Samples, joint_samples, person_samples, reliability
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
@@ -79,6 +79,14 @@ def test_what_cannot_be_fitted(verdict: bool) -> None:
         fit(samples.select(samples.owners < 5))
     with pytest.raises(DataError, match="right" if verdict else "wrong"):
         fit(samples.select(samples.right == verdict))
+
+
+def test_who_lacks_pictures_is_told_how_many_both_halves_need() -> None:
+    samples, _ = drawn(5)
+    some = samples.select(samples.owners < 15)
+    fit(some)
+    with pytest.raises(DataError, match=r"15 pictures are too few .* at least 200 from 20 are needed"):
+        crossed_check(some)
 
 
 def person(x: float, y: float) -> Person:

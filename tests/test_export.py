@@ -233,6 +233,28 @@ def test_parity_notices_a_model_that_is_not_the_same() -> None:
     summary = compare(model, checked, shifted, shots(model, checked, {"a": noise((50, 80))})).summary()
     assert summary["largest_pixels"] == pytest.approx(2, abs=0.01)
     assert max(summary["keypoints"], key=lambda name: summary["keypoints"][name]["pixels"]) == COCO_17.keypoints[3]
+
+
+def test_parity_counts_people_that_the_exported_model_makes_up() -> None:
+    model = random_model("movenet-shufflenet_v2-050")
+    checked = check(model, Plan(size=(96, 96), settings=SURE))
+    graph = ExportGraph(model, checked)
+
+    def crowded(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        with torch.inference_mode():
+            (joints,) = graph(torch.from_numpy(pixels))["poses"].numpy()
+        rows = [np.append(joints, [0, 0, 0, 0, score]) for score in (0.9, 0.8, 0.0)]
+        return {"poses": np.stack(rows)[None].astype(np.float32)}
+
+    found = compare(model, checked, crowded, shots(model, checked, {"a": noise((50, 80))}))
+    summary = found.summary()
+    assert (summary["people"], summary["missed"], summary["extra"]) == (1, 0, 1)
+    assert found.worst_picture.worst == float("inf")
+
+
+def test_parity_refuses_what_is_no_number() -> None:
+    model = random_model("movenet-shufflenet_v2-050")
+    checked = check(model, Plan(size=(96, 96), settings=SURE))
     with pytest.raises(ExportError, match="not numbers"):
         compare(
             model,

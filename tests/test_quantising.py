@@ -20,7 +20,7 @@ from posecore.families import family_of
 from posecore.families.backbones.int8 import Rounding, convolutions, find_ranges, mend_biases, ranges_of, set_ranges
 from posecore.imaging import Picture
 from posecore.model import PoseModel
-from posecore.quantising import QuantisingError, Worth, keep, parts_of, quantise, rounded_model
+from posecore.quantising import QuantisingError, Worth, keep, parts_of, quantise, rounded_model, shots_of
 from posecore.skeleton import COCO_17
 from posecore.zoo import list_models, load_model, save_weights
 
@@ -159,6 +159,17 @@ def test_accuracy_is_measured_on_other_pictures_than_ranges(monkeypatch: pytest.
     assert not set(learnt) & set(judged)
     few = replace(dataset, images=dataset.images[:8])
     assert parts_of(few) == (few, few)
+
+
+def test_ranges_come_from_all_over_the_pictures() -> None:
+    many = [np.full((4, 4, 3), number, np.uint8) for number in range(250)]
+    calibrated, others = shots_of(many, None, False)
+    seen = sorted(int(shot[0, 0, 0]) for shot, _ in calibrated)
+    assert len(seen) == len(set(seen)) >= 50
+    assert seen[0] < 25
+    assert seen[-1] >= 225
+    assert not set(seen) & {int(shot[0, 0, 0]) for shot, _ in others}
+    assert [shot[0, 0, 0] for shot, _ in shots_of(many, None, False)[0]] == [shot[0, 0, 0] for shot, _ in calibrated]
 
 
 def test_worth_in_words() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -241,6 +242,23 @@ def test_a_damaged_graph_is_made_again(pretended: Pretended, damage: str, caplog
     assert computed(model(), **told) == "openvino float32"
     assert pretended.made == 2
     assert "damaged" in caplog.text
+    assert computed(model(), **told) == "openvino float32"
+    assert pretended.made == 2
+
+
+def test_a_graph_that_goes_while_it_is_loaded_is_made_again(
+    pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"runtime": "openvino", "precision": "float32"}
+    computed(model(), **told)
+    (entry,) = graphs_folder().iterdir()
+    load = pretended.load
+
+    def late(folder: Path, precision: str, threads: int) -> Compiled:
+        shutil.rmtree(entry, ignore_errors=True)
+        return load(folder, precision, threads)
+
+    monkeypatch.setattr(pretended, "load", late)
     assert computed(model(), **told) == "openvino float32"
     assert pretended.made == 2
 

@@ -10,8 +10,10 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,10 @@ import pytest
 from posecore.data.library import Library
 from posecore.errors import DataError, PosecoreError, SettingsError, StorageError
 from posecore.home import home as posecore_home
-from posecore.runs import BEST, LastWords, Registry, RunLock, run_folder
+from posecore.runs import BEST, LastWords, Registry, Request, RunLock, run_folder
 from posecore.storage import DraftFolder, replacing, sentence, sweep, trouble, write_json, writing
 from posecore.training import jobs
+from posecore.training.watching import Watch
 from posecore.zoo import list_models, list_trouble, load_model
 from posecore.zoo.weights import read_header
 from tests.job_support import tiny
@@ -355,6 +358,34 @@ def test_two_changes_in_one_tick_of_the_clock_differ() -> None:
     assert len(seen) == 50
 
 
+def test_looking_for_requests_leaves_the_list_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("posecore.training.watching._INTERVAL", 0.001)
+    looks = threading.Semaphore(0)
+
+    class Counting(Registry):
+        def asked(self, name: str) -> Request:
+            looks.release()
+            return super().asked(name)
+
+    registry = Counting()
+    registry.add("mine", {}, "running")
+    before = registry.stamp()
+    with Watch(registry, "mine").running() as watch:
+        for _ in range(5):
+            assert looks.acquire(timeout=60)
+        assert registry.stamp() == before
+        registry.ask("mine", "pause")
+        for _ in range(2):
+            assert looks.acquire(timeout=60)
+        while not watch.request:
+            assert looks.acquire(timeout=60)
+    assert watch.request == "pause"
+    run = registry.get("mine")
+    assert run is not None
+    assert run.seconds > 0
+    assert registry.asked("gone") == "cancel"
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
@@ -368,6 +399,21 @@ def test_runs_that_start_from_a_renamed_one_follow() -> None:
     assert other is not None
     assert other.config["model"]["start"] == "run:better"
     assert load_model("run:better").name == "run:better"
+
+
+def test_a_run_that_cannot_be_renamed_in_the_list_keeps_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(sqlite3.Connection):
+        def commit(self) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+    written_run("mine", epochs=0)
+    with monkeypatch.context() as full:
+        full.setattr("posecore.runs.sqlite3.connect", partial(sqlite3.connect, factory=Full))
+        with pytest.raises(StorageError):
+            jobs.rename("mine", "better")
+    assert Registry().names() == ["mine"]
+    assert (run_folder("mine") / BEST).is_file()
+    assert not run_folder("better").exists()
 
 
 def test_files_of_a_run_that_is_not_listed_are_not_taken_for_a_new_ones(tmp_path: Path) -> None:

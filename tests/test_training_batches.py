@@ -18,7 +18,8 @@ from posecore.data.truth import inside
 from posecore.errors import DataError
 from posecore.imaging import square_around_box
 from posecore.skeleton import COCO_17, LSP_14
-from posecore.training.data import EpochBatches, TrainingSet, hold_out
+from posecore.training.data import EpochBatches, TrainingSet, hold_out, validation_pictures
+from tests.job_support import tiny
 
 
 def person(box: tuple[float, float, float, float], count: int = 17, **changes: object) -> Person:
@@ -172,6 +173,22 @@ def test_unreadable_pictures_are_reported_and_left_out(
     data.images[1].path.write_bytes(b"no picture either")
     with pytest.raises(DataError, match=r"None of the pictures of the 2 people could be read.*0\.png"):
         pack(data, COCO_17, SMALL)
+
+
+def test_held_out_pictures_are_those_of_held_out_cut_outs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where pictures that cannot be read have no cut-outs, and whether or not packed arrays are kept."""
+    data = dataset(tmp_path, [[person((60, 40, 100, 120))] for _ in range(10)])
+    for number in (0, 1, 2, 9):
+        data.images[number].path.unlink()
+    packed = pack(data, COCO_17, SMALL, tmp_path / "kept" / "packs")
+    kept, held = hold_out(TrainingSet((packed,), (1.0,)), 0.5)
+    monkeypatch.setattr("posecore.training.data.read_source", lambda *_: data)
+    source = {"annotations": "any.json", "pack": SMALL.model_dump()}
+    config = tiny("held", data={"train": [source], "holdout": 0.5})
+    for cache in ("kept", "empty"):
+        found = validation_pictures(config, tmp_path / cache)
+        assert [image.image_id for image in found] == [6, 7, 8]
+    assert (len(kept.packs[0]), len(held.packs[0])) == (3, 3)
 
 
 def test_missing_pictures_and_those_of_another_size_are_left_out(

@@ -139,6 +139,8 @@ def test_parts_strides_and_tables_alone(model: PoseModel, clip: Path, tmp_path: 
         (("--no-track", "--angles", "left_knee"), "switch track on"),
         (("--no-track", "--count", "left_knee"), "switch track on"),
         (("--save", "coco", "--measures", "left_knee"), "csv or json"),
+        (("--no-track", "--beta", "3"), "switch track on"),
+        (("--smart-crop",), "'smart_crop' has no effect with"),
     ],
 )
 def test_mistakes_are_sentences(model: PoseModel, clip: Path, tmp_path: Path, arguments: Any, message: str) -> None:

@@ -94,6 +94,19 @@ def test_unsure_joints_lead_the_crop_but_are_not_shown(monkeypatch: pytest.Monke
     assert shown.min() >= 0.6
 
 
+def test_scores_lead_the_crop_where_chances_are_shown(monkeypatch: pytest.MonkeyPatch, source: Path) -> None:
+    noting = Noting(monkeypatch)
+
+    def decode(fields: Any, **settings: Any) -> Poses:
+        scores = np.full((1, 17), 0.05 if settings["calibrated"] else 0.9)
+        return poses_from(noting.found[0][None], scores, np.ones(1), COCO_17, SIZE)
+
+    monkeypatch.setattr(noting.model, "decode", decode)
+    result = run(noting, source, decode={"calibrated": True, "pose_threshold": 0.3, "keypoint_threshold": 0.01})
+    assert [region is None for region in noting.regions] == [True] + [False] * 9
+    assert result.poses.keypoint_scores == pytest.approx(0.05)
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [

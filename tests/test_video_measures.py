@@ -259,6 +259,25 @@ def test_what_is_no_angle_is_judged_by_the_size_of_the_person() -> None:
     assert counts == {(scale, travel): 4 if travel > 0.1 else 0 for scale in (0.1, 1.0, 10.0) for travel in (0.02, 0.5)}
 
 
+def test_rates_are_counted_by_degrees_per_second() -> None:
+    times = np.arange(240) / 30
+    counts = {}
+    for way in (2.0, 20.0):
+        # There and back every two seconds: at 20 degrees from the middle, up to 63 degrees per second either way.
+        bend = np.radians(120 + way * np.sin(np.pi * times))
+        keypoints = np.zeros((len(times), 17, 2))
+        keypoints[:, HIP, 1] = -1
+        keypoints[:, ANKLE] = np.stack([np.sin(bend), -np.cos(bend)], 1)
+        track = Track(1, np.arange(len(times)), times, keypoints, np.ones((len(times), 17)))
+        measure = parse_measure("rate:left_knee", COCO_17)
+        counts[way] = (
+            count_track(track, measure).count,
+            count_track(track, measure, RepetitionSettings(min_rate=3)).count,
+        )
+    assert counts[2.0][0] == 0
+    assert counts[2.0][1] == counts[20.0][0] > 2
+
+
 def test_only_a_steady_pace_is_regular() -> None:
     assert count_repetitions(*knee(5)).regular
     assert not count_repetitions(*knee(2)).regular

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from posecore.cli.loading import Device, WeightsFile, open_model
 from posecore.cli.settings import each_value, settings_options
 from posecore.imaging import read_image
 from posecore.model import PoseModel
+from posecore.storage import write_json, write_text, writing
 
 
 @settings_options
@@ -62,9 +62,11 @@ def benchmark(
     if json_file:
         sizes = [f"{shot.shape[1]}×{shot.shape[0]}" for shot in shots]
         report = {"machine": machine_facts(), "pictures": sizes, "runs": runs, "rows": [asdict(row) for row in rows]}
-        json_file.write_text(json.dumps(report, indent=2, ensure_ascii=False), "utf-8")
+        with writing(json_file):
+            write_json(json_file, report, readable=True)
     if csv_file:
-        csv_file.write_text(table_of(rows).to_csv(index=False), "utf-8")
+        with writing(csv_file):
+            write_text(csv_file, table_of(rows).to_csv(index=False))
     if all(row.error for row in rows):
         raise typer.Exit(1)
 

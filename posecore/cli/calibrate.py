@@ -15,7 +15,7 @@ from posecore.cli.settings import settings_options
 from posecore.data.annotations import PoseDataset
 from posecore.data.detect import open_dataset
 from posecore.evaluation import Evaluation
-from posecore.evaluation.calibration import Check, crossed_check, with_nothing_hidden
+from posecore.evaluation.calibration import FEWEST_PICTURES, Check, crossed_check, with_nothing_hidden
 from posecore.evaluation.calibration import calibrate as fitted
 from posecore.evaluation.confidence import joint_samples, person_samples
 from posecore.model import PoseModel
@@ -32,7 +32,9 @@ def calibrate(
     to: Annotated[
         Path | None, typer.Option(help="Folder for the calibration; else where this model looks for it.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=10, help="Most pictures, taken from all over the set.")] = 300,
+    limit: Annotated[
+        int, typer.Option(min=2 * FEWEST_PICTURES, help="Most pictures, taken from all over the set.")
+    ] = 300,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")] = "auto",
     *,
@@ -46,11 +48,12 @@ def calibrate(
     dataset = open_dataset(annotations, images=images)
     loaded = open_model(model, device)
     evaluation = _seen(loaded, dataset, limit, settings)
-    found = fitted(evaluation, loaded.weights_id, loaded.skeleton)
+    # First what needs more: who lacks pictures is told once how many are needed.
     checks = {
         "joints": crossed_check(joint_samples(evaluation)),
         "people": crossed_check(person_samples(evaluation)),
     }
+    found = fitted(evaluation, loaded.weights_id, loaded.skeleton)
     output.print(_table(found, checks))
     file = keep_calibration(found, to)
     output.print(f"Kept in {file}", markup=False, soft_wrap=True, highlight=False)

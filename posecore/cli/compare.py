@@ -18,7 +18,7 @@ from posecore.cli.loading import Device, open_model
 from posecore.cli.settings import model_controls, parsed
 from posecore.drawing.differences import draw_beside
 from posecore.drawing.encoded import to_jpeg
-from posecore.errors import PosecoreError, UnknownModelError
+from posecore.errors import PosecoreError, SettingsError, UnknownModelError
 from posecore.evaluation.comparing import (
     FEWEST,
     LETTERS,
@@ -64,7 +64,10 @@ def compare(
     ],
     destination: Annotated[Path, typer.Option("--to", help="Folder for report, tables and pictures.")],
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders inside folders.")] = False,
-    every: Annotated[int, typer.Option(min=1, max=100, help="Of a clip, use every n-th frame.")] = _CLIP_STRIDE,
+    every: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Of a clip, use every n-th frame.", show_default=str(_CLIP_STRIDE)),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Put two to four models or settings side by side: who is found by which, how far joints are apart.
@@ -73,6 +76,8 @@ def compare(
     is reported and left out; the exit code is then 1.
     """
     models, paths = _sorted(words)
+    if every is not None and not any(map(_is_clip, paths)):
+        raise SettingsError("--every is about clips, and there is none among the pictures: leave it out.")
     columns = [_open(text, device) for text in models]
     kept, titles = [one.column for one in columns], [one.title for one in columns]
     words_of_each = [f"{letter}  {column}" for letter, column in zip(LETTERS, kept, strict=False)]
@@ -81,7 +86,8 @@ def compare(
     compared: list[Compared] = []
     failures: list[str] = []
     with counting_progress() as progress:
-        for name, picture in progress.track(_pictures(paths, recursive, every, failures), description="Pictures"):
+        pictures = _pictures(paths, recursive, every or _CLIP_STRIDE, failures)
+        for name, picture in progress.track(pictures, description="Pictures"):
             one = Compared(name, tuple(look(each.model, picture, each.network, each.decode) for each in columns))
             failures += _failed(one)
             stem = unused_name(Path(name).stem, names)
@@ -143,7 +149,7 @@ def _open(text: str, device: str) -> _Opened:
 
 def _pictures(paths: Sequence[str], recursive: bool, every: int, failures: list[str]) -> Iterator[tuple[str, Picture]]:
     """Names and pictures; what cannot be read is reported and remembered."""
-    clips = [path for path in paths if Path(path).suffix.lower() in VIDEO_SUFFIXES]
+    clips = [path for path in paths if _is_clip(path)]
     for path in clips:
         try:
             with VideoReader(path, ClipSettings(stride=every)) as reader:
@@ -163,6 +169,10 @@ def _pictures(paths: Sequence[str], recursive: bool, every: int, failures: list[
             _say(str(file), str(error))
             continue
         yield str(file), picture
+
+
+def _is_clip(path: str) -> bool:
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
 def _failed(one: Compared) -> list[str]:

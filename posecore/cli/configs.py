@@ -10,8 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from posecore.cli.console import errors, output
+from posecore.cli.settings import check_belongs
 from posecore.errors import SettingsError
 from posecore.families import FAMILIES
+from posecore.storage import write_text, writing
 from posecore.training.config import LIFTERS, read_config
 from posecore.training.foreign import convert_movenet_config
 from posecore.training.parts import check_run
@@ -29,6 +31,8 @@ def convert(
 
     What became of every key is said on standard error, and in the file's first lines where it matters.
     """
+    if save is None:
+        check_belongs(["overwrite"] * overwrite, "--output")
     conversion = convert_movenet_config(file)
     text = conversion.to_yaml(file.name)
     if save is None:
@@ -36,10 +40,8 @@ def convert(
     elif save.exists() and not overwrite:
         raise SettingsError(f"{save} is there already; give another name, or --overwrite.")
     else:
-        try:
-            save.write_text(text, "utf-8")
-        except OSError as error:
-            raise SettingsError(f"{save} cannot be written: {error.strerror or error}.") from error
+        with writing(save, SettingsError):
+            write_text(save, text)
     table = Table("Theirs", "Ours", "", "Why", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in table.columns[:2]:
         # Keys and values are there to be read, and searched for: never cut off.

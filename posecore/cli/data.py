@@ -38,6 +38,9 @@ from posecore.skeleton import SKELETONS
 app = typer.Typer(help="Labelled pictures: inspect, convert, split, crop, synthesize, fetch.", no_args_is_help=True)
 app.add_typer(library.app, name="library")
 
+#: JPEG quality of pictures that are saved anew, unless it is said.
+_QUALITY = 90
+
 Source = Annotated[
     Path,
     typer.Argument(
@@ -56,7 +59,10 @@ OutputFormat = Annotated[Format, typer.Option("--to", help="Format that is writt
 Pictures = Annotated[
     PictureMode, typer.Option(help="Copy pictures, link to them, or save them anew as JPEG (reencode).")
 ]
-Quality = Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of pictures that are saved anew.")]
+Quality = Annotated[
+    int | None,
+    typer.Option(min=1, max=100, help="JPEG quality of pictures that are saved anew.", show_default=str(_QUALITY)),
+]
 
 
 def _report(dataset: PoseDataset) -> None:
@@ -148,7 +154,7 @@ def convert(
     images: Images = None,
     source_format: InputFormat = None,
     pictures: Pictures = "copy",
-    quality: Quality = 90,
+    quality: Quality = None,
     skeleton: Annotated[
         str | None, typer.Option(help=f"Map onto this skeleton: {', '.join(SKELETONS)}.", show_default=False)
     ] = None,
@@ -170,6 +176,7 @@ def convert(
     drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out pictures with nobody on them.")] = False,
 ) -> None:
     """Write a set in another format, filtered and mapped to another skeleton on the way."""
+    saved_at = _quality(pictures, quality)
     dataset = open_dataset(path, source_format, images)
     _report(dataset)
     filters = Filters(
@@ -189,7 +196,7 @@ def convert(
         if skeleton not in SKELETONS:
             raise typer.BadParameter(f"{skeleton!r} is none of {', '.join(SKELETONS)}.", param_hint="--skeleton")
         dataset = mapped(dataset, SKELETONS[skeleton])
-    _write(dataset, target, target_format, pictures, quality)
+    _write(dataset, target, target_format, pictures, saved_at)
 
 
 def _two_names(text: str, option: str, form: str) -> tuple[str, str]:
@@ -197,6 +204,12 @@ def _two_names(text: str, option: str, form: str) -> tuple[str, str]:
     if not (first and equals and second):
         raise typer.BadParameter(f"{text!r} is not {form}.", param_hint=option)
     return first, second
+
+
+def _quality(pictures: PictureMode, quality: int | None) -> int:
+    if quality is not None and pictures != "reencode":
+        raise typer.BadParameter("--quality belongs to --pictures reencode; give that as well.")
+    return quality or _QUALITY
 
 
 def _write(dataset: PoseDataset, target: Path, target_format: Format, pictures: PictureMode, quality: int) -> None:
@@ -220,16 +233,17 @@ def split(
     images: Images = None,
     source_format: InputFormat = None,
     pictures: Pictures = "copy",
-    quality: Quality = 90,
+    quality: Quality = None,
 ) -> None:
     """Split a set at random, by default train 0.8 and val 0.2; parts are named train, val and test."""
+    saved_at = _quality(pictures, quality)
     shares = _shares(ratio) if ratio else None
     dataset = open_dataset(path, source_format, images)
     _report(dataset)
     parts = split_by_ratio(dataset, shares, seed)
     output.print(", ".join(f"{name}: {len(part)}" for name, part in parts.items()))
     together = tuple(image for part in parts.values() for image in part)
-    _write(replace(dataset, images=together), target, target_format, pictures, quality)
+    _write(replace(dataset, images=together), target, target_format, pictures, saved_at)
 
 
 def _shares(texts: list[str]) -> dict[str, float]:
@@ -260,7 +274,7 @@ def crop(
     ] = 1.25,
     square: Annotated[bool, typer.Option("--square", help="As wide as high, where the picture reaches.")] = False,
     min_keypoints: Annotated[int, typer.Option(min=0, help="Fewest labelled keypoints of a person.")] = 1,
-    quality: Quality = 95,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality of the crops.")] = 95,
     images: Images = None,
     source_format: InputFormat = None,
 ) -> None:
@@ -358,8 +372,10 @@ def prelabel(
     settings: dict[str, Any],
 ) -> None:
     """Propose labels: people that a model sees where nobody is labelled yet. Look them over before training."""
-    loaded = open_model(model, device)
     bare = path.is_dir() and not _has_labels(path)
+    if bare and images is not None:
+        raise typer.BadParameter(f"--images is about the pictures of labels, and {path} holds none: leave it out.")
+    loaded = open_model(model, device)
     dataset = unlabelled(path, loaded) if bare else open_dataset(path, None, images)
     _report(dataset)
     before = dataset.people

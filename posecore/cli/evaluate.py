@@ -13,7 +13,7 @@ from rich.table import Table
 from posecore.cli.boxes import BoxesFile
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import WeightsFile, open_model
-from posecore.cli.settings import settings_options
+from posecore.cli.settings import flag_of, settings_options
 from posecore.data.annotations import PoseDataset
 from posecore.data.box_files import GivenBoxes, read_boxes
 from posecore.data.detect import open_dataset
@@ -50,7 +50,7 @@ def evaluate(
         Literal["crops", "full"] | None,
         typer.Option(
             help="crops: every labelled person on their own; full: whole pictures, everybody found. Default crops, "
-            "with --person-boxes full."
+            "with --person-boxes and --results full."
         ),
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
@@ -80,7 +80,7 @@ def evaluate(
         raise SettingsError("Say what to measure: --model NAME, --weights FILE or --results FILE.")
     if save is not None and no_save:
         raise SettingsError("--save and --no-save contradict each other; give one of them.")
-    _check_effect(results, settings, sheet)
+    _check_effect(results, protocol, settings, sheet)
     _check_boxes(person_boxes, results, protocol)
     if save is not None:
         # Before the work, not after it.
@@ -119,10 +119,14 @@ def evaluate(
         )
 
 
-def _check_effect(results: Path | None, settings: dict[str, Any], sheet: Path | None) -> None:
+def _check_effect(
+    results: Path | None, protocol: Protocol | None, settings: dict[str, Any], sheet: Path | None
+) -> None:
     """Refuse what could have no effect, before the work and not after it."""
     if results is not None and settings:
-        raise SettingsError(f"--results takes no --{next(iter(settings)).replace('_', '-')}: settings are a model's.")
+        raise SettingsError(f"--results takes no {flag_of(next(iter(settings)))}: settings are a model's.")
+    if results is not None and protocol == "crops":
+        raise SettingsError("--results are of whole pictures: leave --protocol crops out.")
     if sheet is not None and sheet.suffix.lower() not in _SHEETS:
         raise SettingsError(f"{sheet} must end in {', '.join(_SHEETS)}.")
 

@@ -30,6 +30,7 @@ from posecore.imaging import Picture, read_image
 from posecore.zoo import licence_of
 
 _DYNAMIC = "dynamic"
+_PORT = 8765
 
 
 @settings_options_without("precision", "runtime")
@@ -61,7 +62,9 @@ def export(
     ] = None,
     weights: WeightsFile = None,
     serve: Annotated[bool, typer.Option("--serve", help="Then show the page (web) on 127.0.0.1.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Its port; 0 for any that is free.")] = 8765,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Its port; 0 for any that is free.", show_default=str(_PORT))
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the parity figures as JSON.")] = False,
     *,
     settings: dict[str, Any],
@@ -71,6 +74,8 @@ def export(
     plan = Plan(format, width_height, dynamic, layout, precision, graph, settings)
     if serve and format != WEB:
         raise ExportError(f"Only a page can be served; take --format {WEB}.")
+    if port is not None and not serve:
+        raise ExportError("--port belongs to --serve; give that as well.")
     made = _export(plan, model, weights, to, _pictures(pictures), published)
     summary = made.parity.summary()
     if as_json:
@@ -79,11 +84,12 @@ def export(
         output.print(f"{made.file}: what it takes and gives lies beside it", soft_wrap=True, highlight=False)
         output.print(
             f"Beside posecore, {summary['people']} people in {len(summary['pictures'])} pictures: keypoints at most "
-            f"{summary['largest_pixels']:g} px apart, scores {summary['largest_score']:g}, {summary['missed']} missed.",
+            f"{summary['largest_pixels']:g} px apart, scores {summary['largest_score']:g}, {summary['missed']} missed, "
+            f"{summary['extra']} more than posecore finds.",
             soft_wrap=True,
         )
     if serve:
-        _serve(made.folder, port)
+        _serve(made.folder, _PORT if port is None else port)
 
 
 def _serve(folder: Path, port: int) -> None:

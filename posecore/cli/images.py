@@ -17,7 +17,7 @@ from rich.markup import escape
 from posecore.cli.boxes import BoxesFile, report_boxes, report_outside
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
-from posecore.cli.settings import listed, options_of, settings_options
+from posecore.cli.settings import flag_of, listed, options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import PosecoreError
 from posecore.fields import Fields
@@ -130,6 +130,8 @@ def image(
     formats = frozenset(listed(save.lower()))
     if unknown := formats - set(FORMATS):
         raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
+    if drawing and "png" not in formats:
+        raise typer.BadParameter(f"{flag_of(next(iter(drawing)))} is about drawn pictures: name png in --save.")
     files = find_pictures(paths, recursive)
     placed = None if person_boxes is None else read_boxes(person_boxes).placed(files)
     loaded = open_model(model, device, weights)

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from posecore.cli.console import errors, output, tell_files
 from posecore.cli.result_names import free_stem
-from posecore.cli.settings import listed, options_of
+from posecore.cli.settings import check_belongs, listed, options_of
 from posecore.errors import DataError, PosecoreError, SettingsError
 from posecore.lifting import lift
 from posecore.lifting.files import FORMATS, room_endings, save_room
@@ -101,8 +101,7 @@ def wanted_lifting(
         PosecoreError: When it cannot be done.
     """
     if not wanted:
-        if alone := [*settings, *(["save_3d"] if formats is not None else [])]:
-            raise typer.BadParameter(f"--{alone[0].replace('_', '-')} belongs to --lift; give that as well.")
+        check_belongs([*settings, *(["save_3d"] if formats is not None else [])], "--lift")
         return None
     if not tracking.track:
         raise typer.BadParameter("--lift follows people over the frames: switch track on.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -79,7 +79,47 @@ def settings_options_without(*names: str) -> Callable[[Callable[..., Any]], Call
 
 def options_of(name: str, settings_class: type[Settings]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command one flag per field of ``settings_class``, collected as a dict in its argument ``name``."""
-    return lambda function: _with_flags(function, name, {c.name: c for c in controls(settings_class)})
+    flags = {c.name: c for c in controls(settings_class)}
+
+    def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def checked(**values: Any) -> Any:
+            _check_applied(values[name], flags)
+            return function(**values)
+
+        return _with_flags(checked, name, flags)
+
+    return with_options
+
+
+def flag_of(name: str) -> str:
+    """A setting or argument as it is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def check_belongs(given: Iterable[str], to: str) -> None:
+    """Refuse options that were given without the one that gives them a meaning."""
+    for name in given:
+        raise typer.BadParameter(f"{flag_of(name)} belongs to {to}; give that as well.")
+
+
+def _check_applied(given: Mapping[str, Any], flags: Mapping[str, Control]) -> None:
+    """Refuse settings that have no effect beside the others."""
+    values = {**{name: control.default for name, control in flags.items()}, **given}
+    for name in given:
+        if not flags[name].applies(values):
+            raise typer.BadParameter(f"{flag_of(name)} has an effect only with {_condition(flags[name])}.")
+
+
+def _condition(control: Control) -> str:
+    """The flags with which a setting has an effect; nothing when it always has one."""
+    parts = []
+    for name, allowed in control.when:
+        if isinstance(allowed[0], bool):
+            parts.append(flag_of(name) if allowed[0] else flag_of(f"no_{name}"))
+        else:
+            parts.append(f"{flag_of(name)} {' or '.join(map(str, allowed))}")
+    return " and ".join(parts)
 
 
 def listed(text: str) -> list[str]:
@@ -159,7 +199,7 @@ def _annotation(control: Control) -> Any:
     allowed = ""
     if control.minimum is not None and control.maximum is not None:
         allowed = f" From {control.minimum:g} to {control.maximum:g}."
-    only = " and ".join(f"{name} {' or '.join(map(str, values))}" for name, values in control.when)
+    only = _condition(control)
     option = typer.Option(
         help=f"{control.help}{allowed}{f' Only with {only}.' if only else ''} Default {control.default}.",
         show_default=False,

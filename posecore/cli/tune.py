@@ -29,6 +29,8 @@ from posecore.storage import write_json, writing
 
 #: What is searched over unless said: thresholds are what differs from pictures to pictures.
 _USUAL = ("pose_threshold", "keypoint_threshold")
+#: Precision, or false people per 100 pictures, that the goals with a bound allow unless it is said.
+_BOUND = 0.9
 #: Pictures that the time is measured on.
 _TIMED = 4
 #: Network settings that change nothing but the time.
@@ -50,7 +52,9 @@ def tune(
             "false-people: most people found with at most --bound false ones per 100 pictures."
         ),
     ] = "F1",
-    bound: Annotated[float, typer.Option(help="For the goals precision and false-people.")] = 0.9,
+    bound: Annotated[
+        float | None, typer.Option(help="For the goals precision and false-people.", show_default=str(_BOUND))
+    ] = None,
     search_over: Annotated[
         str, typer.Option("--search", help="Decode settings to search over, separated by commas; or all.")
     ] = ",".join(_USUAL),
@@ -80,7 +84,9 @@ def tune(
 ) -> None:
     """Find the settings that suit labelled pictures best, and what they are worth on pictures kept apart."""
     # What is wrong is said before the work.
-    wanted = Goal("false people" if goal == "false-people" else goal, bound)
+    if bound is not None and goal not in ("precision", "false-people"):
+        raise SettingsError("--bound belongs to --goal precision or false-people; give one of these as well.")
+    wanted = Goal("false people" if goal == "false-people" else goal, _BOUND if bound is None else bound)
     dataset = open_dataset(annotations, images=images)
     loaded = open_model(model, device, weights)
     network, decode = protocol_settings(loaded, "full")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,9 +19,10 @@ from posecore.cli.console import counting_progress, errors, output, tell_files
 from posecore.cli.lifting import SaveRoom, wanted_lifting
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.result_names import free_stem, with_ending
-from posecore.cli.settings import listed, options_of, settings_options
+from posecore.cli.settings import check_belongs, flag_of, listed, options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
 from posecore.lifting.settings import LiftSettings
+from posecore.model import PoseModel
 from posecore.settings import build_settings
 from posecore.video import (
     FORMATS,
@@ -35,6 +36,8 @@ from posecore.video import (
     TrackingSettings,
     VideoOptions,
     VideoResult,
+    check_crop_settings,
+    crop_settings,
     follow_and_smooth,
     parse_measure,
     process_video,
@@ -108,8 +111,10 @@ def video(
     formats = listed(save)
     if unknown := set(formats) - set(FORMATS):
         raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
-    if counting and not count:
-        raise typer.BadParameter(f"--{next(iter(counting)).replace('_', '-')} belongs to --count; give that as well.")
+    if not count:
+        check_belongs(counting, "--count")
+    if not clip:
+        _check_without_clip([*writing, *drawing])
     loaded = open_model(model, device, weights)
     counted = [parse_measure(text, loaded.skeleton).text for text in listed(count)]
     measured = [parse_measure(text, loaded.skeleton).text for text in listed(measures)]
@@ -128,6 +133,7 @@ def video(
         network=loaded.network_settings(**network).model_dump(),
         decode=loaded.decode_settings(**decode).model_dump(),
     )
+    _check_crop(loaded, options, cropping)
     wanted = list(dict.fromkeys([*measured, *counted]))
     room = wanted_lifting(lift, lifting, save_3d, measured, followed, loaded.skeleton)
     endings = [".mp4"] * clip + table_endings(formats, bool(wanted), bool(counted)) + (room.endings if room else [])
@@ -143,6 +149,19 @@ def video(
     _tell_repetitions(result, counted, repetitions)
     if result.cancelled:
         raise typer.Exit(130)
+
+
+def _check_without_clip(given: Sequence[str]) -> None:
+    """Refuse what would be about a clip that is not written."""
+    if given:
+        raise typer.BadParameter(f"{flag_of(given[0])} is about the drawn clip: leave --no-clip out.")
+
+
+def _check_crop(model: PoseModel, options: VideoOptions, cropping: dict[str, Any]) -> None:
+    """Refuse what means nothing with smart crop, or without it."""
+    check_crop_settings(model, cropping, options.decode)
+    if options.feeding.batch > 1 and options.cropping.smart_crop and crop_settings(model, options.decode):
+        raise typer.BadParameter("--batch means nothing to smart crop, which goes frame by frame: add --no-smart-crop.")
 
 
 def _check_measures(

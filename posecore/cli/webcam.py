@@ -17,7 +17,7 @@ from posecore.cli.lifting import Lifting, SaveRoom, room_formats, wanted_lifting
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.preview import Preview
 from posecore.cli.result_names import free_stem, with_ending
-from posecore.cli.settings import options_of, settings_options
+from posecore.cli.settings import check_belongs, options_of, settings_options
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import PosecoreError
 from posecore.lifting.files import room_endings
@@ -33,6 +33,7 @@ from posecore.video import (
     TrackingSettings,
     VideoResult,
     ViewSettings,
+    check_crop_settings,
     follow_and_smooth,
     save_tables,
     table_endings,
@@ -88,6 +89,8 @@ def webcam(
     The page is served to this machine only, and to those who know its whole address. Pictures that
     come faster than the network can look are left out.
     """
+    if record is None:
+        check_belongs(["overwrite"] * overwrite, "--record")
     followed, smooth = follow_and_smooth(tracking, smoothing, LIVE_SMOOTHING)
     endings = [".mp4", *table_endings(_TABLES, False, False)]
     endings += room_endings(room_formats(save_3d), False) if lift else []
@@ -111,6 +114,7 @@ def webcam(
             network=loaded.network_settings(**network).model_dump(),
             decode=loaded.decode_settings(**decode).model_dump(),
         )
+        check_crop_settings(loaded, cropping, options.decode)
         live = LiveSession(loaded, options, source=camera.name, idle_seconds=None)
         figure = None if room is None else LiveFigure(lambda: live, room.settings.given_height)
         with _closed_at_last(live), Preview(port, lambda: describe(live.status()), figure) as preview:

@@ -176,6 +176,19 @@ def pack(dataset: PoseDataset, skeleton: Skeleton, settings: PackSettings, folde
         return _load(place)
 
 
+def packed_cuts(dataset: PoseDataset, settings: PackSettings, folder: Path) -> list[_Cut]:
+    """The squares that :func:`pack` makes of a data set in its own skeleton, row by row: not of unreadable pictures.
+
+    Pictures are opened where no packed arrays in ``folder`` say that all of them can be read.
+    """
+    cuts = list(cuts_of(dataset, settings))
+    try:
+        packed = len(np.load(folder / _key(cuts, settings) / "labels.npy", mmap_mode="r"))
+    except OSError:
+        packed = 0
+    return cuts if packed == len(cuts) else [cut for cut, _ in _opened(cuts)]
+
+
 def nobody_left(dataset: PoseDataset, settings: PackSettings) -> str:
     """Why nobody of a set can be learnt from, and what to do, as a sentence."""
     people = [person for image in dataset for person in image.people if person.labelled.any() and not person.crowd]

@@ -40,11 +40,10 @@ def fit(samples: Samples) -> ScoreMap:
     Raises:
         DataError: For fewer samples than say something, or when all were right or all wrong.
     """
-    pictures = len(np.unique(samples.owners))
-    if len(samples) < FEWEST_SAMPLES or pictures < FEWEST_PICTURES:
+    if _too_few(samples):
         raise DataError(
-            f"{len(samples)} scores from {pictures} pictures are too few to calibrate with; at least {FEWEST_SAMPLES} "
-            f"from {FEWEST_PICTURES} are needed. Use a set with more labelled people."
+            f"{_amount(samples)} are too few to calibrate with; at least {FEWEST_SAMPLES} from {FEWEST_PICTURES} are "
+            "needed. Use a set with more labelled people."
         )
     if samples.right.all() or not samples.right.any():
         verdict = "right" if samples.right.all() else "wrong"
@@ -59,6 +58,14 @@ def fit(samples: Samples) -> ScoreMap:
     intercepts = common + np.array(own)
     outcome = slope * odds + size_slope * sizes + intercepts[samples.joints]
     return ScoreMap(slope, size_slope, intercepts, *_curve(outcome, samples.right))
+
+
+def _too_few(samples: Samples) -> bool:
+    return len(samples) < FEWEST_SAMPLES or len(np.unique(samples.owners)) < FEWEST_PICTURES
+
+
+def _amount(samples: Samples) -> str:
+    return f"{len(samples)} scores from {len(np.unique(samples.owners))} pictures"
 
 
 def _loss(
@@ -137,6 +144,12 @@ def crossed_check(samples: Samples, seed: int = 0) -> Check:
         DataError: As :func:`fit`, for either half.
     """
     halves = samples.halves(seed)
+    if any(map(_too_few, halves)):
+        raise DataError(
+            f"{_amount(samples)} are too few to calibrate with and to check that; each half of the pictures judges the "
+            f"other, so at least {2 * FEWEST_SAMPLES} from {2 * FEWEST_PICTURES} are needed, better twice as many. Use "
+            "a set with more labelled people."
+        )
     judged = [fit(one)(other.scores, other.sizes, other.joints) for one, other in (halves, halves[::-1])]
     return _check(np.concatenate(judged), _joined(halves[1], halves[0]))
 

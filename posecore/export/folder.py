@@ -198,8 +198,9 @@ def _report(summary: Mapping[str, Any], title: str) -> str:
         f"# {title}: beside posecore",
         "",
         f"The same pixels through posecore and through the exported model: {summary['people']} people in "
-        f"{len(summary['pictures'])} pictures, {summary['missed']} of them missed by the exported model. Distances are "
-        "in pixels of the network's input; only keypoints that posecore shows are compared.",
+        f"{len(summary['pictures'])} pictures, {summary['missed']} of them missed by the exported model, which "
+        f"finds {summary['extra']} more. Distances are in pixels of the network's input; only keypoints that posecore "
+        "shows are compared.",
         "",
         f"- Largest distance of a keypoint: **{summary['largest_pixels']:g} px**, mean {summary['mean_pixels']:g} px",
         f"- Largest difference of a keypoint's score: **{summary['largest_score']:g}**",
@@ -208,9 +209,9 @@ def _report(summary: Mapping[str, Any], title: str) -> str:
         lines.append(f"- Largest difference of a number in the maps: {summary['largest_map_difference']:.3g}")
     lines += ["", "| keypoint | largest distance, px | largest difference of scores |", "|---|---|---|"]
     lines += [f"| {name} | {one['pixels']:g} | {one['score']:g} |" for name, one in summary["keypoints"].items()]
-    lines += ["", "| picture | people | missed | px | score |", "|---|---|---|---|---|"]
+    lines += ["", "| picture | people | missed | more | px | score |", "|---|---|---|---|---|---|"]
     lines += [
-        f"| {name} | {one['people']} | {one['missed']} | {one['pixels']:g} | {one['score']:g} |"
+        f"| {name} | {one['people']} | {one['missed']} | {one['extra']} | {one['pixels']:g} | {one['score']:g} |"
         for name, one in summary["pictures"].items()
     ]
     lines += [

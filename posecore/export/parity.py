@@ -17,6 +17,10 @@ from posecore.fields import Fields, Provenance
 from posecore.imaging import InputTransform, Picture, letterbox, sample
 from posecore.model import PoseModel
 from posecore.poses import Poses
+from posecore.settings import DecodeSettings
+
+#: Scores below this are those of places in a graph's answer that nobody fills.
+_NOBODY = 1e-6
 
 #: Pixels in the exported layout to outputs by name.
 Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[np.float32]]]
@@ -50,6 +54,7 @@ class PictureParity:
         pixels: ``(P, K)`` distances in pixels of the network's input; NaN where posecore shows no keypoint.
         scores: ``(P, K)`` differences of keypoint scores; NaN there as well.
         missed: People of ours that the exported model does not find.
+        extra: People that the exported model alone finds, by the thresholds of the decoder.
     """
 
     name: str
@@ -58,11 +63,12 @@ class PictureParity:
     pixels: NDArray[np.float64]
     scores: NDArray[np.float64]
     missed: int
+    extra: int
 
     @property
     def worst(self) -> float:
-        """The largest distance, infinite when a person is missed."""
-        return float("inf") if self.missed else _largest(self.pixels)
+        """The largest distance, infinite when a person is missed or made up."""
+        return float("inf") if self.missed or self.extra else _largest(self.pixels)
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class Parity:
         return {
             "people": sum(len(one.ours) for one in self.pictures),
             "missed": sum(one.missed for one in self.pictures),
+            "extra": sum(one.extra for one in self.pictures),
             "largest_pixels": _rounded(_largest(pixels)),
             "mean_pixels": _rounded(float(np.nanmean(pixels)) if np.isfinite(pixels).any() else 0.0),
             "largest_score": _rounded(_largest(scores)),
@@ -106,6 +113,7 @@ class Parity:
                 one.name: {
                     "people": len(one.ours),
                     "missed": one.missed,
+                    "extra": one.extra,
                     "pixels": _rounded(_largest(one.pixels)),
                     "score": _rounded(_largest(one.scores)),
                 }
@@ -149,7 +157,7 @@ def compare(model: PoseModel, checked: Checked, run: Run, seen: Sequence[Shot]) 
             maps = channels_first(answer, checked)
             differences.append(_difference(model, ours, maps))
             theirs = _decoded(model, checked, _as_outputs(model, maps), shot)
-        found.append(_compared(shot, expected, theirs))
+        found.append(_compared(shot, expected, theirs, checked.decode))
     return Parity(tuple(found), model.skeleton.keypoints, max(differences, default=None))
 
 
@@ -207,7 +215,7 @@ def _as_poses(model: PoseModel, rows: NDArray[np.float32], shot: Shot) -> Poses:
     )
 
 
-def _compared(shot: Shot, ours: Poses, theirs: Poses) -> PictureParity:
+def _compared(shot: Shot, ours: Poses, theirs: Poses, settings: DecodeSettings) -> PictureParity:
     """Match each person of ours to the nearest of theirs, each of which answers for one."""
     shape = ours.keypoint_scores.shape
     pixels, scores = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -231,7 +239,10 @@ def _compared(shot: Shot, ours: Poses, theirs: Poses) -> PictureParity:
         keypoints[person] = np.where(shown[:, None], theirs.keypoints[chosen], np.nan)
         heights[person] = np.where(shown, theirs.keypoint_scores[chosen], 0)
     matched = Poses(keypoints, heights, ours.scores, ours.skeleton, ours.image_size)
-    return PictureParity(shot.name, ours, matched, pixels, scores, missed)
+    likely = theirs.scores[left] >= max(settings.pose_threshold, _NOBODY)
+    seen = theirs.keypoint_scores[left].max(1, initial=0) >= max(settings.keypoint_threshold, _NOBODY)
+    extra = int((likely & seen).sum())
+    return PictureParity(shot.name, ours, matched, pixels, scores, missed, extra)
 
 
 def _apart(ours: Poses, theirs: Poses, person: int, transform: InputTransform) -> NDArray[np.float64]:

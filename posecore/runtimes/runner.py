@@ -20,6 +20,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -224,15 +225,14 @@ class Runner:
         names = tuple(self._torch(np.zeros((1, *size, 3), np.float32), settings, "float32"))
         if way.runtime == "torch":
             return _Ready(way, lambda pixels: list(self._torch(pixels, settings, way.precision).values()), names)
-        engine, threads = ENGINES[way.runtime], torch.get_num_threads()
         made_of = self._made_of(way.runtime, settings, size)
-        if (found := kept.find(made_of)) is not None:
-            return _Ready(way, engine.load(found, way.precision, threads), names)
+        if (compiled := _kept_graph(way, made_of)) is not None:
+            return _Ready(way, compiled, names)
         with _draft() as folder:
             job = Job(way.runtime, self._architecture, self._skeleton, settings.model_dump(), size, hurry, self._ranges)
             graph = convert(job, self._network, folder, _stop)
             # Loaded before it is kept: what cannot be loaded is not worth keeping.
-            ready = _Ready(way, engine.load(graph, way.precision, threads), names)
+            ready = _Ready(way, _loaded(way, graph), names)
             try:
                 kept.keep(graph, made_of)
             except OSError as error:
@@ -266,6 +266,24 @@ class Runner:
         with torch.inference_mode(), nullcontext() if half is None else torch.autocast(self._device.type, half):
             outputs = self._family.run(self._network, batch, settings)
             return {name: value.float().cpu().numpy() for name, value in outputs.items()}
+
+
+def _kept_graph(way: Way, made_of: dict[str, Any]) -> Compiled | None:
+    """A graph that was converted before, ready to run; None where there is none."""
+    found = kept.find(made_of)
+    if found is None:
+        return None
+    try:
+        return _loaded(way, found)
+    except Exception:
+        # What is whole cannot be loaded for a reason of its own; else somebody removed it in this moment.
+        if kept.find(made_of) is not None:
+            raise
+        return None
+
+
+def _loaded(way: Way, graph: Path) -> Compiled:
+    return ENGINES[way.runtime].load(graph, way.precision, torch.get_num_threads())
 
 
 def _size(pixels: Pixels) -> Size:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.augment import AugmentSettings, Draw, check_mirror, draw_batch
-from posecore.data.batches import Pack, cuts_of, pack
+from posecore.data.batches import Pack, cuts_of, pack, packed_cuts
 from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
 from posecore.data.disk_cache import prune
@@ -206,7 +206,7 @@ def validation_pictures(config: RunConfig, cache: Path) -> PoseDataset:
         return merged("validation", parts)
     for source in config.data.train:
         dataset = mapped(read_source(source, root, cache, config.skeleton), config.skeleton)
-        cuts = [cut.image for cut in cuts_of(dataset, source.pack)]
+        cuts = [cut.image for cut in packed_cuts(dataset, source.pack, cache / "packs")]
         trained = len(cuts) - round(len(cuts) * config.data.holdout)
         seen = {image.image_id for image in cuts[:trained]}
         held = {image.image_id: image for image in cuts[trained:] if image.image_id not in seen}

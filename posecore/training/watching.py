@@ -15,8 +15,8 @@ from posecore.runs import Registry, Request
 
 log = logging.getLogger(__name__)
 
-#: Seconds between signs of life, which are also looks at what is asked of the run.
-_INTERVAL = 0.5
+#: Seconds between looks at what is asked of the run, and between signs of life, which change the list of runs.
+_INTERVAL, _BEAT = 0.5, 10.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -100,18 +100,29 @@ class Watch:
             raise RunStopped(self.request)
 
     def _beat(self) -> None:
-        last = time.monotonic()
+        entered = time.monotonic()
         while not self._ended.wait(_INTERVAL):
-            now = time.monotonic()
+            if time.monotonic() - entered >= _BEAT:
+                entered = self._enter_time(entered)
             try:
-                asked = self.registry.beat(self.name, now - last)
+                asked = self.registry.asked(self.name)
             except StorageError as error:
-                # A full or busy disk; the next beat may get through, and training itself does not depend on it.
+                # A full or busy disk; the next look may get through, and training itself does not depend on it.
                 log.warning("%s", error)
                 continue
-            last = now
             if asked and asked != self.request:
                 self.request = asked
                 if self._interruptible and self._handles_signals:
                     # Wakes the main thread, which alone can leave what it is doing.
                     signal.raise_signal(signal.SIGTERM)
+        self._enter_time(entered)
+
+    def _enter_time(self, since: float) -> float:
+        """Enter the time spent ``since`` then, which is a sign of life; returns up to when it is entered."""
+        now = time.monotonic()
+        try:
+            self.registry.beat(self.name, now - since)
+        except StorageError as error:
+            log.warning("%s", error)
+            return since
+        return now

@@ -2,7 +2,7 @@
 
 from posecore.video.containers import VIDEO_SUFFIXES
 from posecore.video.corrections import Correction, corrected
-from posecore.video.finding import CropSettings, crop_settings
+from posecore.video.finding import CropSettings, check_crop_settings, crop_settings
 from posecore.video.live import LiveSession
 from posecore.video.live_options import LIVE_SMOOTHING, LiveFrame, LiveOptions, LiveStatus, ViewSettings
 from posecore.video.measures import (
@@ -61,6 +61,7 @@ __all__ = [
     "VideoReader",
     "VideoResult",
     "ViewSettings",
+    "check_crop_settings",
     "corrected",
     "count_repetitions",
     "count_track",

@@ -12,11 +12,12 @@ from typing import Any, Protocol
 import torch
 from pydantic import Field
 
+from posecore.errors import SettingsError
 from posecore.families.contract import Follower
 from posecore.fields import Fields
 from posecore.imaging import Picture, Region
 from posecore.poses import Poses
-from posecore.settings import DecodeSettings, Settings
+from posecore.settings import CHANCES, DecodeSettings, Settings
 from posecore.skeleton import Skeleton
 from posecore.two_stage import PeopleFollower, TwoStageModel
 
@@ -71,6 +72,15 @@ def crop_settings(model: VideoModel, decode: Mapping[str, Any]) -> tuple[str, ..
     return () if model.follower(**decode) is None else ("smart_crop",)
 
 
+def check_crop_settings(model: VideoModel, given: Mapping[str, Any], decode: Mapping[str, Any]) -> None:
+    """Raise ``SettingsError`` for :class:`CropSettings` that were asked for and have no effect with a model."""
+    known = crop_settings(model, decode)
+    for name, value in given.items():
+        if name not in known and value is not False:
+            whom = "joined models" if known else "models for one person and joined models"
+            raise SettingsError(f"{name!r} has no effect with {model.name}: it is for {whom}; leave it out.")
+
+
 class Finder:
     """Finds the people of one sequence of pictures.
 
@@ -115,6 +125,12 @@ class Finder:
     def decode(self, fields: Fields, decode: Mapping[str, Any], crop: bool) -> Poses:
         """The people; with ``crop`` they also say where to look in the next picture."""
         if self._follower is None or not crop:
+            return self.model.decode(fields, **decode)
+        if decode.get("calibrated"):
+            # Where to look is a matter of scores, and the model's own thresholds are of scores.
+            scored = {name: value for name, value in decode.items() if name not in CHANCES}
+            scored |= {"calibrated": False, "keypoint_threshold": 0.0}
+            self._follower.observe(self.model.decode(fields, **scored))
             return self.model.decode(fields, **decode)
         poses = self.model.decode(fields, **{**decode, "keypoint_threshold": 0.0})
         self._follower.observe(poses)

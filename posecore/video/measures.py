@@ -271,6 +271,9 @@ def measure_table(sequence: PoseSequence, measures: Iterable[str | Measure]) -> 
 
 
 def count_track(track: Track, measure: Measure, settings: RepetitionSettings | None = None) -> Repetitions:
-    """Count the repetitions of a movement of one person; what is no angle is judged by the size of that person."""
-    size = None if measure.unit.startswith("deg") else track.size()
-    return count_repetitions(track.times, measure.values(track), settings, size)
+    """Count the repetitions of a movement of one person; lengths and places are judged by the size of that person."""
+    settings = settings or RepetitionSettings()
+    smallest = {"deg": settings.min_amplitude, "deg/s": settings.min_rate}.get(measure.unit)
+    if smallest is None:
+        smallest = settings.min_travel * track.size()
+    return count_repetitions(track.times, measure.values(track), settings, smallest)

@@ -18,6 +18,8 @@ from posecore.video.smoothing import SmoothingSettings
 from posecore.video.tracking import TrackingSettings
 from posecore.video.writing import OutputSettings
 
+_NOT_FOLLOWED = "Smoothing follows people over the frames: switch track on, or smooth to none."
+
 Smoothing = TypeVar("Smoothing", bound=SmoothingSettings)
 
 
@@ -34,9 +36,11 @@ def follow_and_smooth(
         smoothed: Which settings of smoothing.
 
     Raises:
-        SettingsError: As :func:`~posecore.settings.build_settings`.
+        SettingsError: As :func:`~posecore.settings.build_settings`, and for smoothing of people who are not followed.
     """
     followed = build_settings(TrackingSettings, tracking)
+    if not followed.track and smoothing and "smooth" not in smoothing:
+        raise SettingsError(_NOT_FOLLOWED)
     return followed, build_settings(smoothed, smoothing if followed.track else {"smooth": "none", **smoothing})
 
 
@@ -84,4 +88,4 @@ class VideoOptions:
 
     def __post_init__(self) -> None:
         if self.smoothing.smooth != "none" and not self.tracking.track:
-            raise SettingsError("Smoothing follows people over the frames: switch track on, or smooth to none.")
+            raise SettingsError(_NOT_FOLLOWED)

@@ -36,7 +36,14 @@ class RepetitionSettings(Settings):
         ge=1,
         le=360,
         title="Smallest turn",
-        description="Degrees between the two ends of a movement that counts; of other measures see the next.",
+        description="Degrees between the two ends of a movement that counts; of other measures see the next two.",
+    )
+    min_rate: float = Field(
+        default=60.0,
+        ge=1,
+        le=3600,
+        title="Smallest change of rate",
+        description="The same for rates of angles, in degrees per second from the fastest way out to the fastest back.",
     )
     min_travel: float = Field(
         default=0.1,
@@ -100,7 +107,7 @@ class Repetitions:
 
 
 def count_repetitions(
-    times: Array, values: Array, settings: RepetitionSettings | None = None, size: float | None = None
+    times: Array, values: Array, settings: RepetitionSettings | None = None, smallest: float | None = None
 ) -> Repetitions:
     """Count how often a value went from one side to the other and back.
 
@@ -111,10 +118,11 @@ def count_repetitions(
         times: ``(T,)`` seconds.
         values: ``(T,)`` for example an angle in degrees; NaN is passed over.
         settings: What counts.
-        size: The person's size in the unit of ``values``, when these are no angles: ``min_travel`` applies then.
+        smallest: How far a movement goes that counts, in the unit of ``values``; ``min_amplitude`` of the settings
+            unless it is said.
     """
     settings = settings or RepetitionSettings()
-    smallest = settings.min_amplitude if size is None else settings.min_travel * size
+    smallest = settings.min_amplitude if smallest is None else smallest
     known = np.isfinite(values)
     times, values = np.asarray(times, np.float64)[known], np.asarray(values, np.float64)[known]
     values, noise = _without_bad_frames(times, values, settings.min_seconds)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from posecore.errors import StorageError
+from posecore.storage import gigabytes
 from posecore.ui.shared.visitors import is_local
 
 #: Gigabytes of all sets together that others than those at the machine may fill, and of all visitors' files together.
@@ -17,31 +18,22 @@ _SETS, _FILES = 50.0, 20.0
 
 def check_room(folder: Path) -> None:
     """Go on while the sets in ``folder`` leave room for another one; raises ``StorageError`` when they do not."""
-    said = _gigabytes(SETS_VARIABLE)
-    if said is None and is_local():
+    if is_local() and not os.environ.get(SETS_VARIABLE):
         return
-    _check(
-        [folder], said or _SETS, "All sets together", f"Delete some, or start the server with a larger {SETS_VARIABLE}."
-    )
+    limit = gigabytes(SETS_VARIABLE, _SETS)
+    _check([folder], limit, "All sets together", f"Delete some, or start the server with a larger {SETS_VARIABLE}.")
 
 
 def check_files(folders: Iterable[Path]) -> None:
     """Go on while all visitors' ``folders`` leave room for a file; raises ``StorageError`` when they do not."""
-    _check(folders, _gigabytes(FILES_VARIABLE) or _FILES, "The files of all visitors together", "Remove some of yours.")
+    limit = gigabytes(FILES_VARIABLE, _FILES)
+    _check(folders, limit, "The files of all visitors together", "Remove some of yours.")
 
 
 def _check(folders: Iterable[Path], limit: float, what: str, way_on: str) -> None:
     held = sum(_bytes(folder) for folder in folders)
-    if held >= limit * 1e9:
-        raise StorageError(f"{what} take {held / 1e9:.1f} GB, and {limit:g} GB is the limit here. {way_on}")
-
-
-def _gigabytes(variable: str) -> float | None:
-    try:
-        value = float(os.environ.get(variable, ""))
-    except ValueError:
-        return None
-    return value if value > 0 else None
+    if held >= limit:
+        raise StorageError(f"{what} take {held / 1e9:.1f} GB, and {limit / 1e9:g} GB is the limit here. {way_on}")
 
 
 def _bytes(folder: Path) -> int:

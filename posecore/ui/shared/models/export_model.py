@@ -219,7 +219,8 @@ def _show(task: Task[Archive, str], name: str) -> None:
     with st.container(horizontal=True):
         st.metric("Keypoints apart at most", f"{figures['largest_pixels']:.2g} px", border=True)
         st.metric("Scores apart at most", f"{figures['largest_score']:.2g}", border=True)
-        st.metric("People found", f"{figures['people'] - figures['missed']} of {figures['people']}", border=True)
+        more = f" and {figures['extra']} more" if figures["extra"] else ""
+        st.metric("People found", f"{figures['people'] - figures['missed']} of {figures['people']}{more}", border=True)
     st.caption(
         f"Beside posecore on {len(figures['pictures'])} rendered pictures, in pixels of the network's input. The "
         "folder holds the model, what it takes and gives, a program that runs it, and this report keypoint by keypoint."
