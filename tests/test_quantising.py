@@ -162,7 +162,7 @@ def test_accuracy_is_measured_on_other_pictures_than_ranges(monkeypatch: pytest.
 
 
 def test_ranges_come_from_all_over_the_pictures() -> None:
-    many = [np.full((4, 4, 3), number, np.uint8) for number in range(250)]
+    many = [np.full((32, 32, 3), number, np.uint8) for number in range(250)]
     calibrated, others = shots_of(many, None, False)
     seen = sorted(int(shot[0, 0, 0]) for shot, _ in calibrated)
     assert len(seen) == len(set(seen)) >= 50
