@@ -36,7 +36,7 @@ from posecore.labelling.proposals import Proposal
 from posecore.labelling.skeletons import change_skeleton
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 from posecore.training.config import make_config
-from posecore.training.data import read_source
+from posecore.training.sources import read_source
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 STICK = Skeleton("stick", ("top", "end", "left_x", "right_x"), ((0, 1),), ((2, 3),))

@@ -17,8 +17,8 @@ from posecore.data.synthetic import write_dataset
 from posecore.errors import SettingsError
 from posecore.skeleton import COCO_17
 from posecore.training.config import RunConfig, data_root, make_config, read_config
-from posecore.training.data import read_source
 from posecore.training.schedule import factor, phase
+from posecore.training.sources import read_source
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
 from pathlib import Path
@@ -121,7 +121,7 @@ def corners_of(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class _Cut:
+class Cut:
     """One square to pack: which picture, where, and the person it was made for (None: everybody)."""
 
     image: AnnotatedImage
@@ -129,15 +129,15 @@ class _Cut:
     person: int | None
 
 
-def cuts_of(dataset: PoseDataset, settings: PackSettings) -> Iterator[_Cut]:
+def cuts_of(dataset: PoseDataset, settings: PackSettings) -> Iterator[Cut]:
     """The squares that ``settings`` asks for, in the order of the data set."""
     for image in dataset:
         worth = [index for index, person in enumerate(image.people) if _worth_a_square(person, settings)]
         if settings.cut == "people":
             for index in worth:
-                yield _Cut(image, square_around_box(image.people[index].box, settings.expand), index)
+                yield Cut(image, square_around_box(image.people[index].box, settings.expand), index)
         elif worth:
-            yield _Cut(image, square_around_box(full_region(image.size), 1.0), None)
+            yield Cut(image, square_around_box(full_region(image.size), 1.0), None)
 
 
 def _worth_a_square(person: Person, settings: PackSettings) -> bool:
@@ -163,20 +163,33 @@ def pack(dataset: PoseDataset, skeleton: Skeleton, settings: PackSettings, folde
         raise DataError(nobody_left(mapped(dataset, skeleton), settings))
     if folder is None:
         return _make(cuts, settings, None)
-    place = folder / _key(cuts, settings)
-    folder.mkdir(parents=True, exist_ok=True)
+
+    def write(draft: Path) -> Iterable[Path]:
+        write_pack(cuts, settings, draft)
+        return (cut.image.path.parent for cut in cuts)
+
+    return kept_pack(folder / _key(cuts, settings), write)
+
+
+def kept_pack(place: Path, write: Callable[[Path], Iterable[Path]]) -> Pack:
+    """The pack that is kept in a folder, made first where there is none.
+
+    Args:
+        place: The folder.
+        write: Writes the pack into a draft of the folder; returns the folders that its pictures came from.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
     with disk_cache.lock_of(place):
         if not place.exists():
             # Written beside and renamed when complete, so that an interrupted run leaves no half-packed folder.
-            with DraftFolder(disk_cache.DRAFT, folder) as draft:
-                _save(_make(cuts, settings, draft / "pixels.npy"), draft)
-                disk_cache.note(draft, (cut.image.path.parent for cut in cuts))
+            with DraftFolder(disk_cache.DRAFT, place.parent) as draft:
+                disk_cache.note(draft, write(draft))
                 draft.rename(place)
         touch(place)
         return _load(place)
 
 
-def packed_cuts(dataset: PoseDataset, settings: PackSettings, folder: Path) -> list[_Cut]:
+def packed_cuts(dataset: PoseDataset, settings: PackSettings, folder: Path) -> list[Cut]:
     """The squares that :func:`pack` makes of a data set in its own skeleton, row by row: not of unreadable pictures.
 
     Pictures are opened where no packed arrays in ``folder`` say that all of them can be read.
@@ -187,6 +200,11 @@ def packed_cuts(dataset: PoseDataset, settings: PackSettings, folder: Path) -> l
     except OSError:
         packed = 0
     return cuts if packed == len(cuts) else [cut for cut, _ in _opened(cuts)]
+
+
+def write_pack(cuts: Sequence[Cut], settings: PackSettings, folder: Path) -> None:
+    """Make a pack in a folder; raises ``DataError`` when no picture can be read."""
+    _save(_make(cuts, settings, folder / "pixels.npy"), folder)
 
 
 def nobody_left(dataset: PoseDataset, settings: PackSettings) -> str:
@@ -203,7 +221,7 @@ def nobody_left(dataset: PoseDataset, settings: PackSettings) -> str:
     )
 
 
-def _key(cuts: Sequence[_Cut], settings: PackSettings) -> str:
+def _key(cuts: Sequence[Cut], settings: PackSettings) -> str:
     """Hash of everything that the packed arrays depend on, pictures by path, size and time of change."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(json.dumps([_LAYOUT, settings.model_dump()]).encode())
@@ -237,7 +255,7 @@ def _load(folder: Path) -> Pack:
     return Pack(np.load(folder / "pixels.npy", mmap_mode="r")[: len(arrays["labels"])], **arrays)
 
 
-def _make(cuts: Sequence[_Cut], settings: PackSettings, file: Path | None) -> Pack:
+def _make(cuts: Sequence[Cut], settings: PackSettings, file: Path | None) -> Pack:
     """Resample all squares; pixels go to ``file`` when given. Unreadable pictures are reported and left out."""
     shape = (len(cuts), settings.side, settings.side, 3)
     pixels: NDArray[np.uint8] = (
@@ -262,7 +280,7 @@ def _make(cuts: Sequence[_Cut], settings: PackSettings, file: Path | None) -> Pa
     return Pack(pixels[: len(rows)], ignore=_padded(ignored), **arrays)
 
 
-def _opened(cuts: Sequence[_Cut]) -> Iterator[tuple[_Cut, Picture]]:
+def _opened(cuts: Sequence[Cut]) -> Iterator[tuple[Cut, Picture]]:
     """The squares whose picture can be read, with it; the others are reported."""
     for _, group in groupby(cuts, key=lambda cut: cut.image.path):
         members = list(group)
@@ -283,7 +301,7 @@ def _padded(boxes: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     return padded
 
 
-def _labels(cut: _Cut, settings: PackSettings, to_packed: Any) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
+def _labels(cut: Cut, settings: PackSettings, to_packed: Any) -> tuple[dict[str, NDArray[Any]], NDArray[np.float32]]:
     """Labels of one square as the rows of a :class:`Pack`, and its boxes to ignore."""
     places, keypoints = settings.max_people, len(cut.image.people[0].labels)
     row: dict[str, NDArray[Any]] = {

@@ -7,7 +7,7 @@ for longest goes first.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,6 +22,8 @@ _NOTE = "made-from.json"
 #: What the name of a draft of an entry begins with.
 DRAFT = ".making-"
 _DRAWN = "synthetic-"
+#: What the name of cut-outs of one shard begins with.
+SHARD = "shard-"
 _USUAL_LIMIT = 50.0
 
 
@@ -71,6 +73,17 @@ def prune(folder: Path | None = None) -> None:
         else:
             left.append(entry)
     make_room(left, limit(), lambda entry: not in_use(entry) and _remove(entry))
+
+
+def drop_shards(place: Path, keep: Collection[Path]) -> None:
+    """Remove cut-outs of shards that are too much, those used longest ago first, however short that is ago.
+
+    Args:
+        place: Folder of the cut-outs.
+        keep: What stays; others may go on reading what they have open.
+    """
+    shards = [entry for entry in place.glob(f"{SHARD}*") if entry.is_dir()]
+    make_room(shards, limit(), lambda entry: entry not in keep and _remove(entry))
 
 
 def _entries(place: Path) -> list[Path]:

@@ -37,6 +37,13 @@ class Source(Settings):
     seed: int = Field(100000, ge=0, description="Seed of the first drawn scene.")
     repeat: float = Field(1.0, gt=0, le=1000, description="How often each cut-out is shown per epoch.")
     pack: PackSettings = Field(default_factory=PackSettings, description="How pictures are cut.")
+    mixed: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="Tars are read one after the other, in another order every epoch; so many of them are shuffled "
+        "together.",
+    )
     stored: SetMark | None = Field(None, description="The stored set that annotations and images belong to.")
 
     @model_validator(mode="after")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +17,27 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from posecore.data.annotations import PoseDataset
 from posecore.data.augment import AugmentSettings, Draw, check_mirror, draw_batch
 from posecore.data.batches import Pack, cuts_of, pack, packed_cuts
-from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
-from posecore.data.disk_cache import prune
-from posecore.data.naming import canonical
-from posecore.data.operations import mapped, merged, renamed, split_named
+from posecore.data.disk_cache import cache_folder, prune
+from posecore.data.operations import mapped, merged
 from posecore.data.source import Source
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
-from posecore.storage import touch
 from posecore.training.config import RunConfig
+from posecore.training.sources import read_source, shards_of, with_names
+from posecore.training.streaming import AnyPack, OpenPacks, ShardPack, in_windows, shard_packs, windows_of
 
 log = logging.getLogger(__name__)
 
 #: Numbers that keep the random streams of different uses of one seed apart.
-_ORDER, _AUGMENT, _VALIDATION = range(3)
+_ORDER, _AUGMENT, _VALIDATION, _WINDOWS = range(4)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
     """Packs with how often each of their cut-outs is shown per epoch."""
 
-    packs: tuple[Pack, ...]
+    packs: tuple[AnyPack, ...]
     repeats: tuple[float, ...]
 
     def items(self, generator: np.random.Generator) -> NDArray[np.intp]:
@@ -57,88 +58,32 @@ class TrainingSet:
         )
 
 
-def read_source(source: Source, root: Path, cache: Path, skeleton: Skeleton | None = None) -> PoseDataset:
-    """The annotated pictures of one source; what was skipped while reading is logged.
-
-    Args:
-        source: Where they are.
-        root: Folder that relative paths start from.
-        cache: Where drawn scenes are kept.
-        skeleton: What will be learnt: keypoints that it only spells otherwise (``left-hip``) get its names.
-    """
-    if source.synthetic is not None:
-        dataset = _synthetic(source.synthetic, source.seed, cache)
-    else:
-        assert source.annotations is not None
-        if not (root / source.annotations).exists():
-            raise DataError(
-                f"The labelled pictures {root / source.annotations} are gone. Put them back where they were, or change "
-                "the configuration, then start again."
-            )
-        images = None if source.images is None else root / source.images
-        found = open_dataset(root / source.annotations, source.format, images)
-        dataset = renamed(found, _spelled(source.names, found.skeleton.keypoints))
-        if skeleton is not None:
-            dataset = renamed(dataset, _only_spelled_otherwise(dataset.skeleton, skeleton))
-        if source.split is not None:
-            dataset = _part(dataset, source.split)
-    for said in (*dataset.problems[:20], *dataset.remarks):
-        log.warning("%s", said)
-    if len(dataset.problems) > 20:
-        log.warning("… and %d more problems in %s", len(dataset.problems) - 20, dataset.name)
-    return dataset
-
-
-def _spelled(names: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
-    """``names`` with old names as ``known`` spells them, where there is no doubt."""
-    by_spelling = {canonical(name): name for name in known}
-    return {old if old in known else by_spelling.get(canonical(old), old): new for old, new in names.items()}
-
-
-def _only_spelled_otherwise(labels: Skeleton, wanted: Skeleton) -> dict[str, str]:
-    """Old name → new name of keypoints that ``wanted`` has in another spelling only."""
-    free = {canonical(name): name for name in wanted.keypoints if name not in labels.keypoints}
-    found = {name: free[canonical(name)] for name in labels.keypoints if canonical(name) in free}
-    return (
-        {} if len(set(found.values())) < len(found) else {a: b for a, b in found.items() if a not in wanted.keypoints}
-    )
-
-
-def _part(dataset: PoseDataset, split: str) -> PoseDataset:
-    parts = split_named(dataset)
-    if split not in parts:
-        raise DataError(f"{dataset.name} has no split {split!r}; there are {', '.join(parts) or 'none'}.")
-    return parts[split]
-
-
-def _synthetic(count: int, seed: int, cache: Path) -> PoseDataset:
-    from posecore.data.synthetic.dataset import write_dataset
-
-    folder = cache / f"synthetic-{seed}-{count}"
-    if not (folder / "annotations.json").is_file():
-        log.info("drawing %d synthetic scenes", count)
-        write_dataset(folder, count, seed)
-    touch(folder)
-    return read_coco(folder / "annotations.json", folder / "images")
-
-
 def pack_sources(
     sources: Sequence[Source], skeleton: Skeleton, root: Path, cache: Path, mirrored: bool = False
 ) -> TrainingSet:
-    """Read and pack sources, or find them packed in ``cache``.
+    """Read and pack sources, or find them packed in ``cache``; shards are packed when they are needed.
 
     Raises:
         DataError: When one cannot be read, or is to be ``mirrored`` though nobody has said its left and right.
     """
-    packs = []
+    packs: list[AnyPack] = []
+    repeats: list[float] = []
     for source in sources:
-        dataset = read_source(source, root, cache, skeleton)
-        if mirrored:
-            check_mirror(mapped(dataset, skeleton).skeleton)
-        packs.append(pack(dataset, skeleton, source.pack, cache / "packs"))
-        log.info("%s: %d pictures, %d cut-outs", dataset.name, len(dataset), len(packs[-1]))
+        if (place := shards_of(source, root)) is not None:
+            shards = shard_packs(source, place, skeleton, cache / "packs")
+            if mirrored:
+                check_mirror(replace(skeleton, sides_known=all(shard.sides_known for shard in shards)))
+            packs += shards
+            log.info("%s: %d shards, %d cut-outs", place, len(shards), sum(map(len, shards)))
+        else:
+            dataset = read_source(source, root, cache, skeleton)
+            if mirrored:
+                check_mirror(mapped(dataset, skeleton).skeleton)
+            packs.append(pack(dataset, skeleton, source.pack, cache / "packs"))
+            log.info("%s: %d pictures, %d cut-outs", dataset.name, len(dataset), len(packs[-1]))
+        repeats += [source.repeat] * (len(packs) - len(repeats))
     prune(cache)
-    return TrainingSet(tuple(packs), tuple(source.repeat for source in sources))
+    return TrainingSet(tuple(packs), tuple(repeats))
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,8 +105,14 @@ def sample_sources(
     sources: Sequence[Source], skeleton: Skeleton, root: Path, cache: Path, most: int
 ) -> tuple[TrainingSet, int]:
     """About ``most`` cut-outs of the sources, packed in memory, and how many they show per epoch in all."""
-    packs, total = [], 0.0
+    packs: list[AnyPack] = []
+    total = 0.0
     for source in sources:
+        if (place := shards_of(source, root)) is not None:
+            shards = shard_packs(source, place, skeleton, cache / "packs")
+            packs += opened(TrainingSet(tuple(shards), (1.0,) * len(shards)), most).packs
+            total += sum(map(len, shards)) * source.repeat
+            continue
         drawn = source.synthetic or 0
         few = min(drawn, most)
         dataset = read_source(source.model_copy(update={"synthetic": few}) if drawn else source, root, cache, skeleton)
@@ -174,19 +125,67 @@ def sample_sources(
     return TrainingSet(tuple(packs), (1.0,) * len(packs)), round(total)
 
 
-def hold_out(training: TrainingSet, part: float) -> tuple[TrainingSet, TrainingSet]:
-    """Split off every pack's last cut-outs for validation.
+def load_data(config: RunConfig) -> tuple[TrainingSet, TrainingSet]:
+    """Training and held-out cut-outs of a (placed) configuration."""
+    cache, root = cache_folder(), Path(config.data.root or ".")
+    training = pack_sources(config.data.train, config.skeleton, root, cache, config.augment.flip > 0)
+    if config.data.validation:
+        held = pack_sources(config.data.validation, config.skeleton, root, cache)
+        return training, opened(held, config.data.validation_limit)
+    return hold_out(training, config.data.holdout, config.data.validation_limit)
+
+
+def opened(some: TrainingSet, most: int) -> TrainingSet:
+    """Packs that are there, and of shards as many as hold ``most`` cut-outs, all of them made now."""
+    packs, repeats, count = [], [], 0
+    for packed, repeat in zip(some.packs, some.repeats, strict=True):
+        made = packed
+        if isinstance(packed, ShardPack):
+            made = packed.open() if count < most else None
+            count += len(made or ())
+        if made is not None:
+            packs.append(made)
+            repeats.append(repeat)
+    return TrainingSet(tuple(packs), tuple(repeats))
+
+
+def hold_out(training: TrainingSet, part: float, most: int = sys.maxsize) -> tuple[TrainingSet, TrainingSet]:
+    """Split off every pack's last cut-outs for validation, and of every source in shards its last shards.
 
     A contiguous part, because neighbours may come from the same picture: at most one picture is in both.
+
+    Args:
+        training: What there is.
+        part: Share that is held out.
+        most: Cut-outs after which no more shards are held out.
     """
-    kept, held = [], []
-    for packed in training.packs:
-        count = round(len(packed) * part)
-        rows = np.arange(len(packed))
-        kept.append(_view(packed, 0, len(packed) - count))
-        if count:
-            held.append(packed.subset(rows[len(packed) - count :]))
-    return TrainingSet(tuple(kept), training.repeats), TrainingSet(tuple(held), (1.0,) * len(held))
+    shards = held_shards([pack for pack in training.packs if isinstance(pack, ShardPack)], part, most)
+    kept: list[AnyPack] = []
+    repeats: list[float] = []
+    held: list[AnyPack] = []
+    for packed, repeat in zip(training.packs, training.repeats, strict=True):
+        if isinstance(packed, ShardPack):
+            (held if packed in shards else kept).append(packed)
+        else:
+            count = round(len(packed) * part)
+            rows = np.arange(len(packed))
+            kept.append(_view(packed, 0, len(packed) - count))
+            if count:
+                held.append(packed.subset(rows[len(packed) - count :]))
+        repeats += [repeat] * (len(kept) - len(repeats))
+    return TrainingSet(tuple(kept), tuple(repeats)), opened(TrainingSet(tuple(held), (1.0,) * len(held)), most)
+
+
+def held_shards(shards: Sequence[ShardPack], part: float, most: int) -> list[ShardPack]:
+    """The last shards of every source, about ``part`` of it and at most ``most`` cut-outs, but never all of it."""
+    found = []
+    for _, group in groupby(shards, key=lambda shard: id(shard.source)):
+        members = list(group)
+        wanted = min(part * sum(map(len, members)), most)
+        while wanted > 0 and len(members) > 1:
+            found.append(members.pop())
+            wanted -= len(found[-1])
+    return found
 
 
 def validation_pictures(config: RunConfig, cache: Path) -> PoseDataset:
@@ -205,6 +204,11 @@ def validation_pictures(config: RunConfig, cache: Path) -> PoseDataset:
         ]
         return merged("validation", parts)
     for source in config.data.train:
+        if (place := shards_of(source, root)) is not None:
+            shards = shard_packs(source, place, config.skeleton, cache / "packs")
+            held_out = held_shards(shards, config.data.holdout, config.data.validation_limit)
+            parts += [mapped(_whole(shard), config.skeleton) for shard in held_out]
+            continue
         dataset = mapped(read_source(source, root, cache, config.skeleton), config.skeleton)
         cuts = [cut.image for cut in packed_cuts(dataset, source.pack, cache / "packs")]
         trained = len(cuts) - round(len(cuts) * config.data.holdout)
@@ -212,6 +216,11 @@ def validation_pictures(config: RunConfig, cache: Path) -> PoseDataset:
         held = {image.image_id: image for image in cuts[trained:] if image.image_id not in seen}
         parts.append(replace(dataset, images=tuple(held.values())))
     return merged("validation", parts)
+
+
+def _whole(shard: ShardPack) -> PoseDataset:
+    """The pictures of a shard, unpacked where those of other packed sets are."""
+    return with_names(open_dataset(shard.shard), shard.source, shard.skeleton)
 
 
 def _view(packed: Pack, start: int, stop: int) -> Pack:
@@ -239,13 +248,17 @@ class EpochBatches(Dataset[Draw]):
         world: int = 1,
     ) -> None:
         items = training.items(np.random.default_rng((seed, _ORDER, epoch)))
+        generator = np.random.default_rng((seed, _WINDOWS, epoch))
+        windows = windows_of(training.packs, generator)
+        items = in_windows(items, windows, generator)
         if not len(items):
             raise DataError("An epoch shows nobody: raise repeat of the training sets, or give more pictures.")
         per_step = batch_size * world
         # The last, incomplete batch is left out, unless it is the only one.
         steps = max(len(items) // per_step, 1)
         self.items = [items[step * per_step : (step + 1) * per_step][rank::world] for step in range(steps)]
-        self.training, self.settings, self.side = training, settings, side
+        self.packs = OpenPacks(training.packs, windows)
+        self.settings, self.side = settings, side
         self.key = (seed, _AUGMENT, epoch, rank)
 
     def __len__(self) -> int:
@@ -255,7 +268,8 @@ class EpochBatches(Dataset[Draw]):
         if step >= len(self.items):
             raise IndexError(step)
         generator = np.random.default_rng((*self.key, step))
-        return draw_batch(self.training.packs, self.items[step], self.settings, self.side, generator)
+        packs, items = self.packs.at(self.items[step])
+        return draw_batch(packs, items, self.settings, self.side, generator)
 
 
 class FromStep(Sampler[int]):
@@ -280,11 +294,12 @@ def validation_batches(
     held: TrainingSet, limit: int, side: int, batch_size: int, size: float, seed: int
 ) -> Iterator[Draw]:
     """Unaugmented batches of at most ``limit`` cut-outs, a person in the middle of each."""
+    packs = [pack for pack in held.packs if isinstance(pack, Pack)]
     items = held.items(np.random.default_rng((seed, _VALIDATION)))[:limit]
     settings = AugmentSettings.none(size)
     for start in range(0, len(items), batch_size):
         part = items[start : start + batch_size]
-        yield draw_batch(held.packs, part, settings, side, np.random.default_rng((seed, _VALIDATION, start)))
+        yield draw_batch(packs, part, settings, side, np.random.default_rng((seed, _VALIDATION, start)))
 
 
 def to_device(draw: Draw, device: torch.device) -> Draw:

@@ -23,14 +23,7 @@ from posecore.errors import PosecoreError, SettingsError, StorageError
 from posecore.runs import BEST, LastWords, Registry, RunLock, Status, best_epoch, run_folder
 from posecore.training.checkpoints import ResumePoint, WholeFiles
 from posecore.training.config import AnyConfig, LifterConfig, RunConfig, placed
-from posecore.training.data import (
-    EpochBatches,
-    Sample,
-    TrainingSet,
-    hold_out,
-    pack_sources,
-    sample_sources,
-)
+from posecore.training.data import EpochBatches, Sample, TrainingSet, load_data, sample_sources
 from posecore.training.failures import sentence
 from posecore.training.lifter import LifterTraining, read_motions, starting_lifter
 from posecore.training.module import NetworkTraining, PoseTraining
@@ -265,15 +258,6 @@ def seed_everything(config: AnyConfig, threads: int | None = None) -> None:
     torch.manual_seed(config.training.seed)
     if wanted := config.training.threads or threads:
         torch.set_num_threads(wanted)
-
-
-def load_data(config: RunConfig) -> tuple[TrainingSet, TrainingSet]:
-    """Training and held-out cut-outs of a (placed) configuration."""
-    cache, root = cache_folder(), Path(config.data.root or ".")
-    training = pack_sources(config.data.train, config.skeleton, root, cache, config.augment.flip > 0)
-    if config.data.validation:
-        return training, pack_sources(config.data.validation, config.skeleton, root, cache)
-    return hold_out(training, config.data.holdout)
 
 
 def sample_data(config: RunConfig, most: int) -> Sample:

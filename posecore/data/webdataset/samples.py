@@ -93,7 +93,8 @@ def _members(shard: str, file: Any, problems: Problems, pictures: bool) -> Itera
                 raise EOFError("its end is missing")
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, OverflowError) as error:
         where = f"after {name}" if name else "at its first member"
-        problems.note(shard, f"it is damaged or cut off {where} ({error!s:.100}); what follows is left out")
+        why = str(error).split("\n")[0].rstrip(":")
+        problems.note(shard, f"it is damaged or cut off {where} ({why:.100}); what follows is left out")
 
 
 def _key(name: str) -> tuple[str, str]:
