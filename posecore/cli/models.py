@@ -31,6 +31,8 @@ from posecore.zoo import (
     save_weights,
     verify_model,
 )
+from posecore.zoo.advice import Need, People, advise
+from posecore.zoo.guide import guide
 
 weights = typer.Typer(help="Fetch, add, check, export and remove the weights of models.", no_args_is_help=True)
 Names = Annotated[list[str], typer.Argument(help="Model names, as listed by “posecore models”.")]
@@ -38,8 +40,18 @@ Names = Annotated[list[str], typer.Argument(help="Model names, as listed by “p
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of a table.")] = False,
+    people: Annotated[
+        People | None, typer.Option(help="Say which models suit pictures of one person, or of several.")
+    ] = None,
+    need: Annotated[
+        Need | None,
+        typer.Option(help="What they have to be: exact, live (fast, for a camera) or inside (to look into)."),
+    ] = None,
 ) -> None:
     """List every model: name, family, origin, size, licence, and whether it is on this machine."""
+    if people is not None or need is not None:
+        _advise(people or "several", need or "exact", as_json)
+        return
     infos = list_models()
     if trouble := list_trouble():
         errors.print(f"[yellow]problem:[/yellow] {escape(trouble)}", soft_wrap=True, highlight=False)
@@ -53,6 +65,23 @@ def models(
         here = "[green]yes[/green]" if info.available else "no"
         table.add_row(info.name, info.family, info.origin, size, here, info.licence.split(",")[0])
     output.print(table)
+
+
+def _advise(people: People, need: Need, as_json: bool) -> None:
+    """Models that suit, the best first."""
+    found = advise(people, need)
+    if as_json:
+        rows = [{"name": one.info.name, "AP": one.ap, "here": one.info.available, "why": one.why} for one in found]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("Name", "AP", "Here", "What for", box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.columns[0].no_wrap = True
+    for one in found:
+        here = "[green]yes[/green]" if one.info.available else "no"
+        table.add_row(one.info.name, f"{one.ap:.3f}", here, escape(one.why.partition(". ")[2]))
+    output.print(table)
+    of = "every person cut out" if people == "one" else "whole pictures"
+    output.print(f"AP: {guide().command}, of {of}. {guide().sets}", soft_wrap=True, highlight=False)
 
 
 @weights.command("fetch")

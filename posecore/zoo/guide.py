@@ -34,6 +34,8 @@ class Network(BaseModel):
         people: Whether it finds one person or several.
         purpose: A sentence.
         start: Whether it is one to begin with.
+        quick: Whether a usual processor runs it at the rate of a camera.
+        inside: Whether its fields are rich and good to look at.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +43,8 @@ class Network(BaseModel):
     people: Literal["one", "several"]
     purpose: str
     start: bool = False
+    quick: bool = False
+    inside: bool = False
 
 
 class Guide(BaseModel):
@@ -50,7 +54,7 @@ class Guide(BaseModel):
         command: How the figures were measured.
         sets: What they were measured on.
         networks: Architecture → what it is for.
-        figures: Model name → how good it is.
+        figures: Model name, or two joined by a plus → how good it is.
         limits: Model name → what it cannot do, as a sentence.
     """
 

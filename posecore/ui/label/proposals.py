@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -18,6 +18,7 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.decode_controls import decode_controls
 from posecore.ui.shared.models.engine import network_slots, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file, suggested
+from posecore.ui.shared.models.second_stage import closers_for
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
@@ -25,11 +26,15 @@ from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.numbers import number
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.watching import watch
+from posecore.zoo import ModelInfo, joined
+from posecore.zoo.advice import Advice, advise, better_than
 
 #: Before the names of the model's settings in session state and address.
 _PREFIX = "label_"
 #: Fewest joints of a proposed person, to begin with; no more than the set has.
 _FEWEST = 5
+#: No second model.
+_NOTHING = "nothing"
 
 
 #: A model that looks at the pictures of a set. It goes on while nobody looks: what it proposes is kept in the set.
@@ -54,9 +59,28 @@ def proposal_panel(desk: LabelDesk, place: Place) -> None:
         st.caption("No model is on this machine yet.")
         page_link("models", "Get one on the Models page", "deployed_code")
         return
-    first = suggested(here).name
+    info = _pick(here)
+    try:
+        with st.spinner(f"Loading {plain(info.title)} …", show_time=False):
+            model = shared_model(info, is_own_file(info))
+        check_shared_names(model, desk.stored.skeleton)
+    except PosecoreError as error:
+        show_error(error)
+        return
+    _ask(desk, place, model)
+
+
+def _pick(here: Mapping[str, ModelInfo]) -> ModelInfo:
+    """The model, and what looks closely at everybody it finds; the most exact of this machine to begin with.
+
+    People correct what is proposed: what it costs them counts, not the milliseconds.
+    """
+    best = advise("several", "exact")
+    usable = next((one.info for one in best if one.info.available), suggested(here))
+    first, *second = usable.stages or (usable,)
     if st.session_state.get("label_model") not in here:
-        st.session_state["label_model"] = first
+        st.session_state["label_model"] = first.name
+        st.session_state["label_closer"] = second[0].name if second else _NOTHING
     name = st.selectbox(
         "Model",
         list(here),
@@ -65,14 +89,33 @@ def proposal_panel(desk: LabelDesk, place: Place) -> None:
         persist_state="session",
         label_visibility="collapsed",
     )
-    try:
-        with st.spinner(f"Loading {plain(here[name].title)} …", show_time=False):
-            model = shared_model(here[name], is_own_file(here[name]))
-        check_shared_names(model, desk.stored.skeleton)
-    except PosecoreError as error:
-        show_error(error)
+    closers = {one: info for one, info in closers_for(here[name], here).items() if info.available}
+    if closers:
+        if st.session_state.get("label_closer") not in (_NOTHING, *closers):
+            st.session_state["label_closer"] = _NOTHING
+        closer = st.selectbox(
+            "Look closely with",
+            [_NOTHING, *closers],
+            format_func=option_texts({_NOTHING: "Nothing", **{one: info.title for one, info in closers.items()}}),
+            key="label_closer",
+            persist_state="session",
+            help="A model for one person looks again at everybody whom the first one finds: more exact, and slower.",
+        )
+    chosen = joined(here[name], closers[closer]) if closers and closer != _NOTHING else here[name]
+    _say_better(best, chosen)
+    return chosen
+
+
+def _say_better(best: Sequence[Advice], chosen: ModelInfo) -> None:
+    """What would have to be corrected less: another model of this machine, or one to fetch."""
+    better = better_than(best, chosen.name)
+    if better is None:
         return
-    _ask(desk, place, model)
+    words = "is more exact" if better.info.available else "would be more exact; it is not on this machine"
+    mine = next(one.ap for one in best if one.info.name == chosen.name)
+    st.caption(f"{plain(better.info.title)} {words} (AP {better.ap:.2f}, this one {mine:.2f}).")
+    if not better.info.available:
+        page_link("models", "Get it on the Models page", "deployed_code")
 
 
 def _ask(desk: LabelDesk, place: Place, model: PoseModel) -> None:

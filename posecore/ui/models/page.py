@@ -8,6 +8,7 @@ import streamlit as st
 from posecore.errors import PosecoreError
 from posecore.families import FAMILIES
 from posecore.home import home
+from posecore.ui.models.advice import advice_panel
 from posecore.ui.models.cards import network_card
 from posecore.ui.models.uploaded_weights import ENDINGS, add_own_model
 from posecore.ui.shared.error_messages import show_error
@@ -34,6 +35,7 @@ def main() -> None:
     summary(models, here)
     if trouble := list_trouble():
         st.warning(plain(trouble), icon=":material/warning:")
+    advice_panel()
     shown = pick(models, here)
     if not shown:
         st.caption("No model is on this machine yet. Download one below *All*; the smallest takes a second.")
