@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from posecore.benchmark import Paced
 from posecore.data.annotations import spread
 from posecore.data.synthetic import write_dataset
 from posecore.ui.shared.background import close_all_tasks
@@ -45,7 +46,12 @@ def kind_of(key: Hashable) -> object:
     return key[0]
 
 
-def test_from_a_labelled_set_to_settings_on_every_page(home: Path) -> None:
+def test_from_a_labelled_set_to_settings_on_every_page(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Measuring time is tested with the command.
+    monkeypatch.setattr(
+        "posecore.ui.tune.searching.paces",
+        lambda model, networks, *_: [Paced(one, f"side {one['input_size']}", 8.5) for one in networks],
+    )
     write_dataset(home / "datasets" / "drawn", 6, seed=3, size=(160, 160))
     app = open_app("tune", model_choice=MODEL, input_size=161, pose_threshold=0.9)
     app.button(key="tune_look").click().run()
@@ -56,10 +62,21 @@ def test_from_a_labelled_set_to_settings_on_every_page(home: Path) -> None:
     app.session_state["tune_tab"] = "Search"
     app.run()
     app.number_input(key="tune_trials").set_value(10).run()
+    networks = next(one for one in app.multiselect if one.label == "Network settings to choose among")
+    networks.set_value(["input_size"]).run()
+    sizes = next(one for one in app.multiselect if one.label == "Input size: values to try")
+    sizes.set_value(["129", "161"]).run()
+    assert "12 times: at 6 pictures in 2 ways" in words(app)
     app.button(key="tune_search").click().run()
     settled(app)
     assert "pictures kept apart" in words(app)
-    found = next(task for key, task in trials()._known.items() if kind_of(key) == "search").result.tuned
+    found = next(task for key, task in trials()._known.items() if kind_of(key) == "search").result
+    (table,) = (one.value for one in app.dataframe if "pictures a second" in one.value.columns)
+    assert list(table["Input size"]) == ["129", "161"]
+    assert list(table["input"]) == ["side 129", "side 161"]
+    best = table["F1"].max()
+    assert found.tuned.chosen.f1 == pytest.approx(best, abs=0.001)
+    found = found.tuned
     assert found.confirmed.pictures == 3
     app.button(key="tune_use").click().run()
     assert {name: app.slider(key=name).value for name in found.settings} == pytest.approx(dict(found.settings))

@@ -130,6 +130,8 @@ def test_network_settings_are_chosen_among_those_that_are_quick_enough(labels: P
     code, said = invoke("tune", *arguments, "--each", "input_size=97,129", "--fps", "0.01")
     assert code == 0, said
     assert "Input 97×97" in said
+    assert "Pictures a second" in said
+    assert all(f"input_size {side} " in said for side in (97, 129))
     settings = json.loads(file.read_text())["settings"]
     assert settings["input_size"] in (97, 129)
     code, said = invoke("tune", *arguments, "--fps", "1e9")

@@ -156,10 +156,12 @@ def test_a_bad_start_is_mended_and_the_other_half_says_so(bench: Bench, people: 
 def test_of_several_networks_the_best_one_is_taken(bench: Bench) -> None:
     poor = bench.fixed_at({**bench.fixed, "pose_threshold": 0.95})
     steps: list[None] = []
-    place, tuned = tune_among([poor, bench, poor], poor, Goal("F1"), [], advance=lambda: steps.append(None))
-    assert (place, len(steps)) == (1, 3)
+    among = tune_among([poor, bench, poor], poor, Goal("F1"), [], advance=lambda: steps.append(None))
+    tuned = among.tuned
+    assert (among.place, len(steps)) == (1, 3)
+    assert [one.figures == tuned.chosen for one in among.best] == [False, True, False]
     assert (tuned.confirmed.f1 or 0) > (tuned.before.f1 or 0)
-    same = tune_among([bench], bench, Goal("F1"), [])[1]
+    same = tune_among([bench], bench, Goal("F1"), []).tuned
     assert same.confirmed == same.before == tuned.confirmed
     assert not same.certain
 

@@ -49,8 +49,8 @@ def model_controls() -> dict[str, Control]:
 
 
 def each_value(texts: list[str]) -> dict[str, list[Any]]:
-    """``name=value,value``, as ``--each`` has it, as values by name."""
-    known = family_controls()
+    """``name=value,value``, as ``--each`` has it, as values by name; semicolons part values that have commas."""
+    known = model_controls()
     values: dict[str, list[Any]] = {}
     for text in texts:
         name, equals, listed = text.partition("=")
@@ -58,7 +58,7 @@ def each_value(texts: list[str]) -> dict[str, list[Any]]:
             raise SettingsError(f"--each {text} says no values; write it as --each runtime=torch,openvino.")
         name = name.strip().replace("-", "_")
         check_names([name], known)
-        values[name] = [parsed(known[name], value.strip()) for value in listed.split(",")]
+        values[name] = [parsed(known[name], value.strip()) for value in listed.split(";" if ";" in listed else ",")]
     return values
 
 

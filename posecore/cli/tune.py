@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from posecore.benchmark import paces
+from posecore.benchmark import Paced, paces
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.evaluate import figure_text
 from posecore.cli.loading import ModelName, WeightsFile, open_model
@@ -20,10 +19,11 @@ from posecore.cli.settings import each_value, listed, settings_options
 from posecore.data.annotations import AnnotatedImage, PoseDataset, spread
 from posecore.data.detect import open_dataset
 from posecore.data.pictures import read_labelled
-from posecore.errors import DataError, ImageError, SettingsError
+from posecore.errors import DataError, ImageError
 from posecore.evaluation.field_sets import FieldSet, keep_fields
+from posecore.evaluation.network_choices import OF_MACHINES, changed_words, networks_among
 from posecore.evaluation.predictions import protocol_settings
-from posecore.evaluation.tuning import Bench, Figures, Goal, Tuned, searchable, tunable, tune_among
+from posecore.evaluation.tuning import Bench, Figures, Goal, Trial, Tuned, searchable, tunable, tune_among
 from posecore.model import PoseModel
 from posecore.storage import write_json, writing
 
@@ -33,8 +33,6 @@ _USUAL = ("pose_threshold", "keypoint_threshold")
 _BOUND = 0.9
 #: Pictures that the time is measured on.
 _TIMED = 4
-#: Network settings that change nothing but the time.
-_OF_MACHINES = ("runtime", "precision")
 
 
 @settings_options
@@ -67,7 +65,10 @@ def tune(
     ] = None,
     each: Annotated[
         list[str] | None,
-        typer.Option(help="Also choose among these values of a network setting: --each input_size=193,257,353."),
+        typer.Option(
+            help="Also choose among these values of a network setting, and see what each costs and brings: "
+            "--each input_size=193,257,353, --each flip=false,true, --each 'scales=1; 0.5, 1'."
+        ),
     ] = None,
     fps: Annotated[
         float | None,
@@ -93,7 +94,7 @@ def tune(
     # Of the protocol only what finds several people; thresholds begin where people use them.
     own_network, own_decode = loaded.split_settings(settings)
     # Where nothing is said, the input is as large as in the commands that take what is found.
-    network = {**network, **{name: value for name, value in loaded.network_defaults if name not in _OF_MACHINES}}
+    network = {**network, **{name: value for name, value in loaded.network_defaults if name not in OF_MACHINES}}
     start = loaded.decode_settings(
         **{**({"mode": decode["mode"]} if "mode" in decode else {}), **own_decode}
     ).model_dump()
@@ -102,19 +103,26 @@ def tune(
     dataset = replace(dataset, images=dataset.images[:limit])
     now = loaded.network_settings(**{**network, **own_network}).model_dump()
     values = each_value(each or [])
-    among = _networks(loaded, now, values)
-    if fps is not None:
+    among = networks_among(loaded, now, values)
+    found: list[Paced] = []
+    if fps is not None or values:
         # Figures come from one runtime on every machine; time is that of the one in use.
-        open_ones = [name for name in _OF_MACHINES if name in now and name not in (*own_network, *values)]
+        open_ones = [name for name in OF_MACHINES if name in now and name not in (*own_network, *values)]
         used = {name: getattr(loaded.network_defaults, name) for name in open_ones}
-        among = _quick_enough(loaded, among, {**used, **start}, dataset.images, fps)
+        found = _paces(loaded, among, {**used, **start}, dataset.images, fps or 0.0)
+        among = [network for network, one in zip(among, found, strict=True) if one.rate >= (fps or 0.0)]
+        found = [one for one in found if one.rate >= (fps or 0.0)]
     networks = [now, *(one for one in among if one != now)]
     every = [Bench(loaded, kept, dataset.skeleton, start) for kept in _looks(loaded, dataset, networks)]
     benches = [every[networks.index(one)] for one in among]
     with counting_progress() as progress:
         task = progress.add_task("Settings", total=trials * len(benches))
-        place, tuned = tune_among(benches, every[0], wanted, names, trials, seed, lambda: progress.advance(task))
-    tuned = replace(tuned, settings={**{name: among[place][name] for name in values}, **tuned.settings})
+        searched = tune_among(benches, every[0], wanted, names, trials, seed, lambda: progress.advance(task))
+    best = among[searched.place]
+    changed = {name: value for name, value in best.items() if name in values or value != now[name]}
+    tuned = replace(searched.tuned, settings={**changed, **searched.tuned.settings})
+    if values:
+        output.print(_each_table(among, list(values), found, searched.best))
     output.print(_table(tuned))
     output.print(tuned.verdict)
     if json_file is not None:
@@ -122,25 +130,14 @@ def tune(
             write_json(json_file, {"model": loaded.name, "settings": {**own_network, **start, **tuned.settings}})
 
 
-def _networks(model: PoseModel, now: Mapping[str, Any], each: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Every combination of the values asked for, each with all other network settings as they are now."""
-    for name in each:
-        if name not in now:
-            raise SettingsError(
-                f"{name!r} is no network setting of {model.name}; --each has those, --search decode settings."
-            )
-    combinations = itertools.product(*each.values())
-    return [model.network_settings(**{**now, **dict(zip(each, one, strict=True))}).model_dump() for one in combinations]
-
-
-def _quick_enough(
+def _paces(
     model: PoseModel,
     among: Sequence[dict[str, Any]],
     others: Mapping[str, Any],
     images: Sequence[AnnotatedImage],
     fps: float,
-) -> list[dict[str, Any]]:
-    """Those with which this machine looks at so many pictures a second; ``others`` are settings that go before them."""
+) -> list[Paced]:
+    """How many pictures a second this machine looks at with each; ``others`` are settings that go before them."""
     shots = []
     for image in spread(images, _TIMED):
         with suppress(ImageError):
@@ -151,7 +148,7 @@ def _quick_enough(
     for one in found:
         words = "" if one.rate >= fps else ": too slow, left out"
         errors.print(f"Input {one.size}, {one.rate:.1f} pictures a second{words}", highlight=False)
-    return [network for network, one in zip(among, found, strict=True) if one.rate >= fps]
+    return found
 
 
 def _looks(model: PoseModel, dataset: PoseDataset, networks: Sequence[Mapping[str, Any]]) -> Iterator[FieldSet]:
@@ -179,6 +176,19 @@ def _table(tuned: Tuned) -> Table:
     rows = (("chosen on", tuned.chosen), ("kept apart", tuned.confirmed), ("… before", tuned.before))
     for name, figures in rows:
         table.add_row(name, *_cells(figures))
+    return table
+
+
+def _each_table(
+    among: Sequence[Mapping[str, Any]], names: Sequence[str], found: Sequence[Paced], best: Sequence[Trial]
+) -> Table:
+    """What each of the network settings costs, and what the best decode settings bring with it."""
+    table = Table(box=None, pad_edge=False, title="Each with the best settings for it, on the half that chose")
+    table.add_column("")
+    for title in ("Pictures a second", "AP", "Precision", "Recall", "F1", "False per 100"):
+        table.add_column(title, justify="right")
+    for network, pace, trial in zip(among, found, best, strict=True):
+        table.add_row(changed_words(network, names), f"{pace.rate:.1f}", *_cells(trial.figures)[1:])
     return table
 
 

@@ -341,6 +341,21 @@ class Tuned:
         return f"Best of those tried: {found}. On the pictures kept apart the gain may be chance ({self.gain})."
 
 
+@dataclass(frozen=True, eq=False)
+class Among:
+    """The outcome of a search among several network settings.
+
+    Attributes:
+        place: Which of the benches is the best.
+        tuned: The outcome on it, compared with what was in force before.
+        best: Of every bench the best decode settings, and what they did on the half that chooses.
+    """
+
+    place: int
+    tuned: Tuned
+    best: tuple[Trial, ...]
+
+
 def tunable(model: PoseModel) -> tuple[Control, ...]:
     """Decode settings that can be searched over: numbers and choices."""
     return tuple(one for one in controls(model.decode_settings_class) if one.kind != "flag" and one.name != "mode")
@@ -364,7 +379,7 @@ def tune(
     advance: Callable[[], object] = lambda: None,
 ) -> Tuned:
     """Search for the decode settings that serve a goal best; :func:`tune_among` with one set of network settings."""
-    return tune_among([bench], bench, goal, names, trials, seed, advance)[1]
+    return tune_among([bench], bench, goal, names, trials, seed, advance).tuned
 
 
 def tune_among(
@@ -375,7 +390,7 @@ def tune_among(
     trials: int = 200,
     seed: int = 0,
     advance: Callable[[], object] = lambda: None,
-) -> tuple[int, Tuned]:
+) -> Among:
     """Search for the network and decode settings that serve a goal best.
 
     Differential evolution (Storn and Price 1997, SciPy's) over all named settings at once, on one half of the pictures,
@@ -389,9 +404,6 @@ def tune_among(
         trials: Most settings that are tried on each bench.
         seed: Of the halves and the search.
         advance: Called after every trial; whoever raises from it ends the search.
-
-    Returns:
-        The place of the best bench, and the outcome on it, compared with ``before``.
 
     Raises:
         SettingsError: For a name that cannot be searched over.
@@ -407,7 +419,8 @@ def tune_among(
     unchanged = [one for one in unchanged if one.picture in second]
     gain = paired_interval(unchanged, confirmed, lambda matches: goal.value(figures_of(matches)))
     settings, chosen = best[place].settings, best[place].figures
-    return place, Tuned(goal, settings, chosen, figures_of(confirmed), figures_of(unchanged), gain, tuple(done[place]))
+    tuned = Tuned(goal, settings, chosen, figures_of(confirmed), figures_of(unchanged), gain, tuple(done[place]))
+    return Among(place, tuned, tuple(best))
 
 
 def _tried(

@@ -1,32 +1,24 @@
-"""The search for a goal, over decode settings and, where that is wished for, over sizes of the network's input."""
+"""The search for a goal, over decode settings and, where that is wished for, over settings of the network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import prod
 from typing import Any
 
 from posecore.benchmark import Paced, paces
 from posecore.errors import DataError
 from posecore.evaluation.field_sets import keep_views
-from posecore.evaluation.tuning import Bench, Goal, Tuned, tune_among
-from posecore.model import PoseModel
-from posecore.settings import controls
+from posecore.evaluation.network_choices import networks_among
+from posecore.evaluation.tuning import Bench, Goal, Trial, Tuned, tune_among
 from posecore.ui.shared.models.engine import network_slots
 from posecore.ui.tune.pictures import Chosen
 from posecore.ui.tune.work import Looked
 
-#: Sides of the input to choose among, in pixels.
-_SIDES = (129, 161, 193, 257, 353, 449, 513)
 #: Pictures that the time is measured on.
 _TIMED = 4
-
-
-def sides_of(model: PoseModel) -> tuple[int, ...]:
-    """Sides of the input that a model's networks can be given; none where there is no such setting."""
-    known = (one for one in controls(model.network_settings_class) if one.name == "input_size")
-    return tuple(side for one in known for side in _SIDES if (one.minimum or 0) <= side <= (one.maximum or side))
 
 
 @dataclass(frozen=True)
@@ -36,9 +28,9 @@ class Wish:
     Attributes:
         goal: What good settings are.
         names: Decode settings to search over.
-        most: Settings that are tried at most, with each side.
+        most: Settings that are tried at most, with each network.
         seed: Of the halves and the search.
-        sides: Sides of the network's input to choose among; none for the one that is in force.
+        each: Network settings to choose among, and their values; none for what is in force.
         fps: Pictures a second that this machine has to look at; 0 for any number.
     """
 
@@ -46,17 +38,25 @@ class Wish:
     names: tuple[str, ...]
     most: int
     seed: int
-    sides: tuple[int, ...] = ()
+    each: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     fps: float = 0.0
+
+    @property
+    def networks(self) -> int:
+        """In how many ways the network looks at the pictures."""
+        return prod(len(values) for _, values in self.each)
 
     def steps(self, pictures: int) -> int:
         """How many there will be at most."""
-        return self.most * max(len(self.sides), 1) + pictures * len(self.sides)
+        return self.most * self.networks + (pictures * self.networks if self.each else 0)
 
-    def networks(self, now: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The network settings to choose among."""
-        by = {"input_by": "side"} if "input_by" in now else {}
-        return [{**now, **by, "input_size": side} for side in self.sides] or [dict(now)]
+
+@dataclass(frozen=True, eq=False)
+class OfNetwork:
+    """One way to run the network: what it costs, and what the best decode settings bring with it."""
+
+    pace: Paced
+    best: Trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +64,14 @@ class Searched:
     """What the search found.
 
     Attributes:
-        tuned: The outcome, with the size of the input among its settings when there was a choice.
-        paces: How fast every size is; empty when that did not matter.
+        tuned: The outcome, with the network settings that were chosen among its settings.
+        networks: Those that were chosen among and quick enough; empty when there was no choice and no time to keep.
+        slow: Those that are left out, as they are too slow.
     """
 
     tuned: Tuned
-    paces: tuple[Paced, ...] = ()
+    networks: tuple[OfNetwork, ...] = ()
+    slow: tuple[Paced, ...] = ()
 
 
 def search(
@@ -83,22 +85,27 @@ def search(
     """Find what serves the goal best; ``step`` is called after every picture and every trial.
 
     Raises:
-        SettingsError: When nothing is quick enough.
+        SettingsError: When nothing is quick enough, or settings exclude each other.
         DataError: When there are too few pictures, or nobody is on them.
     """
     assert looked.bench is not None
     before = looked.bench.fixed_at(decode)
-    among = wish.networks(network)
-    measured: tuple[Paced, ...] = ()
-    if wish.fps:
+    among = networks_among(before.model, network, dict(wish.each))
+    measured: list[Paced] = []
+    if wish.fps or wish.each:
         shots = [picture for _, picture, _ in islice(chosen.open().views([], lambda: None), _TIMED)]
         with network_slots():
-            measured = tuple(paces(before.model, among, decode, shots, wish.fps))
+            measured = paces(before.model, among, decode, shots, wish.fps)
         among = [dict(one.network) for one in measured if one.rate >= wish.fps]
     benches = [before if one == network else _bench(chosen, before, one, step) for one in among]
-    place, tuned = tune_among(benches, before, wish.goal, wish.names, wish.most, wish.seed, step)
-    other = {name: value for name, value in among[place].items() if value != network[name]}
-    return Searched(replace(tuned, settings={**other, **tuned.settings}), measured)
+    found = tune_among(benches, before, wish.goal, wish.names, wish.most, wish.seed, step)
+    other = {name: value for name, value in among[found.place].items() if value != network[name]}
+    quick = [one for one in measured if one.rate >= wish.fps]
+    return Searched(
+        replace(found.tuned, settings={**other, **found.tuned.settings}),
+        tuple(OfNetwork(pace, best) for pace, best in zip(quick, found.best if quick else (), strict=True)),
+        tuple(one for one in measured if one.rate < wish.fps),
+    )
 
 
 def _bench(chosen: Chosen, before: Bench, network: Mapping[str, Any], step: Callable[[], None]) -> Bench:

@@ -20,9 +20,9 @@ from posecore.ui.shared.plain import plain
 from posecore.ui.shared.steps import Steps
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.tune.charts import agreement_curves, flicker_curves, score_histogram, shown_curves
-from posecore.ui.tune.labelled import pick_setting, without
+from posecore.ui.tune.labelled import pick_setting
 from posecore.ui.tune.pictures import Chosen
-from posecore.ui.tune.work import Looked, opinions_of, tried
+from posecore.ui.tune.work import Looked, opinions_of, tried, without
 
 Made = TypeVar("Made")
 

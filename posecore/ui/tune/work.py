@@ -11,9 +11,10 @@ import streamlit as st
 from posecore.data.annotations import Problem
 from posecore.errors import DataError, PosecoreError
 from posecore.evaluation.field_sets import FieldSet, keep_views
-from posecore.evaluation.tuning import Bench, Survey
+from posecore.evaluation.tuning import Bench, Survey, tunable
 from posecore.model import PoseModel
 from posecore.poses import Poses
+from posecore.settings import Control
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.engine import network_slots
@@ -109,3 +110,13 @@ def tried(
         st.rerun()
     found: Result | None = task.result
     return found
+
+
+def without(settings: Mapping[str, Any], *names: str) -> Hashable:
+    """Settings without some, as part of a key."""
+    return repr(sorted((name, value) for name, value in settings.items() if name not in names))
+
+
+def known_settings(bench: Bench) -> dict[str, Control]:
+    """Decode settings that can be tried, by name."""
+    return {one.name: one for one in tunable(bench.model)}
