@@ -16,7 +16,7 @@ Need = Literal["exact", "live", "inside"]
 #: How many people there are, in words.
 PEOPLE: Mapping[People, str] = {"several": "Several people", "one": "One person"}
 #: What matters most, in words.
-NEEDS: Mapping[Need, str] = {"exact": "As exact as possible", "live": "Fast, for a camera", "inside": "To look inside"}
+NEEDS: Mapping[Need, str] = {"exact": "Most exact", "live": "Fast", "inside": "To look inside"}
 
 
 @dataclass(frozen=True)
