@@ -19,7 +19,7 @@ from posecore.cli.settings import each_value, listed, settings_options
 from posecore.data.annotations import AnnotatedImage, PoseDataset, spread
 from posecore.data.detect import open_dataset
 from posecore.data.pictures import read_labelled
-from posecore.errors import DataError, ImageError
+from posecore.errors import DataError, ImageError, SettingsError
 from posecore.evaluation.field_sets import FieldSet, keep_fields
 from posecore.evaluation.network_choices import OF_MACHINES, changed_words, networks_among
 from posecore.evaluation.predictions import protocol_settings
