@@ -297,7 +297,6 @@ class PoseTraining(NetworkTraining):
     def train_dataloader(self) -> Any:
         """Batches of the current epoch."""
         training = self.config.training
-        self._shown_side = self.side
         batches = EpochBatches(
             self.training_set,
             self.config.augment,
@@ -310,7 +309,20 @@ class PoseTraining(NetworkTraining):
         )
         self.total_steps = len(batches) * self.config.schedule.epochs
         # Sums over an epoch that was paused come with its checkpoint: those steps are done.
-        return loader(batches, int(self._running.get("steps", 0)))
+        done = int(self._running.get("steps", 0))
+        if not done:
+            # How far the run is is known only now that its steps are counted.
+            self._shown_side = self.side
+        batches.side = self._shown_side
+        return loader(batches, done)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["posecore"]["side"] = self._shown_side
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_load_checkpoint(checkpoint)
+        self._shown_side = checkpoint["posecore"].get("side", self._shown_side)
 
     def transfer_batch_to_device(self, batch: Draw, device: torch.device, dataloader_idx: int) -> Draw:
         """Lightning's own transfer cannot change frozen dataclasses."""
