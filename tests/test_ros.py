@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
-from posecore.cli.ros import live
+from posecore.cli.ros import bodies_of, live
 from posecore.errors import DataError, SettingsError
+from posecore.lifting.settings import LiftSettings
 from posecore.poses import Poses
 from posecore.ros.bridge import Bridge
 from posecore.ros.messages import MARKED, SKELETON_2D, TRACKED, people_messages
+from posecore.ros.space import FRAMES, MARKED_3D, Body, space_messages
 from posecore.skeleton import COCO_17
-from posecore.video import LiveFrame
+from posecore.video import LiveFrame, PoseSequence
 from tests.job_support import until
+from tests.motion_support import seen, stander, walker
 from tests.pose_support import poses_from
 
 #: Order of hri_msgs/Skeleton2D as its constants number it.
@@ -106,6 +110,90 @@ def test_a_bag_holds_what_was_told(poses: Any, tmp_path: Path) -> None:
     assert len(back[MARKED].markers) == 5
     with pytest.raises(DataError, match="exists already"):
         Bag(tmp_path / "bag")
+
+
+@pytest.fixture
+def bodies() -> list[Body]:
+    """Somebody who walks, as a camera that looks down a little sees them; and somebody without hips."""
+    person = seen(walker(1.0, direction=25.0), pitch=12.0, track=4)
+    keypoints = person.in_camera()[20].astype(float)
+    half = keypoints + np.array([1.0, 0.0, 0.0])
+    half[11:13] = np.nan
+    return [Body(4, keypoints, COCO_17), Body(9, half, COCO_17)]
+
+
+def test_a_body_has_a_frame_that_looks_where_it_does_and_its_joints_in_it(bodies: list[Body]) -> None:
+    told = {message.topic: message.content for message in space_messages(bodies, 12.25, "optical")}
+    frames = {one["child_frame_id"]: one for one in told[FRAMES]["transforms"]}
+    assert len(frames) == 14
+    body = frames["body_p4"]
+    assert body["header"] == {"stamp": {"sec": 12, "nanosec": 250_000_000}, "frame_id": "optical"}
+    turn = Rotation.from_quat([body["transform"]["rotation"][axis] for axis in "xyzw"])
+    place = np.array([body["transform"]["translation"][axis] for axis in "xyz"])
+    # The room's axes as the camera sees them: it looks down by 12 degrees.
+    pitch, direction = np.radians(12.0), np.radians(25.0)
+    up = np.array([0.0, -np.cos(pitch), -np.sin(pitch)])
+    away = np.array([0.0, -np.sin(pitch), np.cos(pitch)])
+    ahead = np.cos(direction) * np.array([1.0, 0.0, 0.0]) + np.sin(direction) * away
+    np.testing.assert_allclose(turn.apply([[1, 0, 0], [0, 0, 1]]), [ahead, up], atol=1e-6)
+    for name, joint in (("l_wrist", "left_wrist"), ("r_ankle", "right_ankle"), ("l_hip", "left_hip")):
+        assert frames[f"{name}_p4"]["header"]["frame_id"] == "body_p4"
+        there = np.array([frames[f"{name}_p4"]["transform"]["translation"][axis] for axis in "xyz"])
+        np.testing.assert_allclose(turn.apply(there) + place, bodies[0].keypoints[COCO_17.index(joint)], atol=1e-6)
+    assert frames["l_hip_p4"]["transform"]["translation"]["y"] == pytest.approx(0.1, abs=1e-6)
+
+
+def test_markers_in_space_are_metres_from_the_camera(bodies: list[Body]) -> None:
+    told = {message.topic: message.content for message in space_messages(bodies, 12.25, "optical")}
+    cleared, *markers = told[MARKED_3D]["markers"]
+    assert cleared["action"] == 3
+    assert [(one["id"], one["ns"]) for one in markers] == [(n, kind) for n in (4, 9) for kind in ("limbs", "joints")]
+    nose = [markers[1]["points"][0][axis] for axis in "xyz"]
+    np.testing.assert_allclose(nose, bodies[0].keypoints[0])
+    assert len(markers[3]["points"]) == 15
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert [one.topic for one in space_messages([], 1.0, "optical", markers=False)] == []
+
+
+def test_a_bag_holds_people_in_space(bodies: list[Body], tmp_path: Path) -> None:
+    rosbag2 = pytest.importorskip("rosbags.rosbag2", reason="needs posecore[ros]")
+    from posecore.ros.bag import Bag, bag_types
+
+    messages = list(space_messages(bodies, 12.25, "optical"))
+    with Bag(tmp_path / "bag") as bag:
+        for message in messages:
+            bag.publish(message)
+    types = bag_types()
+    with rosbag2.Reader(tmp_path / "bag") as reader:
+        read = {c.topic: (c.msgtype, t, types.deserialize_cdr(data, c.msgtype)) for c, t, data in reader.messages()}
+    assert {topic: (kind, time) for topic, (kind, time, _) in read.items()} == {
+        FRAMES: ("tf2_msgs/msg/TFMessage", 12_250_000_000),
+        MARKED_3D: ("visualization_msgs/msg/MarkerArray", 12_250_000_000),
+    }
+    body, head = read[FRAMES][2].transforms[:2]
+    assert (body.header.frame_id, body.child_frame_id, head.child_frame_id) == ("optical", "body_p4", "head_p4")
+    place = body.transform.translation
+    np.testing.assert_allclose([place.x, place.y, place.z], bodies[0].keypoints[11:13].mean(0))
+    turn = body.transform.rotation
+    assert turn.x**2 + turn.y**2 + turn.z**2 + turn.w**2 == pytest.approx(1)
+
+
+def test_people_of_a_clip_are_where_lifting_puts_them(capsys: Any) -> None:
+    person = seen(stander(20), pitch=12.0, track=4)
+    frames = [
+        Poses(xy[None], np.ones((1, 17)), np.ones(1), COCO_17, person.lifted_by.image_size, np.array([4]))
+        for xy in person.project()
+    ]
+    items = [(time, poses) for time, poses in zip(person.times, frames, strict=True)]
+    sequence = PoseSequence.collect(items, COCO_17, person.lifted_by.image_size)
+    found = bodies_of(sequence, LiftSettings(height=1.7))
+    assert [len(there) for there in found] == [1] * 20
+    middle = found[10][0].keypoints[11:13].mean(0)
+    # However far away they are taken to be, they are on the line on which they are seen.
+    width, height = person.lifted_by.image_size
+    pixel = middle[:2] / middle[2] * width + [(width - 1) / 2, (height - 1) / 2]
+    assert pixel == pytest.approx(frames[10].keypoints[0, 11:13].mean(0), abs=10)
+    assert "a height of 1.70 m" in capsys.readouterr().out
 
 
 def test_a_bag_that_nothing_was_told_leaves_its_name_free(tmp_path: Path) -> None:
@@ -210,4 +298,27 @@ def test_what_is_seen_live_has_the_time_at_which_its_picture_came(monkeypatch: A
     clock = SimpleNamespace(time=lambda: 1000.0, perf_counter=lambda: 50.0)
     monkeypatch.setattr("posecore.cli.ros.time", clock)
     nothing: Any = None
-    assert [seconds for seconds, _ in live("0", nothing, nothing)] == [998.5]
+    assert [(moment.seconds, moment.bodies) for moment in live("0", nothing, nothing)] == [(998.5, [])]
+
+
+class SeesSomebody(SeesNobody):
+    """A session that sees one person once."""
+
+    def newer(self, number: int, seconds: float) -> Any:
+        person = seen(stander(1), track=4)
+        poses = poses_from(
+            person.project()[:1], np.ones((1, 17)), np.ones(1), COCO_17, person.lifted_by.image_size, np.array([4])
+        )
+        return None if number else LiveFrame(1, self.pictures()[0], poses, 48.5, False)
+
+
+def test_people_seen_live_are_told_in_space(monkeypatch: Any) -> None:
+    for name in ("Camera", "LiveSession"):
+        monkeypatch.setattr(f"posecore.cli.ros.{name}", SeesSomebody)
+    nothing: Any = None
+    (moment,) = live("0", nothing, nothing, LiftSettings(height=1.7))
+    (body,) = moment.bodies
+    assert body.number == 4
+    # As tall as was said, before the camera and upright: y is down.
+    assert body.keypoints[:, 2].min() > 3
+    assert np.ptp(body.keypoints[:, 1]) == pytest.approx(1.5, abs=0.2)

@@ -51,9 +51,7 @@ class Lifting:
     measures: Sequence[Measure]
 
     @classmethod
-    def asked(
-        cls, settings: LiftSettings, formats: Sequence[str], measures: Sequence[str], skeleton: Skeleton
-    ) -> Lifting:
+    def asked(cls, settings: LiftSettings, formats: Sequence[str], measures: Sequence[str]) -> Lifting:
         """What was asked for, once it is sure that it can be done: before minutes of work, not after them.
 
         Raises:
@@ -64,7 +62,6 @@ class Lifting:
             with suppress(SettingsError):  # A joint that only the picture has.
                 known.append(in_metres(parse_measure(text, COCO_17)))
         room_endings(formats, bool(known))
-        lift(PoseSequence.collect([], skeleton, (1, 1)))
         return cls(settings, formats, known)
 
     @property
@@ -103,9 +100,20 @@ def wanted_lifting(
     if not wanted:
         check_belongs([*settings, *(["save_3d"] if formats is not None else [])], "--lift")
         return None
+    check_lifting(tracking, skeleton)
+    return Lifting.asked(build_settings(LiftSettings, settings), room_formats(formats), measures)
+
+
+def check_lifting(tracking: TrackingSettings, skeleton: Skeleton) -> None:
+    """Be sure that people can be lifted, before minutes of work and not after them.
+
+    Raises:
+        typer.BadParameter: When they are not followed.
+        PosecoreError: When they cannot be lifted.
+    """
     if not tracking.track:
         raise typer.BadParameter("--lift follows people over the frames: switch track on.")
-    return Lifting.asked(build_settings(LiftSettings, settings), room_formats(formats), measures, skeleton)
+    lift(PoseSequence.collect([], skeleton, (1, 1)))
 
 
 def room_formats(asked: str | None) -> list[str]:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from rich.markup import escape
 
 from posecore.cli.console import Warnings, errors, output
+from posecore.cli.lifting import check_lifting
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.settings import options_of, settings_options
+from posecore.lifting import lift as lift_people
+from posecore.lifting.live_room import LivePeople
+from posecore.lifting.room import make_room
+from posecore.lifting.settings import LiftSettings
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.ros.bag import Bag
 from posecore.ros.bridge import Bridge
-from posecore.ros.messages import people_messages
+from posecore.ros.messages import Message, people_messages
+from posecore.ros.space import Body, space_messages
+from posecore.settings import build_settings
 from posecore.video import (
     LIVE_SMOOTHING,
     LiveOptions,
     LiveSession,
+    PoseSequence,
     TrackingSettings,
     VideoOptions,
     ViewSettings,
@@ -31,8 +40,13 @@ from posecore.video import (
 from posecore.video.camera import Camera
 from posecore.words import counted
 
-#: A picture's time in seconds since 1970, and its people.
-Moment = tuple[float, Poses]
+
+class Moment(NamedTuple):
+    """A picture's time in seconds since 1970, and its people in the picture and in space."""
+
+    seconds: float
+    poses: Poses
+    bodies: Sequence[Body] = ()
 
 
 @settings_options
@@ -48,6 +62,12 @@ def ros(
         str, typer.Option(help="Name of the camera's optical frame.")
     ] = "camera_color_optical_frame",
     markers: Annotated[bool, typer.Option(help="Also publish markers, which every viewer of ROS shows.")] = True,
+    lift: Annotated[
+        bool, typer.Option("--lift", help="Also say where people are in space: frames of /tf, and markers in metres.")
+    ] = False,
+    height: Annotated[
+        float | None, typer.Option(help="How tall the people are in metres, for --lift; 1.70 is assumed.")
+    ] = None,
     model: ModelName = None,
     weights: WeightsFile = None,
     device: Device = "auto",
@@ -63,6 +83,9 @@ def ros(
     """
     if bridge is None and bag is None:
         raise typer.BadParameter("say where messages go: --bridge ws://robot:9090, --bag FOLDER, or both.")
+    if height is not None and not lift:
+        raise typer.BadParameter("--height belongs to --lift; give that as well.")
+    space = build_settings(LiftSettings, {} if height is None else {"height": height}) if lift else None
     followed, smooth = follow_and_smooth(tracking, smoothing, LIVE_SMOOTHING)
     with ExitStack() as stack:
         receivers: list[Bridge | Bag] = []
@@ -71,6 +94,8 @@ def ros(
         if bag is not None:
             receivers.append(stack.enter_context(Bag(bag)))
         loaded = open_model(model, device, weights)
+        if space is not None:
+            check_lifting(followed, loaded.skeleton)
         network, decode = loaded.split_settings(settings)
         chosen: dict[str, Any] = {
             "tracking": followed,
@@ -79,14 +104,14 @@ def ros(
             "decode": loaded.decode_settings(**decode).model_dump(),
         }
         if Path(source).is_file():
-            moments = recorded(Path(source), loaded, VideoOptions(**chosen), wait=bridge is not None)
+            moments = recorded(Path(source), loaded, VideoOptions(**chosen), space, wait=bridge is not None)
         else:
-            moments = live(source, loaded, LiveOptions(view=ViewSettings(mirror=False), **chosen))
+            moments = live(source, loaded, LiveOptions(view=ViewSettings(mirror=False), **chosen), space)
         frames = 0
         try:
-            for seconds, poses in moments:
+            for moment in moments:
                 frames += 1
-                for message in people_messages(poses, seconds, camera_frame, markers=markers):
+                for message in _messages(moment, camera_frame, markers, space is not None):
                     for receiver in receivers:
                         receiver.publish(message)
         except KeyboardInterrupt:
@@ -94,19 +119,40 @@ def ros(
     output.print(f"{counted(frames, 'picture')} told.")
 
 
-def recorded(path: Path, model: PoseModel, options: VideoOptions, *, wait: bool) -> Iterator[Moment]:
+def _messages(moment: Moment, camera_frame: str, markers: bool, in_space: bool) -> Iterator[Message]:
+    yield from people_messages(moment.poses, moment.seconds, camera_frame, markers=markers)
+    if in_space:
+        yield from space_messages(moment.bodies, moment.seconds, camera_frame, markers=markers)
+
+
+def recorded(
+    path: Path, model: PoseModel, options: VideoOptions, space: LiftSettings | None = None, *, wait: bool
+) -> Iterator[Moment]:
     """The people of a video, as if it began now; at its own pace when ``wait``."""
     result = process_video(path, model, None, options)
+    bodies = [[] for _ in result.poses.times] if space is None else bodies_of(result.poses, space)
     began = time.time()
-    for offset, poses in zip(result.poses.times - result.start, result.poses, strict=True):
+    for offset, poses, there in zip(result.poses.times - result.start, result.poses, bodies, strict=True):
         moment = began + float(offset)
         if wait:
             time.sleep(max(0.0, moment - time.time()))
-        yield moment, poses
+        yield Moment(moment, poses, there)
 
 
-def live(source: str, model: PoseModel, options: LiveOptions) -> Iterator[Moment]:
+def bodies_of(sequence: PoseSequence, settings: LiftSettings) -> list[list[Body]]:
+    """The people of every frame of a clip, as the camera sees them in space."""
+    room = make_room(lift_people(sequence), settings)
+    output.print(f"In 3D: {escape(room.basis)}", highlight=False, soft_wrap=True)
+    bodies: list[list[Body]] = [[] for _ in sequence.times]
+    for person in room.people:
+        for frame, keypoints in zip(person.frames, room.ground.from_camera(person.keypoints), strict=True):
+            bodies[frame].append(Body(person.track_id or 0, keypoints, person.skeleton))
+    return bodies
+
+
+def live(source: str, model: PoseModel, options: LiveOptions, space: LiftSettings | None = None) -> Iterator[Moment]:
     """The people in pictures of a camera; those that come faster than the network can look are left out."""
+    people = None if space is None else LivePeople(space.given_height)
     with Camera(source) as camera, LiveSession(model, options, source=camera.name, idle_seconds=None) as session:
         seen, warnings = 0, Warnings()
         for picture in camera.pictures():
@@ -115,4 +161,6 @@ def live(source: str, model: PoseModel, options: LiveOptions) -> Iterator[Moment
             frame = session.newer(seen, 0.0)
             if frame is not None:
                 seen = frame.number
-                yield time.time() - (time.perf_counter() - frame.time), frame.poses
+                lifted = [] if people is None else people.update(frame.poses, frame.time)
+                bodies = [Body(one.track_id or 0, one.in_camera()[0].astype(float), one.skeleton) for one in lifted]
+                yield Moment(time.time() - (time.perf_counter() - frame.time), frame.poses, bodies)

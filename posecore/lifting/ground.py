@@ -60,6 +60,10 @@ class Ground:
         """``(…, 3)`` metres seen from the camera (x right, y down, z away) in the room (x right, y up, z near)."""
         return np.asarray((positions * _FLIP) @ self.rotation.T - self.origin)
 
+    def from_camera(self, positions: NDArray[np.floating]) -> Array:
+        """``(…, 3)`` metres in the room as the camera sees them: x right, y down, z away."""
+        return np.asarray(((positions + self.origin) @ self.rotation) * _FLIP)
+
 
 def find_ground(people: Sequence[Poses3D]) -> Ground:
     """The floor under people of one clip.

@@ -18,12 +18,46 @@ from posecore.skeleton import COCO_17
 
 Array = NDArray[np.float64]
 
-#: Seconds over which somebody's place on the floor is smoothed: the size in the picture tells it, which trembles.
+#: Seconds over which somebody's distance is smoothed: the size in the picture tells it, which trembles.
 _CALM = 0.3
 #: Height of the hips above the floor as a share of stature, where no foot tells it.
 _HIPS = 0.53
 _ANKLES = [COCO_17.index("left_ankle"), COCO_17.index("right_ankle")]
 _CAMERA = "a usual camera that is held level; the lowest joint is taken to be on the floor"
+
+
+class LivePeople:
+    """Lifts people frame by frame, at calm distances from the camera, each on the line on which they are seen.
+
+    Args:
+        height: Height of the people in metres; 1.70 is assumed where it is not given.
+
+    Raises:
+        SettingsError: For a height that cannot be.
+    """
+
+    def __init__(self, height: float | None = None) -> None:
+        self._lifter = LiveLifter(height)
+        self._places: dict[int | None, tuple[float, Array]] = {}
+
+    def update(self, poses: Poses, time: float) -> list[Poses3D]:
+        """The people of a frame at ``time`` seconds, one frame each; see :meth:`LiveLifter.update`."""
+        people = [self._calmed(one, time) for one in self._lifter.update(poses, time)]
+        self._places = {number: kept for number, kept in self._places.items() if kept[0] > time - 1}
+        return people
+
+    def _calmed(self, person: Poses3D, time: float) -> Poses3D:
+        """The hips at a calm distance; where they were if nothing tells it now."""
+        told = np.asarray(person.roots[0], np.float64)
+        since, before = self._places.get(person.track_id, (time, told))
+        if np.isfinite(told).all() and np.isfinite(before).all():
+            distance = told[2] + math.exp(-(time - since) / _CALM) * (before[2] - told[2])
+            place = told * (distance / told[2])
+        else:
+            place = told if np.isfinite(told).all() else before
+        if person.track_id is not None and np.isfinite(place).all():
+            self._places[person.track_id] = (time, place)
+        return replace(person, roots=place[None].astype(np.float32))
 
 
 class LiveRoom:
@@ -41,8 +75,7 @@ class LiveRoom:
 
     def __init__(self, height: float | None = None) -> None:
         self.height = height
-        self._lifter = LiveLifter(height)
-        self._places: dict[int | None, tuple[float, Array]] = {}
+        self._people = LivePeople(height)
 
     @property
     def basis(self) -> str:
@@ -55,25 +88,14 @@ class LiveRoom:
         Raises:
             PosecoreError: As :func:`posecore.lifting.lift` does.
         """
-        people = self._lifter.update(poses, time)
-        placed = [self._placed(one, time) for one in people if one.present.any()]
-        self._places = {number: kept for number, kept in self._places.items() if kept[0] > time - 1}
-        return placed
+        return [_placed(one) for one in self._people.update(poses, time) if one.present.any()]
 
-    def _placed(self, person: Poses3D, time: float) -> RoomPoses:
-        """One person on the floor, where the camera is at x = z = 0."""
-        place = self._calmed(person, time)
-        rooted = replace(person, roots=np.array([[place[0], 0.0, place[1]]], np.float32))
-        return put_on_ground(rooted, Ground(np.eye(3), np.array([0.0, _floor_below(person), 0.0]), _CAMERA))
 
-    def _calmed(self, person: Poses3D, time: float) -> Array:
-        """(x, z) seen from the camera in metres; where it was if nothing tells it now."""
-        told = np.asarray(person.roots[0, [0, 2]], np.float64)
-        since, before = self._places.get(person.track_id, (time, told))
-        place = told + math.exp(-(time - since) / _CALM) * (before - told) if np.isfinite(told).all() else before
-        if person.track_id is not None and np.isfinite(place).all():
-            self._places[person.track_id] = (time, place)
-        return np.nan_to_num(place)
+def _placed(person: Poses3D) -> RoomPoses:
+    """One person on the floor, where the camera is at x = z = 0."""
+    x, _, z = np.nan_to_num(person.roots[0])
+    rooted = replace(person, roots=np.array([[x, 0.0, z]], np.float32))
+    return put_on_ground(rooted, Ground(np.eye(3), np.array([0.0, _floor_below(person), 0.0]), _CAMERA))
 
 
 def _floor_below(person: Poses3D) -> float:

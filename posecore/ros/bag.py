@@ -78,12 +78,9 @@ class Bag:
         if message.topic not in self._connections:
             connection = self._writer.add_connection(message.topic, message.type, typestore=self.types)
             self._connections[message.topic] = connection
-        content = message.content if "header" in message.content else message.content["markers"][0]
-        stamp = content["header"]["stamp"]
         data = self.types.serialize_cdr(build(self.types, message.type, message.content), message.type)
         with writing(self.folder):
-            moment = stamp["sec"] * 10**9 + stamp["nanosec"]
-            self._writer.write(self._connections[message.topic], moment, data)
+            self._writer.write(self._connections[message.topic], message.nanoseconds, data)
 
 
 def build(store: Any, name: str, content: Mapping[str, Any]) -> Any:

@@ -51,6 +51,13 @@ class Message:
     type: str
     content: dict[str, Any]
 
+    @property
+    def nanoseconds(self) -> int:
+        """Time in its header, or in that of its first part, since 1970."""
+        whole = self.content if "header" in self.content else next(iter(self.content.values()))[0]
+        stamp = whole["header"]["stamp"]
+        return int(stamp["sec"]) * 10**9 + int(stamp["nanosec"])
+
 
 def body_ids(poses: Poses) -> list[str]:
     """A name for every person: by the track where people are followed, else by place. They start with a letter."""
@@ -67,7 +74,7 @@ def people_messages(poses: Poses, seconds: float, camera_frame: str, *, markers:
         camera_frame: Name of the camera's optical frame.
         markers: Also as markers for viewers.
     """
-    header = _header(seconds, camera_frame)
+    header = header_at(seconds, camera_frame)
     ids = body_ids(poses)
     yield Message(TRACKED, IDS, {"header": header, "ids": ids})
     for index, (name, points) in enumerate(zip(ids, _skeletons(poses), strict=True)):
@@ -77,7 +84,8 @@ def people_messages(poses: Poses, seconds: float, camera_frame: str, *, markers:
         yield Message(MARKED, MARKERS, {"markers": _markers(poses, header)})
 
 
-def _header(seconds: float, frame: str) -> dict[str, Any]:
+def header_at(seconds: float, frame: str) -> dict[str, Any]:
+    """``std_msgs/Header`` of a moment in seconds since 1970."""
     nanoseconds = round(seconds * 1e9)
     return {"stamp": {"sec": nanoseconds // 10**9, "nanosec": nanoseconds % 10**9}, "frame_id": frame}
 
@@ -108,15 +116,46 @@ def _skeletons(poses: Poses) -> list[list[dict[str, float]]]:
 
 def _markers(poses: Poses, header: dict[str, Any]) -> list[dict[str, Any]]:
     """What was there before goes; then lines and dots for each person."""
-    markers = [_marker(header, _SPHERE_LIST, 0, 0.0, (0, 0, 0), np.zeros((0, 3)), action=_DELETE_ALL)]
-    edges = np.array(poses.skeleton.edges, int).reshape(-1, 2)
+    markers = [clearing_marker(header)]
     for index in range(len(poses)):
-        places, present = _in_plane(poses, index), poses.present[index]
+        places = np.where(poses.present[index][:, None], _in_plane(poses, index), np.nan)
         color = person_color(poses, index)
-        limbs = places[edges[present[edges].all(1)]].reshape(-1, 3)
-        markers.append(_marker(header, _LINE_LIST, index, _LIMB, color, limbs))
-        markers.append(_marker(header, _SPHERE_LIST, index, _JOINT, color, places[present]))
+        markers += limb_and_joint_markers(header, index, color, places, poses.skeleton, limb=_LIMB, joint=_JOINT)
     return markers
+
+
+def clearing_marker(header: dict[str, Any]) -> dict[str, Any]:
+    """The marker before which all others go."""
+    return _marker(header, _SPHERE_LIST, 0, 0.0, (0, 0, 0), np.zeros((0, 3)), action=_DELETE_ALL)
+
+
+def limb_and_joint_markers(
+    header: dict[str, Any],
+    index: int,
+    color: tuple[int, int, int],
+    places: NDArray[np.float64],
+    skeleton: Skeleton,
+    *,
+    limb: float,
+    joint: float,
+) -> list[dict[str, Any]]:
+    """One person as lines and dots.
+
+    Args:
+        header: Of the message.
+        index: Number of the person among the markers.
+        color: RGB.
+        places: ``(K, 3)`` metres; NaN where missing.
+        skeleton: Meaning of the K places.
+        limb, joint: Metres: width of a line, diameter of a dot.
+    """
+    present = np.isfinite(places).all(1)
+    edges = np.array(skeleton.edges, int).reshape(-1, 2)
+    limbs = places[edges[present[edges].all(1)]].reshape(-1, 3)
+    return [
+        _marker(header, _LINE_LIST, index, limb, color, limbs),
+        _marker(header, _SPHERE_LIST, index, joint, color, places[present]),
+    ]
 
 
 def _in_plane(poses: Poses, index: int) -> NDArray[np.float64]:
