@@ -130,7 +130,8 @@ def recorded(
 ) -> Iterator[Moment]:
     """The people of a video, as if it began now; at its own pace when ``wait``."""
     result = process_video(path, model, None, options)
-    bodies = [[] for _ in result.poses.times] if space is None else bodies_of(result.poses, space)
+    nowhere: list[list[Body]] = [[] for _ in result.poses.times]
+    bodies = nowhere if space is None else bodies_of(result.poses, space)
     began = time.time()
     for offset, poses, there in zip(result.poses.times - result.start, result.poses, bodies, strict=True):
         moment = began + float(offset)
