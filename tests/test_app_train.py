@@ -122,7 +122,7 @@ def test_a_model_that_is_not_here_can_be_fetched(home: Path, monkeypatch: pytest
     monkeypatch.setattr("posecore.ui.shared.models.downloads.fetch_model", fetch)
     app = open_app("train")
     assert "Start training" not in labels(app)
-    name = app.selectbox(key="train_base").value
+    name = str(app.selectbox(key="train_base").value)
     app.button(key="fetch_base").click().run()
     wait_for_download(name)
     app.run()

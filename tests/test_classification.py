@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -26,6 +27,8 @@ from posecore.skeleton import COCO_17
 from tests.pose_support import poses_from
 
 CLASSES = ("up", "down")
+#: Keypoints and labels.
+Examples = tuple[NDArray[np.float64], list[int]]
 
 
 def figures(random: Any, count: Any, bent: Any) -> Any:
@@ -48,14 +51,14 @@ def figures(random: Any, count: Any, bent: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def examples() -> Any:
+def examples() -> Examples:
     random = np.random.default_rng(1)
     keypoints = np.concatenate([figures(random, 20, False), figures(random, 20, True)])
     return keypoints, [0] * 20 + [1] * 20
 
 
 @pytest.fixture(scope="module")
-def classifier(examples: Any) -> Any:
+def classifier(examples: Examples) -> PoseClassifier:
     return fit(*examples, CLASSES, COCO_17, "some-model")
 
 
@@ -76,7 +79,7 @@ def test_nobody_and_a_single_joint_have_finite_features() -> None:
     assert pose_features(np.zeros((0, 17, 2)), COCO_17).shape == (0, 51)
 
 
-def test_it_tells_people_it_has_not_seen(classifier: Any) -> None:
+def test_it_tells_people_it_has_not_seen(classifier: PoseClassifier) -> None:
     random = np.random.default_rng(9)
     people = np.concatenate([figures(random, 40, False), figures(random, 40, True)])
     poses = poses_from(people, np.ones((80, 17)), np.ones(80), COCO_17, (800, 800))
@@ -85,24 +88,24 @@ def test_it_tells_people_it_has_not_seen(classifier: Any) -> None:
     assert (shares.argmax(1) == [0] * 40 + [1] * 40).mean() > 0.95
 
 
-def test_nobody_is_told_nothing(classifier: Any) -> None:
+def test_nobody_is_told_nothing(classifier: PoseClassifier) -> None:
     assert classifier(Poses.empty(COCO_17, (10, 10))).shape == (0, 2)
 
 
-def test_a_pose_and_its_mirror_image_are_told_alike(classifier: Any, examples: Any) -> None:
+def test_a_pose_and_its_mirror_image_are_told_alike(classifier: PoseClassifier, examples: Examples) -> None:
     keypoints = examples[0]
     mirrored = keypoints[:, COCO_17.flip_permutation] * (-1, 1)
     shares = [classifier.of_features(pose_features(one, COCO_17)) for one in (keypoints, mirrored)]
     assert np.abs(shares[0] - shares[1]).mean() < 0.1
 
 
-def test_the_same_seed_teaches_the_same(examples: Any, classifier: Any) -> None:
+def test_the_same_seed_teaches_the_same(examples: Examples, classifier: PoseClassifier) -> None:
     again = fit(*examples, CLASSES, COCO_17)
     for one, other in zip(classifier.layers, again.layers, strict=True):
         np.testing.assert_array_equal(one[0], other[0])
 
 
-def test_pictures_kept_apart_know_what_was_learnt(examples: Any) -> None:
+def test_pictures_kept_apart_know_what_was_learnt(examples: Examples) -> None:
     groups = [str(number) for number in range(40)]
     rated = cross_validate(*examples, CLASSES, COCO_17, groups)
     assert rated is not None
@@ -114,11 +117,11 @@ def test_pictures_kept_apart_know_what_was_learnt(examples: Any) -> None:
     assert chance.right < 0.8
 
 
-def test_one_clip_for_a_class_cannot_be_kept_apart(examples: Any) -> None:
+def test_one_clip_for_a_class_cannot_be_kept_apart(examples: Examples) -> None:
     assert cross_validate(*examples, CLASSES, COCO_17, ["a"] * 20 + ["b"] * 20) is None
 
 
-def test_two_clips_that_show_both_classes_are_kept_apart(examples: Any) -> None:
+def test_two_clips_that_show_both_classes_are_kept_apart(examples: Examples) -> None:
     """Whatever is learnt from one is asked about the other."""
     for seed in range(4):
         rated = cross_validate(*examples, CLASSES, COCO_17, ["a", "b"] * 20, seed=seed)
@@ -151,7 +154,7 @@ def test_a_class_without_examples(labels: Any, classes: Any) -> None:
         fit(np.zeros((2, 17, 2)), labels, classes, COCO_17)
 
 
-def test_kept_and_read_again(classifier: Any, examples: Any, tmp_path: Path) -> None:
+def test_kept_and_read_again(classifier: PoseClassifier, examples: Examples, tmp_path: Path) -> None:
     classifier.save(tmp_path / "c.json")
     back = PoseClassifier.load(tmp_path / "c.json")
     assert (back.classes, back.model, back.skeleton) == (CLASSES, "some-model", COCO_17)
@@ -170,7 +173,7 @@ def test_kept_and_read_again(classifier: Any, examples: Any, tmp_path: Path) -> 
         {"skeleton": {}},
     ],
 )
-def test_what_is_no_classifier(classifier: Any, tmp_path: Path, change: Any) -> None:
+def test_what_is_no_classifier(classifier: PoseClassifier, tmp_path: Path, change: Any) -> None:
     path = tmp_path / "c.json"
     classifier.save(path)
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))

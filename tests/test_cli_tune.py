@@ -126,7 +126,7 @@ def test_what_cannot_be_tuned_is_said_before_the_work(
 
 def test_network_settings_are_chosen_among_those_that_are_quick_enough(labels: Path, tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
-    arguments = (*MODEL, "--annotations", labels, "--trials", "4", "--json", file)
+    arguments: tuple[str | Path, ...] = (*MODEL, "--annotations", labels, "--trials", "4", "--json", file)
     code, said = invoke("tune", *arguments, "--each", "input_size=97,129", "--fps", "0.01")
     assert code == 0, said
     assert "Input 97×97" in said

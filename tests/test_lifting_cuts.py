@@ -8,10 +8,10 @@ import pytest
 from posecore.lifting import LiveLifter, Poses3D, lift
 from posecore.lifting.cuts import unbroken
 from posecore.lifting.room import make_room
-from posecore.poses import Poses
 from posecore.skeleton import COCO_17
 from posecore.video.sequence import PoseSequence
 from tests.motion_support import RATE, seen, stander, walker
+from tests.pose_support import poses_from
 
 THIGH = [COCO_17.index("left_hip"), COCO_17.index("left_knee")]
 
@@ -19,7 +19,7 @@ THIGH = [COCO_17.index("left_hip"), COCO_17.index("left_knee")]
 def drawn(pictures: np.ndarray, like: Poses3D) -> PoseSequence:
     """A clip of one followed person, ``(T, 17, 2)`` pixels."""
     size = like.lifted_by.image_size
-    frames = [Poses(xy[None], np.ones((1, 17)), np.ones(1), COCO_17, size, np.array([1])) for xy in pictures]
+    frames = [poses_from(xy[None], np.ones((1, 17)), np.ones(1), COCO_17, size, np.array([1])) for xy in pictures]
     return PoseSequence.collect(((n / RATE, poses) for n, poses in enumerate(frames)), COCO_17, size)
 
 

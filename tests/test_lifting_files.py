@@ -161,7 +161,7 @@ JOINTS = {
 @pytest.mark.parametrize("noise", [0.0, 0.03])
 def test_bvh_written_and_read_has_every_joint_where_it_was(tmp_path: Path, noise: float) -> None:
     lifted = seen(walker()[:60], track=3)
-    trembling = np.random.default_rng(3).normal(0, noise, lifted.keypoints.shape)
+    trembling = np.random.default_rng(3).normal(0, noise, lifted.keypoints.shape).astype(np.float32)
     person = make_room([replace(lifted, keypoints=lifted.keypoints + trembling)]).people[0]
     (path,), _ = save_room([person], tmp_path / "clip", ["bvh"])
     motion = read_bvh(path)

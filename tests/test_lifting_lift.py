@@ -249,7 +249,8 @@ def test_the_shipped_network_lifts_somebody_who_walks(
     truth = seen(walker(3.0, turned, (0.0, 0.0)))
     by = truth.lifted_by
     frames = [
-        Poses(xy[None], np.ones((1, 17)), np.ones(1), COCO_17, by.image_size, np.array([1])) for xy in truth.project()
+        poses_from(xy[None], np.ones((1, 17)), np.ones(1), COCO_17, by.image_size, np.array([1]))
+        for xy in truth.project()
     ]
     clip = PoseSequence.collect(zip(truth.times.tolist(), frames, strict=True), COCO_17, by.image_size)
     (lifted,) = lift(clip, height=1.70, focal=by.focal)

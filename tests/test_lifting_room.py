@@ -205,7 +205,7 @@ def test_frames_of_which_nothing_is_known_stay_unknown_and_disturb_nothing() -> 
 def test_standing_feet_are_on_one_floor_though_knees_are_lifted_less_bent_than_they_are() -> None:
     bent = 50 - 50 * np.cos(np.arange(180) / RATE * 2)
     true, lifted = seen(stander(180, bent)), seen(stander(180, 0.6 * bent))
-    person = replace(lifted, roots=seen_alike(lifted, true))
+    person = replace(lifted, roots=seen_alike(lifted, true).astype(np.float32))
     before = put_on_ground(person, find_ground([person])).keypoints
     after = make_room([person]).people[0].keypoints
     for ankle in ANKLES:

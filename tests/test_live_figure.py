@@ -19,6 +19,7 @@ from posecore.ui.webcam.serving import live_routes
 from posecore.video import LiveFrame
 from posecore.video.live_following import mirrored_poses
 from tests.motion_support import ANKLE, HEIGHT, seen, stander, walker
+from tests.pose_support import poses_from
 from tests.routes_support import fetch
 
 RATE = 10.0
@@ -29,7 +30,7 @@ def in_pictures(room: np.ndarray, tracked: bool = True) -> list[Poses]:
     person = seen(room[::3], pitch=0.0, camera=(0.0, 1.0, 3.5))
     size = person.lifted_by.image_size
     ids = np.array([4]) if tracked else None
-    return [Poses(xy[None], np.ones((1, 17)), np.ones(1), COCO_17, size, ids) for xy in person.project()]
+    return [poses_from(xy[None], np.ones((1, 17)), np.ones(1), COCO_17, size, ids) for xy in person.project()]
 
 
 class Session:

@@ -95,7 +95,7 @@ def test_quantised_from_pictures_kept_and_computed_as_integers(home: Path) -> No
     again = load_model(name, device="cpu")
     assert ranges_of(again.network) == ranges_of(rounded.network)
     plain = load_model(SMALL, weights=info.path, device="cpu")
-    assert again.weights_id == plain.weights_id != info.path
+    assert again.weights_id == plain.weights_id != given.weights_id
     one, other = (
         again.fields(pictures(1)[0], runtime=runtime, precision="float32")["heatmaps"].values
         for runtime in ("torch", "openvino")

@@ -21,6 +21,7 @@ from posecore.video import PoseSequence, VideoOptions, VideoResult, save_tables
 from posecore.video.reading import VideoInfo
 from posecore.video.saved import read_saved_poses
 from tests.motion_support import seen, walker
+from tests.pose_support import poses_from
 
 APP = typer.Typer()
 APP.command()(lift_command)
@@ -36,7 +37,7 @@ def sequence(frames: int = 24, track: int = 3) -> PoseSequence:
         if 5 < frame < 9:
             xy[15] = np.nan
         known = np.isfinite(xy[:, 0])
-        people.append(Poses(xy[None], known[None] * 0.9, np.ones(1), COCO_17, size, np.array([track])))
+        people.append(poses_from(xy[None], known[None] * 0.9, np.ones(1), COCO_17, size, np.array([track])))
     people[11] = Poses.empty(COCO_17, size)
     return PoseSequence.collect(((frame / 30, poses) for frame, poses in enumerate(people)), COCO_17, size)
 

@@ -105,7 +105,7 @@ def find_ranges(network: nn.Module, run: Callable[[], int]) -> dict[str, tuple[f
     return {name: (low / count, high / count) for name, (low, high) in sums.items()}
 
 
-def mend_biases(network: nn.Module, exact: nn.Module, run: Callable[[nn.Module], None]) -> None:
+def mend_biases(network: nn.Module, exact: nn.Module, run: Callable[[nn.Module], object]) -> None:
     """Shift the biases of rounded convolutions so that every channel's mean is what it is without rounding.
 
     Args:
