@@ -25,6 +25,8 @@ LABELS = ("--annotations", "labels.json")
         (("image", "photo.jpg", "--save", "csv", "--boxes"), "--boxes is about drawn pictures: name png in --save"),
         (("evaluate", "--results", "r.json", *LABELS, "--protocol", "crops"), "leave --protocol crops out"),
         (("evaluate", "--results", "r.json", *LABELS, "--keypoint-threshold", "0.3"), "takes no --keypoint-threshold"),
+        (("evaluate", "--results", "r.json", *LABELS, "--device", "cpu"), "--results need no --device"),
+        (("benchmark", "-m", "movenet-lightning", "-m", "movenet-thunder", "--weights", "w.bin"), "of one model"),
         (("tune", *LABELS, "--bound", "0.8"), "--bound belongs to --goal precision or false-people"),
         (("export", "movenet-lightning", "--to", "out", "--port", "80"), "--port belongs to --serve"),
         (("config", "convert", "theirs.json", "--overwrite"), "--overwrite belongs to --output"),

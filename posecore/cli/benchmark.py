@@ -14,6 +14,7 @@ from posecore.cli.console import output
 from posecore.cli.images import find_pictures
 from posecore.cli.loading import Device, WeightsFile, open_model
 from posecore.cli.settings import each_value, settings_options
+from posecore.errors import SettingsError
 from posecore.imaging import read_image
 from posecore.model import PoseModel
 from posecore.storage import write_json, write_text, writing
@@ -45,6 +46,8 @@ def benchmark(
     settings: dict[str, Any],
 ) -> None:
     """Time preprocessing, network, decoding and drawing, each apart, for models and settings side by side."""
+    if weights is not None and len(models or []) > 1:
+        raise SettingsError("--weights are of one model: name one --model with them.")
     shots = [read_image(path) for path in find_pictures(pictures, recursive=False)] if pictures else []
     opened: dict[str, PoseModel] = {}
 

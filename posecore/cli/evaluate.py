@@ -80,7 +80,7 @@ def evaluate(
         raise SettingsError("Say what to measure: --model NAME, --weights FILE or --results FILE.")
     if save is not None and no_save:
         raise SettingsError("--save and --no-save contradict each other; give one of them.")
-    _check_effect(results, protocol, settings, sheet)
+    _check_effect(results, protocol, device, settings, sheet)
     _check_boxes(person_boxes, results, protocol)
     if save is not None:
         # Before the work, not after it.
@@ -120,11 +120,13 @@ def evaluate(
 
 
 def _check_effect(
-    results: Path | None, protocol: Protocol | None, settings: dict[str, Any], sheet: Path | None
+    results: Path | None, protocol: Protocol | None, device: str, settings: dict[str, Any], sheet: Path | None
 ) -> None:
     """Refuse what could have no effect, before the work and not after it."""
     if results is not None and settings:
         raise SettingsError(f"--results takes no {flag_of(next(iter(settings)))}: settings are a model's.")
+    if results is not None and device != "auto":
+        raise SettingsError("--results need no --device: no model looks at the pictures.")
     if results is not None and protocol == "crops":
         raise SettingsError("--results are of whole pictures: leave --protocol crops out.")
     if sheet is not None and sheet.suffix.lower() not in _SHEETS:
