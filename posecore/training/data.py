@@ -139,7 +139,7 @@ def opened(some: TrainingSet, most: int) -> TrainingSet:
     """Packs that are there, and of shards as many as hold ``most`` cut-outs, all of them made now."""
     packs, repeats, count = [], [], 0
     for packed, repeat in zip(some.packs, some.repeats, strict=True):
-        made = packed
+        made: AnyPack | None = packed
         if isinstance(packed, ShardPack):
             made = packed.open() if count < most else None
             count += len(made or ())
