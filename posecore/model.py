@@ -100,6 +100,11 @@ class PoseModel:
         begin = CHANCES if settings.get("calibrated") is True else {}
         return build_settings(self.decode_settings_class, {**begin, **settings})
 
+    @property
+    def finds_boxes(self) -> bool:
+        """Whether it finds boxes around people, as poses of ``PERSON_BOX``, and no joints."""
+        return self.family.finds_boxes
+
     def own_settings(self) -> dict[str, Any]:
         """``network_settings`` and ``decode_settings`` that differ from the architecture's, as weights carry them."""
         usual = build_settings(self.family.decode_settings_of(self.architecture), {}).model_dump(mode="json")

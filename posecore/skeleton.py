@@ -258,6 +258,15 @@ LSP_14 = Skeleton(
     tuple(_SIGMA_OF.get(name, _SIGMA_OF["left_shoulder"]) for name in _LSP_NAMES),
 )
 
+#: The box around a person: its corners as they lie in the picture. By their sigma an OKS of 0.5 is an overlap of 0.5.
+PERSON_BOX = Skeleton(
+    "person-box",
+    ("top_left", "top_right", "bottom_right", "bottom_left"),
+    ((0, 1), (1, 2), (2, 3), (3, 0)),
+    ((0, 1), (3, 2)),
+    (0.12,) * 4,
+)
+
 #: The skeletons that posecore knows by name.
 SKELETONS: dict[str, Skeleton] = {skeleton.name: skeleton for skeleton in (COCO_17, OPENPOSE_18, LSP_14)}
 

@@ -266,6 +266,8 @@ class TruthModel:
     network_settings_class, decode_settings_class = PoseNetNetworkSettings, PoseNetDecodeSettings
     split_settings, comparison_settings = PoseModel.split_settings, PoseModel.comparison_settings
 
+    finds_boxes = False
+
     def __init__(self, dataset: PoseDataset, shift: float = 0.0) -> None:
         self.by_size = {image.size: image for image in dataset}
         self.shift = shift

@@ -15,9 +15,10 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from posecore.cli import library
+from posecore.cli.boxes import ClassNames
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import open_model
-from posecore.cli.settings import settings_options
+from posecore.cli.settings import listed, settings_options
 from posecore.cli.skipped import LISTED, report_sides, report_skipped
 from posecore.data.annotations import Label, PoseDataset
 from posecore.data.coco import write_coco_json
@@ -174,10 +175,11 @@ def convert(
     min_area: Annotated[float, typer.Option(min=0, help="Smallest box of a person in square pixels.")] = 0.0,
     drop_crowds: Annotated[bool, typer.Option("--drop-crowds", help="Leave out crowds.")] = False,
     drop_empty: Annotated[bool, typer.Option("--drop-empty", help="Leave out pictures with nobody on them.")] = False,
+    class_names: ClassNames = "",
 ) -> None:
     """Write a set in another format, filtered and mapped to another skeleton on the way."""
     saved_at = _quality(pictures, quality)
-    dataset = open_dataset(path, source_format, images)
+    dataset = open_dataset(path, source_format, images, class_names=listed(class_names))
     _report(dataset)
     filters = Filters(
         crowds=not drop_crowds,
@@ -234,11 +236,12 @@ def split(
     source_format: InputFormat = None,
     pictures: Pictures = "copy",
     quality: Quality = None,
+    class_names: ClassNames = "",
 ) -> None:
     """Split a set at random, by default train 0.8 and val 0.2; parts are named train, val and test."""
     saved_at = _quality(pictures, quality)
     shares = _shares(ratio) if ratio else None
-    dataset = open_dataset(path, source_format, images)
+    dataset = open_dataset(path, source_format, images, class_names=listed(class_names))
     _report(dataset)
     parts = split_by_ratio(dataset, shares, seed)
     output.print(", ".join(f"{name}: {len(part)}" for name, part in parts.items()))

@@ -10,10 +10,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from posecore.cli.boxes import BoxesFile
+from posecore.cli.boxes import BoxesFile, ClassNames, measure_boxes
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import WeightsFile, open_model
-from posecore.cli.settings import flag_of, settings_options
+from posecore.cli.settings import flag_of, listed, settings_options
 from posecore.data.annotations import PoseDataset
 from posecore.data.box_files import GivenBoxes, read_boxes
 from posecore.data.detect import open_dataset
@@ -72,33 +72,36 @@ def evaluate(
     ] = None,
     no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
+    class_names: ClassNames = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")] = "auto",
     settings: dict[str, Any],
 ) -> None:
-    """Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, every keypoint, and the kinds of errors."""
+    """Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, every keypoint, and the kinds of errors.
+
+    Of models that find boxes (SSDLite) it is the AP and AR of boxes.
+    """
     if (model is None and weights is None) == (results is None):
         raise SettingsError("Say what to measure: --model NAME, --weights FILE or --results FILE.")
-    if save is not None and no_save:
-        raise SettingsError("--save and --no-save contradict each other; give one of them.")
     _check_effect(results, protocol, device, settings, sheet)
     _check_boxes(person_boxes, results, protocol)
-    if save is not None:
-        # Before the work, not after it.
-        SavedEvaluations().check_name(save)
-    dataset = open_dataset(annotations, images=images)
+    _check_name(save, no_save)
+    dataset = open_dataset(annotations, images=images, class_names=listed(class_names))
     if results is not None:
         evaluation, mark = evaluate_results(results, replace(dataset, images=dataset.images[:limit])), ""
     else:
         given = None if person_boxes is None else read_boxes(person_boxes)
         loaded = open_model(model, device, weights)
-        if given is not None:
-            loaded = BoxedModel(loaded)
+        if loaded.finds_boxes:
+            unused = {"--protocol": protocol, "--person-boxes": given, "--sheet": sheet, "--html": html, "--save": save}
+            measure_boxes(loaded, dataset, settings, limit, json_file, unused)
+            return
+        loaded = loaded if given is None else BoxedModel(loaded)
         looked: Protocol = protocol or ("crops" if given is None else "full")
         evaluation, mark = _of_model(loaded, dataset, looked, settings, limit, given), loaded.weights_id
     for problem in (*dataset.problems, *evaluation.problems):
         errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
+    what = "results" if person_boxes is None else "boxes"
     for remark in evaluation.remarks:
-        what = "results" if person_boxes is None else "boxes"
         errors.print(f"[yellow]{what}[/yellow] {escape(str(remark))}", soft_wrap=True, highlight=False)
     kinds, measured = _figures(evaluation, mark, results is not None)
     if json_file is not None:
@@ -131,6 +134,14 @@ def _check_effect(
         raise SettingsError("--results are of whole pictures: leave --protocol crops out.")
     if sheet is not None and sheet.suffix.lower() not in _SHEETS:
         raise SettingsError(f"{sheet} must end in {', '.join(_SHEETS)}.")
+
+
+def _check_name(save: str | None, no_save: bool) -> None:
+    """Refuse a name under which nothing can be kept, before the work and not after it."""
+    if save is not None and no_save:
+        raise SettingsError("--save and --no-save contradict each other; give one of them.")
+    if save is not None:
+        SavedEvaluations().check_name(save)
 
 
 def _check_boxes(boxes: Path | None, results: Path | None, protocol: Protocol | None) -> None:

@@ -143,7 +143,9 @@ def cuts_of(dataset: PoseDataset, settings: PackSettings) -> Iterator[Cut]:
 def _worth_a_square(person: Person, settings: PackSettings) -> bool:
     x0, y0, x1, y1 = person.box
     big = max(x1 - x0, y1 - y0) >= settings.min_size
-    return not person.crowd and big and int(person.labelled.sum()) >= settings.min_keypoints
+    # All of them where the skeleton has fewer.
+    fewest = min(settings.min_keypoints, len(person.labels))
+    return not person.crowd and big and int(person.labelled.sum()) >= fewest
 
 
 def pack(dataset: PoseDataset, skeleton: Skeleton, settings: PackSettings, folder: Path | None = None) -> Pack:

@@ -57,6 +57,7 @@ def open_dataset(
     *,
     unpack_to: str | Path | None = None,
     pictures: bool = True,
+    class_names: Sequence[str] = (),
 ) -> PoseDataset:
     """Open labelled pictures.
 
@@ -69,6 +70,8 @@ def open_dataset(
             the same one is opened again, when None.
         pictures: Leave out (and report) pictures whose file is missing. False looks for no files (COCO, Roboflow,
             Dataloop; YOLO labels mean nothing without their pictures).
+        class_names: Read the boxes of these classes alone, in ``PERSON_BOX``, from COCO JSON with or without
+            keypoints.
 
     Returns:
         The set, its labels in pixels of its pictures as they are seen (:mod:`posecore.data.label_sizes`). It has
@@ -88,6 +91,10 @@ def open_dataset(
     if place.is_dir():
         place = inner_folder(place)
     found = format or detect_format(place)
+    if class_names:
+        if found != "coco" or place.is_dir():
+            raise DataError(f"{place}: boxes of classes are read from a COCO JSON file; give that, or no class names.")
+        return fit_labels(read_coco(place, images, pictures=pictures, class_names=class_names))
     if found == "yolo":
         return read_yolo(place)
     if found == "roboflow":

@@ -14,8 +14,9 @@ import numpy as np
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.data.merging import merged
 from posecore.data.naming import mirror_pairs, tells_sides
+from posecore.data.person_boxes import as_boxes
 from posecore.errors import DataError, SkeletonError
-from posecore.skeleton import COCO_17, Skeleton, SkeletonMapping, map_skeleton
+from posecore.skeleton import COCO_17, PERSON_BOX, Skeleton, SkeletonMapping, map_skeleton
 from posecore.words import meant
 
 __all__ = ["Filters", "filtered", "mapped", "mapped_as", "merged", "paired", "renamed", "split_by_ratio", "split_named"]
@@ -178,8 +179,11 @@ def mapped(dataset: PoseDataset, target: Skeleton) -> PoseDataset:
     """The set in another skeleton.
 
     Keypoints that the set's skeleton does not know become *unlabelled*. One that is the mean of several is labelled
-    only when all of them are, hidden when one of them is, and absent when all are.
+    only when all of them are, hidden when one of them is, and absent when all are. ``PERSON_BOX`` takes people's boxes,
+    whatever keypoints there are.
     """
+    if target == PERSON_BOX:
+        return as_boxes(dataset)
     # COCO's names for keypoints without names are a guess, and stay one under another skeleton.
     guessed = dataset.skeleton == COCO_17 and not dataset.skeleton.sides_known
     sides_known = target.sides_known and not guessed

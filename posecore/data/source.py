@@ -33,6 +33,11 @@ class Source(Settings):
     names: Mapping[str, str] = Field(
         default_factory=dict, description="Keypoint names of the set that the skeleton calls differently."
     )
+    class_names: tuple[str, ...] = Field(
+        (),
+        description="For networks that find boxes: learn the boxes of these classes, for example [person], of COCO "
+        "JSON that needs no keypoints. Unless given, people who are labelled with keypoints are learnt.",
+    )
     synthetic: int | None = Field(None, ge=1, le=1000000, description="Instead of files: so many drawn scenes.")
     seed: int = Field(100000, ge=0, description="Seed of the first drawn scene.")
     repeat: float = Field(1.0, gt=0, le=1000, description="How often each cut-out is shown per epoch.")

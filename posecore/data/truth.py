@@ -12,6 +12,8 @@ import torch
 
 from posecore.data.annotations import Label
 
+#: A person's neighbourhood is its box made this much larger; unlabelled joints may lie anywhere in it.
+NEIGHBOURHOOD = 1.2
 #: Regions that are looked at together.
 _AT_ONCE = 16
 

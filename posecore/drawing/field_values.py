@@ -129,7 +129,7 @@ def heatmap_of(fields: Fields, keypoint: int) -> tuple[FieldMap, int] | None:
 def _natural_gate(fields: Fields, field: FieldMap, keypoint: int | None) -> FieldMap | None:
     if field.kind in (FieldKind.REGRESSION, FieldKind.BOX):
         centres = [other for other in fields.maps if other.kind == FieldKind.CENTRE]
-        return max(centres, key=lambda other: other.stage) if centres else None
+        return max(centres, key=lambda other: (other.stride == field.stride, other.stage), default=None)
     found = None if keypoint is None else heatmap_of(fields, keypoint)
     return None if found is None else found[0]
 

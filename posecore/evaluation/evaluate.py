@@ -26,7 +26,7 @@ from posecore.evaluation.pck import all_correct_joints, correct_joints, limb_joi
 from posecore.evaluation.predictions import BATCH, NO_SLOT, PicturePoses, Protocol, predict, protocol_settings
 from posecore.evaluation.progress import Tell, along, between, unheard
 from posecore.model import PoseModel
-from posecore.skeleton import Skeleton
+from posecore.skeleton import PERSON_BOX, Skeleton
 from posecore.two_stage import BoxedModel
 
 
@@ -215,6 +215,11 @@ def evaluate(
 def common_of(labels: Skeleton, model: Skeleton) -> NDArray[np.bool_]:
     """:func:`common_keypoints`, refusing skeletons that have nothing in common."""
     common = common_keypoints(labels, model)
+    if (labels == PERSON_BOX) != (model == PERSON_BOX):
+        raise DataError(
+            "Boxes and joints do not compare: models that find boxes are measured by “posecore evaluate”, on labels of "
+            "any kind; labels that are boxes alone measure no others."
+        )
     if not common.any():
         raise DataError(
             f"Labels of {labels.name!r} and a model of {model.name!r} have no keypoint name in common; rename the "

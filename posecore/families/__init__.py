@@ -6,8 +6,9 @@ from posecore.families.contract import AnyFamily, Architecture, Family, ForeignW
 from posecore.families.movenet import MOVENET
 from posecore.families.openpose import OPENPOSE
 from posecore.families.posenet import POSENET
+from posecore.families.ssdlite import SSDLITE
 
-FAMILIES: dict[str, AnyFamily] = {family.name: family for family in (POSENET, MOVENET, OPENPOSE)}
+FAMILIES: dict[str, AnyFamily] = {family.name: family for family in (POSENET, MOVENET, OPENPOSE, SSDLITE)}
 
 
 def family_of(architecture: str) -> AnyFamily:

@@ -143,6 +143,8 @@ class Family(ABC, Generic[NetworkS, DecodeS, LossS]):
     trainable: ClassVar[bool] = False
     #: Whether :meth:`adapt` can give weights for other keypoints.
     learns_other_keypoints: ClassVar[bool] = False
+    #: Whether networks find boxes around people, as poses of ``PERSON_BOX``, and no joints.
+    finds_boxes: ClassVar[bool] = False
     #: Names of the outputs that are logits.
     logits: frozenset[str] = frozenset()
     #: What pixels beside a picture hold where its shape is kept and the rest of the input has to be filled.

@@ -262,7 +262,9 @@ class RunConfig(BaseConfig):
 
     @property
     def skeleton(self) -> Skeleton:
-        """Skeleton that the network learns."""
+        """Skeleton that the network learns; of networks that find boxes it is theirs."""
+        if self.family.finds_boxes:
+            return self.family.skeleton
         wanted = self.model.skeleton
         if isinstance(wanted, str):
             if wanted not in SKELETONS:

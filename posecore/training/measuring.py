@@ -24,6 +24,9 @@ from posecore.settings import NetworkSettings, Settings
 from posecore.skeleton import Skeleton
 from posecore.training.data import TrainingSet, to_device, validation_batches
 
+#: Boxes that score lower are not measured.
+_SURE = 0.25
+
 
 @dataclass(frozen=True)
 class Task:
@@ -41,7 +44,7 @@ class Measurement:
 
     Attributes:
         figures: ``loss`` and its parts; ``oks`` and ``pck`` of the best-scored pose of each cut-out against the person
-            that it was made for.
+            that it was made for. Of networks that find boxes ``oks`` is that of the nearest box that is sure enough.
         sheet: Some cut-outs with the poses found, or None.
     """
 
@@ -106,13 +109,14 @@ def measure(
 
 
 def decoded(task: Task, outputs: Mapping[str, NDArray[np.float32]], side: int) -> Poses:
-    """The best-scored pose (or none) that the outputs of one picture decode to, in input pixels."""
+    """The best-scored pose (or none) that the outputs of one picture decode to, in input pixels; every sure box."""
     transform = stretch((side, side), (side, side))
     maps = task.family.maps(outputs, task.network_settings, task.skeleton)
     fields = Fields(task.family.name, maps, transform, task.skeleton, Provenance("", "", ""))
-    settings = task.family.decode_settings(pose_threshold=0.0, keypoint_threshold=0.0)
+    least = _SURE if task.family.finds_boxes else 0.0
+    settings = task.family.decode_settings(pose_threshold=least, keypoint_threshold=0.0)
     poses, _ = task.family.decode(fields, settings)
-    return poses.select([0]) if len(poses.scores) else poses
+    return poses.select([0]) if len(poses.scores) and not task.family.finds_boxes else poses
 
 
 def _central_person(truth: Truth, row: int, side: int) -> Person | None:
@@ -138,7 +142,7 @@ def _central_person(truth: Truth, row: int, side: int) -> Person | None:
 def _similarity(person: Person, poses: Poses, skeleton: Skeleton) -> float:
     if not len(poses.scores):
         return 0.0
-    return float(np.nanmean(keypoint_similarity(person, poses, skeleton.sigmas)[0]))
+    return float(np.nanmean(keypoint_similarity(person, poses, skeleton.sigmas), axis=1).max())
 
 
 def _correct(person: Person, poses: Poses, skeleton: Skeleton) -> NDArray[np.float64]:

@@ -28,9 +28,15 @@ def labels_of(source: Source, root: Path) -> Path:
 
 
 def shards_of(source: Source, root: Path) -> Path | None:
-    """What names the shards of a source that is read shard by shard; None for any other source."""
+    """What names the shards of a source that is read shard by shard; None for any other source.
+
+    Raises:
+        DataError: When classes are named, which shards do not tell.
+    """
     if source.annotations is None or not names_shards(place := labels_of(source, root)):
         return None
+    if source.class_names:
+        raise DataError(f"{place}: class_names are read from a COCO JSON file, not from shards; leave them out.")
     return place
 
 
@@ -53,7 +59,8 @@ def read_source(source: Source, root: Path, cache: Path, skeleton: Skeleton | No
                 "then start again."
             )
         images = None if source.images is None else root / source.images
-        dataset = with_names(open_dataset(place, source.format, images), source, skeleton)
+        found = open_dataset(place, source.format, images, class_names=source.class_names)
+        dataset = with_names(found, source, skeleton)
         if source.split is not None:
             dataset = _part(dataset, source.split)
     for said in (*dataset.problems[:20], *dataset.remarks):

@@ -61,6 +61,11 @@ class CloseUpModel(PoseModel):
             raise SettingsError(f"{self.name} is two models joined; choose one of them for this.")
         raise AttributeError(f"{type(self).__name__} has no {name!r}")
 
+    @property
+    def finds_boxes(self) -> bool:
+        """False: the second model finds joints."""
+        return False
+
     def follower(self, **settings: Any) -> Follower | None:
         """None: several people may be found."""
         self.decode_settings(**settings)

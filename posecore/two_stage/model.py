@@ -18,6 +18,9 @@ from posecore.two_stage.naming import JOIN, check_stages
 from posecore.two_stage.settings import finder_name, network_settings_of, of_finder
 from posecore.two_stage.views import View, shown_already, views_of
 
+#: Side of a person's box relative to the extent of their joints.
+_BOX_OF_JOINTS = 1.2
+
 
 class TwoStageModel(CloseUpModel):
     """Pictures to fields of the finder, with a close-up of every person; these to poses.
@@ -37,7 +40,8 @@ class TwoStageModel(CloseUpModel):
         self, finder: PoseModel, closer: PoseModel, *, network_settings: Mapping[str, Any] | None = None
     ) -> None:
         check_stages(*((one.name, one.family, one.architecture) for one in (finder, closer)))
-        if not map_skeleton(finder.skeleton, closer.skeleton).known.any():
+        boxes = finder.finds_boxes
+        if not boxes and not map_skeleton(finder.skeleton, closer.skeleton).known.any():
             raise SkeletonError(
                 f"{finder.name} finds joints of {finder.skeleton.name}, {closer.name} those of {closer.skeleton.name}: "
                 "they have none in common, so the second would look for something else than the first finds."
@@ -48,7 +52,7 @@ class TwoStageModel(CloseUpModel):
             f"{finder.weights_id}{JOIN}{closer.weights_id}",
             finder.family.name,
             network_settings_of(
-                finder.network_settings_class, finder.decode_settings_class, closer.network_settings_class
+                finder.network_settings_class, finder.decode_settings_class, closer.network_settings_class, boxes
             ),
         )
         self.finder = finder
@@ -78,8 +82,13 @@ class TwoStageModel(CloseUpModel):
         """
         _, decode = self.finder_settings(settings)
         people: Poses = self.finder.decode(found, **decode)
-        seen = views_of(people, self.room(**settings))
+        seen = views_of(people, super().room(**settings))
         return [View(region, float(people.scores[person])) for person, region in seen]
+
+    def room(self, **settings: Any) -> float:
+        """See :meth:`CloseUpModel.room`; boxes reach further than the joints of those who are in them."""
+        expand = super().room(**settings)
+        return expand * _BOX_OF_JOINTS if self.finder.finds_boxes else expand
 
     def look_at(
         self,

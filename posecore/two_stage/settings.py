@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
-from posecore.settings import Control, DecodeSettings, NetworkSettings, threshold_field
+from posecore.settings import Control, DecodeSettings, NetworkSettings, threshold_field, with_defaults
 
 #: Begins the names of the finder's settings.
 FINDER = "finder_"
@@ -24,6 +24,8 @@ _SHARED = "max_poses"
 NOT_OF_FINDER = ("calibrated",)
 #: Defaults of the finder: who is found wrongly is sorted out by the second model, who is missed is lost.
 _GENEROUS = {"pose_threshold": 0.05, "keypoint_threshold": 0.0, "root_threshold": 0.1}
+#: Side of the square around a box, relative to its longer side.
+AROUND_BOX = 1.25
 
 
 class TwoStageNetworkSettings(NetworkSettings):
@@ -35,7 +37,7 @@ class TwoStageNetworkSettings(NetworkSettings):
         ge=1.0,
         le=4.0,
         description="Side of the square that is looked at closely, relative to the longer side of the box around the "
-        "joints that the first model found.",
+        "joints, or the box, that the first model found.",
         json_schema_extra={"step": 0.05},
     )
 
@@ -44,7 +46,7 @@ class BoxedNetworkSettings(NetworkSettings):
     """Which boxes are looked at, and how far around them; names are those of the same ideas in joined models."""
 
     crop_expand: float = Field(
-        1.25,
+        AROUND_BOX,
         title="Room around a box",
         ge=1.0,
         le=4.0,
@@ -69,15 +71,22 @@ class TwoStageDecodeSettings(DecodeSettings):
 
 @lru_cache(maxsize=64)
 def network_settings_of(
-    finder_network: type[NetworkSettings], finder_decode: type[DecodeSettings], closer_network: type[NetworkSettings]
+    finder_network: type[NetworkSettings],
+    finder_decode: type[DecodeSettings],
+    closer_network: type[NetworkSettings],
+    boxes: bool = False,
 ) -> type[TwoStageNetworkSettings]:
-    """Network settings of a joined model: those of the finder and its decoder under ``finder_…``, then the other's."""
+    """Network settings of a joined model: those of the finder and its decoder under ``finder_…``, then the other's.
+
+    ``boxes`` says that the finder finds boxes, around which less room is needed than around joints.
+    """
     fields: dict[str, Any] = {}
     for source in (finder_network, finder_decode):
         for name, info in _own(source).items():
             fields[finder_name(name)] = (info.annotation, _of_finder(name, info))
     fields |= {name: (info.annotation, info) for name, info in _own(closer_network).items()}
-    return create_model(TwoStageNetworkSettings.__name__, __base__=TwoStageNetworkSettings, **fields)
+    base = with_defaults(TwoStageNetworkSettings, {"crop_expand": AROUND_BOX}) if boxes else TwoStageNetworkSettings
+    return create_model(TwoStageNetworkSettings.__name__, __base__=base, **fields)
 
 
 @lru_cache(maxsize=64)

@@ -16,9 +16,6 @@ from posecore.video.sequence import PoseSequence
 _READ = 0.0051
 
 
-CorrectionKind = Literal["merge", "swap", "remove"]
-
-
 @dataclass(frozen=True)
 class Correction:
     """One thing that was wrong.
@@ -30,7 +27,7 @@ class Correction:
         other: Identity of the other one; 0 where there is none.
     """
 
-    kind: CorrectionKind
+    kind: Literal["merge", "swap", "remove"]
     person: int
     since: float
     other: int = 0
@@ -38,7 +35,7 @@ class Correction:
     @property
     def words(self) -> str:
         """It as a sentence without its full stop."""
-        said: dict[CorrectionKind, str] = {
+        said = {
             "merge": f"Person {self.person} is person {self.other}",
             "swap": f"Persons {self.person} and {self.other} are exchanged",
             "remove": f"Person {self.person} is left out",

@@ -20,12 +20,10 @@ from posecore.data.annotations import Label
 from posecore.data.augment.settings import AugmentSettings
 from posecore.data.batches import Pack, corners_of
 from posecore.data.naming import ASK_FOR_SIDES
-from posecore.data.truth import Truth, inside
+from posecore.data.truth import NEIGHBOURHOOD, Truth, inside
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
 
-#: A person's neighbourhood is its box made this much larger; unlabelled joints may lie anywhere in it.
-NEIGHBOURHOOD = 1.2
 #: A close-up's side relative to the extent of the joints that it is made for.
 _ROOM = 1.4
 
@@ -387,7 +385,7 @@ def _hide(xy: torch.Tensor, labels: torch.Tensor, level: torch.Tensor, owner: to
 
 def _without_empty_places(truth: Truth) -> Truth:
     """Drop the places in which no picture of the batch has a person, or a region."""
-    present = (truth.labels != Label.ABSENT).any(-1)
+    present = (truth.labels != Label.ABSENT).any(-1) | _reaches_in(truth)
     people, regions = _crowded(present), _crowded(truth.ignore.isfinite().all(-1).all(-1))
 
     def picked(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
@@ -403,6 +401,12 @@ def _without_empty_places(truth: Truth) -> Truth:
         picked(truth.ignore_layers, regions),
         truth.owner,
     )
+
+
+def _reaches_in(truth: Truth) -> torch.Tensor:
+    """``(B, P)`` people whose neighbourhood reaches into the picture, though all their joints may lie outside."""
+    side = truth.owner.shape[-1]
+    return ((truth.corners.amin(2) < side) & (truth.corners.amax(2) > 0)).all(-1)
 
 
 def _crowded(present: torch.Tensor) -> torch.Tensor:

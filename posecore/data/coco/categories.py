@@ -221,7 +221,7 @@ def _unnamed(names: dict[Id, str], annotations: Sequence[Any], remark: Remark) -
             number = category_of(annotation)
             names.setdefault(0 if number is None else number, "person")
             return unnamed_skeleton("unnamed", len(values) // 3, remark=remark)
-    raise EntryError("no category and no annotation has keypoints")
+    raise EntryError("no category and no annotation has keypoints; boxes are read with class_names (--class-names)")
 
 
 def _wanted(wanted: str | int, names: Mapping[Id, str], skeletons: Mapping[Id, Skeleton]) -> Id:

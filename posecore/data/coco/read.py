@@ -20,11 +20,13 @@ from posecore.data.checks import (
     as_data_error,
     shown,
 )
+from posecore.data.coco.boxes import boxes_alone
 from posecore.data.coco.categories import Categories, Id
 from posecore.data.coco.changes import apply_changes
 from posecore.data.coco.people import with_people
 from posecore.data.journal import Journal
 from posecore.data.people import read_box
+from posecore.data.person_boxes import as_boxes
 from posecore.data.pictures import picture_size
 from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
@@ -40,6 +42,7 @@ def read_coco(
     split: str | None = None,
     root: Path | None = None,
     keypoints: Sequence[str] | None = None,
+    class_names: Sequence[str] = (),
 ) -> PoseDataset:
     """Read COCO keypoint JSON with any skeleton.
 
@@ -55,6 +58,7 @@ def read_coco(
         split: Split of images that do not name their own.
         root: Folder of the whole set; that of the JSON file, or the one above it, when None.
         keypoints: Names of the keypoints to read where there are several skeletons, one of which has these.
+        class_names: Read the boxes of these classes alone, in ``PERSON_BOX``; the file needs no keypoints.
 
     Returns:
         The set; what was skipped is in its ``problems``, what was odd in its ``remarks``.
@@ -64,8 +68,13 @@ def read_coco(
     """
     path = Path(annotations)
     data = load_coco(path)
-    image_entries, person_entries = data["images"], data["annotations"]
     problems = Problems(path)
+    if class_names:
+        with as_data_error(path):
+            data, left_out = boxes_alone(data, class_names)
+        if left_out:
+            problems.remark(left_out)
+    image_entries, person_entries = data["images"], data["annotations"]
     with as_data_error(path):
         categories = Categories.of(data.get("categories"), person_entries, category, problems, keypoints)
     if pictures and images is not None and not Path(images).is_dir():
@@ -73,7 +82,8 @@ def read_coco(
     resolver = PathResolver.beside(path, root) if images is None else PathResolver(Path(images))
     found = _read_images(image_entries, resolver, pictures, split, problems)
     complete = with_people(found, person_entries, categories, problems)
-    return PoseDataset(path.stem, categories.skeleton, complete, tuple(problems.found), problems.remarks)
+    found_set = PoseDataset(path.stem, categories.skeleton, complete, tuple(problems.found), problems.remarks)
+    return as_boxes(found_set) if class_names else found_set
 
 
 def load_coco(path: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -41,9 +40,10 @@ from posecore.families.movenet.graph import MultiDecoder, SingleDecoder
 from posecore.families.movenet.heads import adapt_heads
 from posecore.families.movenet.loss import MoveNetLossSettings, movenet_targets, movenet_terms
 from posecore.families.movenet.network import ARCHITECTURES, SIDE_MULTIPLE, STRIDE, MoveNet
+from posecore.families.placing import fit, nearest_multiple
 from posecore.families.trace import Trace
 from posecore.fields import FieldKind, FieldMap, Fields
-from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample, stretch
+from posecore.imaging import InputTransform, Picture, Region, letterbox, sample, stretch
 from posecore.poses import Poses
 from posecore.settings import NetworkSettings, with_defaults
 from posecore.skeleton import COCO_17, Skeleton
@@ -110,16 +110,12 @@ class MoveNetFamily(Family[MoveNetNetworkSettings, MoveNetDecodeSettings, MoveNe
     def place(
         self, image_size: tuple[int, int], region: Region | None, settings: MoveNetNetworkSettings
     ) -> InputTransform:
-        side = _valid_side(settings.input_size)
+        side = nearest_multiple(settings.input_size, SIDE_MULTIPLE)
         if settings.preprocessing == "stretch":
             return stretch(image_size, (side, side), region, half_pixel=True)
         if settings.preprocessing == "letterbox":
             return letterbox(image_size, (side, side), region, half_pixel=True)
-        x0, y0, x1, y1 = check_region(region or full_region(image_size))
-        factor = side / max(x1 - x0, y1 - y0)
-        width, height = (math.ceil(round(length * factor, 6) / SIDE_MULTIPLE) for length in (x1 - x0, y1 - y0))
-        size = (width * SIDE_MULTIPLE, height * SIDE_MULTIPLE)
-        return letterbox(image_size, size, region, half_pixel=True)
+        return fit(image_size, region, side, SIDE_MULTIPLE)
 
     def prepare(
         self, picture: Picture, transform: InputTransform, settings: MoveNetNetworkSettings
@@ -176,7 +172,7 @@ class MoveNetFamily(Family[MoveNetNetworkSettings, MoveNetDecodeSettings, MoveNe
         return frozenset({"pose_threshold", "keypoint_threshold", "distance_offset"})
 
     def training_side(self, side: int, settings: MoveNetNetworkSettings) -> int:
-        return _valid_side(side)
+        return nearest_multiple(side, SIDE_MULTIPLE)
 
     def person_loss(self, architecture: str, side: int) -> dict[str, Any]:
         return {} if ARCHITECTURES[architecture].multi else {"person": "central"}
@@ -236,11 +232,6 @@ def _maps_of(fields: Fields) -> MoveNetMaps:
 def _several(settings: MoveNetDecodeSettings, boxes: bool) -> bool:
     """Whether everybody is wanted, of a network with or without ``boxes``."""
     return settings.mode == "multi" or (settings.mode == "auto" and boxes)
-
-
-def _valid_side(side: float) -> int:
-    """The nearest side that the network can be run at."""
-    return max(round(side / SIDE_MULTIPLE), 1) * SIDE_MULTIPLE
 
 
 MOVENET = MoveNetFamily()

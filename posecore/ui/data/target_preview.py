@@ -103,7 +103,7 @@ def _plan(stored: StoredSet) -> tuple[PreviewPlan, bool]:
     joints = st.toggle("Show joints", value=True, key="target_joints")
     with st.expander("Augmentation and input", icon=":material/tune:"):
         side = number("Side of the input in pixels", 97, 385, 193, step=32, key="target_side")
-        skeleton = _skeleton(stored.skeleton)
+        skeleton = family.skeleton if family.finds_boxes else _skeleton(stored.skeleton)
         network.draw([name for name in ("output_stride",) if name in network.values])
         augment.draw(augment.others + augment.main)
     with st.expander("Loss", icon=":material/balance:"):

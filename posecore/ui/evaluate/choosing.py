@@ -16,6 +16,7 @@ from posecore.ui.evaluate.work import Asked
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.downloads import fetch_panel
 from posecore.ui.shared.models.model_picker import pick_model
+from posecore.ui.shared.models.second_stage import finds_boxes_alone
 from posecore.ui.shared.pictures.open_picture import safe_stem
 from posecore.ui.shared.pictures.uploads import take_over_to
 from posecore.ui.shared.plain import plain
@@ -79,7 +80,7 @@ def choose(place: DeltaGenerator, settings_place: DeltaGenerator) -> Asked | Non
         if not info.available:
             fetch_panel(info)
         return None
-    if labelled is None or (kind == RESULTS and results is None):
+    if labelled is None or (kind == RESULTS and results is None) or (model is not None and finds_boxes_alone(model)):
         return None
     settings = {} if model is None else _settings(model, protocol, settings_place)
     return Asked(labelled, int(most), protocol, model, settings, results)

@@ -13,6 +13,7 @@ from posecore.model import PoseModel
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.downloads import fetch_panel
 from posecore.ui.shared.models.model_picker import pick_model
+from posecore.ui.shared.models.second_stage import finds_boxes_alone
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.sidebar import decoder_controls, lay_out_sidebar, load, network_controls
@@ -46,6 +47,8 @@ def main() -> None:
     if model is None:
         if not info.available:
             fetch_panel(info)
+        return
+    if finds_boxes_alone(model):
         return
     with place:
         sidebar = lay_out_sidebar(drawing=False)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import streamlit as st
 
 from posecore.families import family_of
+from posecore.model import PoseModel
 from posecore.two_stage import JOIN, for_one_person
 from posecore.ui.shared.address import Parameter, asked, came_back, say
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.zoo import ModelInfo, joined
@@ -60,6 +62,17 @@ def pick_closer(info: ModelInfo, models: Mapping[str, ModelInfo]) -> ModelInfo:
     )
     say(Parameter.CLOSER, None if name == _NOTHING else name)
     return info if name == _NOTHING else joined(info, fitting[name])
+
+
+def finds_boxes_alone(model: PoseModel) -> bool:
+    """Say so where joints are measured and the model finds boxes and no joints; True then."""
+    if model.finds_boxes:
+        st.info(
+            f"{plain(model.name)} finds boxes around people and no joints, so there are no joints to measure. Choose a "
+            "model under *Look closely with* to measure both together; *posecore evaluate* measures the boxes.",
+            icon=":material/crop_free:",
+        )
+    return model.finds_boxes
 
 
 def closers_for(info: ModelInfo, models: Mapping[str, ModelInfo]) -> dict[str, ModelInfo]:
