@@ -15,6 +15,7 @@ EXTRAS: dict[str, tuple[str, str]] = {
     "litert": ("litert_torch", "Export to LiteRT"),
     "lmdb": ("lmdb", "Reading the LMDBs that OpenPose was trained from"),
     "c3d": ("ezc3d", "Writing C3D files"),
+    "cluster": ("ray", "Working on a Ray cluster"),
     "ros": ("rosbags", "Telling ROS"),
     "supervision": ("supervision", "Conversion to supervision's KeyPoints"),
 }

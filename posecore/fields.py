@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,7 +172,7 @@ class Fields:
         """Cell coordinates ``(…, 2)`` (x, y) of map ``name`` to source-picture pixels."""
         return self.transform.to_source(self[name].cell_to_input(cells))
 
-    def save(self, path: str | Path, compressed: bool = True) -> None:
+    def save(self, file: str | Path | IO[bytes], compressed: bool = True) -> None:
         """Write an ``.npz``: one array per map under its name, and ``__meta__`` with the rest as JSON.
 
         Maps of close-ups are under ``N/name``, N counting from 1.
@@ -180,9 +181,10 @@ class Fields:
         arrays = {m.name: m.values for m in self.maps}
         for number, view in enumerate(self.close_ups, 1):
             arrays |= {f"{number}/{m.name}": m.values for m in view.fields.maps}
-        with Path(path).open("wb") as file:
-            write = np.savez_compressed if compressed else np.savez
-            write(file, __meta__=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
+        write = np.savez_compressed if compressed else np.savez
+        # An open file, for NumPy gives a path another ending.
+        with Path(file).open("wb") if isinstance(file, (str, Path)) else nullcontext(file) as opened:
+            write(opened, __meta__=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path) -> Fields:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from io import BytesIO
+from itertools import islice
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
+from posecore.addresses import is_address, spelled
 from posecore.drawing.encoded import to_png
 from posecore.drawing.overlay import DrawingOptions, draw_poses
 from posecore.fields import Fields
@@ -20,9 +23,32 @@ from posecore.storage import replacing, writing
 
 FORMATS = ("png", "json", "csv", "coco", "annotations", "fields")
 #: Formats with a file for each picture → ending.
-_OF_PICTURES = {"png": ".png", "json": ".json", "fields": ".npz"}
+OF_PICTURES = {"png": ".png", "json": ".json", "fields": ".npz"}
 #: What results there are in a folder.
 _LIST, _LIST_FORMAT, _TABLE = "posecore_results.json", "posecore.results", "all pictures"
+#: Pictures whose rows are made into a table together.
+_ROWS = 256
+
+#: A picture's file: a path, or the address of one elsewhere.
+Source = Path | str
+#: Names of pictures and their poses; may be gone through again and again.
+Rows = Iterable[tuple[str, Poses]]
+
+
+def files_of(
+    formats: Iterable[str], drawing: DrawingOptions, picture: Picture, fields: Fields, poses: Poses
+) -> dict[str, bytes]:
+    """The files that belong to one picture, by format."""
+    made: dict[str, bytes] = {}
+    if "png" in formats:
+        made["png"] = to_png(draw_poses(picture, poses, drawing))
+    if "json" in formats:
+        made["json"] = poses.to_json(indent=1).encode()
+    if "fields" in formats:
+        file = BytesIO()
+        fields.save(file)
+        made["fields"] = file.getvalue()
+    return made
 
 
 @dataclass
@@ -42,16 +68,17 @@ class ResultWriter:
     folder: Path
     formats: frozenset[str]
     drawing: DrawingOptions
-    files: Sequence[Path]
+    files: Sequence[Source]
     _rows: list[tuple[str, Poses]] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
     _known: dict[str, Any] = field(default_factory=dict)
+    _stems: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self._shared = _shared_folder(self.files)
-        self._own = {path.stem.casefold() for path in self.files}
+        self._own = {_place(path).stem.casefold() for path in self.files}
         try:
             known = parse_json((self.folder / _LIST).read_bytes())
         except (OSError, MalformedError):
@@ -59,42 +86,73 @@ class ResultWriter:
         if isinstance(known, dict) and known.get("format") == _LIST_FORMAT and isinstance(known.get("results"), dict):
             self._known = known["results"]
 
-    def add(self, path: Path, picture: Picture, fields: Fields, poses: Poses) -> None:
+    def add(self, path: Source, picture: Picture, fields: Fields, poses: Poses) -> None:
         """Write what belongs to one picture."""
-        endings = [ending for ending in _OF_PICTURES if ending in self.formats]
-        source = str(path.resolve())
-        stem = self._unused(path.stem, [_OF_PICTURES[ending] for ending in endings], source)
-        if "png" in self.formats:
-            self._write(f"{stem}.png", to_png(draw_poses(picture, poses, self.drawing)))
-        if "json" in self.formats:
-            self._write(f"{stem}.json", poses.to_json(indent=1).encode())
-        if "fields" in self.formats:
-            with writing(self.folder), replacing(self.folder / f"{stem}.npz") as file:
-                fields.save(file)
-        self._known[stem] = {"of": source, "image_size": poses.image_size, "made_by": poses.made_by}
-        name = path.absolute()
-        inside = name.relative_to(self._shared) if name.is_relative_to(self._shared) else name
-        self._rows.append((inside.as_posix(), poses))
+        stem = self._new_stem(path)
+        self._write_files(stem, files_of(self.formats, self.drawing, picture, fields, poses))
+        self._remember(stem, path, poses)
+        self._rows.append((self.name_of(path), poses))
 
-    def close(self) -> None:
-        """Write the files that cover all pictures."""
+    def claim(self) -> None:
+        """Give all pictures their names now, for :meth:`store` and :meth:`note`, and say so in the folder.
+
+        Whoever goes on after being killed then knows which files are whose, and in whatever order pictures are done,
+        each has the name that it has when they are done in turn.
+        """
+        for path in self.files:
+            stem = self._new_stem(path)
+            self._stems[_identity(path)] = stem
+            self._known.setdefault(stem, {"of": _identity(path)})
+        self._write_list(())
+
+    def store(self, path: Source, files: Mapping[str, bytes]) -> None:
+        """Write the files of one picture, which :func:`files_of` made."""
+        self._write_files(self._stems[_identity(path)], files)
+
+    def note(self, path: Source, poses: Poses) -> None:
+        """Remember how the files of one picture were made."""
+        self._remember(self._stems[_identity(path)], path, poses)
+
+    def name_of(self, path: Source) -> str:
+        """What a picture is called in the files of all pictures."""
+        name = _place(path)
+        return (name.relative_to(self._shared) if name.is_relative_to(self._shared) else name).as_posix()
+
+    def close(self, rows: Rows | None = None) -> None:
+        """Write the files that cover all pictures: those that were added, or ``rows``."""
+        rows = self._rows if rows is None else rows
         if "csv" in self.formats:
-            table = keypoint_table(self._rows, "picture")
-            self._write(self._table("keypoints", ".csv"), table.to_csv(index=False).encode())
+            self._write_pieces(self._table("keypoints", ".csv"), _csv_pieces(rows))
         if "coco" in self.formats:
-            results = [
-                entry for index, (_, poses) in enumerate(self._rows, 1) for entry in poses.to_coco_results(index)
-            ]
-            self._write(self._table("coco_results", ".json"), json.dumps(results).encode())
-            self._write(self._table("coco_images", ".json"), json.dumps(coco_images(self._rows)).encode())
+            results = (entry for index, (_, poses) in enumerate(rows, 1) for entry in poses.to_coco_results(index))
+            self._write_pieces(self._table("coco_results", ".json"), _json_list(results))
+            self._write_pieces(self._table("coco_images", ".json"), _json_list(coco_images(rows)))
         if "annotations" in self.formats:
-            self._write(self._table("annotations", ".json"), json.dumps(coco_file(self._rows), indent=1).encode())
-        content = {"format": _LIST_FORMAT, "version": 1, "info": coco_info(poses for _, poses in self._rows)}
+            self._write(self._table("annotations", ".json"), json.dumps(coco_file(rows), indent=1).encode())
+        self._write_list(rows)
+
+    def _write_list(self, rows: Rows) -> None:
+        content = {"format": _LIST_FORMAT, "version": 1, "info": coco_info(poses for _, poses in rows)}
         self._write(_LIST, json.dumps({**content, "results": self._known}, indent=1, default=asdict).encode())
 
+    def _new_stem(self, path: Source) -> str:
+        """What the names of a picture's files begin with."""
+        endings = [ending for kind, ending in OF_PICTURES.items() if kind in self.formats]
+        return self._unused(_place(path).stem, endings, _identity(path))
+
+    def _write_files(self, stem: str, files: Mapping[str, bytes]) -> None:
+        for kind, data in files.items():
+            self._write(f"{stem}{OF_PICTURES[kind]}", data)
+
+    def _remember(self, stem: str, path: Source, poses: Poses) -> None:
+        self._known[stem] = {"of": _identity(path), "image_size": poses.image_size, "made_by": poses.made_by}
+
     def _write(self, name: str, data: bytes) -> None:
-        with writing(self.folder), replacing(self.folder / name) as file:
-            file.write_bytes(data)
+        self._write_pieces(name, [data])
+
+    def _write_pieces(self, name: str, pieces: Iterable[bytes]) -> None:
+        with writing(self.folder), replacing(self.folder / name) as part, part.open("wb") as file:
+            file.writelines(pieces)
 
     def _table(self, stem: str, ending: str) -> str:
         name = self._unused(stem, [ending], _TABLE)
@@ -123,9 +181,39 @@ class ResultWriter:
         return not any((self.folder / f"{name}{ending}").exists() for ending in endings)
 
 
-def _shared_folder(files: Iterable[Path]) -> Path:
+def _csv_pieces(rows: Rows) -> Iterator[bytes]:
+    """The table of all keypoints, some pictures at a time."""
+    left, begun = iter(rows), False
+    while some := list(islice(left, _ROWS)):
+        table = keypoint_table(some, "picture")
+        if len(table):
+            yield table.to_csv(index=False, header=not begun).encode()
+            begun = True
+    if not begun:
+        yield keypoint_table(rows, "picture").to_csv(index=False).encode()
+
+
+def _json_list(entries: Iterable[Any]) -> Iterator[bytes]:
+    """A list as :func:`json.dumps` writes it, entry by entry."""
+    between = "["
+    for entry in entries:
+        yield f"{between}{json.dumps(entry)}".encode()
+        between = ", "
+    yield b"[]" if between == "[" else b"]"
+
+
+def _identity(path: Source) -> str:
+    return spelled(path) if is_address(path) else str(Path(path).resolve())
+
+
+def _place(path: Source) -> PurePath:
+    """Where a file is, as a path from the root; addresses lie below their kind."""
+    return PurePosixPath(f"/{spelled(path)}") if is_address(path) else Path(path).absolute()
+
+
+def _shared_folder(files: Iterable[Source]) -> Path:
     """The folder that all files lie in or below; tables name pictures relative to it."""
-    folders = {str(path.absolute().parent) for path in files}
+    folders = {str(_place(path).parent) for path in files}
     try:
         return Path(os.path.commonpath(folders))
     except ValueError:  # none, or on several drives

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -69,12 +69,10 @@ def coco_info(poses: Iterable[Poses]) -> dict[str, Any]:
     return info
 
 
-def coco_images(named: Iterable[tuple[str, Poses]]) -> list[dict[str, Any]]:
+def coco_images(named: Iterable[tuple[str, Poses]]) -> Iterator[dict[str, Any]]:
     """COCO's ``images``, numbered from 1."""
-    return [
-        {"id": number, "file_name": name, "width": poses.image_size[0], "height": poses.image_size[1]}
-        for number, (name, poses) in enumerate(named, 1)
-    ]
+    for number, (name, poses) in enumerate(named, 1):
+        yield {"id": number, "file_name": name, "width": poses.image_size[0], "height": poses.image_size[1]}
 
 
 def coco_file(named: Iterable[tuple[str, Poses]]) -> dict[str, Any]:
@@ -93,7 +91,7 @@ def coco_file(named: Iterable[tuple[str, Poses]]) -> dict[str, Any]:
         )
     return {
         "info": coco_info(poses for _, poses in pictures),
-        "images": coco_images(pictures),
+        "images": list(coco_images(pictures)),
         "categories": [category],
         "annotations": [{"id": number, **entry} for number, entry in enumerate(annotations, 1)],
     }

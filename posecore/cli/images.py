@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-import glob
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from posecore.addresses import is_address
 from posecore.cli.boxes import BoxesFile, report_boxes, report_outside
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.settings import flag_of, listed, options_of, settings_options
+from posecore.cli.spread import Cluster, announce, report_failure, say, tell_outcome
+from posecore.data.box_files import PlacedBoxes, read_boxes
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import PosecoreError
 from posecore.fields import Fields
-from posecore.imaging import read_image
-from posecore.model import PoseModel
-from posecore.picture_files import FOREIGN_SUFFIXES, IMAGE_SUFFIXES, Picture
+from posecore.imaging import Picture
+from posecore.model import PoseModel, usual_batch
+from posecore.picture_files import FOREIGN_SUFFIXES, IMAGE_SUFFIXES
 from posecore.result_folder import FORMATS, ResultWriter
-from posecore.two_stage import BoxedModel, PlacedBoxes, read_boxes
+from posecore.spreading.choosing import check_cluster, open_workers
+from posecore.spreading.parts import FAILED, Seen
+from posecore.spreading.pictures import FieldsOf, Order, Outcome, Unseen, look_at, order_of, spread_pictures
+from posecore.spreading.sources import files_in, find_sources
+from posecore.spreading.workers import Workers
+from posecore.two_stage import BoxedModel
+
+#: What is written unless said: one's own look at few pictures, and what programs read about many.
+_USUAL, _USUAL_SPREAD = "png,json", "parquet"
+#: Written with --cluster alone.
+_PARQUET = "parquet"
 
 
 def find_pictures(paths: Iterable[str], recursive: bool) -> list[Path]:
@@ -36,104 +46,75 @@ def find_pictures(paths: Iterable[str], recursive: bool) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for text in paths:
-        path = Path(text)
-        if path.is_dir():
-            inside = sorted(path.rglob("*") if recursive else path.iterdir())
-            files = [file for file in inside if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
-            _name_foreign(inside)
-        elif path.exists():
-            files = [path]
-        else:
-            files = [Path(name) for name in sorted(glob.glob(text, recursive=True)) if Path(name).is_file()]  # noqa: PTH207 - absolute patterns
+        files = files_in(text, recursive, IMAGE_SUFFIXES)
+        _name_foreign(text, recursive)
         if not files:
             raise PosecoreError(f"{text!r} names no picture; give picture files, folders that hold some, or a pattern.")
         found.update(dict.fromkeys(files))
     return list(found)
 
 
-def _name_foreign(files: Iterable[Path]) -> None:
+def _name_foreign(text: str, recursive: bool) -> None:
     """Say which pictures of a folder are of kinds that are not read."""
-    kinds = Counter(file.suffix.lower() for file in files if file.suffix.lower() in FOREIGN_SUFFIXES)
+    if is_address(text) or not Path(text).is_dir():
+        return
+    kinds = Counter(file.suffix.lower() for file in files_in(text, recursive, FOREIGN_SUFFIXES))
     if kinds:
         left_out = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         errors.print(f"[yellow]left out:[/yellow] {left_out}; convert them to JPEG or PNG.", highlight=False)
 
 
-def _readable(paths: Iterable[Path], failures: list[Path]) -> Iterator[tuple[Path, Picture]]:
-    """Pictures that can be read; the others are reported and remembered."""
-    for path in paths:
-        try:
-            yield path, read_image(path)
-        except (PosecoreError, OSError):
-            _report(path, failures)
-
-
-#: Fields of pictures, given their paths and pixels.
-_Look = Callable[[Sequence[Path], Sequence[Picture]], list[Fields]]
-
-
-def _look_with(model: PoseModel, boxes: PlacedBoxes | None, network: dict[str, Any]) -> _Look:
-    """What looks at whole pictures, or at the boxes in them."""
-
-    def look(paths: Sequence[Path], pictures: Sequence[Picture]) -> list[Fields]:
-        if boxes is None or not isinstance(model, BoxedModel):
-            return model.fields(list(pictures), **network)
-        seen = [boxes.inside(path, (one.shape[1], one.shape[0])) for path, one in zip(paths, pictures, strict=True)]
-        fields = model.look_in(pictures, [inside for inside, _ in seen], **network)
-        for path, (_, outside) in zip(paths, seen, strict=True):
-            report_outside(path, outside)
-        return fields
-
-    return look
-
-
-def _analysed(
-    look: _Look, paths: Sequence[Path], pictures: Sequence[Picture], failures: list[Path]
-) -> Iterator[tuple[Path, Picture, Fields]]:
-    """Pictures with their fields; those that the network cannot take are reported and remembered."""
-    try:
-        yield from zip(paths, pictures, look(paths, pictures), strict=True)
-    except PosecoreError:
-        if len(pictures) > 1:
-            for path, picture in zip(paths, pictures, strict=True):
-                yield from _analysed(look, [path], [picture], failures)
-        else:
-            _report(paths[0], failures)
-
-
-def _report(path: Path, failures: list[Path]) -> None:
-    """Say why a picture is left out."""
-    failures.append(path)
-    errors.print(f"[red]{escape(str(path))}:[/red] {escape(str(sys.exception()))}", soft_wrap=True, highlight=False)
-
-
 @options_of("drawing", DrawingOptions)
 @settings_options
 def image(
-    paths: Annotated[list[str], typer.Argument(help="Pictures, folders or patterns such as “shots/*.jpg”.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, folders, patterns such as “shots/*.jpg”, lists (.txt, a path a line), or addresses such as "
+            "s3://bucket/folder/."
+        ),
+    ],
     model: ModelName = None,
     weights: WeightsFile = None,
     destination: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("poses"),
-    save: Annotated[str, typer.Option(help=f"What to write, separated by commas: {', '.join(FORMATS)}.")] = "png,json",
+    save: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What to write, separated by commas: {', '.join(FORMATS)}; with --cluster {_PARQUET} as well. "
+            f"Default {_USUAL}, with --cluster {_USUAL_SPREAD}."
+        ),
+    ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders inside folders.")] = False,
     person_boxes: BoxesFile = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures that go through the network together.")] = 8,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Pictures that go through the network together; 0 takes 1 on a processor and 8 on a graphics card.",
+        ),
+    ] = 0,
     device: Device = "auto",
+    cluster: Cluster = None,
     *,
     settings: dict[str, Any],
     drawing: dict[str, Any],
 ) -> None:
     """Find the people in pictures and write what was found.
 
-    A picture that cannot be read is reported and left out; the exit code is then 1. Ctrl-C keeps what is done.
+    A picture that cannot be read is reported and left out; the exit code is then 1. Ctrl-C keeps what is done. With
+    --cluster the same command goes on where it ended.
     """
-    formats = frozenset(listed(save.lower()))
-    if unknown := formats - set(FORMATS):
-        raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
+    formats = _formats(save, cluster is not None)
     if drawing and "png" not in formats:
         raise typer.BadParameter(f"{flag_of(next(iter(drawing)))} is about drawn pictures: name png in --save.")
-    files = find_pictures(paths, recursive)
-    placed = None if person_boxes is None else read_boxes(person_boxes).placed(files)
+    if cluster is not None:
+        check_cluster(cluster)
+        if person_boxes is not None:
+            raise typer.BadParameter("--person-boxes are looked at in this process: leave --cluster out.")
+    files = find_sources(paths, recursive, IMAGE_SUFFIXES, "picture")
+    for text in paths:
+        _name_foreign(text, recursive)
+    placed = None if person_boxes is None else read_boxes(person_boxes).placed([Path(file) for file in files])
     loaded = open_model(model, device, weights)
     if placed is not None:
         loaded = BoxedModel(loaded)
@@ -142,23 +123,93 @@ def image(
     # Said once, and not of every picture.
     loaded.network_settings(**network)
     loaded.decode_settings(**decode)
-    look = _look_with(loaded, placed, network)
-    writer = ResultWriter(destination, formats, DrawingOptions(**drawing), files)
-    failures: list[Path] = []
+    options = DrawingOptions(**drawing)
+    if cluster is not None:
+        order, facts = order_of(loaded, device, network, decode, formats, options, batch)
+        outcome = _spread(files, destination, formats, order, facts, cluster)
+    else:
+        writer = ResultWriter(destination, formats, options, files)
+        fields_of = _fields_with(loaded, placed, network)
+        outcome = _in_turn(loaded, files, fields_of, writer, decode, batch or usual_batch(loaded.device))
+    found = f"{outcome.people} people in {outcome.pictures} of {len(files)} pictures with {loaded.name}"
+    output.print(f"{found}; results in {escape(str(destination))}/", soft_wrap=True)
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+def _formats(save: str | None, spread: bool) -> frozenset[str]:
+    formats = frozenset(listed((save if save is not None else _USUAL_SPREAD if spread else _USUAL).lower()))
+    known = (*FORMATS, _PARQUET)
+    if unknown := formats - set(known):
+        raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(known)}.")
+    if _PARQUET in formats and not spread:
+        raise typer.BadParameter("parquet is written with --cluster: add --cluster processes.")
+    return formats
+
+
+def _fields_with(model: PoseModel, boxes: PlacedBoxes | None, network: Mapping[str, Any]) -> FieldsOf:
+    """What looks at whole pictures, or at the boxes in them."""
+
+    def fields_of(sources: Sequence[str], pictures: Sequence[Picture]) -> Sequence[Fields]:
+        if boxes is None or not isinstance(model, BoxedModel):
+            return model.fields(list(pictures), **network)
+        paths = [Path(source) for source in sources]
+        seen = [boxes.inside(path, (one.shape[1], one.shape[0])) for path, one in zip(paths, pictures, strict=True)]
+        fields = model.look_in(pictures, [inside for inside, _ in seen], **network)
+        for path, (_, outside) in zip(paths, seen, strict=True):
+            report_outside(path, outside)
+        return fields
+
+    return fields_of
+
+
+def _in_turn(
+    model: PoseModel,
+    files: list[str],
+    fields_of: FieldsOf,
+    writer: ResultWriter,
+    decode: Mapping[str, Any],
+    batch: int,
+) -> Outcome:
+    """Look at one picture after another."""
+    failures: list[tuple[str, str]] = []
     people = 0
     # Also when it is broken off: the tables of what is done, and which files are whose for the next time.
     with closing(writer), counting_progress() as progress:
         task = progress.add_task("Pictures", total=len(files))
-        readable = _readable(files, failures)
-        while group := list(islice(readable, batch)):
-            names, pictures = zip(*group, strict=True)
-            for path, picture, fields in _analysed(look, names, pictures, failures):
-                poses = loaded.decode(fields, **decode)
+        for look in look_at(files, fields_of, batch):
+            if isinstance(look, Unseen):
+                failures.append((look.source, look.error))
+                report_failure(look.source, look.error)
+            else:
+                poses = model.decode(look.fields, **decode)
                 people += len(poses)
-                writer.add(path, picture, fields, poses)
-            progress.update(task, advance=len(group))
-    done = len(files) - len(failures)
-    found = f"{people} people in {done} of {len(files)} pictures with {loaded.name}"
-    output.print(f"{found}; results in {escape(str(destination))}/", soft_wrap=True)
-    if failures:
-        raise typer.Exit(1)
+                writer.add(look.source, look.picture, look.fields, poses)
+            progress.advance(task)
+    return Outcome(len(files) - len(failures), people, 0, failures)
+
+
+def _spread(
+    files: list[str],
+    folder: Path,
+    formats: frozenset[str],
+    order: Order,
+    facts: Mapping[str, Any],
+    cluster: str,
+) -> Outcome:
+    """Let workers look at the pictures."""
+    own = formats - {_PARQUET}
+    writer = ResultWriter(folder, own, order.drawing, files) if own else None
+    with counting_progress() as progress:
+        task = progress.add_task("Pictures", total=len(files))
+
+        def workers_for(most: int) -> Workers[str, Seen]:
+            workers = open_workers(cluster, order, most, order.model.device, say)
+            announce(workers, order.network)
+            return workers
+
+        outcome = spread_pictures(
+            files, folder, facts, writer, workers_for, lambda done: progress.update(task, completed=done)
+        )
+    tell_outcome(outcome.before, len(files), outcome.failures, folder / FAILED)
+    return outcome

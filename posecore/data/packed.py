@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from posecore.addresses import is_address, spelled
 from posecore.data.archives import ZipLimits, unpack_zip
 from posecore.data.folders import check_place, inner_folder
 from posecore.data.openpose_lmdb.unpacking import lmdb_file, unpack_lmdb
-from posecore.data.webdataset.shards import find_shards, is_address, names_shards, spelled, stamp_of
+from posecore.data.webdataset.shards import find_shards, names_shards, stamp_of
 from posecore.data.webdataset.unpacking import unpack_shards
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import SettingsError
+from posecore.model import usual_batch
 from posecore.settings import Settings, build_settings
 from posecore.video.finding import CropSettings
 from posecore.video.reading import ClipSettings
@@ -57,8 +58,8 @@ class BatchSettings(Settings):
     )
 
     def size_on(self, device: torch.device) -> int:
-        """Frames at once on ``device``: a processor gains nothing from batches but loses its caches to them."""
-        return self.batch or (1 if device.type == "cpu" else 8)
+        """Frames at once on ``device``."""
+        return self.batch or usual_batch(device)
 
 
 @dataclass(frozen=True)

@@ -9,26 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from posecore.addresses import is_address, reaching, spelled, system_of
 from posecore.data.folders import check_place, reading
 from posecore.errors import DataError
 
 _TAR = (".tar", ".tar.gz", ".tgz")
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _GLOB = re.compile(r"[*?\[]")
-#: ``Path`` leaves one slash of an address.
-_ADDRESS = re.compile(r"([a-z][a-z0-9+]+):/+", re.IGNORECASE)
 _MOST = 100_000
-
-
-def spelled(place: str | Path) -> str:
-    """The name of a file or an address, also of one that went through ``Path``."""
-    text = str(place)
-    return _ADDRESS.sub(r"\1://", text, count=1) if _ADDRESS.match(text) else text
-
-
-def is_address(name: str) -> bool:
-    """True for what fsspec fetches from elsewhere, such as ``s3://…``."""
-    return _ADDRESS.match(name) is not None
 
 
 def names_shards(place: str | Path) -> bool:
@@ -100,10 +88,8 @@ def _expanded(text: str) -> list[str]:
 
 
 def _listed(pattern: str) -> list[str]:
-    import fsspec
-
-    with _reaching(pattern):
-        system, path = fsspec.core.url_to_fs(pattern)
+    with reaching(pattern):
+        system, path = system_of(pattern)
         found = sorted(system.unstrip_protocol(name) for name in system.glob(path))
     if not found:
         raise DataError(f"There is no file {pattern}.")
@@ -120,10 +106,8 @@ def stamp_of(name: str) -> list[str | int]:
         with reading(Path(name)):
             status = Path(name).stat()
         return [str(Path(name).resolve()), status.st_size, status.st_mtime_ns]
-    import fsspec
-
-    with _reaching(name):
-        system, path = fsspec.core.url_to_fs(name)
+    with reaching(name):
+        system, path = system_of(name)
         info = system.info(path)
     changed = next((info[key] for key in ("mtime", "LastModified", "updated", "ETag") if info.get(key)), "")
     return [name, int(info.get("size") or 0), str(changed)]
@@ -138,18 +122,5 @@ def opened(name: str) -> Iterator[IO[bytes]]:
         return
     import fsspec
 
-    with _reaching(name), fsspec.open(name, "rb") as file:
+    with reaching(name), fsspec.open(name, "rb") as file:
         yield file
-
-
-@contextmanager
-def _reaching(address: str) -> Iterator[None]:
-    """Turn whatever keeps an address from being read into a sentence."""
-    try:
-        yield
-    except DataError:
-        raise
-    # Every kind of address has exceptions of its own, and a package that may be missing.
-    except Exception as error:
-        why = f"{error!s:.200}".rstrip(".") or type(error).__name__
-        raise DataError(f"{address} cannot be read: {why}.") from error

@@ -1,0 +1,44 @@
+"""What commands say that spread their work: the option for it, who works, and what could not be done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from posecore.cli.console import errors
+from posecore.cli.skipped import LISTED
+from posecore.spreading.choosing import CLUSTER_HELP
+from posecore.spreading.workers import Workers
+from posecore.words import counted
+
+Cluster = Annotated[str | None, typer.Option("--cluster", help=CLUSTER_HELP, metavar="auto|ADDRESS|processes[:N]")]
+
+
+def say(text: str) -> None:
+    """A sentence about the run."""
+    errors.print(escape(text), highlight=False, soft_wrap=True)
+
+
+def announce(workers: Workers[Any, Any], network: Mapping[str, Any]) -> None:
+    """Say who works, and with which runtime: nothing is left to the machine."""
+    say(f"{workers.words}, each computing with {network['runtime']} in {network['precision']}.")
+
+
+def report_failure(source: str, error: str) -> None:
+    """Say why a file is left out."""
+    errors.print(f"[red]{escape(source)}:[/red] {escape(error)}", soft_wrap=True, highlight=False)
+
+
+def tell_outcome(before: int, total: int, failures: Sequence[tuple[str, str]], list_of_them: Path) -> None:
+    """Say what had been done before, and what could not be done, as far as that can be read."""
+    if before:
+        say(f"{counted(before, 'file')} of {total:,} had been done before.")
+    for source, error in failures[:LISTED]:
+        report_failure(source, error)
+    if failures:
+        more = f"{len(failures) - LISTED:,} more; " if len(failures) > LISTED else ""
+        say(f"{more}{list_of_them} lists what could not be done; the same command tries that again.")

@@ -1,0 +1,98 @@
+"""Handing out work: a few pieces at a time, each done exactly once, whatever happens to workers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+from posecore.spreading.workers import Item, Lost, Result, Workers
+
+#: How often a piece of work is tried when workers die with it.
+TRIES = 2
+
+
+@dataclass
+class _Piece(Generic[Item]):
+    """Some of a task's items: those from place ``start`` on."""
+
+    task: int
+    start: int
+    items: Sequence[Item]
+    tries: int = 0
+
+
+@dataclass
+class _Open(Generic[Result]):
+    """A task of which something is missing."""
+
+    results: list[Result | Lost]
+    missing: int
+
+
+def hand_out(
+    workers: Workers[Item, Result], tasks: Iterable[Sequence[Item]]
+) -> Iterator[tuple[int, list[Result | Lost]]]:
+    """Do all tasks, and hand out results of each as a whole, in the order in which they are done.
+
+    Tasks are taken only when a worker is free, so that what waits, and what this holds, is bounded. A task whose worker
+    died is done again; one that fails is taken apart, so that an item that cannot be done costs none of the others.
+
+    Args:
+        workers: Who works.
+        tasks: Lists of items, not empty.
+
+    Yields:
+        The number of a task, from 0 in the order of ``tasks``, and the results of its items in their order, ``Lost``
+        for those that cannot be done.
+    """
+    feed = enumerate(tasks)
+    waiting: deque[_Piece[Item]] = deque()
+    free = deque(range(workers.count))
+    busy: dict[int, _Piece[Item]] = {}
+    tasks_open: dict[int, _Open[Result]] = {}
+    while True:
+        while free and (piece := _next_piece(waiting, feed, tasks_open)) is not None:
+            worker = free.popleft()
+            busy[worker] = piece
+            workers.send(worker, piece.items)
+        if not busy:
+            return
+        worker, answer = workers.receive()
+        free.append(worker)
+        piece = busy.pop(worker)
+        if isinstance(answer, Lost):
+            again = _again(piece, answer)
+            if again:
+                waiting.extend(again)
+                continue
+            answer = [answer]  # type: ignore[list-item]
+        task = tasks_open[piece.task]
+        task.results[piece.start : piece.start + len(piece.items)] = answer
+        task.missing -= len(piece.items)
+        if not task.missing:
+            yield piece.task, tasks_open.pop(piece.task).results
+
+
+def _next_piece(
+    waiting: deque[_Piece[Item]], feed: Iterator[tuple[int, Sequence[Item]]], tasks_open: dict[int, _Open[Result]]
+) -> _Piece[Item] | None:
+    if waiting:
+        return waiting.popleft()
+    found = next(feed, None)
+    if found is None:
+        return None
+    number, items = found
+    unknown: Result | Lost = Lost("it was not done")
+    tasks_open[number] = _Open([unknown] * len(items), len(items))
+    return _Piece(number, 0, items)
+
+
+def _again(piece: _Piece[Item], why: Lost) -> list[_Piece[Item]]:
+    """What to do instead of a piece that was lost; nothing when it is a single item that cannot be done."""
+    if why.died and piece.tries + 1 < TRIES:
+        return [_Piece(piece.task, piece.start, piece.items, piece.tries + 1)]
+    if len(piece.items) == 1:
+        return []
+    return [_Piece(piece.task, piece.start + place, [item]) for place, item in enumerate(piece.items)]
