@@ -426,3 +426,29 @@ def test_two_runs_do_not_share_a_folder(
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".posecore.lock"), pytest.raises(PosecoreError, match="Another run"):
         run("image", folder, "-o", tmp_path / "out", "--cluster", "processes", *SMALL)
+
+
+# --- Ray -------------------------------------------------------------------------------------------------------------
+
+
+def test_ray_does_the_same_and_survives_a_kill(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed (extra cluster)")
+    workers = open_workers("auto", Doubling(tmp_path, kills=8, fails=5), 2)
+    assert "Ray of this machine" in workers.words
+    try:
+        results = by_task(hand_out(workers, [[number] for number in range(12)]))
+    finally:
+        workers.close()
+    assert results.pop(5)[0] == Lost("ValueError: this number cannot be doubled")
+    assert results == {number: [2 * number] for number in range(12) if number != 5}
+    assert noted(tmp_path) == [number for number in range(12) if number != 5], "nothing was done twice"
+
+
+def test_ray_workers_that_cannot_begin_end_the_run() -> None:
+    pytest.importorskip("ray", reason="Ray is not installed (extra cluster)")
+    workers = open_workers("auto", Unopened(), 1)
+    try:
+        with pytest.raises(PosecoreError, match="there is no such model here"):
+            by_task(hand_out(workers, [[1]]))
+    finally:
+        workers.close()

@@ -103,8 +103,8 @@ class StartCheck:
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """A worker's first word: the job is open, or why it is not."""
+class Opened:
+    """A worker's first word: its job is open, or why it cannot be opened."""
 
     failure: str = ""
 
@@ -152,7 +152,7 @@ class Processes(Generic[Item, Result]):
                 answer = worker.pipe.recv()
             except (EOFError, ConnectionResetError):
                 return number, self._ended(number)
-            if not isinstance(answer, _Opened):
+            if not isinstance(answer, Opened):
                 return number, answer
             if answer.failure:
                 self._check.failed(answer.failure, final=True)
@@ -202,9 +202,9 @@ def _serve(pipe: Connection, job: Job[Any, Any]) -> None:
         try:
             work = job.open()
         except Exception as error:  # noqa: BLE001 - said where the work is handed out
-            pipe.send(_Opened(str(error) or type(error).__name__))
+            pipe.send(Opened(str(error) or type(error).__name__))
             return
-        pipe.send(_Opened())
+        pipe.send(Opened())
         while True:
             pipe.send(attempt(work, pipe.recv()))
     except (EOFError, BrokenPipeError, ConnectionResetError):
