@@ -9,9 +9,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from posecore.spreading.workers import Job, Lost, attempt
+
+if TYPE_CHECKING:
+    from posecore.model import PoseModel
 
 
 class HereWorkers:
@@ -76,3 +79,24 @@ class Unopened:
 
     def open(self) -> Callable[[Sequence[int]], list[int]]:
         raise ValueError("there is no such model here")
+
+
+def small_model(seed: int = 0) -> PoseModel:
+    """A network that finds somebody everywhere."""
+    # Here, for processes that need neither import this module too.
+    import torch
+
+    from posecore.families.posenet import POSENET
+    from posecore.model import PoseModel
+
+    torch.manual_seed(seed)
+    network = POSENET.build("posenet-mobilenet_v1-050")
+    torch.nn.init.constant_(network.get_parameter("heads.heatmaps.bias"), 3.0)
+    return PoseModel(
+        "posenet-mobilenet_v1-050.test",
+        POSENET,
+        "posenet-mobilenet_v1-050",
+        network,
+        "test",
+        decode_settings={"max_poses": 3},
+    )

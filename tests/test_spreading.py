@@ -16,20 +16,19 @@ import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
-from spreading_support import Doubling, HereWorkers, Unopened
+from spreading_support import Doubling, HereWorkers, Unopened, small_model
 from typer.testing import CliRunner, Result
 
 from posecore.cli import app, loading, main
 from posecore.cli import images as image_command
 from posecore.errors import DataError, MissingExtraError, PosecoreError, SettingsError
-from posecore.families.posenet import POSENET
 from posecore.model import PoseModel
 from posecore.poses import MadeBy, Poses
 from posecore.skeleton import COCO_17
 from posecore.spreading.choosing import check_cluster, open_workers
 from posecore.spreading.handing_out import hand_out
 from posecore.spreading.packing import pack, settled
-from posecore.spreading.parts import PartFolder, Seen, facts_of
+from posecore.spreading.parts import PartFolder, Seen, facts_of, list_failures
 from posecore.spreading.pictures import Order
 from posecore.spreading.sources import contents, find_sources, local_copy
 from posecore.spreading.workers import Lost, Processes
@@ -170,21 +169,6 @@ def test_an_address_without_its_package_says_what_to_install(monkeypatch: pytest
 # --- models on their way ---------------------------------------------------------------------------------------------
 
 
-def small_model(seed: int = 0) -> PoseModel:
-    """A network that finds somebody everywhere."""
-    torch.manual_seed(seed)
-    network = POSENET.build("posenet-mobilenet_v1-050")
-    torch.nn.init.constant_(network.get_parameter("heads.heatmaps.bias"), 3.0)
-    return PoseModel(
-        "posenet-mobilenet_v1-050.test",
-        POSENET,
-        "posenet-mobilenet_v1-050",
-        network,
-        "test",
-        decode_settings={"max_poses": 3},
-    )
-
-
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> PoseModel:
     loaded = small_model()
@@ -273,12 +257,14 @@ def test_parts_give_back_what_was_put_in(tmp_path: Path) -> None:
 def test_what_failed_is_listed_and_tried_again(tmp_path: Path) -> None:
     parts = PartFolder(tmp_path, facts())
     parts.add(0, [seen("a", 1), Seen("=b", None, "too small")])
-    assert parts.write_failures() == [("=b", "too small")]
+    assert parts.failures() == [("=b", "too small")]
+    list_failures(tmp_path, parts.failures())
     assert "'=b" in (tmp_path / "failed.csv").read_text()
     again = PartFolder(tmp_path, facts())
     assert again.next_number() == 1
     again.add(1, [seen("=b", 1)])
-    assert not again.write_failures()
+    assert not again.failures()
+    list_failures(tmp_path, [])
     assert not (tmp_path / "failed.csv").exists()
     assert [source for source, _ in again.rows({"a", "=b"})] == ["a", "=b"]
 

@@ -15,8 +15,8 @@ from posecore.addresses import is_address
 from posecore.cli.boxes import BoxesFile, report_boxes, report_outside
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
-from posecore.cli.settings import flag_of, listed, options_of, settings_options
-from posecore.cli.spread import Cluster, announce, report_failure, say, tell_outcome
+from posecore.cli.settings import flag_of, options_of, settings_options
+from posecore.cli.spread import PARQUET, Cluster, announce, chosen_formats, report_failure, say, tell_outcome
 from posecore.data.box_files import PlacedBoxes, read_boxes
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import PosecoreError
@@ -32,10 +32,8 @@ from posecore.spreading.sources import files_in, find_sources
 from posecore.spreading.workers import Workers
 from posecore.two_stage import BoxedModel
 
-#: What is written unless said: one's own look at few pictures, and what programs read about many.
-_USUAL, _USUAL_SPREAD = "png,json", "parquet"
-#: Written with --cluster alone.
-_PARQUET = "parquet"
+#: What is written unless said.
+_USUAL = "png,json"
 
 
 def find_pictures(paths: Iterable[str], recursive: bool) -> list[Path]:
@@ -80,8 +78,8 @@ def image(
     save: Annotated[
         str | None,
         typer.Option(
-            help=f"What to write, separated by commas: {', '.join(FORMATS)}; with --cluster {_PARQUET} as well. "
-            f"Default {_USUAL}, with --cluster {_USUAL_SPREAD}."
+            help=f"What to write, separated by commas: {', '.join(FORMATS)}; with --cluster {PARQUET} as well. "
+            f"Default {_USUAL}, with --cluster {PARQUET}."
         ),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders inside folders.")] = False,
@@ -104,7 +102,7 @@ def image(
     A picture that cannot be read is reported and left out; the exit code is then 1. Ctrl-C keeps what is done. With
     --cluster the same command goes on where it ended.
     """
-    formats = _formats(save, cluster is not None)
+    formats = frozenset(chosen_formats(save, FORMATS, _USUAL, cluster is not None))
     if drawing and "png" not in formats:
         raise typer.BadParameter(f"{flag_of(next(iter(drawing)))} is about drawn pictures: name png in --save.")
     if cluster is not None:
@@ -135,16 +133,6 @@ def image(
     output.print(f"{found}; results in {escape(str(destination))}/", soft_wrap=True)
     if outcome.failures:
         raise typer.Exit(1)
-
-
-def _formats(save: str | None, spread: bool) -> frozenset[str]:
-    formats = frozenset(listed((save if save is not None else _USUAL_SPREAD if spread else _USUAL).lower()))
-    known = (*FORMATS, _PARQUET)
-    if unknown := formats - set(known):
-        raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(known)}.")
-    if _PARQUET in formats and not spread:
-        raise typer.BadParameter("parquet is written with --cluster: add --cluster processes.")
-    return formats
 
 
 def _fields_with(model: PoseModel, boxes: PlacedBoxes | None, network: Mapping[str, Any]) -> FieldsOf:
@@ -198,7 +186,7 @@ def _spread(
     cluster: str,
 ) -> Outcome:
     """Let workers look at the pictures."""
-    own = formats - {_PARQUET}
+    own = formats - {PARQUET}
     writer = ResultWriter(folder, own, order.drawing, files) if own else None
     with counting_progress() as progress:
         task = progress.add_task("Pictures", total=len(files))

@@ -10,12 +10,32 @@ import typer
 from rich.markup import escape
 
 from posecore.cli.console import errors
+from posecore.cli.settings import listed
 from posecore.cli.skipped import LISTED
 from posecore.spreading.choosing import CLUSTER_HELP
 from posecore.spreading.workers import Workers
 from posecore.words import counted
 
 Cluster = Annotated[str | None, typer.Option("--cluster", help=CLUSTER_HELP, metavar="auto|ADDRESS|processes[:N]")]
+
+
+#: Format that is written with --cluster alone, and always.
+PARQUET = "parquet"
+
+
+def chosen_formats(save: str | None, known: Sequence[str], usual: str, spread: bool) -> list[str]:
+    """What ``--save`` asks for: ``usual`` unless said, or Parquet where work is spread.
+
+    Raises:
+        BadParameter: For what is not known, and for Parquet where no work is spread.
+    """
+    formats = listed((save if save is not None else PARQUET if spread else usual).lower())
+    every = (*known, PARQUET)
+    if unknown := set(formats) - set(every):
+        raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(every)}.")
+    if PARQUET in formats and not spread:
+        raise typer.BadParameter(f"{PARQUET} is written with --cluster: add --cluster processes.")
+    return formats
 
 
 def say(text: str) -> None:

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -20,12 +21,19 @@ from posecore.cli.lifting import SaveRoom, wanted_lifting
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.result_names import free_stem, with_ending
 from posecore.cli.settings import check_belongs, flag_of, listed, options_of, settings_options
+from posecore.cli.spread import PARQUET, Cluster, announce, chosen_formats, say, tell_outcome
 from posecore.drawing.overlay import DrawingOptions
 from posecore.lifting.settings import LiftSettings
 from posecore.model import PoseModel
 from posecore.settings import build_settings
+from posecore.spreading.choosing import check_cluster, open_workers
+from posecore.spreading.parts import FAILED
+from posecore.spreading.sources import find_sources
+from posecore.spreading.videos import Answer, Task, VideoFolder, spread_videos, video_order_of
+from posecore.spreading.workers import Workers
 from posecore.video import (
     FORMATS,
+    VIDEO_SUFFIXES,
     BatchSettings,
     ClipSettings,
     CropSettings,
@@ -47,6 +55,8 @@ from posecore.video import (
 )
 from posecore.words import counted
 
+#: Seconds of a segment unless said.
+_SEGMENT = 60.0
 _MEASURES = (
     "such as left_knee, angle:left_hip-left_knee-left_ankle, rate:right_elbow, length:nose-left_ankle, speed:nose"
 )
@@ -64,7 +74,12 @@ _MEASURES = (
 @options_of("part", ClipSettings)
 @options_of("lifting", LiftSettings)
 def video(
-    path: Annotated[Path, typer.Argument(help="The video.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="The video; with --cluster as many as you like: files, folders, patterns, lists (.txt) and addresses."
+        ),
+    ],
     model: ModelName = None,
     weights: WeightsFile = None,
     destination: Annotated[
@@ -73,14 +88,20 @@ def video(
             "--output",
             "-o",
             help="The clip to write, or a folder; by default the video's name with “-poses.mp4” here, numbered when "
-            "that is taken.",
+            "that is taken. With --cluster a folder for results, “poses” by default.",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of these names.")] = False,
-    clip: Annotated[bool, typer.Option(help="Write the drawn clip, or the tables alone.")] = True,
+    clip: Annotated[
+        bool | None, typer.Option(help="Write the drawn clip, or the tables alone, as --cluster always does.")
+    ] = None,
     save: Annotated[
-        str, typer.Option(help=f"Tables to write beside the clip, separated by commas: {', '.join(FORMATS)}.")
-    ] = "csv",
+        str | None,
+        typer.Option(
+            help=f"Tables to write beside the clip, separated by commas: {', '.join(FORMATS)}; with --cluster "
+            f"{PARQUET} as well. Default csv, with --cluster {PARQUET}."
+        ),
+    ] = None,
     measures: Annotated[
         str, typer.Option("--measures", "--angles", help=f"What to measure, separated by commas, {_MEASURES}.")
     ] = "",
@@ -92,6 +113,13 @@ def video(
     ] = False,
     save_3d: SaveRoom = None,
     device: Device = "auto",
+    cluster: Cluster = None,
+    segment: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help=f"With --cluster: seconds of the pieces that videos are cut into; {_SEGMENT:g} unless said."
+        ),
+    ] = None,
     *,
     settings: dict[str, Any],
     part: dict[str, Any],
@@ -106,11 +134,15 @@ def video(
 ) -> None:
     """Find, follow and measure the people in a video, and draw them into a clip.
 
-    Ctrl-C ends early and keeps what is done: a clip that plays and complete tables up to there.
+    Ctrl-C ends early and keeps what is done: a clip that plays and complete tables up to there. With --cluster the same
+    command goes on where it ended.
     """
-    formats = listed(save)
-    if unknown := set(formats) - set(FORMATS):
-        raise typer.BadParameter(f"unknown format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}.")
+    if cluster is None:
+        _check_alone(paths, segment)
+    else:
+        _check_spread(cluster, clip, overwrite, lift)
+    clip = cluster is None if clip is None else clip
+    formats = chosen_formats(save, FORMATS, "csv", cluster is not None)
     if not count:
         check_belongs(counting, "--count")
     if not clip:
@@ -135,6 +167,11 @@ def video(
     )
     _check_crop(loaded, options, cropping)
     wanted = list(dict.fromkeys([*measured, *counted]))
+    if cluster is not None:
+        tables = _Tables([one for one in formats if one != PARQUET], wanted, counted, repetitions)
+        _spread(paths, destination, loaded, device, options, segment or _SEGMENT, cluster, tables)
+        return
+    path = Path(paths[0])
     room = wanted_lifting(lift, lifting, save_3d, measured, followed, loaded.skeleton)
     endings = [".mp4"] * clip + table_endings(formats, bool(wanted), bool(counted)) + (room.endings if room else [])
     stem = free_stem(destination or Path(), f"{path.stem}-poses", endings, overwrite)
@@ -149,6 +186,75 @@ def video(
     _tell_repetitions(result, counted, repetitions)
     if result.cancelled:
         raise typer.Exit(130)
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """Tables to write of every video."""
+
+    formats: list[str]
+    measures: list[str]
+    counted: list[str]
+    repetitions: RepetitionSettings
+
+    def told(self) -> dict[str, Any]:
+        """What is written, for whoever goes on."""
+        return {**asdict(self), "repetitions": self.repetitions.model_dump(mode="json") if self.counted else {}}
+
+    def save(self, result: VideoResult, stem: Path) -> None:
+        """Write them."""
+        save_tables(result, stem, self.formats, self.measures, self.counted, self.repetitions)
+
+
+def _check_alone(paths: list[str], segment: float | None) -> None:
+    """Refuse what goes with --cluster alone."""
+    if len(paths) > 1:
+        raise typer.BadParameter("give one video, or add --cluster processes for several.")
+    if segment is not None:
+        raise typer.BadParameter("--segment is about spread work: add --cluster processes.")
+
+
+def _check_spread(cluster: str, clip: bool | None, overwrite: bool, lift: bool) -> None:
+    """Refuse what --cluster does not do."""
+    check_cluster(cluster)
+    if clip:
+        raise typer.BadParameter("--cluster writes tables; draw the clip of one video without it.")
+    if lift:
+        raise typer.BadParameter("--lift is for one video: leave --cluster out, or lift saved poses by posecore lift.")
+    if overwrite:
+        raise typer.BadParameter("--cluster goes on where it ended; give another folder in place of --overwrite.")
+
+
+def _spread(
+    paths: list[str],
+    destination: Path | None,
+    model: PoseModel,
+    device: str,
+    options: VideoOptions,
+    segment: float,
+    cluster: str,
+    tables: _Tables,
+) -> None:
+    """Let workers find, follow and smooth the people in videos."""
+    sources = find_sources(paths, False, VIDEO_SUFFIXES, "video")
+    order, facts = video_order_of(model, device, options, tables.told())
+    folder = VideoFolder(destination or Path("poses"), facts, tables.save)
+    with counting_progress() as progress:
+        task = progress.add_task("Videos", total=len(sources))
+
+        def workers_for(most: int | None) -> Workers[Task, Answer]:
+            workers = open_workers(cluster, order, most, device, say)
+            announce(workers, order.options.network)
+            return workers
+
+        outcome = spread_videos(
+            sources, folder, order.options, segment, workers_for, lambda done: progress.update(task, completed=done)
+        )
+    tell_outcome(outcome.before, len(sources), outcome.failures, folder.folder / FAILED)
+    found = f"{outcome.done} of {counted(len(sources), 'video')} with {model.name}"
+    output.print(f"{found}; results in {escape(str(folder.folder))}/", soft_wrap=True)
+    if outcome.failures:
+        raise typer.Exit(1)
 
 
 def _check_without_clip(given: Sequence[str]) -> None:

@@ -25,14 +25,18 @@ def check_cluster(text: str) -> None:
 
 
 def open_workers(
-    text: str, job: Job[Item, Result], most: int, device: str = "cpu", say: Callable[[str], object] = lambda _: None
+    text: str,
+    job: Job[Item, Result],
+    most: int | None = None,
+    device: str = "cpu",
+    say: Callable[[str], object] = lambda _: None,
 ) -> Workers[Item, Result]:
     """Workers that will do ``job``.
 
     Args:
         text: ``auto``, ``processes``, ``processes:N`` or the address of a Ray.
         job: What they do.
-        most: As many as there is work for.
+        most: As many as there is work for, if that is known.
         device: What each needs; a graphics card is asked of a Ray for every worker when it begins with ``cuda``.
         say: Told, in a sentence, when ``auto`` means processes.
 

@@ -7,10 +7,12 @@ done last; what a killed run left of other parts is removed.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from filelock import FileLock, Timeout
 
-from posecore.errors import DataError
+from posecore.errors import DataError, StorageError
+from posecore.model import PoseModel
 from posecore.poses import MadeBy, Poses
 from posecore.results import safe_table
 from posecore.skeleton import Skeleton, data_of_skeleton, skeleton_of_data
@@ -30,6 +34,7 @@ from posecore.storage import replacing, sweep, writing
 PEOPLE, PICTURES = "people", "pictures"
 #: Where the pictures that could not be looked at are listed.
 FAILED = "failed.csv"
+_LOCK = ".posecore.lock"
 _NAME = re.compile(r"part-(\d+)\.parquet")
 #: What must be the same for results to lie in one folder.
 _SAME = ("model", "weights", "network_settings", "decode_settings", "calibration", "files")
@@ -74,6 +79,36 @@ def facts_of(made_by: MadeBy, skeleton: Skeleton) -> dict[str, Any]:
     }
 
 
+def facts_with(model: PoseModel, network: Mapping[str, Any], decode: Mapping[str, Any]) -> dict[str, Any]:
+    """How results of a model are made that is told all network settings and decode settings."""
+    calibration = model.calibration if decode.get("calibrated") else None
+    fitted_on = "" if calibration is None else calibration.fitted_on
+    made_by = MadeBy(
+        version("posecore"), model.name, model.weights_id, "", None, network, decode, calibration=fitted_on
+    )
+    return facts_of(made_by, model.skeleton)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Be the only run that writes to a folder, which is made if missing.
+
+    Raises:
+        StorageError: When another run writes to it.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StorageError(f"Another run is writing to {folder}; give another folder, or wait for it.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class PartFolder:
     """Parts of results in a folder; see the module.
 
@@ -90,7 +125,8 @@ class PartFolder:
 
     def __init__(self, folder: Path, facts: Facts) -> None:
         self.folder = folder
-        self.facts = facts
+        # As they are read back.
+        self.facts: Facts = json.loads(json.dumps(facts))
         self.done: set[str] = set()
         self._numbers: set[int] = set()
         with writing(folder):
@@ -206,21 +242,19 @@ class PartFolder:
             found += [(row["source"], row["error"]) for row in table.to_pylist() if row["error"]]
         return found
 
-    def write_failures(self) -> list[tuple[str, str]]:
-        """List what could not be looked at in a file; none is left when there is nothing."""
-        found = self.failures()
-        path = self.folder / FAILED
-        with writing(path):
-            if not found:
-                with suppress(FileNotFoundError):
-                    path.unlink()
-                return found
-            with replacing(path) as part:
-                safe_table(pd.DataFrame(found, columns=["source", "error"])).to_csv(part, index=False)
-        return found
-
     def _path(self, kind: str, number: int) -> Path:
         return self.folder / kind / f"part-{number:06}.parquet"
+
+
+def list_failures(folder: Path, failures: Sequence[tuple[str, str]]) -> None:
+    """List in a folder what could not be looked at, and why; there is no list when there is nothing."""
+    path = folder / FAILED
+    with writing(path):
+        if failures:
+            with replacing(path) as part:
+                safe_table(pd.DataFrame(list(failures), columns=["source", "error"])).to_csv(part, index=False)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _numbers(folder: Path) -> set[int]:

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from posecore.drawing.overlay import DrawingOptions
-from posecore.errors import PosecoreError, StorageError
+from posecore.errors import PosecoreError
 from posecore.fields import Fields
 from posecore.imaging import Picture, read_image
 from posecore.model import PoseModel, usual_batch
-from posecore.poses import MadeBy, Poses
+from posecore.poses import Poses
 from posecore.result_folder import OF_PICTURES, ResultWriter, files_of
 from posecore.spreading.handing_out import hand_out
 from posecore.spreading.packing import PackedModel, pack, settled
-from posecore.spreading.parts import PartFolder, Seen, facts_of
+from posecore.spreading.parts import PartFolder, Seen, facts_with, list_failures, locked
 from posecore.spreading.sources import contents
 from posecore.spreading.workers import Lost, Workers
-from posecore.storage import writing
 
 #: Fewest and most pictures of a part; in between there are so many parts.
 _LEAST, _MOST, _PARTS = 8, 1024, 64
-_LOCK = ".posecore.lock"
 
 #: Fields of pictures, given their sources and pixels.
 FieldsOf = Callable[[Sequence[str], Sequence[Picture]], Sequence[Fields]]
@@ -158,22 +153,11 @@ def order_of(
     """
     drawing = drawing or DrawingOptions()
     network = settled(model, network)
-    resolved = model.decode_settings(**decode)
-    calibration = model.calibration if resolved.calibrated else None
-    made_by = MadeBy(
-        version("posecore"),
-        model.name,
-        model.weights_id,
-        "",
-        None,
-        network,
-        resolved.model_dump(),
-        calibration="" if calibration is None else calibration.fitted_on,
-    )
+    resolved = model.decode_settings(**decode).model_dump()
     of_pictures = frozenset(formats) & set(OF_PICTURES)
     files = {"formats": sorted(of_pictures), **({"drawing": drawing.model_dump(mode="json")} if of_pictures else {})}
-    facts = {**facts_of(made_by, model.skeleton), "files": files}
-    return Order(pack(model, device), network, resolved.model_dump(), of_pictures, drawing, batch), facts
+    facts = {**facts_with(model, network, resolved), "files": files}
+    return Order(pack(model, device), network, resolved, of_pictures, drawing, batch), facts
 
 
 def spread_pictures(
@@ -198,13 +182,8 @@ def spread_pictures(
         StorageError: When another run writes to the folder.
         DataError: When the folder holds results that were made otherwise.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / _LOCK, timeout=0):
-            return _spread(sources, PartFolder(folder, facts), writer, workers_for, progress)
-    except Timeout:
-        raise StorageError(f"Another run is writing to {folder}; give another folder, or wait for it.") from None
+    with locked(folder):
+        return _spread(sources, PartFolder(folder, facts), writer, workers_for, progress)
 
 
 def _spread(
@@ -238,7 +217,9 @@ def _spread(
             for source, poses in parts.rows(wanted):
                 writer.note(source, poses)
         writer.close(_Named(parts, wanted, writer))
-    return Outcome(*parts.totals(wanted), before, parts.write_failures())
+    failures = parts.failures()
+    list_failures(parts.folder, failures)
+    return Outcome(*parts.totals(wanted), before, failures)
 
 
 def _parts_of(

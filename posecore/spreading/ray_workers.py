@@ -62,7 +62,7 @@ class RayWorkers(Generic[Item, Result]):
     Args:
         job: What they do.
         address: Of a cluster, as ``ray.init`` takes it; None starts a Ray of this machine.
-        most: As many as there is work for.
+        most: As many as there is work for, if that is known.
         device: ``cuda`` asks for a graphics card for each.
 
     Raises:
@@ -70,7 +70,7 @@ class RayWorkers(Generic[Item, Result]):
         PosecoreError: When there is no Ray at the address, or none can be started.
     """
 
-    def __init__(self, job: Job[Item, Result], address: str | None, most: int, device: str = "cpu") -> None:
+    def __init__(self, job: Job[Item, Result], address: str | None, most: int | None, device: str = "cpu") -> None:
         require("cluster")
         import ray
 
@@ -83,7 +83,7 @@ class RayWorkers(Generic[Item, Result]):
         if not places:
             self.close()
             raise PosecoreError(f"The Ray has no {'graphics card' if card else 'processor'} for a worker.")
-        self.count = max(min(places, most), 1)
+        self.count = max(min(places, most or places), 1)
         where = "of this machine" if address is None else f"at {address}"
         self.words = f"{self.count} worker{'s' if self.count > 1 else ''} of the Ray {where}"
         self._job = ray.put(job)

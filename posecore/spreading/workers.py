@@ -122,7 +122,7 @@ class Processes(Generic[Item, Result]):
     Args:
         job: What they do.
         count: How many; as many as there are processors unless given.
-        most: As many as there is work for.
+        most: As many as there is work for, if that is known.
     """
 
     def __init__(self, job: Job[Item, Result], count: int | None = None, most: int | None = None) -> None:

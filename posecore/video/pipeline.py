@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -26,30 +25,18 @@ from posecore.errors import VideoError
 from posecore.imaging import Picture
 from posecore.poses import Poses
 from posecore.video.finding import Finder, VideoModel
+from posecore.video.following import Followed, Following
 from posecore.video.options import VideoOptions
 from posecore.video.reading import ClipSettings, VideoFrame, VideoInfo, VideoReader
 from posecore.video.results import Progress, VideoResult
 from posecore.video.sequence import PoseSequence, SequenceBuilder
-from posecore.video.smoothing import LiveSmoother, smoothed
 from posecore.video.stages import Stages, Stopwatch, batches
-from posecore.video.tracking import Tracker
 from posecore.video.writing import ClipWriter, output_size
 
 #: Bytes of pictures that may wait between two stages.
 _WAITING_BYTES = 64_000_000
-#: Frames that are held back at most to see whether somebody new stays.
-_LOOK_AHEAD = 4
 #: Frames after which the share of the file that was read says how many there are.
 _TELLING = 30
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    """A frame with its people: as found and followed, and as smoothed."""
-
-    frame: VideoFrame
-    raw: Poses
-    poses: Poses
 
 
 def process_video(
@@ -100,26 +87,18 @@ class _Run:
         self.began = time.perf_counter()
         self.whole = True
         self.warnings: list[str] = []
-        self.tracker = Tracker(model.skeleton, options.tracking)
+        self.following = Following(model.skeleton, options, self.watch)
         if clip is not None and clip.exists() and source.exists() and clip.samefile(source):
             raise VideoError(f"{clip} is the video itself; give the clip another name.")
 
     def live(self) -> VideoResult:
         """Everything in one pass."""
-        smoother = LiveSmoother(self.options.smoothing, max(self.options.tracking.max_age, 0.5))
         smooths = self.options.smoothing.smooth == "live"
         people = SequenceBuilder(self.model.skeleton)
         raw = SequenceBuilder(self.model.skeleton) if smooths else None
 
-        def finish(item: tuple[VideoFrame, Poses]) -> _Found:
-            frame, poses = item
-            if not smooths:
-                return _Found(frame, poses, poses)
-            with self.watch.time("smooth"):
-                return _Found(frame, poses, smoother.update(poses, frame.time))
-
         with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.batch) as stages:
-            found = map(finish, self._settled(self._found(reader, stages)))
+            found = self.following.live(self._found(reader, stages))
             drawn = self._drawn(found, reader, stages)
             start, size = self._write(drawn, reader, raw, people, "finding people", (0.0, 1.0))
             self.warnings = [*reader.warnings, *self.warnings]
@@ -132,14 +111,12 @@ class _Run:
         builder = SequenceBuilder(self.model.skeleton)
         share = 1.0 if self.clip is None else 0.8
         with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.batch) as stages:
-            found = ((frame, self._follow(poses, frame.time)) for frame, poses in self._found(reader, stages))
-            found_only = ((_Found(frame, poses, poses), frame.picture) for frame, poses in found)
+            found = self.following.everybody(self._found(reader, stages))
+            found_only = ((one, one.frame.picture) for one in found)
             # Everybody is kept until it is known who will be confirmed.
             start, size = self._write(found_only, reader, None, builder, "finding people", (0.0, share), draws=False)
             self.warnings = list(reader.warnings)
-        raw = self._named(builder.build(size.frame))
-        with self.watch.time("smooth"):
-            smooth = smoothed(raw, self.options.smoothing)
+        raw, smooth = self.following.smoothed(builder.build(size.frame))
         cancelled = self.cancel.is_set()
         if self.clip is not None and len(raw):
             # The first pass was perhaps ended on purpose; what was found in it is drawn all the same.
@@ -158,7 +135,7 @@ class _Run:
         with VideoReader(self.source, self.options.clip) as reader, _stages(reader, self.batch) as stages:
             frames = stages.ahead(self._decoded(reader))
             paired = zip(sequence, frames, strict=False)
-            drawn = self._drawn((_Found(frame, poses, poses) for poses, frame in paired), reader, stages)
+            drawn = self._drawn((Followed(frame, poses, poses) for poses, frame in paired), reader, stages)
             _, size = self._write(drawn, reader, None, count, "drawing", (share, 1.0))
         return len(count), size.clip
 
@@ -186,13 +163,15 @@ class _Run:
                     poses = self.finder.decode(one, self.options.decode, self.crop)
                 yield frame, poses
 
-    def _drawn(self, found: Iterable[_Found], reader: VideoReader, stages: Stages) -> Iterator[tuple[_Found, Picture]]:
+    def _drawn(
+        self, found: Iterable[Followed[VideoFrame]], reader: VideoReader, stages: Stages
+    ) -> Iterator[tuple[Followed[VideoFrame], Picture]]:
         """Frames and their pictures, drawn in a thread of its own; as they are when no clip is wanted."""
         if self.clip is None:
             return ((item, item.frame.picture) for item in found)
         size = output_size((reader.info.width, reader.info.height), self.options.output.max_side)
 
-        def draw(item: _Found) -> tuple[_Found, Picture]:
+        def draw(item: Followed[VideoFrame]) -> tuple[Followed[VideoFrame], Picture]:
             picture = item.frame.picture
             with self.watch.time("draw"):
                 if size != (picture.shape[1], picture.shape[0]):
@@ -201,36 +180,9 @@ class _Run:
 
         return stages.ahead(map(draw, found))
 
-    def _follow(self, poses: Poses, seconds: float) -> Poses:
-        if not self.options.tracking.track:
-            return poses
-        with self.watch.time("track"):
-            return self.tracker.update(poses, seconds)
-
-    def _settled(self, found: Iterable[tuple[VideoFrame, Poses]]) -> Iterator[tuple[VideoFrame, Poses]]:
-        """Frames with people who are confirmed, followed from their first frame on as far as a few frames allow."""
-        if not self.options.tracking.track:
-            yield from found
-            return
-        waiting: deque[tuple[VideoFrame, Poses]] = deque()
-        for frame, poses in found:
-            waiting.append((frame, self._follow(poses, frame.time)))
-            if len(waiting) >= min(self.options.tracking.min_hits, _LOOK_AHEAD):
-                earlier, people = waiting.popleft()
-                yield earlier, self.tracker.confirmed(people)
-        while waiting:
-            earlier, people = waiting.popleft()
-            yield earlier, self.tracker.confirmed(people)
-
-    def _named(self, sequence: PoseSequence) -> PoseSequence:
-        """Everybody who was confirmed in the end, under their final identity from their first frame on."""
-        names = self.tracker.names
-        ids = np.array([names.get(number, number) for number in sequence.track_ids.tolist()], np.int64)
-        return sequence.with_ids(ids).rows(ids > 0)
-
     def _write(
         self,
-        drawn: Iterable[tuple[_Found, Picture]],
+        drawn: Iterable[tuple[Followed[VideoFrame], Picture]],
         reader: VideoReader,
         raw: SequenceBuilder | None,
         smoothed: SequenceBuilder,
@@ -277,7 +229,7 @@ class _Run:
     def _tell(
         self,
         step: str,
-        found: _Found,
+        found: Followed[VideoFrame],
         picture: Picture,
         frames: int,
         expected: int | None,
