@@ -16,22 +16,25 @@ import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
-from spreading_support import Doubling, HereWorkers, Unopened, small_model
 from typer.testing import CliRunner, Result
 
 from posecore.cli import app, loading, main
 from posecore.cli import images as image_command
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.errors import DataError, MissingExtraError, PosecoreError, SettingsError
+from posecore.evaluation import evaluate
 from posecore.model import PoseModel
 from posecore.poses import MadeBy, Poses
 from posecore.skeleton import COCO_17
 from posecore.spreading.choosing import check_cluster, open_workers
+from posecore.spreading.evaluating import EvaluationOrder, SpreadPrediction
 from posecore.spreading.handing_out import hand_out
 from posecore.spreading.packing import pack, settled
 from posecore.spreading.parts import PartFolder, Seen, facts_of, list_failures
 from posecore.spreading.pictures import Order
 from posecore.spreading.sources import contents, find_sources, local_copy
 from posecore.spreading.workers import Lost, Processes
+from tests.spreading_support import Doubling, HereWorkers, Unopened, small_model
 
 RUNNER = CliRunner()
 SMALL = ("--model", "any", "--input-size", 97)
@@ -412,6 +415,43 @@ def test_two_runs_do_not_share_a_folder(
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".posecore.lock"), pytest.raises(PosecoreError, match="Another run"):
         run("image", folder, "-o", tmp_path / "out", "--cluster", "processes", *SMALL)
+
+
+# --- evaluations ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("protocol", ["crops", "full"])
+def test_evaluations_are_those_of_one_process(folder: Path, protocol: Any) -> None:
+    torch.set_num_threads(1)
+    people = np.random.default_rng(1).uniform(10, 80, (11, 17, 2)).astype(np.float32)
+    seen = np.full(17, Label.VISIBLE, np.uint8)
+    labelled = [
+        AnnotatedImage(path, (120, 90), (Person(one, seen, (10, 10, 80, 80), 4900.0),), number)
+        for number, (path, one) in enumerate(zip(sorted(folder.glob("*.png")), people, strict=False))
+    ]
+    labelled[3].path.write_bytes(b"no picture")
+    dataset = PoseDataset("set", COCO_17, tuple(labelled))
+    loaded = small_model()
+    settings = {"input_size": 65}
+    alone = evaluate(loaded, dataset, protocol, settings)
+    opened: list[HereWorkers] = []
+
+    def workers_for(order: EvaluationOrder, most: int) -> HereWorkers:
+        opened.append(HereWorkers(order))
+        return opened[-1]
+
+    told: list[int] = []
+    predicting = SpreadPrediction("cpu", workers_for)
+    spread = evaluate(loaded, dataset, protocol, settings, advance=lambda: told.append(1), predicting=predicting)
+    assert opened[0].closed
+    assert len(told) == len(dataset)
+    assert {**spread.to_dict(), "seconds": 0} == {**alone.to_dict(), "seconds": 0}
+    assert len(spread.problems) == 1
+    for one, other in zip(alone.predictions, spread.predictions, strict=True):
+        assert one.image is other.image
+        assert one.poses.keypoints.tobytes() == other.poses.keypoints.tobytes()
+        assert one.poses.scores.tobytes() == other.poses.scores.tobytes()
 
 
 # --- Ray -------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
-from spreading_support import HereWorkers, small_model
 from typer.testing import CliRunner
 
 from posecore.cli import app, loading
@@ -30,6 +29,7 @@ from posecore.spreading.videos import (
     video_order_of,
 )
 from posecore.video import ClipSettings, SmoothingSettings, TrackingSettings, VideoOptions, VideoResult, process_video
+from tests.spreading_support import HereWorkers, small_model
 from tests.video_support import write_video
 
 NETWORK = {"input_size": 65, "runtime": "torch", "precision": "float32"}
@@ -114,6 +114,7 @@ def test_segments_give_what_one_process_gives(
     assert (spread.start, spread.warnings, spread.info) == (alone.start, alone.warnings, alone.info)
     table = pq.read_table(tmp_path / "out" / "people" / "walk.parquet")
     keypoints, keypoint_scores, scores = people_arrays(table, COCO_17)
+    assert scores.tobytes() == alone.poses.scores.tobytes()
     assert keypoints.tobytes() == alone.poses.keypoints.tobytes()
     assert keypoint_scores.tobytes() == alone.poses.keypoint_scores.tobytes()
     assert table["frame"].to_pylist() == alone.poses.numbers[alone.poses.frames].tolist()
@@ -131,9 +132,10 @@ def test_going_on_looks_only_at_what_is_left(
             raise SystemExit(9)
         keep(self, video, index, looked)
 
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+    with monkeypatch.context() as patch:
         patch.setattr(VideoFolder, "keep", killed)
-        Run(model, options, tmp_path / "out")(clip)
+        with pytest.raises(SystemExit):
+            Run(model, options, tmp_path / "out")(clip)
     again = Run(model, options, tmp_path / "out")
     again(clip)
     assert [task.index for task in again.given if isinstance(task, Segment)] == [2, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,13 +15,15 @@ from posecore.cli.boxes import BoxesFile, ClassNames, measure_boxes
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import WeightsFile, open_model
 from posecore.cli.settings import flag_of, listed, settings_options
-from posecore.data.annotations import PoseDataset
+from posecore.cli.spread import Cluster, announce, say
+from posecore.data.annotations import AnnotatedImage, PoseDataset
 from posecore.data.box_files import GivenBoxes, read_boxes
 from posecore.data.detect import open_dataset
 from posecore.errors import SettingsError
 from posecore.evaluation import Evaluation, Protocol, ranked, worst_cases
 from posecore.evaluation import evaluate as run_evaluation
 from posecore.evaluation.error_kinds import KINDS, LOCALISATION, ErrorKinds, error_kinds
+from posecore.evaluation.predictions import PicturePoses, predict
 from posecore.evaluation.progress import between
 from posecore.evaluation.report import report_html
 from posecore.evaluation.results_files import evaluate_results
@@ -28,6 +31,9 @@ from posecore.evaluation.saved import SavedEvaluations
 from posecore.evaluation.sheets import contact_sheet
 from posecore.evaluation.summary import DRAWN, Measured, Summary, summarise
 from posecore.model import PoseModel
+from posecore.spreading.choosing import check_cluster, open_workers
+from posecore.spreading.evaluating import EvaluationOrder, Predicted, SpreadPrediction
+from posecore.spreading.workers import Workers
 from posecore.storage import replacing, write_json, write_text, writing
 from posecore.two_stage import BoxedModel
 
@@ -74,6 +80,7 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
     class_names: ClassNames = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")] = "auto",
+    cluster: Cluster = None,
     settings: dict[str, Any],
 ) -> None:
     """Measure a model on labelled pictures: OKS AP and AR, PCK@0.2, every keypoint, and the kinds of errors.
@@ -84,6 +91,7 @@ def evaluate(
         raise SettingsError("Say what to measure: --model NAME, --weights FILE or --results FILE.")
     _check_effect(results, protocol, device, settings, sheet)
     _check_boxes(person_boxes, results, protocol)
+    _check_spread(cluster, person_boxes, results)
     _check_name(save, no_save)
     dataset = open_dataset(annotations, images=images, class_names=listed(class_names))
     if results is not None:
@@ -93,11 +101,15 @@ def evaluate(
         loaded = open_model(model, device, weights)
         if loaded.finds_boxes:
             unused = {"--protocol": protocol, "--person-boxes": given, "--sheet": sheet, "--html": html, "--save": save}
+            unused["--cluster"] = cluster
             measure_boxes(loaded, dataset, settings, limit, json_file, unused)
             return
         loaded = loaded if given is None else BoxedModel(loaded)
         looked: Protocol = protocol or ("crops" if given is None else "full")
-        evaluation, mark = _of_model(loaded, dataset, looked, settings, limit, given), loaded.weights_id
+        evaluation, mark = (
+            _of_model(loaded, dataset, looked, settings, limit, given, _predicting(cluster, device)),
+            loaded.weights_id,
+        )
     for problem in (*dataset.problems, *evaluation.problems):
         errors.print(f"[yellow]skipped:[/yellow] {escape(str(problem))}", soft_wrap=True, highlight=False)
     what = "results" if person_boxes is None else "boxes"
@@ -159,12 +171,43 @@ def _of_model(
     settings: dict[str, Any],
     limit: int | None,
     boxes: GivenBoxes | None,
+    predicting: Callable[..., Sequence[PicturePoses]],
 ) -> Evaluation:
     with counting_progress() as progress:
         task = progress.add_task("Pictures", total=min(limit or len(dataset), len(dataset)))
         return run_evaluation(
-            loaded, dataset, protocol, settings, limit=limit, advance=lambda: progress.advance(task), boxes=boxes
+            loaded,
+            dataset,
+            protocol,
+            settings,
+            limit=limit,
+            advance=lambda: progress.advance(task),
+            boxes=boxes,
+            predicting=predicting,
         )
+
+
+def _check_spread(cluster: str | None, boxes: Path | None, results: Path | None) -> None:
+    """Refuse --cluster where it has no effect."""
+    if cluster is None:
+        return
+    check_cluster(cluster)
+    if boxes is not None or results is not None:
+        other = "--person-boxes" if boxes is not None else "--results"
+        raise SettingsError(f"{other} is looked at in this process: leave --cluster out.")
+
+
+def _predicting(cluster: str | None, device: str) -> Callable[..., Sequence[PicturePoses]]:
+    """What looks at the pictures: this process, or workers."""
+    if cluster is None:
+        return predict
+
+    def workers_for(order: EvaluationOrder, most: int) -> Workers[AnnotatedImage, Predicted]:
+        workers = open_workers(cluster, order, most, device, say)
+        announce(workers, order.network)
+        return workers
+
+    return SpreadPrediction(device, workers_for)
 
 
 def _figures(evaluation: Evaluation, weights: str, results: bool) -> tuple[ErrorKinds, Measured]:

@@ -151,6 +151,7 @@ def evaluate(
     slot: AbstractContextManager[object] = NO_SLOT,
     tell: Tell = unheard,
     boxes: GivenBoxes | None = None,
+    predicting: Callable[..., Sequence[PicturePoses]] = predict,
 ) -> Evaluation:
     """Measure a model on a set.
 
@@ -167,6 +168,7 @@ def evaluate(
         slot: Held while the network runs.
         tell: Told how far the figures are, once the network has seen everything.
         boxes: Where people are, for a :class:`posecore.two_stage.BoxedModel` under the protocol ``full``.
+        predicting: Looks at the pictures, given what :func:`posecore.evaluation.predictions.predict` is given.
 
     Raises:
         SettingsError: For an unknown setting or protocol, or when boxes, model and protocol do not go together.
@@ -180,7 +182,7 @@ def evaluate(
     given = None if boxes is None else boxes.placed([i.path for i in dataset], [i.image_id for i in dataset])
     problems: list[Problem] = [] if given is None else list(given.problems)
     start = time.perf_counter()
-    predictions = predict(
+    predictions = predicting(
         model,
         dataset,
         protocol,
