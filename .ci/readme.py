@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Pages beside the tutorials whose commands can be run here.
-SUBJECTS = ("index", "evaluation", "export", "ros", "runtimes", "serving")
+SUBJECTS = ("index", "evaluation", "export", "ros", "runtimes", "scale", "serving")
 PAGES = (ROOT / "README.md", *(ROOT / f"docs/{name}.md" for name in SUBJECTS), *sorted(ROOT.glob("docs/*/*.md")))
 #: Beginnings of commands, and of Python, that are not run here.
 LEFT_OUT = {
