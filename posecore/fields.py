@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -177,14 +176,17 @@ class Fields:
 
         Maps of close-ups are under ``N/name``, N counting from 1.
         """
+        if isinstance(file, (str, Path)):
+            # An open file, for NumPy gives a path another ending.
+            with Path(file).open("wb") as opened:
+                self.save(opened, compressed)
+            return
         meta = {"format": _FORMAT, "version": _VERSION, **_meta_of(self)}
         arrays = {m.name: m.values for m in self.maps}
         for number, view in enumerate(self.close_ups, 1):
             arrays |= {f"{number}/{m.name}": m.values for m in view.fields.maps}
         write = np.savez_compressed if compressed else np.savez
-        # An open file, for NumPy gives a path another ending.
-        with Path(file).open("wb") if isinstance(file, (str, Path)) else nullcontext(file) as opened:
-            write(opened, __meta__=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
+        write(file, __meta__=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path) -> Fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -83,6 +84,23 @@ def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
         workers.close()
     assert results == {number: [2 * number] for number in range(16)}
     assert noted(tmp_path) == list(range(16)), "nothing was done twice"
+
+
+def test_a_process_that_dies_while_it_is_free_is_replaced(tmp_path: Path) -> None:
+    workers = Processes(Doubling(tmp_path), 2)
+    try:
+        for worker in (0, 1):
+            workers.send(worker, [worker])
+        answers = dict(workers.receive() for _ in (0, 1))
+        assert answers == {0: [0], 1: [2]}
+        first = multiprocessing.active_children()[0]
+        first.kill()
+        first.join()
+        for worker in (0, 1):
+            workers.send(worker, [worker])
+        assert dict(workers.receive() for _ in (0, 1)) == answers
+    finally:
+        workers.close()
 
 
 def test_what_kills_every_worker_is_left_out_and_said(tmp_path: Path) -> None:

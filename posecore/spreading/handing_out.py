@@ -62,14 +62,17 @@ def hand_out(
         worker, answer = workers.receive()
         free.append(worker)
         piece = busy.pop(worker)
+        results: Sequence[Result | Lost]
         if isinstance(answer, Lost):
             again = _again(piece, answer)
             if again:
                 waiting.extend(again)
                 continue
-            answer = [answer]  # type: ignore[list-item]
+            results = [answer]
+        else:
+            results = answer
         task = tasks_open[piece.task]
-        task.results[piece.start : piece.start + len(piece.items)] = answer
+        task.results[piece.start : piece.start + len(piece.items)] = results
         task.missing -= len(piece.items)
         if not task.missing:
             yield piece.task, tasks_open.pop(piece.task).results

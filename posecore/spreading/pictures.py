@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -199,18 +200,19 @@ def _spread(
     has_files = writer is not None and bool(set(OF_PICTURES) & writer.formats)
     if writer is not None and has_files:
         writer.claim()
-    for number, task, results in _parts_of(left, len(sources), parts, workers_for):
-        seen = [
-            Seen(source, None, one.reason) if isinstance(one, Lost) else one
-            for source, one in zip(task, results, strict=True)
-        ]
-        if writer is not None:
-            for one in seen:
-                if one.files:
-                    writer.store(one.source, one.files)
-        parts.add(number, seen)
-        done += len(seen)
-        progress(done)
+    with closing(_parts_of(left, len(sources), parts, workers_for)) as found:
+        for number, task, results in found:
+            seen = [
+                Seen(source, None, one.reason) if isinstance(one, Lost) else one
+                for source, one in zip(task, results, strict=True)
+            ]
+            if writer is not None:
+                for one in seen:
+                    if one.files:
+                        writer.store(one.source, one.files)
+            parts.add(number, seen)
+            done += len(seen)
+            progress(done)
     wanted = set(sources)
     if writer is not None:
         if has_files:
@@ -224,7 +226,7 @@ def _spread(
 
 def _parts_of(
     left: Sequence[str], total: int, parts: PartFolder, workers_for: Callable[[int], Workers[str, Seen]]
-) -> Iterator[tuple[int, Sequence[str], list[Seen | Lost]]]:
+) -> Generator[tuple[int, Sequence[str], list[Seen | Lost]], None, None]:
     """Number, pictures and results of one part after another.
 
     How many pictures make a part depends on how many there are in all, so that going on makes the same parts.

@@ -75,6 +75,8 @@ class RayWorkers(Generic[Item, Result]):
         import ray
 
         self._ray = ray
+        self._free: list[_Worker] = []
+        self._given: dict[Any, _Given] = {}
         self._was_there = ray.is_initialized()
         if not self._was_there:
             self._join(address)
@@ -89,8 +91,6 @@ class RayWorkers(Generic[Item, Result]):
         self._job = ray.put(job)
         self._kind: Any = ray.remote(num_cpus=1, num_gpus=1 if card else 0, max_restarts=0)(_Actor)
         self._check = StartCheck()
-        self._free: list[_Worker] = []
-        self._given: dict[Any, _Given] = {}
 
     def _join(self, address: str | None) -> None:
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}

@@ -340,7 +340,7 @@ class VideoFolder:
         parts = [self._segment(video, index) for index in sorted(video.looked)]
         starts = np.cumsum([0, *(len(part.frames) for part in parts[:-1])])
         sequences = [part.frames for part in parts]
-        columns = {name: np.concatenate([getattr(one, name) for one in sequences]) for name in _ARRAYS}
+        columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in sequences]) for name in _ARRAYS}
         shifted = [one.frames + start for one, start in zip(sequences, starts, strict=True)]
         whole = replace(sequences[0], **{**columns, "frames": np.concatenate(shifted)})
         warnings = dict.fromkeys(warning for part in parts for warning in part.warnings)

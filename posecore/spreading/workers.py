@@ -114,6 +114,7 @@ class _Process:
     process: BaseProcess
     pipe: Connection
     opened: bool = False
+    works: bool = False
 
 
 class Processes(Generic[Item, Result]):
@@ -135,13 +136,20 @@ class Processes(Generic[Item, Result]):
 
     def send(self, worker: int, items: Sequence[Item]) -> None:
         """See :class:`Workers`."""
-        if worker not in self._workers:
-            self._workers[worker] = self._start()
+        if not self._sent(worker, items):
+            # It died while it was free.
+            self._drop(worker)
+            self._sent(worker, items)
+        self._workers[worker].works = True
+
+    def _sent(self, number: int, items: Sequence[Item]) -> bool:
+        if number not in self._workers:
+            self._workers[number] = self._start()
         try:
-            self._workers[worker].pipe.send(items)
+            self._workers[number].pipe.send(items)
         except (BrokenPipeError, ConnectionResetError):
-            # It died while it was free; its end is found when its answer is waited for.
-            return
+            return False
+        return True
 
     def receive(self) -> tuple[int, Sequence[Result] | Lost]:
         """See :class:`Workers`."""
@@ -151,22 +159,26 @@ class Processes(Generic[Item, Result]):
             try:
                 answer = worker.pipe.recv()
             except (EOFError, ConnectionResetError):
-                return number, self._ended(number)
+                end = self._drop(number)
+                if not worker.opened:
+                    self._check.failed(f"its process {end}.")
+                if not worker.works:
+                    continue
+                return number, Lost(f"the process that worked on it {end}", died=True)
             if not isinstance(answer, Opened):
+                worker.works = False
                 return number, answer
             if answer.failure:
                 self._check.failed(answer.failure, final=True)
             self._check.opened()
             worker.opened = True
 
-    def _ended(self, number: int) -> Lost:
+    def _drop(self, number: int) -> str:
+        """Forget a process that died; says how it ended."""
         worker = self._workers.pop(number)
-        worker.process.join()
         worker.pipe.close()
-        reason = f"the process that worked on it {_end(worker.process.exitcode)}"
-        if not worker.opened:
-            self._check.failed(f"its process {_end(worker.process.exitcode)}.")
-        return Lost(reason, died=True)
+        worker.process.join()
+        return _end(worker.process.exitcode)
 
     def _start(self) -> _Process:
         ours, theirs = self._context.Pipe()
