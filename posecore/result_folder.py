@@ -100,9 +100,11 @@ class ResultWriter:
         each has the name that it has when they are done in turn.
         """
         for path in self.files:
-            stem = self._new_stem(path)
-            self._stems[_identity(path)] = stem
-            self._known.setdefault(stem, {"of": _identity(path)})
+            stem, source = self._new_stem(path), _identity(path)
+            self._stems[source] = stem
+            known = self._known.get(stem)
+            if not (isinstance(known, dict) and known.get("of") == source):
+                self._known[stem] = {"of": source}
         self._write_list(())
 
     def store(self, path: Source, files: Mapping[str, bytes]) -> None:
