@@ -41,7 +41,8 @@ def hand_out(
 
     Args:
         workers: Who works.
-        tasks: Lists of items, not empty.
+        tasks: Lists of items, not empty. An iterator may have nothing for the moment: it is asked again when results
+            were handed out, which may lead to more.
 
     Yields:
         The number of a task, from 0 in the order of ``tasks``, and the results of its items in their order, ``Lost``
