@@ -34,12 +34,16 @@ def train(
         typer.echo(f"{run.name} {'has begun' if started else 'waits'}; posecore runs show {run.name}")
         return
     require("train")
+    from posecore.training.launching import is_first_process
     from posecore.training.run import train as run_here
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     # Lightning's own lines are about hardware that is not there and loggers that could be.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     place = run_here(checked, folder, name, resume)
+    if not is_first_process():
+        # The one that leads may still be writing how the run ended.
+        return
     typer.echo(f"{place}")
     if (status := jobs.view(place.name).state) != "finished":
         typer.echo(f"The run is {status}; posecore runs resume {place.name} goes on with it.", err=True)

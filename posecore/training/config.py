@@ -181,6 +181,12 @@ class TrainingConfig(EngineConfig):
         "good at several; unless given, all take that of model.network.",
     )
     patience: int | None = Field(None, ge=1, description="Stop after so many epochs without a better validation.")
+    data_workers: Literal["local", "ray"] = Field(
+        "local",
+        description="Who makes batches: local is the training process, ray are workers of the Ray cluster that "
+        "RAY_ADDRESS names, else of a Ray of this machine.",
+    )
+    data_worker_count: int = Field(2, ge=1, le=256, description="Workers of ray.")
     overlays: int = Field(12, ge=0, le=64, description="Validation pictures drawn after every epoch.")
 
 

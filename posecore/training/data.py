@@ -24,7 +24,7 @@ from posecore.data.source import Source
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
 from posecore.training.config import RunConfig
-from posecore.training.sources import read_source, shards_of, with_names
+from posecore.training.sources import read_source, shards_of
 from posecore.training.streaming import AnyPack, OpenPacks, ShardPack, in_windows, shard_packs, windows_of
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,9 @@ def load_data(config: RunConfig) -> tuple[TrainingSet, TrainingSet]:
 
 def opened(some: TrainingSet, most: int) -> TrainingSet:
     """Packs that are there, and of shards as many as hold ``most`` cut-outs, all of them made now."""
-    packs, repeats, count = [], [], 0
+    packs: list[AnyPack] = []
+    repeats: list[float] = []
+    count = 0
     for packed, repeat in zip(some.packs, some.repeats, strict=True):
         made: AnyPack | None = packed
         if isinstance(packed, ShardPack):
@@ -207,7 +209,9 @@ def validation_pictures(config: RunConfig, cache: Path) -> PoseDataset:
         if (place := shards_of(source, root)) is not None:
             shards = shard_packs(source, place, config.skeleton, cache / "packs")
             held_out = held_shards(shards, config.data.holdout, config.data.validation_limit)
-            parts += [mapped(_whole(shard), config.skeleton) for shard in held_out]
+            # Unpacked where other packed sets are, whose pictures can be looked at afterwards.
+            parts += [shard.as_learnt(open_dataset(shard.shard)) for shard in held_out]
+            parts.append(PoseDataset(str(place), config.skeleton, ()))
             continue
         dataset = mapped(read_source(source, root, cache, config.skeleton), config.skeleton)
         cuts = [cut.image for cut in packed_cuts(dataset, source.pack, cache / "packs")]
@@ -216,11 +220,6 @@ def validation_pictures(config: RunConfig, cache: Path) -> PoseDataset:
         held = {image.image_id: image for image in cuts[trained:] if image.image_id not in seen}
         parts.append(replace(dataset, images=tuple(held.values())))
     return merged("validation", parts)
-
-
-def _whole(shard: ShardPack) -> PoseDataset:
-    """The pictures of a shard, unpacked where those of other packed sets are."""
-    return with_names(open_dataset(shard.shard), shard.source, shard.skeleton)
 
 
 def _view(packed: Pack, start: int, stop: int) -> Pack:

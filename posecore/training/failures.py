@@ -12,6 +12,8 @@ from posecore.training.config import AnyConfig, RunConfig
 
 #: What PyTorch says when the processor's memory is used up; it has no type of its own for that.
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cannot allocate memory")
+#: What is said of another process of the same run that is no longer there.
+_LOST = ("closed by peer", "reset by peer", "broken pipe", "nccl", "gloo")
 
 
 def sentence(error: BaseException, config: AnyConfig, name: str) -> str:
@@ -26,6 +28,11 @@ def sentence(error: BaseException, config: AnyConfig, name: str) -> str:
         return _memory(config)
     if isinstance(error, PosecoreError):
         return str(error)
+    if config.training.devices * config.training.nodes > 1 and any(words in str(error).lower() for words in _LOST):
+        return (
+            "Another process of this run ended, so that all did. Start them again, with --resume where torchrun does "
+            "not do so by itself: the run goes on from its last checkpoint."
+        )
     if trouble(error) in ("full", "forbidden"):
         reason = storage_sentence(error, run_folder(name))
         return f"{reason} Resume the run then: it goes on from its last checkpoint, and nothing written before is lost."

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from posecore.training.averaging import AveragedNetwork
 from posecore.training.checkpoints import save_state
 from posecore.training.config import AnyConfig, OptimizerConfig, RunConfig
 from posecore.training.data import EpochBatches, TrainingSet, loader, to_device
+from posecore.training.data_workers import EpochPlan, RayWorkers
 from posecore.training.divergence import all_finite, diverged, first_not_finite
 from posecore.training.measuring import Measurement, Task, measure
 from posecore.training.parts import check_prefixes
@@ -261,6 +263,7 @@ class PoseTraining(NetworkTraining):
         config, network, recorder, watch, resume_point: As of :class:`NetworkTraining`.
         training: What to train on.
         held: What to measure on.
+        workers: Who makes batches; this process unless given.
     """
 
     config: RunConfig
@@ -274,6 +277,7 @@ class PoseTraining(NetworkTraining):
         recorder: Recorder | None = None,
         watch: Watch | None = None,
         resume_point: Path | None = None,
+        workers: RayWorkers | None = None,
     ) -> None:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         super().__init__(config, network, recorder, watch, resume_point)
@@ -282,7 +286,7 @@ class PoseTraining(NetworkTraining):
         random_start = config.model.start == "random" and not config.model.freeze_norm
         self._norms = norm_momenta(self.network) if random_start else {}
         self.teacher = Teacher(config.teacher, self.task, config.model.architecture) if config.teacher else None
-        self.training_set, self.held = training, held
+        self.training_set, self.held, self.workers = training, held, workers
         self._shown_side = self.side
         freeze(self.network, config.model.freeze)
         if config.model.freeze_norm:
@@ -297,9 +301,7 @@ class PoseTraining(NetworkTraining):
     def train_dataloader(self) -> Any:
         """Batches of the current epoch."""
         training = self.config.training
-        batches = EpochBatches(
-            self.training_set,
-            self.config.augment,
+        plan = EpochPlan(
             self._shown_side,
             training.batch_size,
             training.seed,
@@ -307,6 +309,7 @@ class PoseTraining(NetworkTraining):
             self.global_rank,
             self.trainer.world_size,
         )
+        batches = EpochBatches(self.training_set, self.config.augment, **asdict(plan))
         self.total_steps = len(batches) * self.config.schedule.epochs
         # Sums over an epoch that was paused come with its checkpoint: those steps are done.
         done = int(self._running.get("steps", 0))
@@ -314,7 +317,14 @@ class PoseTraining(NetworkTraining):
             # How far the run is is known only now that its steps are counted.
             self._shown_side = self.side
         batches.side = self._shown_side
-        return loader(batches, done)
+        if self.workers is None:
+            return loader(batches, done)
+        return self.workers.batches(replace(plan, side=self._shown_side), len(batches), done)
+
+    def teardown(self, stage: str) -> None:
+        """However training ended."""
+        if self.workers is not None:
+            self.workers.close()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)

@@ -24,7 +24,9 @@ from posecore.runs import BEST, LastWords, Registry, RunLock, Status, best_epoch
 from posecore.training.checkpoints import ResumePoint, WholeFiles
 from posecore.training.config import AnyConfig, LifterConfig, RunConfig, placed
 from posecore.training.data import EpochBatches, Sample, TrainingSet, load_data, sample_sources
+from posecore.training.data_workers import RayWorkers
 from posecore.training.failures import sentence
+from posecore.training.launching import as_launched, began, is_first_process, meet_again, sign, was_restarted
 from posecore.training.lifter import LifterTraining, read_motions, starting_lifter
 from posecore.training.module import NetworkTraining, PoseTraining
 from posecore.training.parts import check_run
@@ -36,11 +38,6 @@ log = logging.getLogger(__name__)
 
 #: Pictures that inserted BatchNorms take their first statistics from, at most.
 _SETTLING_PICTURES = 256
-
-
-def is_first_process() -> bool:
-    """False in the further processes that DDP starts with the same command."""
-    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
 
 
 def train(config: AnyConfig, config_folder: Path, name: str | None = None, resume: bool = False) -> Path:
@@ -60,14 +57,16 @@ def train(config: AnyConfig, config_folder: Path, name: str | None = None, resum
         DataError: When the pictures cannot be used.
     """
     name = name or config.name
-    config = placed(config, config_folder)
+    config = as_launched(placed(config, config_folder))
     check_run(config)
+    # Started anew by torchrun, all go on; a process that died before the first checkpoint left nothing to go on from.
+    asked, resume = resume, resume or (was_restarted() and (run_folder(name) / RESUME).is_file())
     if not is_first_process():
         join(config, name, resume)
         return run_folder(name)
     registry = Registry()
     lock = RunLock(run_folder(name) / "lock")
-    if not resume:
+    if not (asked or began(run_folder(name))):
         registry.check_new(name)
     if resume and not (run_folder(name) / RESUME).is_file():
         raise SettingsError(f"There is no run {name!r} to resume; leave --resume out to start it.")
@@ -81,7 +80,8 @@ def train(config: AnyConfig, config_folder: Path, name: str | None = None, resum
         raise SettingsError(f"The run {name!r} is still running; pause it first.")
     try:
         values = config.model_dump(mode="json")
-        if resume:
+        sign(run_folder(name))
+        if registry.get(name) is not None:
             # It goes on with what is given now, and so does whoever resumes it from the list later.
             registry.change(name, stop=0, config=json.dumps(values))
         else:
@@ -213,6 +213,7 @@ def _fit(
         module = _module(config, folder, recorder, resume, watch)
     if recorder is not None:
         recorder.rewind(resume)
+    meet_again(config)
     trainer = make_trainer(config, folder)
     with warnings.catch_warnings():
         # Meant for people who write their own modules: the averaged network is in evaluation mode on purpose, a run's
@@ -236,7 +237,8 @@ def _module(
     if config.model.norm == "identity" and not resume:
         _settle(config, network, training)
     log.info("%d pictures per epoch, %d held out", len(training), sum(map(len, held.packs)))
-    return PoseTraining(config, network, training, held, recorder, watch, folder / RESUME)
+    workers = RayWorkers(config) if config.training.data_workers == "ray" else None
+    return PoseTraining(config, network, training, held, recorder, watch, folder / RESUME, workers)
 
 
 def _settle(config: RunConfig, network: nn.Module, training: TrainingSet) -> None:

@@ -97,7 +97,11 @@ class ShardPack:
         """
         place = unpack_shards([self.shard], folder, self.shard, pictures=pictures)
         read = read_coco(place / "annotations.json", place / "images", pictures=pictures)
-        dataset = with_names(fit_labels(read) if pictures else read, self.source, self.skeleton)
+        return self.as_learnt(fit_labels(read) if pictures else read)
+
+    def as_learnt(self, read: PoseDataset) -> PoseDataset:
+        """What is read of it in the skeleton that will be learnt, of the split that is wanted."""
+        dataset = with_names(read, self.source, self.skeleton)
         if (split := self.source.split) is not None:
             dataset = replace(dataset, images=tuple(image for image in dataset if image.split == split))
         return mapped(dataset, self.skeleton)

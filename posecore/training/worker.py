@@ -45,8 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _work(registry: Registry, name: str, threads: int | None) -> None:
     # Imported here: if that fails, the run's log says why.
     from posecore.training.config import any_config
+    from posecore.training.launching import is_first_process
     from posecore.training.recording import RESUME
-    from posecore.training.run import is_first_process, join, work
+    from posecore.training.run import join, work
 
     # Its lines are about hardware that is not there and loggers that could be. Importing it sets another level.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
