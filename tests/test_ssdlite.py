@@ -12,7 +12,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from posecore.boxes import overlap, to_edges
+from posecore.boxes import Region, overlap, to_edges
 from posecore.data.truth import NEIGHBOURHOOD, Truth
 from posecore.errors import SettingsError
 from posecore.families.contract import Target
@@ -63,7 +63,7 @@ def fields_of(targets: dict[str, Target], side: int = SIDE) -> Fields:
 @st.composite
 def crowds(draw: Any) -> np.ndarray:
     """Boxes ``(P, 4)`` of one to six people that overlap by less than decoding allows."""
-    found: list[tuple[float, ...]] = []
+    found: list[Region] = []
     for _ in range(draw(st.integers(1, 6))):
         width, height = draw(st.floats(12, 200)), draw(st.floats(16, 280))
         x, y = draw(st.floats(0, SIDE - 1 - width)), draw(st.floats(0, SIDE - 1 - height))

@@ -130,8 +130,8 @@ def box_precision(found: Sequence[tuple[AnnotatedImage, Poses]]) -> dict[str, fl
         truth += [_labelled(number, region, area_of(region), True) for region in image.ignore]
         boxes = to_edges(poses.boxes().reshape(-1, 2, 2)).reshape(-1, 4)
         results += [
-            {**_labelled(number, box, area_of(box), False), "score": float(score)}
-            for box, score in zip(boxes.tolist(), poses.scores, strict=True)
+            {**_labelled(number, (x0, y0, x1, y1), (x1 - x0) * (y1 - y0), False), "score": float(score)}
+            for (x0, y0, x1, y1), score in zip(boxes.tolist(), poses.scores, strict=True)
         ]
     if not any(not entry["iscrowd"] for entry in truth):
         return dict.fromkeys(_STATS)

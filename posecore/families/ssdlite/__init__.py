@@ -165,7 +165,7 @@ class SSDLiteFamily(Family[SSDLiteNetworkSettings, SSDLiteDecodeSettings, SSDLit
         return ssdlite_targets(truth, loss_settings)
 
     def _trust(self, outputs: State, skeleton: Skeleton) -> dict[str, torch.Tensor]:
-        trust = {}
+        trust: dict[str, torch.Tensor] = {}
         for stride in STRIDES:
             scores = torch.sigmoid(outputs[f"scores_{stride}"])
             trust |= {

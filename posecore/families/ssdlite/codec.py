@@ -71,10 +71,11 @@ def _found(
     """Boxes, scores and starts of one level."""
     scores = fields[f"scores_{stride}"]
     anchor, row, column = np.nonzero(scores >= threshold)
-    starts = np.stack([column, row], 1) * float(stride) + origin(stride)
+    starts = np.stack([column, row], 1).astype(np.float64) * stride + origin(stride)
     shifts, sizes = (fields[f"{name}_{stride}"][anchor, :, row, column] for name in ("shifts", "sizes"))
+    known = scores[anchor, row, column].astype(np.float64)
     middles, halves = starts + shifts, sizes.astype(np.float64) / 2
-    return np.concatenate([middles - halves, middles + halves], 1), scores[anchor, row, column].astype(float), starts
+    return np.concatenate([middles - halves, middles + halves], 1), known, starts
 
 
 def suppressed(boxes: NDArray[np.float64], overlap: float) -> NDArray[np.intp]:
@@ -172,8 +173,8 @@ def _by_level(
         grid = _grid(side, stride)
         part = slice(start, start + ANCHORS * grid[0] * grid[1])
         start = part.stop
-        flags = [one[:, part].unflatten(1, (ANCHORS, *grid)) for one in (wanted, known)]
-        vectors = [one[:, part].unflatten(1, (ANCHORS, *grid)).movedim(-1, 2) for one in (shifts, sizes)]
+        flags = [one[:, part].reshape(len(one), ANCHORS, *grid) for one in (wanted, known)]
+        vectors = [one[:, part].reshape(len(one), ANCHORS, *grid, 2).movedim(-1, 2) for one in (shifts, sizes)]
         found[stride] = Matched(flags[0], flags[1], vectors[0], vectors[1])
     return found
 
