@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from posecore.ui.shared.models.downloads import begin_download, downloads
@@ -48,7 +50,7 @@ def advice_panel() -> None:
             _say(here, "advised_here", "secondary")
 
 
-def _say(advice: Advice, key: str, kind: str) -> None:
+def _say(advice: Advice, key: str, kind: Literal["primary", "secondary"]) -> None:
     """One model, why, and what can be done with it."""
     info = advice.info
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
