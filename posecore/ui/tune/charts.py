@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,8 @@ _NOW = "#8A97A6"
 #: Figures that charts show, by their names on the page.
 FIGURES = {"F1": "f1", "AP": "AP", "Precision": "precision", "Recall": "recall"}
 _BINS = 40
+#: Steps of a scale.
+_PARTS = 5
 
 
 def value_of(figures: Figures, name: str) -> float | None:
@@ -54,8 +56,7 @@ def shown_curves(control: Control, values: Sequence[Any], shown: Sequence[Shown]
         _Line("Joints per person", "#E08A2E", [one.joints / one.people if one.people else None for one in shown], True),
     )
     texts = [f"{one.people:,} people, {one.joints:,} joints, nobody in {one.empty} pictures" for one in shown]
-    left = {"title": {"text": "people per picture"}, "rangemode": "tozero"}
-    return _with_two_scales(control, values, now, lines, texts, left, "joints per person")
+    return _with_two_scales(control, values, now, lines, texts, ("people per picture", "joints per person"))
 
 
 def agreement_curves(control: Control, values: Sequence[Any], found: Sequence[Agreed], now: Any) -> go.Figure:
@@ -66,8 +67,8 @@ def agreement_curves(control: Control, values: Sequence[Any], found: Sequence[Ag
         _Line("Only the second", "#7B6FD0", [one.only_second / max(one.pictures, 1) for one in found], True),
     )
     texts = [f"{one.both:,} people of both, {one.only_first:,} and {one.only_second:,} of one" for one in found]
-    left = {"title": {"text": "agreement (OKS)"}, "range": [0, 1.02]}
-    return _with_two_scales(control, values, now, lines, texts, left, "people of one only, per picture")
+    titles = ("agreement (OKS)", "people of one only, per picture")
+    return _with_two_scales(control, values, now, lines, texts, titles, most=1.0)
 
 
 def flicker_curves(control: Control, values: Sequence[Any], found: Sequence[Flicker], now: Any) -> go.Figure:
@@ -190,10 +191,10 @@ def _with_two_scales(
     now: Any,
     lines: Sequence[_Line],
     texts: Sequence[str],
-    left: Mapping[str, Any],
-    right: str,
+    titles: tuple[str, str],
+    most: float | None = None,
 ) -> go.Figure:
-    """Curves along a setting; ``texts`` are told at every value, ``left`` is an axis, ``right`` the other's title."""
+    """Curves along a setting; ``texts`` are told at every value, ``most`` is the end of the scale on the left."""
     chart = go.Figure()
     for line in lines:
         chart.add_scatter(
@@ -207,19 +208,35 @@ def _with_two_scales(
             text=texts,
             hovertemplate=f"{control.label} %{{x}}: %{{y:.2f}}<br>%{{text}}<extra>{line.name}</extra>",
         )
-    chart.update_layout(
-        yaxis=left,
-        yaxis2={
-            "title": {"text": right},
-            "overlaying": "y",
-            "side": "right",
-            "rangemode": "tozero",
-            "showgrid": False,
-            # Its ticks lie where those of the other scale do, at any number.
-            "tickformat": ".3~g",
-        },
-    )
+    ends = [_numbers(one for one in lines if one.right is side) for side in (False, True)]
+    left, right = (_scale(title, end) for title, end in zip(titles, (most or ends[0], ends[1]), strict=True))
+    chart.update_layout(yaxis=left, yaxis2={**right, "overlaying": "y", "side": "right", "showgrid": False})
     return _laid_out(chart, control, now, 330)
+
+
+def _numbers(lines: Iterable[_Line]) -> float:
+    """The largest number of some curves; 0 without any."""
+    return max((number for line in lines for number in line.numbers if number is not None), default=0.0)
+
+
+def _scale(title: str, end: float) -> dict[str, Any]:
+    """An axis from 0 with :data:`_PARTS` round steps, so that the ticks of two such axes lie beside each other."""
+    step = round_step(end / _PARTS)
+    return {
+        "title": {"text": title},
+        "range": [0, 1.02 * _PARTS * step],
+        "tick0": 0,
+        "dtick": step,
+        "tickmode": "linear",
+    }
+
+
+def round_step(least: float) -> float:
+    """The smallest of 1, 2, 2.5 and 5, times a power of ten, that is no smaller; 1 for nothing."""
+    if least <= 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(least))
+    return float(next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= least * (1 - 1e-9)))
 
 
 def _laid_out(chart: go.Figure, control: Control, now: Any, height: int) -> go.Figure:
