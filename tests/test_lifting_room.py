@@ -10,7 +10,7 @@ import pytest
 from posecore.lifting.body import PARENTS, bone_lengths, places_of
 from posecore.lifting.contacts import standing
 from posecore.lifting.ground import find_ground, put_on_ground
-from posecore.lifting.measures import in_metres, most_moving, room_measures, room_table, walking, way
+from posecore.lifting.measures import in_metres, most_moving, room_measures, room_table, room_values, walking, way
 from posecore.lifting.poses3d import Poses3D
 from posecore.lifting.room import make_room
 from posecore.lifting.settings import LiftSettings
@@ -127,6 +127,16 @@ def test_way_and_speed_are_in_metres() -> None:
     table = room_table([person], [speed])
     assert set(table["unit"]) == {"m/s"}
     assert table["value"].median() == pytest.approx(2 * STEP / STRIDE, rel=0.02)
+
+
+def test_ways_and_speeds_do_not_lead_across_a_cut() -> None:
+    person = make_room([seen(walker(4.0))]).people[0]
+    leapt = person.moved(person.keypoints + np.where(np.arange(120) < 60, 0.0, 3.0)[:, None, None] * [1.0, 0.0, 0.0])
+    for text, tolerance in (("speed:mid_hip", 0.15), ("distance:mid_hip", 0.1)):
+        measure = in_metres(parse_measure(text, COCO_17))
+        whole, parted = room_values(measure, person), room_values(measure, leapt)
+        np.testing.assert_allclose(parted, whole, atol=tolerance)
+    assert np.diff(way(leapt), axis=0).max() == pytest.approx(3.0, abs=0.2)
 
 
 def test_angles_in_space_do_not_depend_on_where_the_camera_is() -> None:

@@ -23,6 +23,10 @@ _UP = np.array([0.0, 1.0, 0.0])
 _STRIDES = (0.6, 2.5)
 #: Metres that a foot swings back and forth under the hips, at least.
 _SWING = 0.2
+#: Measures that add up or differentiate places, so that these should not tremble.
+_WAYS = ("speed", "distance")
+#: How far the hips get from frame to frame at most: metres, and metres a second.
+_LEAP = (0.5, 10.0)
 #: Seconds over which ways and speeds of the whole body are smoothed: depth trembles from frame to frame.
 _SMOOTH = 0.4
 #: Seconds over which the feet's swing is smoothed.
@@ -62,7 +66,7 @@ def room_table(people: Iterable[RoomPoses], measures: Sequence[Measure]) -> pd.D
                 "time": person.times,
                 "track_id": person.track_id,
                 "measure": measure.text,
-                "value": np.round(measure.values(calmed(person) if is_way(measure) else person), 4),
+                "value": np.round(room_values(measure, person), 4),
                 "unit": measure.unit,
             }
         )
@@ -73,15 +77,30 @@ def room_table(people: Iterable[RoomPoses], measures: Sequence[Measure]) -> pd.D
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def is_way(measure: Measure) -> bool:
-    """Whether a measure adds up or differentiates places, so that they should not tremble."""
-    return measure.kind in ("speed", "distance")
+def room_values(measure: Measure, person: RoomPoses) -> Array:
+    """``(T,)`` a measure of somebody in the room: ways and speeds of calm places, never across a cut."""
+    if measure.kind not in _WAYS:
+        return measure.values(person)
+    parts = [measure.values(calmed(person.select(part))) for part in _scenes(person)]
+    if measure.kind == "distance":
+        gone = np.cumsum([0.0, *(float(np.nanmax(part, initial=0.0)) for part in parts[:-1])])
+        parts = [part + before for part, before in zip(parts, gone, strict=True)]
+    return np.concatenate(parts)
 
 
 def calmed(person: RoomPoses) -> RoomPoses:
-    """The same person smoothed over time, for ways and speeds."""
-    smooth = _even(person.keypoints, person.rate, _SMOOTH)
-    return person.moved(np.where(person.present[..., None], smooth, np.nan))
+    """The same person smoothed over time, for ways and speeds; not across a cut."""
+    parts = [_even(person.keypoints[part], person.rate, _SMOOTH) for part in _scenes(person)]
+    return person.moved(np.where(person.present[..., None], np.concatenate(parts), np.nan))
+
+
+def _scenes(person: RoomPoses) -> list[slice]:
+    """Stretches in which nobody leaps through the room as nobody can."""
+    roots = person.places()[ROOT]
+    known = np.flatnonzero(np.isfinite(roots).all(1))
+    steps = np.linalg.norm(np.diff(roots[known], axis=0), axis=1)
+    cuts = known[1:][steps > _LEAP[0] + _LEAP[1] * np.diff(person.times[known])]
+    return [slice(start, stop) for start, stop in pairwise([0, *cuts.tolist(), len(person)]) if stop > start]
 
 
 def way(person: RoomPoses) -> Array:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,12 @@ class RoomPoses:
     def places(self) -> dict[str, NDArray[np.float64]]:
         """Places of the body by name, ``(T, 3)`` each; see :mod:`posecore.lifting.body`."""
         return places_of(self.keypoints, self.skeleton)
+
+    def select(self, which: slice) -> RoomPoses:
+        """Some consecutive frames."""
+        parts = ("keypoints", "scores", "times", "frames")
+        changes: Mapping[str, Any] = {name: getattr(self, name)[which] for name in parts}
+        return replace(self, **changes)
 
     def moved(self, keypoints: NDArray[np.float64]) -> RoomPoses:
         """The same person with keypoints elsewhere."""

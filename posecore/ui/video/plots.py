@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from posecore.drawing.overlay import color_of
-from posecore.lifting.measures import calmed, is_way
+from posecore.lifting.measures import room_values
 from posecore.lifting.room_poses import RoomPoses
 from posecore.video import Measure, Repetitions, Track
 
@@ -132,10 +132,9 @@ def room_figure(
     figure = make_subplots(rows=1, cols=1)
     for person in people:
         number = person.track_id or 0
-        source = calmed(person) if is_way(measure) else person
         text = f"person {number}: %{{y:.2f}} {measure.unit}<extra></extra>"
         line = {"color": color_of(number), "width": 2}
-        _line(figure, 1, person.times, measure.values(source), f"person {number}", line, text, legend=True)
+        _line(figure, 1, person.times, room_values(measure, person), f"person {number}", line, text, legend=True)
         if measure.kind == "angle" and number in tracks:
             track = tracks[number]
             text = f"person {number}, in the picture: %{{y:.1f}} {measure.unit}<extra></extra>"
