@@ -139,8 +139,8 @@ def show_figures(camera: Webcam, playing: bool, servers: Sequence[Mapping[str, A
 def _rates(status: LiveStatus) -> None:
     width, height = status.size or (0, 0)
     figures = (
-        ("Analysed", f"{status.processed:.1f} fps", "Camera pictures per second that go through the network."),
-        ("Shown", f"{status.shown:.1f} fps", "New pictures per second that you see."),
+        ("Analysed", _rate(status.processed), "Camera pictures per second that go through the network."),
+        ("Shown", _rate(status.shown), "New pictures per second that you see."),
         (
             "Delay",
             _delay(sum(status.latency.values())) if status.latency else "–",
@@ -153,6 +153,11 @@ def _rates(status: LiveStatus) -> None:
         f":green-badge[**{people(status.people)}**] :gray-badge[camera {width} × {height}, {status.received:.0f} fps] "
         f":gray-badge[{status.dropped} pictures skipped]"
     )
+
+
+def _rate(per_second: float) -> str:
+    """Short enough for its column."""
+    return f"{per_second:.1f} fps" if per_second < 9.95 else f"{per_second:.0f} fps"
 
 
 def _delay(milliseconds: float) -> str:
