@@ -27,7 +27,8 @@ def can_lift(names: tuple[str, ...]) -> bool:
 def lift_settings(*names: str) -> LiftSettings:
     """Widgets for some of the settings, beside each other; the others are as they are usually."""
     controls = SettingControls(LiftSettings, prefix=LIFT_PREFIX)
-    for name, column in zip(names, st.columns([3, 2], gap="medium", vertical_alignment="bottom"), strict=False):
+    columns = st.columns([3, 2][: len(names)], gap="medium", vertical_alignment="bottom")
+    for name, column in zip(names, columns, strict=True):
         with column:
             controls.draw([name], columns=1)
     # A height that nobody touched is assumed.

@@ -147,8 +147,9 @@ def _rates(status: LiveStatus) -> None:
             "From a picture's arrival at the app to its drawing, without the way over the network.",
         ),
     )
-    for column, (label, value, words) in zip(st.columns(len(figures), gap="small"), figures, strict=True):
-        column.metric(label, value, help=words)
+    with st.container(horizontal=True, gap="small"):
+        for label, value, words in figures:
+            st.metric(label, value, help=words, width="content")
     st.markdown(
         f":green-badge[**{people(status.people)}**] :gray-badge[camera {width} × {height}, {status.received:.0f} fps] "
         f":gray-badge[{status.dropped} pictures skipped]"
