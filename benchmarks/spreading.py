@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,7 @@ def compare(count: int, workers: int, model: str) -> dict[str, Any]:
         names = draw_pictures(Path(place), count)
         first: Results | None = None
         for way, work in ways.items():
-            found, seconds = timed(lambda work=work: work(names))  # type: ignore[misc]
+            found, seconds = timed(partial(work, names))
             first = first or found
             rows[way] = {**seconds, "same": same(first, found)}
             print(f"{way:32} {seconds['wall']:8.1f} s  cpu {seconds['cpu']:8.1f} s  same: {rows[way]['same']}")  # noqa: T201
