@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from posecore.addresses import is_address, spelled
 from posecore.data.annotations import PoseDataset
 from posecore.data.coco import read_coco
 from posecore.data.detect import open_dataset
@@ -13,7 +14,6 @@ from posecore.data.naming import canonical
 from posecore.data.operations import renamed, split_named
 from posecore.data.source import Source
 from posecore.data.webdataset import names_shards
-from posecore.data.webdataset.shards import is_address, spelled
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
 from posecore.storage import touch

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.addresses import is_address
 from posecore.data.annotations import PoseDataset
 from posecore.data.batches import Cut, Pack, cuts_of, kept_pack, write_pack
 from posecore.data.checks import load_json
@@ -33,7 +34,7 @@ from posecore.data.label_sizes import fit_labels
 from posecore.data.operations import mapped
 from posecore.data.source import Source
 from posecore.data.webdataset import find_shards, unpack_shards
-from posecore.data.webdataset.shards import is_address, stamp_of
+from posecore.data.webdataset.shards import stamp_of
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
 from posecore.storage import DraftFolder, write_json
