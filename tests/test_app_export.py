@@ -72,7 +72,7 @@ def test_a_model_is_exported_as_chosen(asked: Any) -> None:
         ["movenet-lightning.posecore", "--format", "openvino", "--output", "auto", "--precision", "float32",
          "--layout", "nhwc", "--size", "256x192"],
     ]  # fmt: skip
-    assert [metric.value for metric in app.metric] == ["0.25 px", "0.003", "4 of 5"]
+    assert [metric.value for metric in app.metric] == ["0.25 px", "0.003", "4 of 5 and 2 more"]
     app.selectbox(key="export_format").set_value("web").run()
     assert not app.metric
 

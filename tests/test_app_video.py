@@ -838,14 +838,14 @@ def test_drawing_again_needs_no_network(squats: VideoRun, monkeypatch: pytest.Mo
     app = show(squats)
     assert "Draw it again" not in [button.label for button in app.button]
     app.selectbox(key="smooth_smooth").select("offline").run()
-    assert "other settings for smoothing" in words(app)
+    assert "since the clip was drawn: smoothing" in words(app)
     app.toggle(key="draw_boxes").set_value(True).run()
     next(button for button in app.button if button.label == "Draw it again").click().run()
     finish(squats)
     app.run()
     assert not app.exception
     assert squats.job.state == "done"
-    assert "other settings for" not in words(app)
+    assert "since the clip was drawn" not in words(app)
     assert squats.clip != first
     assert not first.exists()
     assert squats.result.options.drawing.boxes

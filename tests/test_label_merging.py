@@ -106,7 +106,14 @@ def test_a_picture_with_a_new_proposal_is_not_done() -> None:
     assert not result.done
 
 
-changes = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1, 9)), max_size=4)
+def test_who_was_moved_beyond_recognition_stays_beside_who_was_changed() -> None:
+    elsewhere = make_person(A.keypoints + 60, A.labels)
+    kept = merged(sheet(A), sheet(moved(A, 0, 3)), sheet(elsewhere))
+    assert kept == joints(sheet(elsewhere, moved(A, 0, 3)))
+
+
+#: So little that everybody is still recognised by a joint that stayed or by their box.
+changes = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1, 5)), max_size=3)
 
 
 @given(changes, changes)

@@ -331,7 +331,7 @@ def test_a_name_is_given_once(library: Library, sticks: StoredSet, tmp_path: Pat
 @given(st.text(max_size=80))
 @FEW
 def test_any_text_gives_a_usable_name(library: Library, text: str) -> None:
-    library._check_name(library.unused_name(text))
+    library.check_name(library.unused_name(text))
 
 
 def test_full_disk(library: Library, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

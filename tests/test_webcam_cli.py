@@ -115,7 +115,7 @@ def test_what_cannot_be_lifted_is_a_sentence(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = run("--source", film, *arguments, *SMALL)
+    result = run("--source", film, *arguments, "--port", "0", "--no-browser")
     assert result.exit_code != 0
     assert message in " ".join(f"{result.output} {result.exception}".replace("│", " ").split())
     assert not (tmp_path / "new.mp4").exists()
