@@ -26,8 +26,9 @@ from posecore.settings import controls
 from posecore.skeleton import COCO_17, Skeleton
 from posecore.ui.shared.background import Tasks
 from posecore.ui.shared.lifting import can_lift
+from posecore.ui.shared.measure_words import in_words
 from posecore.ui.shared.videos.store import SampleClip, Shelf, Video
-from posecore.ui.video.measures import in_words, usual_measures
+from posecore.ui.video.measures import usual_measures
 from posecore.ui.video.plots import MOST_POINTS, thin
 from posecore.ui.video.run_folders import KEPT_SECONDS, Owner, remove_old_runs
 from posecore.ui.video.runs import RunDesk, VideoRun, run_desk

@@ -22,6 +22,7 @@ from posecore.ui.shared.visitors import NotAllowedError
 from posecore.ui.webcam.camera import MOST_RECORDINGS, Webcam, most_at_once, places
 from posecore.ui.webcam.connection import camera_is_withheld, ice_servers, why_no_picture
 from posecore.ui.webcam.live_figure import OfferedFigure
+from posecore.ui.webcam.live_measures import OfferedMeasures
 from posecore.video import LiveOptions, TrackingSettings, ViewSettings
 from posecore.zoo import list_models
 from tests.app_support import MODEL, forget_everything, install_model, kept, open_app, without_shipped_models, words
@@ -384,6 +385,26 @@ def test_the_figure_is_behind_a_switch_and_says_what_it_rests_on(model: Any, pla
     assert "a height of 1.90 m, and on a usual camera" in words(app)
     assert kept(app, OfferedFigure).height == 1.9
     assert not app.exception
+
+
+def test_measures_are_behind_a_switch_and_as_they_are_chosen(model: Any, playing: None) -> None:
+    app = open_app("webcam")
+    app.get_by_key("live_measures_wanted").set_value(True)
+    app.run()
+    assert not app.exception, app.exception
+    measures = kept(app, OfferedMeasures)
+    joints = [measure.names[1] for measure in measures.measures]
+    assert joints == ["left_elbow", "left_knee", "right_elbow", "right_knee"]
+    assert measures.counted == measures.measures[0]
+    app.get_by_key("live_counted_coco-17").set_value("angle:left_hip-left_knee-left_ankle")
+    app.get_by_key("count_min_amplitude").set_value(50)
+    app.run()
+    assert measures.counted == measures.measures[1]
+    assert measures.counting.min_amplitude == 50
+    app.get_by_key("live_measures_coco-17").set_value([])
+    app.run()
+    assert not app.exception, app.exception
+    assert (measures.measures, measures.counted) == ((), None)
 
 
 def pressed(app: AppTest, label: str) -> AppTest:

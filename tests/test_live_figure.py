@@ -15,7 +15,7 @@ from posecore.lifting.live_room import LiveRoom
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
 from posecore.ui.webcam.live_figure import OfferedFigure
-from posecore.ui.webcam.serving import figure_routes
+from posecore.ui.webcam.serving import live_routes
 from posecore.video import LiveFrame
 from posecore.video.live_following import mirrored_poses
 from tests.motion_support import ANKLE, HEIGHT, seen, stander, walker
@@ -91,7 +91,7 @@ def test_the_browser_asks_until_nothing_new_comes() -> None:
     frames = in_pictures(stander(6))
     session = Session([*frames, Poses.empty(COCO_17, frames[0].image_size)])
     figure = OfferedFigure(lambda: cast("Any", session))
-    answers = [fetch(figure_routes(), f"/{figure.address}") for _ in range(4)]
+    answers = [fetch(live_routes(), f"/{figure.address}") for _ in range(4)]
     assert [status for status, _, _ in answers] == [200, 200, 200, 204]
     first, _, last = (json.loads(body) for _, _, body in answers[:3])
     assert len(first["people"][0]["joints"]) == 17
@@ -100,7 +100,7 @@ def test_the_browser_asks_until_nothing_new_comes() -> None:
     address = figure.address
     del figure
     # The thread that answered last may still hold it for a moment.
-    while fetch(figure_routes(), f"/{address}")[0] != 404:
+    while fetch(live_routes(), f"/{address}")[0] != 404:
         time.sleep(0.05)
 
 

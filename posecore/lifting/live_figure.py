@@ -50,7 +50,7 @@ class LiveFigure:
     def newest(self) -> dict[str, Any] | None:
         """The people of a picture that was not told yet; None when there is none soon, or somebody else asks.
 
-        See ``frontend/figure/live.js`` for what it holds.
+        See ``frontend/figure/figure.js`` for what it holds.
         """
         if not self._lock.acquire(blocking=False):
             return None

@@ -1,8 +1,8 @@
-// People before a camera: asking the server for them, again and again, for as long as somebody looks.
+// What a camera sees: asking the server for it, again and again, for as long as somebody looks.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { LiveFigures } from "../../posecore/ui/frontend/figure/live.js";
+import { Live } from "../../posecore/ui/frontend/shared/live.js";
 
 const NOBODY = { people: [], middle: [0, 0], words: "Nobody is seen." };
 
@@ -35,7 +35,10 @@ const soon = () => new Promise((done) => setTimeout(done, 30));
 test("each answer is taken and followed by the next question, at the address relative to the page", async () => {
   /** @type {unknown[]} */
   const taken = [];
-  const live = new LiveFigures((told) => taken.push(told));
+  const live = new Live(
+    (told) => taken.push(told),
+    () => assert.fail(),
+  );
   answers.push(
     () => Response.json(NOBODY),
     () => Response.json({ ...NOBODY, words: "" }),
@@ -54,8 +57,11 @@ test("each answer is taken and followed by the next question, at the address rel
 
 test("without people it waits, and a camera that is gone is not asked again", async () => {
   /** @type {{ words: string }[]} */
-  const taken = [];
-  const live = new LiveFigures((told) => taken.push(told));
+  const ended = [];
+  const live = new Live(
+    () => assert.fail(),
+    (gone) => ended.push(gone),
+  );
   answers.push(() => new Response(null, { status: 204 }));
   live.ask("a.json");
   await soon();
@@ -63,7 +69,7 @@ test("without people it waits, and a camera that is gone is not asked again", as
   answers.push(() => new Response("It is gone.", { status: 404 }));
   live.ask("b.json");
   await soon();
-  assert.equal(taken[0].words, "It is gone.");
+  assert.equal(ended[0].words, "It is gone.");
   assert.equal(asked.length, 2);
   live.ask("");
 });

@@ -9,13 +9,14 @@ from posecore.model import PoseModel
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.lifting import can_lift
 from posecore.ui.shared.maps.map_tabs import words
+from posecore.ui.shared.measure_words import in_words
 from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.components import player
 from posecore.ui.video.chosen_run import draw_again, forget_all_runs, forget_run, start_run
 from posecore.ui.video.correcting import correct_people
 from posecore.ui.video.files import video_downloads
-from posecore.ui.video.measures import Measuring, choose_measures, in_words
+from posecore.ui.video.measures import Measuring, choose_measures
 from posecore.ui.video.people import Followed, choose_people, choose_person, followed, people_table
 from posecore.ui.video.plots import CHART, joint_figure, measures_figure
 from posecore.ui.video.progress import show_progress

@@ -12,8 +12,8 @@ import streamlit as st
 from posecore.errors import SettingsError
 from posecore.skeleton import Skeleton
 from posecore.ui.shared.maps.map_tabs import words
+from posecore.ui.shared.measure_words import COUNT_PREFIX, in_words
 from posecore.ui.shared.widgets.setting_controls import SettingControls
-from posecore.ui.video.settings import COUNT_PREFIX
 from posecore.video import KINDS, Measure, RepetitionSettings, Track, count_track, joint_angles, parse_measure
 
 _CHOSEN = "video_measures"
@@ -53,19 +53,6 @@ class Measuring:
 def usual_measures(skeleton: Skeleton) -> list[str]:
     """Measures that most people ask for, as far as the skeleton allows: joint angles, then speeds."""
     return [measure.text for measure in joint_angles(skeleton)] + [f"speed:{name}" for name in skeleton.keypoints]
-
-
-def in_words(measure: Measure) -> str:
-    """A measure as people would call it."""
-    kind, names = measure.kind, [words(name) for name in measure.names]
-    if kind in ("angle", "rate"):
-        where = names[1] if measure.is_usual else f"{names[1]} from {names[0]} to {names[2]}"
-        return f"{where} angle" if kind == "angle" else f"change of {where} angle"
-    return {
-        "length": f"distance {names[0]} to {names[-1]}",
-        "distance": f"way of {names[0]}",
-        "speed": f"speed of {names[0]}",
-    }.get(kind, f"{kind} of {names[0]}")
 
 
 def choose_measures(skeleton: Skeleton, example: Track | None) -> Measuring:

@@ -14,12 +14,12 @@ from posecore.lifting.room_poses import RoomPoses
 from posecore.lifting.settings import LiftSettings
 from posecore.ui.shared.background import Task, Tasks, tasks
 from posecore.ui.shared.lifting import lift_settings
+from posecore.ui.shared.measure_words import in_words
 from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.widgets.figure import figure_view
 from posecore.ui.shared.widgets.watching import watch
-from posecore.ui.video.measures import in_words
 from posecore.ui.video.people import Followed, choose_people
 from posecore.ui.video.plots import CHART, room_figure
 from posecore.ui.video.room_files import room_downloads

@@ -14,6 +14,7 @@ from posecore.drawing import DrawingOptions
 from posecore.lifting.settings import LiftSettings
 from posecore.model import PoseModel
 from posecore.ui.shared.lifting import LIFT_PREFIX
+from posecore.ui.shared.measure_words import COUNT_PREFIX
 from posecore.ui.shared.sidebar import Sidebar, lay_out_sidebar
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.video import (
@@ -61,7 +62,6 @@ _SMOOTHING = _Part("Smoothing", "show_chart", SmoothingSettings, "smooth_")
 _OUTPUT = _Part("Clip", "movie", OutputSettings, "out_")
 PARTS: tuple[_Part[Any], ...] = (_CLIP, _TRACKING, _SMOOTHING, _OUTPUT)
 _CROP_PREFIX = "crop_"
-COUNT_PREFIX = "count_"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from posecore.lifting.live_figure import LiveFigure
-from posecore.ui.webcam.serving import offer_figure
+from posecore.ui.webcam.serving import offer
 from posecore.video import LiveSession
 
 
@@ -21,4 +21,4 @@ class OfferedFigure(LiveFigure):
 
     def __init__(self, running: Callable[[], LiveSession | None]) -> None:
         super().__init__(running)
-        self.address = offer_figure(self)
+        self.address = offer(self)

@@ -26,6 +26,7 @@ from posecore.ui.shared.visitors import NotAllowedError, require
 from posecore.ui.webcam.camera import Webcam, webcam
 from posecore.ui.webcam.connection import TRANSLATIONS, camera_is_withheld, ice_servers
 from posecore.ui.webcam.live_figure import OfferedFigure
+from posecore.ui.webcam.live_measures import OfferedMeasures, show_measures
 from posecore.ui.webcam.view import (
     LiveControls,
     camera_buttons,
@@ -78,6 +79,7 @@ def main() -> None:
             fetch_panel(info)
         elif model is not None:
             if playing:
+                measures(camera, model, live)
                 figure(camera, model)
             beside_picture(camera, playing, servers)
 
@@ -138,6 +140,14 @@ def under_picture(camera: Webcam, playing: bool) -> None:
 
     buttons()
     show_recordings(camera, recordings)
+
+
+@st.fragment
+def measures(camera: Webcam, model: PoseModel, live: LiveControls) -> None:
+    """What the people measure, if that is wanted."""
+    show_measures(
+        state_of(OfferedMeasures, lambda: OfferedMeasures(lambda: camera.running)), model.skeleton, live.count
+    )
 
 
 @st.fragment

@@ -14,6 +14,7 @@ from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.skeleton import Skeleton
 from posecore.ui.shared.lifting import can_lift, lift_settings
+from posecore.ui.shared.measure_words import COUNT_PREFIX
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.pictures.open_picture import to_png
 from posecore.ui.shared.pictures.posed_picture import people
@@ -30,6 +31,7 @@ from posecore.video import (
     CropSettings,
     LiveOptions,
     LiveStatus,
+    RepetitionSettings,
     SmoothingSettings,
     TrackingSettings,
     ViewSettings,
@@ -56,17 +58,18 @@ def live_defaults(model: PoseModel) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class LiveControls:
-    """Widgets for how the live picture is shown and people are followed."""
+    """Widgets for how the live picture is shown, people are followed and repetitions counted."""
 
     view: SettingControls = field(default_factory=lambda: SettingControls(ViewSettings, prefix="live_"))
     crop: SettingControls = field(default_factory=lambda: SettingControls(CropSettings, prefix="live_"))
     track: SettingControls = field(default_factory=lambda: SettingControls(TrackingSettings, prefix="live_"))
     smooth: SettingControls = field(default_factory=lambda: SettingControls(LIVE_SMOOTHING, prefix="live_"))
+    count: SettingControls = field(default_factory=lambda: SettingControls(RepetitionSettings, prefix=COUNT_PREFIX))
 
     @property
     def all(self) -> tuple[SettingControls, ...]:
         """All of them."""
-        return self.view, self.crop, self.track, self.smooth
+        return self.view, self.crop, self.track, self.smooth, self.count
 
     def draw(self, view: DeltaGenerator, following: DeltaGenerator, crops: Sequence[str]) -> None:
         """Put them into the sidebar; of smart crop the settings that have an effect."""

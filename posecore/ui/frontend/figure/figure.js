@@ -2,18 +2,17 @@
 
 import { frameAt } from "../player/frames.js";
 import { find, findButtons, isFrom, toggleFullScreen } from "../shared/elements.js";
+import { Live } from "../shared/live.js";
 import { onMoment } from "../shared/moments.js";
 import { unpackFloats } from "../shared/numbers.js";
 import { Pointers } from "../shared/pointers.js";
 import { onePerPlace } from "../shared/streamlit.js";
-import { LiveFigures } from "./live.js";
 import { Orbit } from "./orbit.js";
 import { Painter } from "./painting.js";
 import { jointsAt, unpackPerson, unpackShorts, wayTo } from "./people.js";
 
 /** @import { Component } from "../shared/streamlit.js" */
 /** @import { Body, Colors } from "./painting.js" */
-/** @import { Told } from "./live.js" */
 /** @import { Packed, Person } from "./people.js" */
 
 /**
@@ -30,6 +29,16 @@ import { jointsAt, unpackPerson, unpackShorts, wayTo } from "./people.js";
  * @property {string} middles Packed lengths, frames × 2: x and z of the point that is looked at.
  * @property {[number, number]} extent Metres that have to be seen, across and up.
  * @property {string} [live] Where the people before a camera are told, in place of those of a clip.
+ */
+
+/** @typedef {[number, number, number]} Place */
+/**
+ * What is told of the people before a camera.
+ *
+ * @typedef {object} Told
+ * @property {{ color: string, joints: (Place | null)[] }[]} people Joints in metres; null for an unknown one.
+ * @property {[number, number]} middle Metres: x and z of the point that is looked at.
+ * @property {string} words Why nobody is shown.
  */
 
 const TURN = 0.008; // Radians of a CSS pixel.
@@ -65,7 +74,10 @@ class FigureView {
     this.orbit = new Orbit();
     this.painter = new Painter(context, this.orbit);
     this.pointers = new Pointers();
-    this.live = new LiveFigures((told) => this.hear(told));
+    this.live = new Live(
+      (/** @type {Told} */ told) => this.hear(told),
+      ({ words }) => this.hear({ ...this.told, people: [], words }),
+    );
     this.#listen(root);
     new ResizeObserver(() => this.measure()).observe(this.area);
   }

@@ -42,7 +42,7 @@ def live_figure_view(address: str, *, label: str, room: str, key: str) -> None:
     """Show the people before a camera.
 
     Args:
-        address: Where the browser asks for them, relative to the app's pages; see ``frontend/figure/live.js``.
+        address: Where the browser asks for them, relative to the app's pages; see ``frontend/figure/figure.js``.
         label, room, key: As of :func:`figure_view`.
     """
     _figure(key=key, data={"label": label, "room": room, **packed_live(address)})

@@ -1,24 +1,26 @@
-// People before a camera: the server is asked for the newest ones again and again, for as long as somebody looks.
+// What a camera sees: the server is asked for the newest again and again, for as long as somebody looks.
 
-/** @typedef {[number, number, number]} Place */
 /**
- * @typedef {object} Told
- * @property {{ color: string, joints: (Place | null)[] }[]} people Joints in metres; null for an unknown one.
- * @property {[number, number]} middle Metres: x and z of the point that is looked at.
- * @property {string} words Why nobody is shown.
- * @property {boolean} [over] Whether nothing more will come.
+ * @typedef {object} Gone
+ * @property {string} words Why nothing more will come.
+ * @property {true} over
  */
 
 const PAUSE = 400; // Milliseconds until the next question where an answer held nobody.
 
-export class LiveFigures {
+/** @template Told What the server tells. */
+export class Live {
   /** @type {AbortController | null} */
   #asking = null;
   #address = "";
 
-  /** @param {(told: Told) => void} take */
-  constructor(take) {
+  /**
+   * @param {(told: Told) => void} take
+   * @param {(gone: Gone) => void} end
+   */
+  constructor(take, end) {
     this.take = take;
+    this.end = end;
   }
 
   /**
@@ -42,8 +44,8 @@ export class LiveFigures {
     while (!signal.aborted) {
       const told = await ask(address, signal);
       if (signal.aborted) return;
-      if (told) this.take(told);
-      if (told?.over) return;
+      if (isGone(told)) return this.end(told);
+      if (told) this.take(/** @type {Told} */ (told));
       // The browser's next picture comes only where the page is seen.
       await (told ? nextPicture() : new Promise((done) => setTimeout(done, PAUSE)));
     }
@@ -51,16 +53,24 @@ export class LiveFigures {
 }
 
 /**
- * The newest people; null where there are none to be had now.
+ * @param {unknown} told
+ * @returns {told is Gone}
+ */
+function isGone(told) {
+  return typeof told === "object" && told !== null && "over" in told;
+}
+
+/**
+ * The newest; null where there is nothing to be had now.
  *
  * @param {string} address
  * @param {AbortSignal} signal
- * @returns {Promise<Told | null>}
+ * @returns {Promise<unknown>}
  */
 async function ask(address, signal) {
   try {
     const answer = await fetch(address, { signal, cache: "no-store" });
-    if (answer.status === 404) return { people: [], middle: [0, 0], words: await answer.text(), over: true };
+    if (answer.status === 404) return { words: await answer.text(), over: true };
     return answer.status === 200 ? await answer.json() : null;
   } catch {
     return null; // The server is gone, or nobody looks any more.
