@@ -47,6 +47,33 @@ class Network(BaseModel):
     inside: bool = False
 
 
+class Preset(BaseModel):
+    """Thresholds for a purpose, and what ``python -m benchmarks.tuned`` measured of them on whole pictures.
+
+    Attributes:
+        word: What they are for.
+        settings: Their values, by name.
+        precision, recall: Before, at the thresholds that the model begins with, and with these; 0 … 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    word: Literal["Find more", "Fewer mistakes"]
+    settings: Mapping[Literal["pose_threshold", "keypoint_threshold"], float]
+    precision: tuple[float, float]
+    recall: tuple[float, float]
+
+    @property
+    def sentences(self) -> str:
+        """What it sets, and what that is worth."""
+        values = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in self.settings.items())
+        measured = (
+            f"{name} {before:.3f} → {after:.3f}"
+            for name, (before, after) in (("recall", self.recall), ("precision", self.precision))
+        )
+        return f"{values.capitalize()}. On COCO's pictures: {', '.join(measured)}."
+
+
 class Guide(BaseModel):
     """All that is known.
 
@@ -56,6 +83,7 @@ class Guide(BaseModel):
         networks: Architecture → what it is for.
         figures: Model name, or two joined by a plus → how good it is.
         limits: Model name → what it cannot do, as a sentence.
+        presets: Model name → thresholds that were measured to be better for a purpose than the usual ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +93,7 @@ class Guide(BaseModel):
     networks: Mapping[str, Network]
     figures: Mapping[str, Figures]
     limits: Mapping[str, str]
+    presets: Mapping[str, tuple[Preset, ...]]
 
 
 @cache

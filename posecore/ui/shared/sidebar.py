@@ -13,7 +13,7 @@ from posecore.drawing import DrawingOptions
 from posecore.errors import ImageError, PosecoreError
 from posecore.model import PoseModel
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.models.decode_controls import decode_controls, tell_chances
+from posecore.ui.shared.models.decode_controls import decode_controls, pick_preset, tell_chances
 from posecore.ui.shared.models.downloads import fetch_panel
 from posecore.ui.shared.models.engine import shared_model
 from posecore.ui.shared.models.model_picker import is_own_file, pick_model
@@ -179,6 +179,7 @@ def decoder_controls(model: PoseModel, sidebar: Sidebar, when: str = "answers at
     controls = decode_controls(model)
     with sidebar.decoder:
         st.markdown(f"**Decoder** :small[:gray[· {when}]]")
+        pick_preset(model, controls)
         controls.draw(controls.main)
         tell_chances(model)
     with sidebar.more_decoder:

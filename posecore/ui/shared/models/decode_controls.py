@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from posecore.errors import PosecoreError
@@ -9,8 +11,10 @@ from posecore.model import PoseModel
 from posecore.settings import CHANCES
 from posecore.ui.shared.address import asked_setting
 from posecore.ui.shared.widgets.setting_controls import SettingControls
+from posecore.zoo.guide import guide
 
 _SWITCH = "calibrated"
+_PRESET, _USUAL = "decoder_preset", "Usual"
 _NO_MAP = "Nobody has measured yet how often this model is right at which score: “posecore calibrate” does."
 
 
@@ -40,6 +44,34 @@ def has_calibration(model: PoseModel) -> bool:
         return model.calibration is not None
     except PosecoreError:
         return False
+
+
+def pick_preset(model: PoseModel, controls: SettingControls) -> None:
+    """Thresholds for a purpose, where some were measured; what is chosen moves the controls, and their place says it.
+
+    Args:
+        model: The model.
+        controls: Of its decoder, not drawn yet.
+    """
+    presets = {preset.word: preset for preset in guide().presets.get(model.name, ())}
+    if not presets or wants_chances():
+        return
+    usual = {name: controls.defaults[name] for preset in presets.values() for name in preset.settings}
+    choices: dict[str, Mapping[str, float]] = {_USUAL: usual, **{word: one.settings for word, one in presets.items()}}
+    values = controls.values
+    chosen = next((word for word, some in choices.items() if all(values[name] == some[name] for name in some)), None)
+    st.session_state[_PRESET] = chosen
+    st.segmented_control(
+        "Thresholds for",
+        list(choices),
+        key=_PRESET,
+        on_change=lambda: controls.take(choices.get(st.session_state[_PRESET] or "", {})),
+        label_visibility="collapsed",
+        help="Thresholds that were measured for this model; the sliders below follow, and can be moved on from there.",
+        width="stretch",
+    )
+    if chosen in presets:
+        st.caption(presets[chosen].sentences)
 
 
 def tell_chances(model: PoseModel) -> None:

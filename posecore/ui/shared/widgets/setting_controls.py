@@ -104,10 +104,19 @@ class SettingControls:
         """Values of all settings."""
         return {name: self._value(control) for name, control in self._controls.items()}
 
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Values that all settings begin with."""
+        return {name: self._defaults[name] for name in self._controls}
+
     def reset(self) -> None:
         """Back to the defaults; to be used as a callback."""
-        for name in self._controls:
-            st.session_state[self._key(name)] = self._defaults[name]
+        self.take(self.defaults)
+
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Give some settings other values; in a callback."""
+        for name, value in values.items():
+            st.session_state[self._key(name)] = value
 
     def _key(self, name: str) -> str:
         return self._prefix + name
