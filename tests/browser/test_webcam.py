@@ -165,6 +165,19 @@ def test_settings_act_without_a_new_start(webcam_server: Server, page: Any) -> N
     until(page, lambda: skeleton_is_shown(page))
 
 
+def test_angles_come_beside_the_picture_without_a_run_of_the_page(webcam_server: Server, page: Any) -> None:
+    open_webcam(page, webcam_server, pose_threshold="0", keypoint_threshold="0", max_poses="1")
+    start(page)
+    page.get_by_text("Measure", exact=True).click()
+    person = page.locator(".posecore-gauges section").first
+    person.wait_for()
+    until(page, lambda: "°" in person.inner_text())
+    path = person.locator("path").first
+    before = path.get_attribute("d")
+    until(page, lambda: path.get_attribute("d") != before)
+    stop(page)
+
+
 def test_the_mirror_turns_the_picture(webcam_server: Server, page: Any) -> None:
     open_webcam(page, webcam_server, pose_threshold="1")
     start(page)
