@@ -16,6 +16,9 @@ from posecore.video.sequence import PoseSequence
 _READ = 0.0051
 
 
+CorrectionKind = Literal["merge", "swap", "remove"]
+
+
 @dataclass(frozen=True)
 class Correction:
     """One thing that was wrong.
@@ -27,7 +30,7 @@ class Correction:
         other: Identity of the other one; 0 where there is none.
     """
 
-    kind: Literal["merge", "swap", "remove"]
+    kind: CorrectionKind
     person: int
     since: float
     other: int = 0
@@ -35,7 +38,7 @@ class Correction:
     @property
     def words(self) -> str:
         """It as a sentence without its full stop."""
-        said = {
+        said: dict[CorrectionKind, str] = {
             "merge": f"Person {self.person} is person {self.other}",
             "swap": f"Persons {self.person} and {self.other} are exchanged",
             "remove": f"Person {self.person} is left out",

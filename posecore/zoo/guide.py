@@ -59,7 +59,7 @@ class Preset(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     word: Literal["Find more", "Fewer mistakes"]
-    settings: Mapping[Literal["pose_threshold", "keypoint_threshold"], float]
+    settings: Mapping[str, float]
     precision: tuple[float, float]
     recall: tuple[float, float]
 

@@ -13,10 +13,11 @@ from posecore.ui.shared.visitors import require
 from posecore.ui.video.people import Followed
 from posecore.ui.video.runs import VideoRun
 from posecore.video import Correction, PoseSequence, VideoResult
+from posecore.video.corrections import CorrectionKind
 
 #: What can be corrected, in words.
-_KINDS = {"merge": "Is somebody else", "swap": "Exchanged", "remove": "Leave out"}
-_HELP = {
+_KINDS: dict[CorrectionKind, str] = {"merge": "Is somebody else", "swap": "Exchanged", "remove": "Leave out"}
+_HELP: dict[CorrectionKind, str] = {
     "merge": "One person was taken for two: from a moment on, the first is the second.",
     "swap": "Two people changed numbers, as when they cross: from a moment on, each is the other.",
     "remove": "Nobody is there, or nobody who matters: the person is left out from a moment on.",
@@ -44,7 +45,7 @@ def correct_people(run: VideoRun, result: VideoResult, sequence: PoseSequence, p
 
 
 def _ask(sequence: PoseSequence, people: list[Followed]) -> Correction:
-    kinds = list(_KINDS) if len(people) > 1 else ["remove"]
+    kinds: list[CorrectionKind] = list(_KINDS) if len(people) > 1 else ["remove"]
     kind = st.segmented_control(
         "What is wrong",
         kinds,

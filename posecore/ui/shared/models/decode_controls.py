@@ -11,7 +11,7 @@ from posecore.model import PoseModel
 from posecore.settings import CHANCES
 from posecore.ui.shared.address import asked_setting
 from posecore.ui.shared.widgets.setting_controls import SettingControls
-from posecore.zoo.guide import guide
+from posecore.zoo.guide import Preset, guide
 
 _SWITCH = "calibrated"
 _PRESET, _USUAL = "decoder_preset", "Usual"
@@ -53,10 +53,10 @@ def pick_preset(model: PoseModel, controls: SettingControls) -> None:
         model: The model.
         controls: Of its decoder, not drawn yet.
     """
-    presets = {preset.word: preset for preset in guide().presets.get(model.name, ())}
+    presets: dict[str, Preset] = {preset.word: preset for preset in guide().presets.get(model.name, ())}
     if not presets or wants_chances():
         return
-    usual = {name: controls.defaults[name] for preset in presets.values() for name in preset.settings}
+    usual: dict[str, float] = {name: controls.defaults[name] for preset in presets.values() for name in preset.settings}
     choices: dict[str, Mapping[str, float]] = {_USUAL: usual, **{word: one.settings for word, one in presets.items()}}
     values = controls.values
     chosen = next((word for word, some in choices.items() if all(values[name] == some[name] for name in some)), None)
