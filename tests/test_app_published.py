@@ -128,10 +128,10 @@ def test_presets_move_the_thresholds_and_say_what_that_is_worth(home: Path) -> N
     install_model(home, name)
     app = open_app(query={"model": name})
 
-    def preset() -> str | None:
+    def preset() -> Any:
         return app.segmented_control(key="decoder_preset").value
 
-    def chosen(word: str) -> list[float]:
+    def chosen(word: str) -> list[Any]:
         app.segmented_control(key="decoder_preset").set_value(word).run()
         assert not app.exception, app.exception
         return [app.slider(key=f"{part}_threshold").value for part in ("pose", "keypoint")]
