@@ -404,7 +404,9 @@ def test_measures_are_behind_a_switch_and_as_they_are_chosen(model: Any, playing
     app.get_by_key("live_measures_coco-17").set_value([])
     app.run()
     assert not app.exception, app.exception
-    assert (measures.measures, measures.counted) == ((), None)
+    # Read anew: they are changed in place.
+    emptied = kept(app, OfferedMeasures)
+    assert (emptied.measures, emptied.counted) == ((), None)
 
 
 def pressed(app: AppTest, label: str) -> AppTest:

@@ -181,7 +181,14 @@ def test_a_bag_holds_people_in_space(bodies: list[Body], tmp_path: Path) -> None
 def test_people_of_a_clip_are_where_lifting_puts_them(capsys: Any) -> None:
     person = seen(stander(20), pitch=12.0, track=4)
     frames = [
-        Poses(xy[None], np.ones((1, 17)), np.ones(1), COCO_17, person.lifted_by.image_size, np.array([4]))
+        Poses(
+            xy[None].astype(np.float32),
+            np.ones((1, 17), np.float32),
+            np.ones(1, np.float32),
+            COCO_17,
+            person.lifted_by.image_size,
+            np.array([4]),
+        )
         for xy in person.project()
     ]
     items = [(time, poses) for time, poses in zip(person.times, frames, strict=True)]

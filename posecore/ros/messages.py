@@ -149,7 +149,7 @@ def limb_and_joint_markers(
         skeleton: Meaning of the K places.
         limb, joint: Metres: width of a line, diameter of a dot.
     """
-    present = np.isfinite(places).all(1)
+    present = np.asarray(np.isfinite(places).all(1))
     edges = np.array(skeleton.edges, int).reshape(-1, 2)
     limbs = places[edges[present[edges].all(1)]].reshape(-1, 3)
     return [

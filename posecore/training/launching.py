@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import torch
 import torch.distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from posecore.storage import write_text
 from posecore.training.config import AnyConfig, LifterConfig, RunConfig
@@ -76,6 +78,6 @@ def meet_again(config: AnyConfig) -> None:
     if on_gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         atexit.register(torch.distributed.destroy_process_group)
-    store, rank, world = next(torch.distributed.rendezvous("env://"))
-    attempt = torch.distributed.PrefixStore(f"attempt-{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    store, rank, world = next(rendezvous("env://"))
+    attempt = PrefixStore(f"attempt-{os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
     torch.distributed.init_process_group("nccl" if on_gpu else "gloo", store=attempt, rank=rank, world_size=world)

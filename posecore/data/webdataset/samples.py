@@ -71,7 +71,7 @@ def _members(shard: str, file: Any, problems: Problems, pictures: bool) -> Itera
         with tarfile.open(fileobj=file, mode="r:*") as tar:
             for member in tar:
                 # Without this the tar remembers all of them.
-                tar.members = []
+                tar.members = []  # type: ignore[attr-defined]
                 name = member.name
                 key, suffix = _key(name)
                 is_picture = suffix in IMAGE_SUFFIXES

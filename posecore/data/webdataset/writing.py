@@ -92,7 +92,7 @@ class _Shards:
             info = tarfile.TarInfo(member)
             info.size = len(content)
             self._tar.addfile(info, io.BytesIO(content))
-        self._tar.members = []
+        self._tar.members = []  # type: ignore[attr-defined]
         self._pictures, self._bytes = self._pictures + 1, self._bytes + len(picture)
 
     def close(self) -> None:

@@ -136,7 +136,7 @@ def _run_looking(
     network: nn.Module,
     names: Ranges,
     see: Callable[[str, torch.Tensor], torch.Tensor],
-    run: Callable[[nn.Module], None],
+    run: Callable[[nn.Module], object],
 ) -> None:
     """Run a network; ``see`` is given what the named convolutions answer before activation, and says what goes on."""
     units = convolutions(network)
