@@ -110,13 +110,18 @@ class PoseModel:
         """Whether it finds boxes around people, as poses of ``PERSON_BOX``, and no joints."""
         return self.family.finds_boxes
 
-    def own_settings(self) -> dict[str, Any]:
-        """``network_settings`` and ``decode_settings`` that differ from the architecture's, as weights carry them."""
+    def own_settings(self, **settings: Any) -> dict[str, Any]:
+        """``network_settings`` and ``decode_settings`` that differ from the architecture's, as weights carry them.
+
+        Args:
+            **settings: Some of either kind, in place of this model's own.
+        """
+        network, decode = self.split_settings(settings)
         usual = build_settings(self.family.decode_settings_of(self.architecture), {}).model_dump(mode="json")
-        decode = self.decode_settings().model_dump(mode="json")
+        chosen = self.decode_settings(**decode).model_dump(mode="json")
         return {
-            "network_settings": self.network_defaults.model_dump(mode="json", exclude_defaults=True),
-            "decode_settings": {name: value for name, value in decode.items() if value != usual[name]},
+            "network_settings": self.network_settings(**network).model_dump(mode="json", exclude_defaults=True),
+            "decode_settings": {name: value for name, value in chosen.items() if value != usual[name]},
         }
 
     @property

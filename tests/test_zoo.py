@@ -777,13 +777,14 @@ def test_a_model_is_exported_to_a_file_of_its_own(home: Path, tmp_path: Path) ->
         config={"data": "/a/folder/of/mine", "loss": {"heatmap_radius": 9}},
     )
     file = tmp_path / "out" / f"{SMALL}.shared.safetensors"
-    arguments = ["weights", "export", "run:mine", str(file), "--half", "--set", "input_size=129", "--title", "Mine"]
+    settings = ("--set", "input_size=129", "--set", "keypoint_threshold=0.25")
+    arguments = ["weights", "export", "run:mine", str(file), "--half", *settings, "--title", "Mine"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     header = read_header(file)
     assert (header.name, header.title) == (f"{SMALL}.shared", "Mine")
     assert header.network_settings == {"output_stride": 8, "input_size": 129}, "the run's, but for what was set"
-    assert header.decode_settings == {"pose_threshold": 0.125}
+    assert header.decode_settings == {"pose_threshold": 0.125, "keypoint_threshold": 0.25}
     assert json.loads(header.extra["config"]) == {"loss": {"heatmap_radius": 9}}
     assert "/a/folder" not in file.read_bytes().decode("latin-1")
     assert file.stat().st_size < 0.6 * weights.stat().st_size

@@ -146,7 +146,8 @@ def export(
         list[str] | None,
         typer.Option(
             "--set",
-            help="Default of a network setting in place of the model's, such as input_size=289; may be repeated.",
+            help="Default of a setting in place of the model's, such as input_size=289 or pose_threshold=0.4; may be "
+            "repeated.",
         ),
     ] = None,
 ) -> None:
@@ -159,8 +160,6 @@ def export(
         raise PosecoreError(f"{file} must end in .safetensors.")
     model = open_model(name, "cpu")
     given = dict(pair.partition("=")[::2] for pair in settings or ())
-    chosen = model.network_settings(**given).model_dump(mode="json", exclude_defaults=True)
-    own = {**model.own_settings(), "network_settings": chosen}
     source = resolve_name(name).path
     trained = read_header(source).extra.get("config") if source is not None else None
     extra = {} if trained is None else {"config": {"loss": json.loads(trained).get("loss", {})}}
@@ -174,7 +173,7 @@ def export(
         title=title or file.stem,
         description=description,
         licence=licence,
-        **own,
+        **model.own_settings(**given),
         **extra,
     )
     output.print(f"{file}: {decimal(file.stat().st_size)}, weights {sha256[:16]}", soft_wrap=True)
