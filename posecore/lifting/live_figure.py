@@ -1,11 +1,7 @@
-"""The people before a camera in space, for a browser that asks for them again and again.
-
-Answers are worked out on threads of whoever serves the browser.
-"""
+"""The people before a camera in space, for a browser that asks for them again and again."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,14 +14,13 @@ from posecore.lifting.live_room import LiveRoom
 from posecore.lifting.room_poses import RoomPoses
 from posecore.video import LiveFrame, LiveSession
 from posecore.video.live_following import mirrored_poses
+from posecore.video.live_telling import LiveTeller
 
-#: Seconds for which a question waits for the next picture.
-_PATIENCE = 0.5
 #: Share of the way by which the point that is looked at goes on with each picture.
 _FOLLOW = 0.2
 
 
-class LiveFigure:
+class LiveFigure(LiveTeller):
     """Lifts what a camera sees, but only as often as somebody asks.
 
     Args:
@@ -34,12 +29,9 @@ class LiveFigure:
     """
 
     def __init__(self, running: Callable[[], LiveSession | None], height: float | None = None) -> None:
+        super().__init__(running)
         self.height = height
-        self._running = running
-        self._lock = threading.Lock()
-        self._session: LiveSession | None = None
-        self._number = 0
-        self._room = LiveRoom()
+        self._room = LiveRoom(height)
         self._middle: NDArray[np.float64] | None = None
 
     @property
@@ -47,30 +39,14 @@ class LiveFigure:
         """What the metres rest on, as a sentence for people."""
         return LiveRoom(self.height).basis
 
-    def newest(self) -> dict[str, Any] | None:
-        """The people of a picture that was not told yet; None when there is none soon, or somebody else asks.
+    def forget(self) -> None:
+        """Nobody's distance or place is remembered."""
+        self._room, self._middle = LiveRoom(self.height), None
 
-        See ``frontend/figure/figure.js`` for what it holds.
-        """
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            frame = self._next()
-            return None if frame is None else self._told(frame)
-        finally:
-            self._lock.release()
-
-    def _next(self) -> LiveFrame | None:
-        live = self._running()
-        if live is not self._session or self.height != self._room.height:
-            self._number = self._number if live is self._session else 0
-            self._session, self._room, self._middle = live, LiveRoom(self.height), None
-        frame = None if live is None else live.newer(self._number, _PATIENCE)
-        if frame is not None:
-            self._number = frame.number
-        return frame
-
-    def _told(self, frame: LiveFrame) -> dict[str, Any]:
+    def told(self, frame: LiveFrame) -> dict[str, Any]:
+        """The people of a picture; see ``frontend/figure/figure.js`` for what it holds."""
+        if self.height != self._room.height:
+            self.forget()
         # In a mirror a left hand looks like a right one, which the network would not believe.
         poses = mirrored_poses(frame.poses) if frame.mirrored else frame.poses
         try:

@@ -1,11 +1,7 @@
-"""What people before a camera measure: joint angles as they move, and how often a movement was repeated.
-
-Answers are worked out on threads of whoever asks, with the measures that clips have.
-"""
+"""What people before a camera measure, as clips do: joint angles, and how often a movement was repeated."""
 
 from __future__ import annotations
 
-import threading
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,12 +12,11 @@ from posecore.drawing.overlay import color_of
 from posecore.poses import Poses
 from posecore.video.live import LiveSession
 from posecore.video.live_options import LiveFrame
+from posecore.video.live_telling import LiveTeller
 from posecore.video.measures import Measure
 from posecore.video.repetitions import RepetitionSettings, count_repetitions
 from posecore.video.sequence import Track
 
-#: Seconds for which a question waits for the next picture.
-_PATIENCE = 0.5
 #: Seconds between two counts: what is repeated takes longer.
 _RECOUNT = 0.25
 #: Seconds of a curve that are counted together; older repetitions are only remembered in number.
@@ -86,7 +81,7 @@ class _Names:
         return names
 
 
-class LiveMeasures:
+class LiveMeasures(LiveTeller):
     """Measures what a camera sees, but only as often as somebody asks.
 
     Args:
@@ -99,13 +94,10 @@ class LiveMeasures:
     """
 
     def __init__(self, running: Callable[[], LiveSession | None]) -> None:
+        super().__init__(running)
         self.measures: tuple[Measure, ...] = ()
         self.counted: Measure | None = None
         self.counting = RepetitionSettings()
-        self._running = running
-        self._lock = threading.Lock()
-        self._session: LiveSession | None = None
-        self._number = 0
         self._names = _Names()
         self._counters: dict[int, RepetitionCounter] = {}
         self._counts: Measure | None = None
@@ -114,29 +106,12 @@ class LiveMeasures:
         """Count from nought."""
         self._counts = None
 
-    def newest(self) -> dict[str, Any] | None:
-        """What the people of a picture that was not told yet do; None when there is none soon, or somebody else asks.
+    def forget(self) -> None:
+        """Nobody is known, and nothing was counted."""
+        self._names, self._counts = _Names(), None
 
-        See ``frontend/gauges/gauges.js`` for what it holds.
-        """
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            frame = self._next()
-            return None if frame is None else self._told(frame)
-        finally:
-            self._lock.release()
-
-    def _next(self) -> LiveFrame | None:
-        live = self._running()
-        if live is not self._session:
-            self._session, self._number, self._names, self._counts = live, 0, _Names(), None
-        frame = None if live is None else live.newer(self._number, _PATIENCE)
-        if frame is not None:
-            self._number = frame.number
-        return frame
-
-    def _told(self, frame: LiveFrame) -> dict[str, Any]:
+    def told(self, frame: LiveFrame) -> dict[str, Any]:
+        """What the people of a picture do; see ``frontend/gauges/gauges.js`` for what it holds."""
         measures, counted = self.measures, self.counted
         if self._counts != counted:
             self._counters, self._counts = {}, counted
