@@ -39,6 +39,8 @@ LEFT_OUT = {
     "posecore calibrate --model run:": "needs a finished run",
     "posecore data complete": "needs weights of others",
     "posecore export run:": "needs a finished run",
+    "posecore image shots": "needs a detector's boxes",
+    "posecore evaluate --model movenet-thunder": "needs a detector's boxes",
     "posecore train configs/": "takes hours; make slow trains",
     "posecore train squats-1.yaml": "needs a file that the Train page makes",
     "posecore image photo.jpg -m run:": "needs a finished run",
@@ -58,6 +60,7 @@ photo = cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
 Path("holiday").mkdir()
 for name in ("photo.jpg", "team.jpg", "holiday/beach.jpg", "holiday/hills.jpg"):
     shutil.copy(photo, name)
+Path("boxes.csv").write_text("picture,x,y,w,h\\nteam.jpg,90,40,380,540\\n")
 info = VideoInfo(320, 180, Fraction(20), None, None, Fraction(1, 20), "h264", None, 0)
 writer = ClipWriter(Path("squats.mp4"), (320, 180), info, OutputSettings())
 for index, scene in enumerate(render_clip(29, (320, 180), 40, 20, 1, "squat")):
