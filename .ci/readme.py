@@ -39,8 +39,9 @@ LEFT_OUT = {
     "posecore calibrate --model run:": "needs a finished run",
     "posecore data complete": "needs weights of others",
     "posecore export run:": "needs a finished run",
-    "posecore image shots": "needs a detector's boxes",
-    "posecore evaluate --model movenet-thunder": "needs a detector's boxes",
+    "posecore data convert instances_": "needs COCO",
+    "posecore evaluate --model run:": "needs a finished run",
+    "posecore image team.jpg -m run:": "needs a finished run",
     "posecore train configs/": "takes hours; make slow trains",
     "posecore train squats-1.yaml": "needs a file that the Train page makes",
     "posecore image photo.jpg -m run:": "needs a finished run",
@@ -58,9 +59,12 @@ from posecore.video import ClipWriter, OutputSettings, VideoInfo
 
 photo = cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
 Path("holiday").mkdir()
-for name in ("photo.jpg", "team.jpg", "holiday/beach.jpg", "holiday/hills.jpg"):
+Path("shots").mkdir()
+for name in ("photo.jpg", "team.jpg", "holiday/beach.jpg", "holiday/hills.jpg", "shots/000000000001.jpg"):
     shutil.copy(photo, name)
 Path("boxes.csv").write_text("picture,x,y,w,h\\nteam.jpg,90,40,380,540\\n")
+detected = {"image_id": 1, "category_id": 1, "bbox": [20, 10, 150, 200], "score": 0.9}
+Path("detections.json").write_text(json.dumps([detected]))
 info = VideoInfo(320, 180, Fraction(20), None, None, Fraction(1, 20), "h264", None, 0)
 writer = ClipWriter(Path("squats.mp4"), (320, 180), info, OutputSettings())
 for index, scene in enumerate(render_clip(29, (320, 180), 40, 20, 1, "squat")):
