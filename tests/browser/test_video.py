@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 from posecore.data.synthetic import render_clip
-from posecore.lifting.network import Lifter
-from posecore.lifting.weights import save_lifter
 from tests.browser.running_app import Server, open_from_menu
 from tests.browser.test_browser import SHOWN, settle, shown
 from tests.video_support import even_ticks, times_of, write_video
@@ -228,25 +226,17 @@ def test_a_browser_finds_its_result_on_the_next_server_and_others_do_not(app_hom
         second.stop()
 
 
-def test_the_figure_goes_along_with_the_player_and_turns(
-    app_home: Path, page: Any, person: Path, tmp_path: Path
-) -> None:
-    save_lifter(tmp_path / "lifter.safetensors", Lifter(16), name="random")
-    fresh = Server(app_home, POSECORE_LIFTER=str(tmp_path / "lifter.safetensors"))
-    try:
-        open_video(page, fresh, person, 257)
-        run(page)
-        page.get_by_role("tab", name="3D").click()
-        figure = page.locator(".posecore-figure")
-        figure.locator("canvas").wait_for()
-        settle(page)
-        player(page, "video.currentTime = 1.01")
-        page.locator(".posecore-figure[data-frame='30']").wait_for()
-        before = figure.locator("canvas").screenshot()
-        figure.locator(".frame").focus()
-        page.keyboard.press("2")
-        page.wait_for_timeout(300)
-        assert figure.locator("canvas").screenshot() != before
-    finally:
-        page.goto("about:blank")
-        fresh.stop()
+def test_the_figure_goes_along_with_the_player_and_turns(server: Server, page: Any, person: Path) -> None:
+    open_video(page, server, person, 257)
+    run(page)
+    page.get_by_role("tab", name="3D").click()
+    figure = page.locator(".posecore-figure")
+    figure.locator("canvas").wait_for()
+    settle(page)
+    player(page, "video.currentTime = 1.01")
+    page.locator(".posecore-figure[data-frame='30']").wait_for()
+    before = figure.locator("canvas").screenshot()
+    figure.locator(".frame").focus()
+    page.keyboard.press("2")
+    page.wait_for_timeout(300)
+    assert figure.locator("canvas").screenshot() != before
