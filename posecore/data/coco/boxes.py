@@ -7,6 +7,7 @@ from typing import Any
 
 from posecore.data.checks import EntryError, an_id_of
 from posecore.data.coco.categories import category_of
+from posecore.data.coco.write import category_entry
 from posecore.skeleton import PERSON_BOX
 from posecore.words import counted, meant
 
@@ -30,27 +31,12 @@ def boxes_alone(data: Mapping[str, Any], class_names: Sequence[str]) -> tuple[di
     for name in class_names:
         if name.strip().lower() not in spelled:
             raise EntryError(f"there is no class {name!r}; {meant(name, list(spelled.values()))}")
-    chosen = {number for number, name in names.items() if name.lower() in wanted}
-    categories = [
-        {
-            "id": number,
-            "name": names[number],
-            "keypoints": list(PERSON_BOX.keypoints),
-            "skeleton": [[a + 1, b + 1] for a, b in PERSON_BOX.edges],
-            "posecore": {
-                "name": PERSON_BOX.name,
-                "flip_pairs": [list(pair) for pair in PERSON_BOX.flip_pairs],
-                "sigmas": list(PERSON_BOX.sigmas),
-                "sides_known": True,
-            },
-        }
-        for number in chosen
-    ]
+    chosen = {number: name for number, name in names.items() if name.lower() in wanted}
     entries = data["annotations"]
-    of_others = [entry for entry in entries if (number := category_of(entry)) is not None and number not in chosen]
-    left_out = {id(entry) for entry in of_others}
-    kept = [_bare(entry) for entry in entries if id(entry) not in left_out]
-    said = f"{counted(len(of_others), 'box', 'boxes')} of other classes; left out" if of_others else ""
+    kept = [_bare(entry) for entry in entries if (number := category_of(entry)) is None or number in chosen]
+    others = len(entries) - len(kept)
+    said = f"{counted(others, 'box', 'boxes')} of other classes; left out" if others else ""
+    categories = [category_entry(number, name, PERSON_BOX) for number, name in chosen.items()]
     return {**data, "categories": categories, "annotations": kept}, said
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from posecore.data.annotations import Label, Person, PoseDataset
-from posecore.data.coco.categories import category_skeleton
+from posecore.data.coco.categories import Id, category_skeleton
 from posecore.data.pictures import PictureCarrier, PictureMode, new_folder
 from posecore.imaging import Region
 from posecore.skeleton import Skeleton
@@ -103,7 +103,7 @@ def coco_dict(dataset: PoseDataset, names: Mapping[int, str] | None = None) -> d
     }
 
 
-def category_entry(number: int, name: str, skeleton: Skeleton) -> dict[str, Any]:
+def category_entry(number: Id, name: str, skeleton: Skeleton) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "id": number,
         "name": name,
