@@ -17,7 +17,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from posecore.data.checks import EntryError, as_data_error, load_json
 from posecore.data.coco import changed_image, coco_dict, load_coco, people_change, read_coco, with_change
 from posecore.data.detect import WRITERS, Format
 from posecore.data.journal import Journal, Place, cancel_folding, fold_soon
+from posecore.data.left_out import as_values, from_values
 from posecore.data.operations import mapped, mapped_as, split_by_ratio
 from posecore.data.pictures import PictureCarrier, picture_size
 from posecore.data.source import SetMark, Source, Sources
@@ -84,21 +85,15 @@ class Note:
 
     def write(self, folder: Path) -> None:
         """Write the file."""
-        problems = [{**asdict(problem), "file": problem.file.as_posix()} for problem in self.problems]
-        values = {"title": self.title, "origin": self.origin, "created": self.created, "problems": problems}
-        write_json(folder / NOTE, {**values, "remarks": [asdict(remark) for remark in self.remarks]})
+        values = {"title": self.title, "origin": self.origin, "created": self.created}
+        write_json(folder / NOTE, {**values, **as_values(self.problems, self.remarks)})
 
     @classmethod
     def read(cls, folder: Path) -> Note:
         """Read the file; a set without a usable one is still a set, for its labels are elsewhere."""
         try:
             values = load_json(folder / NOTE)
-            problems = tuple(
-                Problem(Path(p["file"]), str(p["place"]), str(p["reason"]), int(p.get("ignored", 0)))
-                for p in values["problems"]
-            )
-            remarks = tuple(Remark(str(r["what"]), int(r["count"])) for r in values.get("remarks", ()))
-            return cls(str(values["title"]), str(values["origin"]), float(values["created"]), problems, remarks)
+            return cls(str(values["title"]), str(values["origin"]), float(values["created"]), *from_values(values))
         except (DataError, AttributeError, KeyError, TypeError, ValueError):
             return cls(folder.name, "put there by hand", _changed(folder))
 
