@@ -14,7 +14,7 @@ from posecore.families import FAMILIES, family_of
 from posecore.settings import build_settings
 from posecore.ui.shared.background import close_all_tasks, tasks
 from posecore.ui.shared.models.downloads import downloads
-from posecore.zoo import default_model, list_models, recommended_model
+from posecore.zoo import add_model, default_model, list_models, recommended_model
 from posecore.zoo.guide import guide
 from tests.app_support import (
     forget_everything,
@@ -109,6 +109,14 @@ def test_who_may_only_look_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_is_offered_where_published_weights_are(home: Path) -> None:
     install_model(home, "posenet-mobilenet_v1-075.google_quant2")
     assert not offered(open_app())
+
+
+def test_the_line_does_not_speak_of_a_model_of_ones_own(tmp_path: Path) -> None:
+    mine = add_model(install_model(tmp_path, "movenet-lightning.mine")).name
+    app = open_app()
+    assert offered(app)
+    app.selectbox(key="model_choice").set_value(mine).run()
+    assert not offered(app)
 
 
 # --- what networks say of themselves ---------------------------------------------------------------------------------

@@ -22,11 +22,12 @@ def offer_published() -> None:
         return
     task = downloads().get(info.name)
     if task is not None and task.active:
-        meanwhile = f"Until it is here, {_shown_now()} shows its people."
+        shown = _shown_now()
+        meanwhile = f"Until it is here, {'nothing' if shown is None else shown.title} shows its people."
         watch_download([task], _network(info), meanwhile, "cancel_published")
     elif info.available:
         _change_over(info)
-    elif default_model() is not None and not any(one.available for one in list_models() if one.origin == "official"):
+    elif _is_ours(_shown_now()) and not any(one.available for one in list_models() if one.origin == "official"):
         _offer(info)
         if task is not None and task.error:
             show_error(PosecoreError(task.error))
@@ -59,9 +60,12 @@ def _change_over(info: ModelInfo) -> None:
         st.toast(f"{plain(info.title)} is here and shows its people now.", icon=":material/check:")
 
 
-def _shown_now() -> str:
-    shown = next((one for one in list_models() if one.name == chosen_model()), None) or default_model()
-    return shown.title if shown is not None else "nothing"
+def _shown_now() -> ModelInfo | None:
+    return next((one for one in list_models() if one.name == chosen_model()), None) or default_model()
+
+
+def _is_ours(info: ModelInfo | None) -> bool:
+    return info is not None and info.origin == "shipped"
 
 
 def _network(info: ModelInfo) -> str:

@@ -57,13 +57,13 @@ def _ask(sequence: PoseSequence, people: list[Followed]) -> Correction:
         label_visibility="collapsed",
     )
     st.caption(_HELP[kind])
-    left, middle, right = st.columns(3, gap="small", vertical_alignment="bottom")
+    left, *middle, right = st.columns(2 if kind == "remove" else 3, gap="small", vertical_alignment="bottom")
     # Who was seen for a moment only is probably somebody else, or nobody.
     person = _pick(left, "Person", people[::-1], "correct_person")
     other = 0
     if kind != "remove":
         others = [one for one in people if one.number != person.number]
-        other = _pick(middle, "Is person" if kind == "merge" else "With person", others, "correct_other").number
+        other = _pick(middle[0], "Is person" if kind == "merge" else "With person", others, "correct_other").number
     first, last = float(sequence.times[0]), float(sequence.times[-1])
     since = right.number_input(
         "From second",
