@@ -58,19 +58,29 @@ def renewed(text: str, name: str, rows: Sequence[Row], keys: Sequence[str]) -> s
     Raises:
         DataError: When the page has no such table.
     """
-    before, mark, after = text.partition(f"<!-- table {name} -->\n")
-    if not mark:
-        raise DataError(f"The page has no table {name!r}; write the line <!-- table {name} --> where it shall be.")
-    lines = after.lstrip("\n").splitlines(keepends=True)
-    count = next((index for index, line in enumerate(lines) if not line.startswith("|")), len(lines))
-    known = _parsed(lines[:count])
+    before, lines, rest = _split(text, name)
+    known = _parsed(lines)
     for row in rows:
         _merge(known, {key: str(value) for key, value in row.items()}, keys)
     titles = list(dict.fromkeys(title for row in known for title in row))
     table = [_line(titles), f"|{'---|' * len(titles)}"]
     table += [_line([row.get(title, NOTHING) for title in titles]) for row in known]
-    rest = "".join(lines[count:])
-    return f"{before}{mark}\n" + "\n".join(table) + "\n" + (f"\n{rest}" if rest and not count else rest)
+    return f"{before}\n" + "\n".join(table) + "\n" + (f"\n{rest}" if rest and not lines else rest)
+
+
+def rows_of(text: str, name: str) -> list[dict[str, str]]:
+    """The rows of a page's table ``name``, by the titles of its columns; raises ``DataError`` for no such table."""
+    return _parsed(_split(text, name)[1])
+
+
+def _split(text: str, name: str) -> tuple[str, list[str], str]:
+    """A page up to the line that announces a table, the table's lines, and the rest."""
+    before, mark, after = text.partition(f"<!-- table {name} -->\n")
+    if not mark:
+        raise DataError(f"The page has no table {name!r}; write the line <!-- table {name} --> where it shall be.")
+    lines = after.lstrip("\n").splitlines(keepends=True)
+    count = next((index for index, line in enumerate(lines) if not line.startswith("|")), len(lines))
+    return before + mark, lines[:count], "".join(lines[count:])
 
 
 def _parsed(lines: Sequence[str]) -> list[dict[str, str]]:
