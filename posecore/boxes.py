@@ -7,6 +7,7 @@ What goes from one to the other is half a pixel: :func:`to_edges`, :func:`to_pos
 from __future__ import annotations
 
 import math
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from posecore.errors import ImageError
 
 #: (x0, y0, x1, y1), edges in source pixels; may reach outside the picture.
 Region = tuple[float, float, float, float]
+_Floats = TypeVar("_Floats", bound=np.floating[Any])
 
 
 def to_edges(positions: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -25,6 +27,12 @@ def to_edges(positions: NDArray[np.floating]) -> NDArray[np.float64]:
 def to_positions(edges: NDArray[np.floating]) -> NDArray[np.float64]:
     """Corners ``(…, 2)`` of boxes as positions count: half a pixel less."""
     return np.asarray(edges, np.float64) - 0.5
+
+
+def corners_of(boxes: NDArray[_Floats]) -> NDArray[_Floats]:
+    """``(…, 4)`` boxes (x0, y0, x1, y1) to ``(…, 4, 2)`` corners in order around, the upper left one first."""
+    x0, y0, x1, y1 = np.moveaxis(boxes, -1, 0)
+    return np.stack([np.stack(pair, -1) for pair in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], -2)
 
 
 def full_region(image_size: tuple[int, int]) -> Region:

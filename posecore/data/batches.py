@@ -114,12 +114,6 @@ class Pack:
         return Pack(*(np.asarray(getattr(self, item.name)[rows]) for item in fields(self)))
 
 
-def corners_of(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(…, 4)`` boxes (x0, y0, x1, y1) to ``(…, 4, 2)`` corners in order around."""
-    x0, y0, x1, y1 = np.moveaxis(boxes, -1, 0)
-    return np.stack([np.stack(pair, -1) for pair in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], -2)
-
-
 @dataclass(frozen=True)
 class Cut:
     """One square to pack: which picture, where, and the person it was made for (None: everybody)."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from posecore.boxes import Region, to_positions
+from posecore.boxes import Region, corners_of, to_positions
 from posecore.data.annotations import Label, Person, PoseDataset
 from posecore.skeleton import PERSON_BOX
 
@@ -24,5 +24,4 @@ def as_boxes(dataset: PoseDataset) -> PoseDataset:
 
 def corner_keypoints(box: Region) -> NDArray[np.float32]:
     """``(4, 2)`` keypoints of ``PERSON_BOX``."""
-    x0, y0, x1, y1 = box
-    return to_positions(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])).astype(np.float32)
+    return to_positions(corners_of(np.array(box, np.float64))).astype(np.float32)

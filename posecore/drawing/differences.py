@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from posecore.boxes import corners_of
 from posecore.drawing.encoded import shrink
 from posecore.drawing.overlay import DrawingOptions, draw_poses
 from posecore.drawing.shapes import OUTLINE, Color, capsules, fill
@@ -90,7 +91,7 @@ def _padded(box: NDArray[np.float32], factor: NDArray[np.float64], width: float)
 
 def _frame(canvas: Picture, box: NDArray[np.float64], width: float, dashed: bool) -> None:
     x0, y0, x1, y1 = box
-    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+    corners = corners_of(box)
     sides = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1)
     if dashed:
         sides = np.concatenate([_dashes(side, max(x1 - x0, y1 - y0)) for side in sides])

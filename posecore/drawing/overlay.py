@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from posecore.boxes import corners_of
 from posecore.drawing.shapes import OUTLINE, WHITE, Color, Points, color_table
 from posecore.drawing.surfaces import Pixels, Strokes, Surface
 from posecore.drawing.text import Room, letter_height, outline_width, text_masks
@@ -363,8 +364,7 @@ def _padded(person: _Person) -> NDArray[np.float64]:
 
 def _frame(surface: Surface, box: NDArray[np.float64], color: Color, width: float) -> None:
     """An outlined rectangle through the corners (x0, y0, x1, y1)."""
-    x0, y0, x1, y1 = box
-    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+    corners = corners_of(box)
     sides = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1)
     rim = max(0.3 * width, 0.8)
     surface.lines(sides, width + 2 * rim, OUTLINE, steps=2)

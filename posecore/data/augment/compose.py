@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from posecore.boxes import corners_of
 from posecore.data.annotations import Label
 from posecore.data.augment.settings import AugmentSettings
-from posecore.data.batches import Pack, corners_of
+from posecore.data.batches import Pack
 from posecore.data.naming import ASK_FOR_SIDES
 from posecore.data.truth import NEIGHBOURHOOD, Truth, inside
 from posecore.errors import DataError
@@ -156,7 +157,7 @@ def _square(side: int) -> NDArray[np.float64]:
 
 
 def _rectangle(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.float64]:
-    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], np.float64)
+    return corners_of(np.array((x0, y0, x1, y1), np.float64))
 
 
 def _mosaic(

@@ -12,6 +12,7 @@ from pydantic import Field
 from scipy.special import expit
 from torch import nn
 
+from posecore.boxes import corners_of
 from posecore.data.truth import Truth
 from posecore.errors import SettingsError, WeightsError
 from posecore.families.contract import Family, ForeignWeights, LossTerm, State, Target, found_poses
@@ -184,8 +185,7 @@ def _points(corners: NDArray[np.float64], image_size: tuple[int, int]) -> NDArra
         image_size: (width, height) of the picture.
     """
     inside = np.clip(corners, -0.5, np.array(image_size) - 0.5)
-    (x0, y0), (x1, y1) = inside[:, 0].T, inside[:, 1].T
-    return np.stack([np.stack(point, 1) for point in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))], 1)
+    return corners_of(inside.reshape(-1, 4))
 
 
 SSDLITE = SSDLiteFamily()
