@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
@@ -21,9 +20,10 @@ from posecore.families.openpose.convert import convert_weights, knows_names
 from posecore.families.openpose.evidence import trace_of
 from posecore.families.openpose.loss import OpenPoseLossSettings, openpose_targets, openpose_terms
 from posecore.families.openpose.network import ARCHITECTURES, OpenPose
+from posecore.families.placing import fit, nearest_multiple
 from posecore.families.trace import Trace
 from posecore.fields import FieldKind, FieldMap, Fields
-from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample
+from posecore.imaging import InputTransform, Picture, Region, sample
 from posecore.poses import Poses
 from posecore.settings import NetworkSettings, narrow
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
@@ -116,13 +116,8 @@ class OpenPoseFamily(Family[OpenPoseNetworkSettings, OpenPoseDecodeSettings, Ope
     def place(
         self, image_size: tuple[int, int], region: Region | None, settings: OpenPoseNetworkSettings
     ) -> InputTransform:
-        x0, y0, x1, y1 = check_region(region or full_region(image_size))
-        longer = _multiple(settings.input_size * max(_SCALES[settings.scales]))
-        factor = longer / max(x1 - x0, y1 - y0)
-        # The other side rounds up, so that the whole picture is seen.
-        sides = (_multiple(side * factor, up=True) for side in (x1 - x0, y1 - y0))
-        width, height = (min(side, longer) for side in sides)
-        return letterbox(image_size, (width, height), region, half_pixel=True)
+        longer = nearest_multiple(settings.input_size * max(_SCALES[settings.scales]), SIDE_STEP)
+        return fit(image_size, region, longer, SIDE_STEP)
 
     def prepare(
         self, picture: Picture, transform: InputTransform, settings: OpenPoseNetworkSettings
@@ -143,7 +138,7 @@ class OpenPoseFamily(Family[OpenPoseNetworkSettings, OpenPoseDecodeSettings, Ope
         for scale in _SCALES[settings.scales]:
             scaled = pixels
             if scale != largest:
-                size = [_multiple(side * scale / largest) for side in pixels.shape[2:]]
+                size = [nearest_multiple(side * scale / largest, SIDE_STEP) for side in pixels.shape[2:]]
                 scaled = F.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=True)
             runs.append(network.both_ways(scaled, settings.stages, every, settings.flip))
         outputs: dict[str, torch.Tensor] = {}
@@ -199,7 +194,7 @@ class OpenPoseFamily(Family[OpenPoseNetworkSettings, OpenPoseDecodeSettings, Ope
         return poses, trace_of(decoded, maps, fields, settings) if trace else None
 
     def training_side(self, side: int, settings: OpenPoseNetworkSettings) -> int:
-        return _multiple(side)
+        return nearest_multiple(side, SIDE_STEP)
 
     def adapt(self, state: State, skeleton: Skeleton, fresh: State, wanted: Skeleton) -> dict[str, torch.Tensor]:
         return adapt_channels(state, skeleton, fresh, wanted)
@@ -231,13 +226,6 @@ class OpenPoseFamily(Family[OpenPoseNetworkSettings, OpenPoseDecodeSettings, Ope
         # Every stage learns from the teacher's last one.
         heat, affinity = outputs["heatmaps"], outputs["part_affinity"]
         return {"heatmaps": torch.ones_like(heat), "part_affinity": torch.ones_like(affinity[:, :, 0])}
-
-
-def _multiple(side: float, up: bool = False) -> int:
-    """Nearest multiple of ``SIDE_STEP`` (or the next one ``up``), at least one step."""
-    steps = side / SIDE_STEP
-    # A rounding error must not cost a whole step.
-    return SIDE_STEP * max(math.ceil(steps - 1e-6) if up else round(steps), 1)
 
 
 def _mean(maps: list[torch.Tensor]) -> torch.Tensor:
