@@ -5,8 +5,6 @@ Crowds and ignore regions count neither for nor against a model, as COCO treats 
 
 from __future__ import annotations
 
-import contextlib
-import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from typing import Any
 from posecore.boxes import area_of, to_edges
 from posecore.data.annotations import AnnotatedImage, PoseDataset, Problem
 from posecore.errors import DataError, SettingsError
+from posecore.evaluation.coco_figures import coco_figures
 from posecore.evaluation.predictions import BATCH, analyse, protocol_settings
 from posecore.model import PoseModel
 from posecore.poses import Poses
@@ -120,9 +119,6 @@ def box_precision(found: Sequence[tuple[AnnotatedImage, Poses]]) -> dict[str, fl
     Args:
         found: Pictures with their labels, and what was found there, as poses of ``PERSON_BOX``.
     """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
     truth: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     for number, (image, poses) in enumerate(found, 1):
@@ -135,29 +131,10 @@ def box_precision(found: Sequence[tuple[AnnotatedImage, Poses]]) -> dict[str, fl
         ]
     if not any(not entry["iscrowd"] for entry in truth):
         return dict.fromkeys(_STATS)
-    with contextlib.redirect_stdout(io.StringIO()):
-        labels = COCO()
-        labels.dataset = {
-            "images": [{"id": number} for number in range(1, len(found) + 1)],
-            "categories": [{"id": 1}],
-            "annotations": [{"id": number, **entry} for number, entry in enumerate(truth, 1)],
-        }
-        labels.createIndex()
-        predicted = COCO()
-        predicted.dataset = {
-            **labels.dataset,
-            "annotations": [{"id": number, **entry} for number, entry in enumerate(results, 1)],
-        }
-        predicted.createIndex()
-        measured = COCOeval(labels, predicted, "bbox")
-        measured.evaluate()
-        measured.accumulate()
-        measured.summarize()
-    # pycocotools writes -1 where there is nobody of a size.
-    return {name: None if value < 0 else float(value) for name, value in zip(_STATS, measured.stats, strict=True)}
+    return coco_figures(range(1, len(found) + 1), truth, results, _STATS)
 
 
 def _labelled(picture: int, box: Sequence[float], area: float, crowd: bool) -> dict[str, Any]:
     x0, y0, x1, y1 = (float(side) for side in box)
     bbox = [x0, y0, x1 - x0, y1 - y0]
-    return {"image_id": picture, "category_id": 1, "bbox": bbox, "area": float(area), "iscrowd": int(crowd)}
+    return {"image_id": picture, "bbox": bbox, "area": float(area), "iscrowd": int(crowd)}

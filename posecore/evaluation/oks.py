@@ -10,8 +10,6 @@ match nobody (OKS below 0.5 with every labelled person) whose centre lies in one
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,6 +19,7 @@ from scipy.optimize import linear_sum_assignment
 
 from posecore.boxes import Region, to_edges
 from posecore.data.annotations import AnnotatedImage, Person
+from posecore.evaluation.coco_figures import coco_figures
 from posecore.evaluation.predictions import PicturePoses
 from posecore.poses import Poses
 from posecore.skeleton import DERIVED, Skeleton
@@ -125,49 +124,18 @@ def average_precision(
         skeleton: Gives the sigmas.
         common: ``(K,)`` keypoints that count.
     """
-    run = _coco_run(predictions, skeleton, common)
-    # pycocotools reports its progress by printing.
-    with contextlib.redirect_stdout(io.StringIO()):
-        run.accumulate()
-        run.summarize()
-    return {name: None if value < 0 else float(value) for name, value in zip(_STATS, run.stats, strict=True)}
-
-
-def _coco_run(predictions: Sequence[PicturePoses], skeleton: Skeleton, common: NDArray[np.bool_]) -> Any:
-    """A ``COCOeval`` that has matched people and poses."""
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    category = {"id": 1, "name": "person"}
-    images = [{"id": item.image.image_id} for item in predictions]
-    truth, found = COCO(), COCO()
-    truth.dataset = {"images": images, "categories": [category], "annotations": list(_truth(predictions, common))}
-    found.dataset = {
-        "images": images,
-        "categories": [category],
-        "annotations": list(_found(predictions, skeleton, common)),
-    }
-    # pycocotools reports its progress by printing.
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth.createIndex()
-        found.createIndex()
-        run = COCOeval(truth, found, "keypoints")
-        run.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
-        run.evaluate()
-    return run
+    pictures = [item.image.image_id for item in predictions]
+    found = _found(predictions, skeleton, common)
+    return coco_figures(pictures, _truth(predictions, common), found, _STATS, skeleton.sigmas)
 
 
 def _truth(predictions: Iterable[PicturePoses], common: NDArray[np.bool_]) -> Iterable[dict[str, Any]]:
-    number = 0
     for item in predictions:
         for person in item.image.people:
-            number += 1
             counted = person.labelled & common
             x0, y0, x1, y1 = person.box
             yield {
-                "id": number,
                 "image_id": item.image.image_id,
-                "category_id": 1,
                 "iscrowd": int(person.crowd),
                 "keypoints": _triples(person.keypoints, counted, np.where(counted, person.labels, 0)),
                 "num_keypoints": int(counted.sum()),
@@ -179,16 +147,12 @@ def _truth(predictions: Iterable[PicturePoses], common: NDArray[np.bool_]) -> It
 def _found(
     predictions: Iterable[PicturePoses], skeleton: Skeleton, common: NDArray[np.bool_]
 ) -> Iterable[dict[str, Any]]:
-    number = 0
     for item in predictions:
         poses = item.poses.select(~excused(item.image, item.poses, common, skeleton.sigmas))
         boxes = np.nan_to_num(poses.boxes()).astype(float)
         for index, (x0, y0, x1, y1) in enumerate(boxes):
-            number += 1
             yield {
-                "id": number,
                 "image_id": item.image.image_id,
-                "category_id": 1,
                 "keypoints": _triples(poses.keypoints[index], poses.present[index], poses.keypoint_scores[index]),
                 "bbox": [x0, y0, x1 - x0, y1 - y0],
                 "area": (x1 - x0) * (y1 - y0),
