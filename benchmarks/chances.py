@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.tables import Row, printed, table_parser
+from benchmarks.tables import NOTHING, Row, printed, table_parser
 from posecore.calibration import ScoreMap
 from posecore.data.coco import read_coco
 from posecore.evaluation.calibration import check, with_nothing_hidden
@@ -46,7 +46,7 @@ def _line(name: str, what: str, map_: ScoreMap, samples: Samples) -> Row:
         "number": f"{len(samples):,}",
         "ECE": f"{found.before.ece:.3f} → {found.after.ece:.3f}",
         "Brier": f"{found.before.brier:.3f} → {found.after.brier:.3f} ({low:.3f} … {high:.3f})",
-        "right at .45–.55": "–" if found.band is None else f"{found.band:.2f} of {found.in_band}",
+        "right at .45–.55": NOTHING if found.band is None else f"{found.band:.2f} of {found.in_band}",
     }
 
 

@@ -13,17 +13,15 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.tables import Row, printed, table_parser
+from benchmarks.tables import NOTHING, Row, printed, table_parser
 from posecore.data.annotations import PoseDataset
 from posecore.data.coco import read_coco
 from posecore.evaluation.field_sets import keep_fields
 from posecore.evaluation.predictions import Protocol
 from posecore.evaluation.tuning import Bench, Figures, Goal, GoalName, Tuned, tune
 from posecore.model import PoseModel
+from posecore.settings import EXACT
 from posecore.zoo import load_model
-
-_EXACT = {"runtime": "torch", "precision": "float32"}
-
 
 GOALS: tuple[GoalName, ...] = ("F1", "AP")
 
@@ -33,7 +31,7 @@ def lines(
 ) -> Iterator[Row]:
     """A line for every protocol and goal."""
     for protocol in protocols:
-        fields = keep_fields(model, dataset.images, protocol, model.network_settings(**_EXACT).model_dump())
+        fields = keep_fields(model, dataset.images, protocol, model.network_settings(**EXACT).model_dump())
         bench = Bench(model, list(fields), dataset.skeleton, model.decode_settings().model_dump())
         for goal in GOALS:
             yield _line(model.name, protocol, tune(bench, Goal(goal), searched, trials))
@@ -49,7 +47,7 @@ def _line(name: str, protocol: Protocol, tuned: Tuned) -> Row:
 
 def _figure(figures: Figures, name: str) -> str:
     value = getattr(figures, name)
-    return "–" if value is None else f"{value:.3f}"
+    return NOTHING if value is None else f"{value:.3f}"
 
 
 def main() -> None:

@@ -20,7 +20,15 @@ from posecore.fields import Fields, Provenance
 from posecore.imaging import ImageSource, Region, check_region, picture_id, read_image
 from posecore.poses import MadeBy, Poses
 from posecore.runtimes.runner import Runner
-from posecore.settings import CHANCES, DecodeSettings, NetworkSettings, build_settings, check_names, with_defaults
+from posecore.settings import (
+    CHANCES,
+    EXACT,
+    DecodeSettings,
+    NetworkSettings,
+    build_settings,
+    check_names,
+    with_defaults,
+)
 from posecore.skeleton import COCO_17, Skeleton
 
 
@@ -285,8 +293,7 @@ class PoseModel:
         Figures are the same on every machine: the runtime is not left open.
         """
         side = self.family.crop_side if one_person else self.family.picture_side
-        exact = {"runtime": "torch", "precision": "float32"}
-        return exact if side is None else {**exact, "input_size": side}
+        return dict(EXACT) if side is None else {**EXACT, "input_size": side}
 
     def follower(self, **settings: Any) -> Follower | None:
         """What says where to look in the next of a sequence of pictures, given where the person was before.

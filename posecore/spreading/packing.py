@@ -15,11 +15,9 @@ from torch import nn
 from posecore.errors import SettingsError
 from posecore.families import family_of
 from posecore.model import PoseModel
+from posecore.settings import EXACT
 from posecore.skeleton import Skeleton
 from posecore.two_stage import TwoStageModel
-
-#: What is settled about how a network is computed, where ``auto`` leaves it to the machine and the moment.
-_SETTLED = {"runtime": "torch", "precision": "float32"}
 
 
 @dataclass(frozen=True)
@@ -114,4 +112,4 @@ def settled(model: PoseModel, network: Mapping[str, Any]) -> dict[str, Any]:
     What is left to ``auto`` depends on the machine and on how many pictures came before; here it is PyTorch in float32.
     """
     values = model.network_settings(**network).model_dump()
-    return {**values, **{name: value for name, value in _SETTLED.items() if values.get(name) == "auto"}}
+    return {**values, **{name: value for name, value in EXACT.items() if values.get(name) == "auto"}}
