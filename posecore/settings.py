@@ -65,6 +65,12 @@ def max_poses_field(default: int, description: str, when: Mapping[str, Any] | No
     return Field(default, title="Maximum people", ge=1, le=100, description=description, json_schema_extra=extra)
 
 
+def antialias_field(published: str = "") -> Any:
+    """A field for shrinking pictures without patterns; ``published``: a sentence on what the published examples do."""
+    usual = "Average pixels where the picture shrinks by two or more."
+    return Field(True, title="Antialias when downscaling", description=f"{usual} {published}".strip())
+
+
 def _extra(step: float, when: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"step": step} if when is None else {"step": step, "when": dict(when)}
 

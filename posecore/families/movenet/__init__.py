@@ -45,7 +45,7 @@ from posecore.families.trace import Trace
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, letterbox, sample, stretch
 from posecore.poses import Poses
-from posecore.settings import NetworkSettings, with_defaults
+from posecore.settings import NetworkSettings, antialias_field, with_defaults
 from posecore.skeleton import COCO_17, Skeleton
 
 
@@ -66,11 +66,7 @@ class MoveNetNetworkSettings(NetworkSettings):
         description="letterbox pads the picture to a square with black; fit pads it only to the next multiple of 32; "
         "stretch distorts it to a square, as some published examples do.",
     )
-    antialias: bool = Field(
-        True,
-        title="Antialias when downscaling",
-        description="Average pixels where the picture shrinks by two or more. The published examples do not.",
-    )
+    antialias: bool = antialias_field("The published examples do not.")
 
 
 class MoveNetFamily(Family[MoveNetNetworkSettings, MoveNetDecodeSettings, MoveNetLossSettings]):

@@ -32,7 +32,7 @@ from posecore.families.trace import Trace
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, check_region, full_region, letterbox, sample, stretch
 from posecore.poses import Poses
-from posecore.settings import NetworkSettings, narrow
+from posecore.settings import NetworkSettings, antialias_field, narrow
 from posecore.skeleton import COCO_17, Skeleton
 
 #: Longest side of the network's input that is accepted, in pixels.
@@ -74,11 +74,7 @@ class PoseNetNetworkSettings(NetworkSettings):
         description="resize keeps the picture's shape to within a cell; letterbox pads it to a square by repeating its "
         "border, as TensorFlow.js's pose-detection does.",
     )
-    antialias: bool = Field(
-        True,
-        title="Antialias when downscaling",
-        description="Average pixels where the picture shrinks by two or more. TensorFlow.js does not.",
-    )
+    antialias: bool = antialias_field("TensorFlow.js does not.")
     dilation: Literal["square", "tfjs"] = Field(
         "square",
         title="Dilation",

@@ -34,7 +34,7 @@ from posecore.families.trace import Trace
 from posecore.fields import FieldKind, FieldMap, Fields
 from posecore.imaging import InputTransform, Picture, Region, letterbox, sample
 from posecore.poses import Poses
-from posecore.settings import NetworkSettings
+from posecore.settings import NetworkSettings, antialias_field
 from posecore.skeleton import PERSON_BOX, Skeleton
 
 #: Largest logarithm of a size that is believed.
@@ -57,11 +57,7 @@ class SSDLiteNetworkSettings(NetworkSettings):
         title="Preprocessing",
         description="fit pads the picture with grey to the next multiple of 32; letterbox pads it to a square.",
     )
-    antialias: bool = Field(
-        True,
-        title="Antialias when downscaling",
-        description="Average pixels where the picture shrinks by two or more.",
-    )
+    antialias: bool = antialias_field()
 
 
 class SSDLiteFamily(Family[SSDLiteNetworkSettings, SSDLiteDecodeSettings, SSDLiteLossSettings]):
