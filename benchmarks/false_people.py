@@ -23,7 +23,7 @@ from posecore.errors import DataError
 from posecore.evaluation import evaluate
 from posecore.evaluation.groups import false_people, is_empty
 from posecore.model import PoseModel
-from posecore.settings import EXACT
+from posecore.settings import EXACT_NETWORK
 from posecore.skeleton import COCO_17
 from posecore.zoo import load_model
 
@@ -54,7 +54,7 @@ def pictures_of_nobody(folder: Path) -> PoseDataset:
 
 def line(model: PoseModel, empty: PoseDataset) -> Row:
     """A row of the table."""
-    settings = {**model.network_settings(**EXACT).model_dump(), **model.decode_settings().model_dump()}
+    settings = {**model.network_settings(**EXACT_NETWORK).model_dump(), **model.decode_settings().model_dump()}
     evaluation = evaluate(model, empty, "full", settings)
     found = false_people(evaluation)
     assert found is not None

@@ -16,7 +16,7 @@ import torch
 from benchmarks.tables import NOTHING, Row, printed, table_parser
 from posecore.imaging import read_image
 from posecore.poses import Poses
-from posecore.settings import EXACT
+from posecore.settings import EXACT_NETWORK
 from posecore.zoo import load_model
 
 #: Where the joints are, in pixels (x, y), as set by hand on the brightened picture; her left is on the right.
@@ -62,7 +62,7 @@ def lines(names: Sequence[str]) -> Iterator[Row]:
     picture = read_image(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
     for name in names:
         model = load_model(name, device="cpu")
-        yield line(name, model(picture, **EXACT), GRACE_HOPPER)
+        yield line(name, model(picture, **EXACT_NETWORK), GRACE_HOPPER)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from posecore.evaluation.field_sets import keep_fields
 from posecore.evaluation.predictions import Protocol
 from posecore.evaluation.tuning import Bench, Figures, Goal, GoalName, Tuned, tune
 from posecore.model import PoseModel
-from posecore.settings import EXACT
+from posecore.settings import EXACT_NETWORK
 from posecore.zoo import load_model
 
 GOALS: tuple[GoalName, ...] = ("F1", "AP")
@@ -31,7 +31,7 @@ def lines(
 ) -> Iterator[Row]:
     """A line for every protocol and goal."""
     for protocol in protocols:
-        fields = keep_fields(model, dataset.images, protocol, model.network_settings(**EXACT).model_dump())
+        fields = keep_fields(model, dataset.images, protocol, model.network_settings(**EXACT_NETWORK).model_dump())
         bench = Bench(model, list(fields), dataset.skeleton, model.decode_settings().model_dump())
         for goal in GOALS:
             yield _line(model.name, protocol, tune(bench, Goal(goal), searched, trials))

@@ -22,7 +22,7 @@ from posecore.poses import MadeBy, Poses
 from posecore.runtimes.runner import Runner
 from posecore.settings import (
     CHANCES,
-    EXACT,
+    EXACT_NETWORK,
     DecodeSettings,
     NetworkSettings,
     build_settings,
@@ -293,7 +293,7 @@ class PoseModel:
         Figures are the same on every machine: the runtime is not left open.
         """
         side = self.family.crop_side if one_person else self.family.picture_side
-        return dict(EXACT) if side is None else {**EXACT, "input_size": side}
+        return dict(EXACT_NETWORK) if side is None else {**EXACT_NETWORK, "input_size": side}
 
     def follower(self, **settings: Any) -> Follower | None:
         """What says where to look in the next of a sequence of pictures, given where the person was before.

@@ -29,7 +29,7 @@ from posecore.imaging import ImageSource, Picture, Region, read_image
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.runtimes.runner import Runner, settle
-from posecore.settings import EXACT
+from posecore.settings import EXACT_NETWORK
 from posecore.two_stage import TwoStageModel
 from posecore.words import unused_name
 from posecore.zoo import list_models, save_weights
@@ -253,7 +253,7 @@ def _agreement(model: PoseModel, rounded: PoseModel, shots: Sequence[Shot]) -> t
     people = found = 0
     near: list[bool] = []
     for picture, region in shots:
-        ours, theirs = (one.decode(one.fields(picture, region, **EXACT)) for one in (model, rounded))
+        ours, theirs = (one.decode(one.fields(picture, region, **EXACT_NETWORK)) for one in (model, rounded))
         people += len(ours)
         left = list(range(len(theirs)))
         for person in range(len(ours)):

@@ -99,7 +99,7 @@ _LEAST_STEP = 0.01
 CHANCES: Mapping[str, float] = {"pose_threshold": 0.3, "keypoint_threshold": 0.3}
 
 #: Network settings with which figures are the same on every machine: nothing is left to ``auto``.
-EXACT: Mapping[str, Any] = {"runtime": "torch", "precision": "float32"}
+EXACT_NETWORK: Mapping[str, Any] = {"runtime": "torch", "precision": "float32"}
 
 SettingsClass = TypeVar("SettingsClass", bound=Settings)
 

@@ -19,7 +19,7 @@ from posecore.evaluation.evaluate import Evaluation, measure
 from posecore.evaluation.field_sets import keep_fields
 from posecore.evaluation.predictions import collect
 from posecore.model import PoseModel
-from posecore.settings import CHANCES, EXACT
+from posecore.settings import CHANCES, EXACT_NETWORK
 from posecore.skeleton import Skeleton
 
 #: Weight of the penalty on a joint's own intercept: a joint with few samples is judged like the others.
@@ -194,7 +194,7 @@ def with_nothing_hidden(
         DataError: When no picture can be used, or labels and model share no keypoint.
     """
     network, decode = model.split_settings(settings)
-    exact = model.network_settings(**{**EXACT, **network}).model_dump()
+    exact = model.network_settings(**{**EXACT_NETWORK, **network}).model_dump()
     everything = {**decode, **dict.fromkeys(CHANCES, 0.0), "calibrated": False}
     kept = keep_fields(model, spread(dataset.images, limit), "full", exact, advance=advance)
     if not len(kept):

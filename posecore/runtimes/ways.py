@@ -13,7 +13,7 @@ import torch
 
 from posecore.errors import SettingsError
 from posecore.runtimes.engines import ENGINES
-from posecore.settings import RUNTIMES, NetworkSettings
+from posecore.settings import EXACT_NETWORK, RUNTIMES, NetworkSettings
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Way:
 
 
 #: What every other way is held against, and what is always there.
-EXACT = Way("torch", "float32")
+EXACT = Way(**EXACT_NETWORK)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import nn
 from posecore.errors import SettingsError
 from posecore.families import family_of
 from posecore.model import PoseModel
-from posecore.settings import EXACT
+from posecore.settings import EXACT_NETWORK
 from posecore.skeleton import Skeleton
 from posecore.two_stage import TwoStageModel
 
@@ -112,4 +112,4 @@ def settled(model: PoseModel, network: Mapping[str, Any]) -> dict[str, Any]:
     What is left to ``auto`` depends on the machine and on how many pictures came before; here it is PyTorch in float32.
     """
     values = model.network_settings(**network).model_dump()
-    return {**values, **{name: value for name, value in EXACT.items() if values.get(name) == "auto"}}
+    return {**values, **{name: value for name, value in EXACT_NETWORK.items() if values.get(name) == "auto"}}
