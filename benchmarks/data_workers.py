@@ -13,14 +13,13 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.timing import medians
 from posecore.data.augment import Draw
 from posecore.training.config import make_config
-from posecore.training.data import EpochBatches, load_data, loader
-from posecore.training.data_workers import EpochPlan, RayWorkers
+from posecore.training.data import EpochBatches, EpochPlan, load_data, loader
+from posecore.training.data_workers import RayWorkers
 
 
 def main() -> None:
@@ -55,7 +54,7 @@ def measure(workers: int, batches: int, size: int, rounds: int) -> dict[str, flo
     )
     training, _ = load_data(config)
     plan = EpochPlan(193, size, 0, 0)
-    local = EpochBatches(training, config.augment, **asdict(plan))
+    local = EpochBatches(training, config.augment, plan)
     steps = min(len(local), batches)
     far = RayWorkers(config)
 

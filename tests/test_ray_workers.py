@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,8 @@ import pytest
 from posecore.data.augment import Draw
 from posecore.errors import DataError, MissingExtraError
 from posecore.training.config import RunConfig, make_config, placed
-from posecore.training.data import EpochBatches, load_data
-from posecore.training.data_workers import EpochPlan, RayWorkers
+from posecore.training.data import EpochBatches, EpochPlan, load_data
+from posecore.training.data_workers import RayWorkers
 
 
 def config_of(annotations: Path) -> RunConfig:
@@ -64,7 +63,7 @@ def test_workers_make_the_batches_of_one_process(workers: tuple[RunConfig, RayWo
     training, _ = load_data(config)
     for epoch in range(2):
         plan = EpochPlan(65, 2, 3, epoch)
-        wanted = EpochBatches(training, config.augment, **asdict(plan))
+        wanted = EpochBatches(training, config.augment, plan)
         assert len(wanted) > 4
         far = made.batches(plan, len(wanted))
         count = 0

@@ -19,7 +19,7 @@ from posecore.data.synthetic import write_dataset
 from posecore.data.webdataset import writing
 from posecore.errors import DataError
 from posecore.skeleton import COCO_17
-from posecore.training.data import EpochBatches, TrainingSet, hold_out, pack_sources, sample_sources
+from posecore.training.data import EpochBatches, EpochPlan, TrainingSet, hold_out, pack_sources, sample_sources
 from posecore.training.streaming import ShardPack
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -48,7 +48,7 @@ def streamed(tars: Path, mixed: int = 2) -> TrainingSet:
 def epoch(
     training: TrainingSet, number: int = 0, size: int = 3, settings: AugmentSettings | None = None
 ) -> EpochBatches:
-    return EpochBatches(training, settings or AugmentSettings.none(), 65, size, seed=7, epoch=number)
+    return EpochBatches(training, settings or AugmentSettings.none(), EpochPlan(65, size, seed=7, epoch=number))
 
 
 def same(one: Draw, other: Draw) -> bool:

@@ -18,7 +18,7 @@ from posecore.data.truth import inside
 from posecore.errors import DataError
 from posecore.imaging import square_around_box
 from posecore.skeleton import COCO_17, LSP_14
-from posecore.training.data import EpochBatches, TrainingSet, hold_out, validation_pictures
+from posecore.training.data import EpochBatches, EpochPlan, TrainingSet, hold_out, validation_pictures
 from tests.job_support import tiny
 
 
@@ -244,19 +244,19 @@ def test_an_epoch_shows_every_cut_out_as_often_as_asked() -> None:
 def test_so_few_people_shown_so_rarely_that_nobody_is_are_refused(tmp_path: Path) -> None:
     made = pack(dataset(tmp_path, [[person((60, 40, 100, 120))]]), COCO_17, SMALL)
     with pytest.raises(DataError, match="raise repeat"):
-        EpochBatches(TrainingSet((made,), (0.3,)), AugmentSettings.none(), 65, 8, seed=3, epoch=0)
+        EpochBatches(TrainingSet((made,), (0.3,)), AugmentSettings.none(), EpochPlan(65, 8, seed=3, epoch=0))
 
 
 def test_processes_share_an_epoch_without_overlap() -> None:
     training = TrainingSet((fake_pack(16),), (1.0,))
     still = AugmentSettings.none()
-    alone = EpochBatches(training, still, 65, 8, seed=3, epoch=2)
-    shared = [EpochBatches(training, still, 65, 4, 3, 2, rank, 2) for rank in range(2)]
+    alone = EpochBatches(training, still, EpochPlan(65, 8, seed=3, epoch=2))
+    shared = [EpochBatches(training, still, EpochPlan(65, 4, 3, 2, rank, 2)) for rank in range(2)]
     assert len(alone) == len(shared[0]) == len(shared[1]) == 2
     for step in range(2):
         together = np.concatenate([part.items[step] for part in shared])
         assert {tuple(item) for item in together} == {tuple(item) for item in alone.items[step]}
-    assert not np.array_equal(alone.items[0], EpochBatches(training, still, 65, 8, 3, 3).items[0])
+    assert not np.array_equal(alone.items[0], EpochBatches(training, still, EpochPlan(65, 8, 3, 3)).items[0])
 
 
 def test_held_out_cut_outs_are_not_trained_on() -> None:

@@ -228,6 +228,26 @@ def _view(packed: Pack, start: int, stop: int) -> Pack:
     return Pack(*(getattr(packed, name)[start:stop] for name in names))
 
 
+@dataclass(frozen=True)
+class EpochPlan:
+    """What the batches of an epoch depend on besides the pictures and how they are varied.
+
+    Attributes:
+        side: Of the network's input, in pixels.
+        batch_size: Pictures of a batch.
+        seed: The run's.
+        epoch: Which one.
+        rank, world: Which process this is, and how many there are.
+    """
+
+    side: int
+    batch_size: int
+    seed: int
+    epoch: int
+    rank: int = 0
+    world: int = 1
+
+
 class EpochBatches(Dataset[Draw]):
     """The batches of one epoch. A batch depends on seed, epoch, step and process alone, not on earlier batches.
 
@@ -235,30 +255,19 @@ class EpochBatches(Dataset[Draw]):
         DataError: When the parts of the sets that an epoch shows hold nobody.
     """
 
-    def __init__(
-        self,
-        training: TrainingSet,
-        settings: AugmentSettings,
-        side: int,
-        batch_size: int,
-        seed: int,
-        epoch: int,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        items = training.items(np.random.default_rng((seed, _ORDER, epoch)))
-        generator = np.random.default_rng((seed, _WINDOWS, epoch))
+    def __init__(self, training: TrainingSet, settings: AugmentSettings, plan: EpochPlan) -> None:
+        items = training.items(np.random.default_rng((plan.seed, _ORDER, plan.epoch)))
+        generator = np.random.default_rng((plan.seed, _WINDOWS, plan.epoch))
         windows = windows_of(training.packs, generator)
         items = in_windows(items, windows, generator)
         if not len(items):
             raise DataError("An epoch shows nobody: raise repeat of the training sets, or give more pictures.")
-        per_step = batch_size * world
+        per_step = plan.batch_size * plan.world
         # The last, incomplete batch is left out, unless it is the only one.
         steps = max(len(items) // per_step, 1)
-        self.items = [items[step * per_step : (step + 1) * per_step][rank::world] for step in range(steps)]
+        self.items = [items[step * per_step : (step + 1) * per_step][plan.rank :: plan.world] for step in range(steps)]
         self.packs = OpenPacks(training.packs, windows)
-        self.settings, self.side = settings, side
-        self.key = (seed, _AUGMENT, epoch, rank)
+        self.settings, self.plan = settings, plan
 
     def __len__(self) -> int:
         return len(self.items)
@@ -266,9 +275,10 @@ class EpochBatches(Dataset[Draw]):
     def __getitem__(self, step: int) -> Draw:
         if step >= len(self.items):
             raise IndexError(step)
-        generator = np.random.default_rng((*self.key, step))
+        plan = self.plan
+        generator = np.random.default_rng((plan.seed, _AUGMENT, plan.epoch, plan.rank, step))
         packs, items = self.packs.at(self.items[step])
-        return draw_batch(packs, items, self.settings, self.side, generator)
+        return draw_batch(packs, items, self.settings, plan.side, generator)
 
 
 class FromStep(Sampler[int]):

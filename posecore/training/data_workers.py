@@ -13,31 +13,18 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from posecore.data.augment import Draw
 from posecore.errors import DataError, PosecoreError
 from posecore.extras import require
 from posecore.training.config import RunConfig, make_config
-from posecore.training.data import EpochBatches, load_data
+from posecore.training.data import EpochBatches, EpochPlan, load_data
 
 #: Batches that are asked for at a time, for each worker: one that it makes, and one that lies ready.
 _AHEAD = 2
 #: How often a worker that died is started anew, and its batches are made again.
 _LIVES = 20
-
-
-@dataclass(frozen=True)
-class EpochPlan:
-    """What the batches of an epoch depend on besides the run's configuration; see :class:`EpochBatches`."""
-
-    side: int
-    batch_size: int
-    seed: int
-    epoch: int
-    rank: int = 0
-    world: int = 1
 
 
 class BatchMaker:
@@ -50,14 +37,12 @@ class BatchMaker:
     def __init__(self, config: str) -> None:
         self.config = make_config(json.loads(config))
         self.training, _ = load_data(self.config)
-        self._plan: EpochPlan | None = None
         self._batches: EpochBatches | None = None
 
-    def make(self, plan: dict[str, int], step: int) -> Draw:
+    def make(self, plan: EpochPlan, step: int) -> Draw:
         """One batch of an epoch."""
-        wanted = EpochPlan(**plan)
-        if self._batches is None or wanted != self._plan:
-            self._plan, self._batches = wanted, EpochBatches(self.training, self.config.augment, **plan)
+        if self._batches is None or plan != self._batches.plan:
+            self._batches = EpochBatches(self.training, self.config.augment, plan)
         return self._batches[step]
 
 
@@ -128,7 +113,7 @@ class RayBatches:
     """
 
     def __init__(self, workers: list[Any], plan: EpochPlan, steps: int, done: int = 0) -> None:
-        self._workers, self._plan, self._steps, self._done = workers, asdict(plan), steps, done
+        self._workers, self._plan, self._steps, self._done = workers, plan, steps, done
         self.in_flight: deque[Any] = deque()
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from posecore.runs import Request
 from posecore.training.averaging import AveragedNetwork
 from posecore.training.checkpoints import save_state
 from posecore.training.config import AnyConfig, OptimizerConfig, RunConfig
-from posecore.training.data import EpochBatches, TrainingSet, loader, to_device
-from posecore.training.data_workers import EpochPlan, RayWorkers
+from posecore.training.data import EpochBatches, EpochPlan, TrainingSet, loader, to_device
+from posecore.training.data_workers import RayWorkers
 from posecore.training.divergence import all_finite, diverged, first_not_finite
 from posecore.training.measuring import Measurement, Task, measure
 from posecore.training.parts import check_prefixes
@@ -309,17 +309,17 @@ class PoseTraining(NetworkTraining):
             self.global_rank,
             self.trainer.world_size,
         )
-        batches = EpochBatches(self.training_set, self.config.augment, **asdict(plan))
+        batches = EpochBatches(self.training_set, self.config.augment, plan)
         self.total_steps = len(batches) * self.config.schedule.epochs
         # Sums over an epoch that was paused come with its checkpoint: those steps are done.
         done = int(self._running.get("steps", 0))
         if not done:
             # How far the run is is known only now that its steps are counted.
             self._shown_side = self.side
-        batches.side = self._shown_side
+        batches.plan = replace(plan, side=self._shown_side)
         if self.workers is None:
             return loader(batches, done)
-        return self.workers.batches(replace(plan, side=self._shown_side), len(batches), done)
+        return self.workers.batches(batches.plan, len(batches), done)
 
     def teardown(self, stage: str) -> None:
         """However training ended."""

@@ -23,7 +23,7 @@ from posecore.errors import PosecoreError, SettingsError, StorageError
 from posecore.runs import BEST, LastWords, Registry, RunLock, Status, best_epoch, run_folder
 from posecore.training.checkpoints import ResumePoint, WholeFiles
 from posecore.training.config import AnyConfig, LifterConfig, RunConfig, placed
-from posecore.training.data import EpochBatches, Sample, TrainingSet, load_data, sample_sources
+from posecore.training.data import EpochBatches, EpochPlan, Sample, TrainingSet, load_data, sample_sources
 from posecore.training.data_workers import RayWorkers
 from posecore.training.failures import sentence
 from posecore.training.launching import as_launched, began, is_first_process, meet_again, sign, was_restarted
@@ -246,7 +246,7 @@ def _settle(config: RunConfig, network: nn.Module, training: TrainingSet) -> Non
     family, settings = config.family, config.network_settings
     side = family.training_side(config.training.input_sides[0], settings)
     size = config.training.batch_size
-    batches = EpochBatches(training, AugmentSettings.none(), side, size, config.training.seed, 0)
+    batches = EpochBatches(training, AugmentSettings.none(), EpochPlan(side, size, config.training.seed, 0))
     permutation = config.skeleton.flip_permutation
     count = min(len(batches), max(_SETTLING_PICTURES // size, 1))
     pixels = (compose(batches[step], permutation)[0] for step in range(count))
