@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from posecore.data.augment import Draw
 from posecore.errors import DataError, MissingExtraError
 from posecore.training.config import RunConfig, make_config, placed
 from posecore.training.data import EpochBatches, EpochPlan, load_data
 from posecore.training.data_workers import RayWorkers
+from tests.batch_support import same
 
 
 def config_of(annotations: Path) -> RunConfig:
@@ -30,20 +30,6 @@ def config_of(annotations: Path) -> RunConfig:
         }
     )
     return placed(made, Path.cwd())
-
-
-def same(one: Draw, other: Draw) -> bool:
-    """Equal to the last bit."""
-    return (one.pictures, one.side, one.seed, len(one.layers)) == (
-        other.pictures,
-        other.side,
-        other.seed,
-        len(other.layers),
-    ) and all(
-        getattr(a, name).numpy().tobytes() == getattr(b, name).numpy().tobytes()
-        for a, b in zip(one.layers, other.layers, strict=True)
-        for name in vars(a)
-    )
 
 
 @pytest.fixture

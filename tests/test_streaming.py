@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.augment import AugmentSettings, Draw
@@ -21,6 +20,7 @@ from posecore.errors import DataError
 from posecore.skeleton import COCO_17
 from posecore.training.data import EpochBatches, EpochPlan, TrainingSet, hold_out, pack_sources, sample_sources
 from posecore.training.streaming import ShardPack
+from tests.batch_support import same
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -49,15 +49,6 @@ def epoch(
     training: TrainingSet, number: int = 0, size: int = 3, settings: AugmentSettings | None = None
 ) -> EpochBatches:
     return EpochBatches(training, settings or AugmentSettings.none(), EpochPlan(65, size, seed=7, epoch=number))
-
-
-def same(one: Draw, other: Draw) -> bool:
-    return len(one.layers) == len(other.layers) and all(
-        torch.equal(getattr(a, name), getattr(b, name))
-        for a, b in zip(one.layers, other.layers, strict=True)
-        for name in ("pixels", "to_input", "picture", "keypoints")
-        if not torch.is_floating_point(getattr(a, name)) or not getattr(a, name).isnan().any()
-    )
 
 
 def looks(draws: list[Draw]) -> set[bytes]:
