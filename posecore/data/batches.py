@@ -34,7 +34,7 @@ from posecore.storage import DraftFolder, touch
 log = logging.getLogger(__name__)
 
 #: Raised when the layout of packed files changes, so that old ones are not read.
-_LAYOUT = 2
+LAYOUT = 2
 
 
 class PackSettings(Settings):
@@ -220,7 +220,7 @@ def nobody_left(dataset: PoseDataset, settings: PackSettings) -> str:
 def _key(cuts: Sequence[Cut], settings: PackSettings) -> str:
     """Hash of everything that the packed arrays depend on, pictures by path, size and time of change."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(json.dumps([_LAYOUT, settings.model_dump()]).encode())
+    digest.update(json.dumps([LAYOUT, settings.model_dump()]).encode())
     for cut in cuts:
         digest.update(repr((str(cut.image.path), stamp(cut.image.path), cut.region, cut.person)).encode())
         digest.update(repr(cut.image.ignore).encode())

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from posecore.addresses import is_address
 from posecore.data.annotations import PoseDataset
-from posecore.data.batches import Cut, Pack, cuts_of, kept_pack, write_pack
+from posecore.data.batches import LAYOUT, Cut, Pack, cuts_of, kept_pack, write_pack
 from posecore.data.checks import load_json
 from posecore.data.coco import read_coco
 from posecore.data.disk_cache import DRAFT, SHARD, drop_shards
@@ -119,7 +119,7 @@ class ShardPack:
 def _key(shards: Sequence[str], source: Source, skeleton: Skeleton) -> str:
     """Hash of all that the cut-outs of shards depend on."""
     said = source.model_dump(mode="json", include={"names", "split", "pack"})
-    content = json.dumps([[stamp_of(shard) for shard in shards], said, repr(skeleton)], sort_keys=True)
+    content = json.dumps([LAYOUT, [stamp_of(shard) for shard in shards], said, repr(skeleton)], sort_keys=True)
     return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
