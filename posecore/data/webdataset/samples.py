@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from posecore.data.checks import EntryError, Problems, a_list
+from posecore.data.checks import EntryError, Problems, a_dict, a_list
 from posecore.data.webdataset.shards import opened
-from posecore.errors import DataError
 from posecore.parsing import MalformedError, parse_json
 from posecore.picture_files import IMAGE_SUFFIXES
 
@@ -113,13 +112,5 @@ def _sample(shard: str, key: str, parts: dict[str, bytes], problems: Problems) -
             labels = parse_json(parts[".json"])
         except MalformedError as error:
             raise EntryError(f"its labels are not valid JSON: {error}") from error
-        if not isinstance(labels, dict):
-            raise EntryError("its labels must be an object with named fields")
-        a_list(labels.get("annotations"), '"annotations"')
+        a_list(a_dict(labels, "its labels").get("annotations"), '"annotations"')
         yield ShardSample(key, suffix, parts[suffix], labels)
-
-
-def first_problem(problems: Problems) -> DataError:
-    """Why nothing of some shards can be used."""
-    why = str(problems.found[0].reason) if problems.found else "they hold no picture with labels"
-    return DataError(f"No sample of {problems.file} can be used: {why.rstrip('.')}.")

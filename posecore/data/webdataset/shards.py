@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,10 +76,7 @@ def _expanded(text: str) -> list[str]:
         for first, last in zip(parts[1::3], parts[2::3], strict=True)
         if int(last) - int(first) < _MOST
     ]
-    count = 1
-    for numbers in ranges:
-        count *= len(numbers)
-    if len(ranges) < len(parts) // 3 or not 1 <= count <= _MOST:
+    if len(ranges) < len(parts) // 3 or not 1 <= math.prod(map(len, ranges)) <= _MOST:
         raise DataError(f"{text} names no shard, or more than {_MOST:,}; mend its range, for example {{0000..0009}}.")
     between = parts[::3]
     return [

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from posecore.data.checks import EntryError, Problems, a_side
+from posecore.data.checks import EntryError, Problems, a_dict, a_side
 from posecore.data.coco.write import category_entry
 from posecore.data.left_out import write_left_out
 from posecore.data.pictures import PictureCarrier, new_folder, picture_size
-from posecore.data.webdataset.samples import ShardSample, first_problem, read_samples
+from posecore.data.webdataset.samples import ShardSample, read_samples
 from posecore.errors import DataError
 from posecore.skeleton import COCO_17
 from posecore.storage import write_json
@@ -36,8 +36,7 @@ class _Labels:
         numbers = self._category_numbers(sample.labels.get("categories"))
         people = []
         for person in sample.labels["annotations"]:
-            if not isinstance(person, dict):
-                raise EntryError("an annotation must be an object with named fields")
+            a_dict(person, "an annotation")
             category = numbers.get(repr(person.get("category_id"))) or min(numbers.values())
             people.append({**person, "image_id": number, "category_id": category})
         self._taken.add(number)
@@ -98,7 +97,8 @@ def unpack_shards(
             with problems.skipping(f"{shard}: {sample.key}"):
                 _keep(sample, place, labels, carrier, pictures)
     if not labels.images:
-        raise first_problem(problems)
+        why = problems.found[0].reason if problems.found else "they hold no picture with labels"
+        raise DataError(f"No sample of {name} can be used: {why.rstrip('.')}.")
     write_json(root / "annotations.json", labels.content())
     write_left_out(root, problems.found, problems.remarks)
     return root
