@@ -42,10 +42,11 @@ def sequence(frames: int = 24, track: int = 3) -> PoseSequence:
     return PoseSequence.collect(((frame / 30, poses) for frame, poses in enumerate(people)), COCO_17, size)
 
 
-def save(poses: PoseSequence, stem: Path) -> None:
+def save(poses: PoseSequence, stem: Path, mirrored: bool = False) -> None:
     info = VideoInfo(*poses.image_size, Fraction(30), 1.0, 30, Fraction(1, 90000), "h264", None, 1)
     facts: Any = (poses, poses, 0.0, poses.image_size, (), {"total": 1.0}, False, VideoOptions())
-    save_tables(VideoResult(Path("clip.mp4"), None, "some-model", info, *facts), stem, ("csv", "json"))
+    result = VideoResult(Path("clip.mp4"), None, "some-model", info, *facts, mirrored=mirrored)
+    save_tables(result, stem, ("csv", "json"))
 
 
 def run(*arguments: object) -> Result:
@@ -60,6 +61,16 @@ def test_a_clip_is_read_as_it_was_saved(tmp_path: Path, ending: str) -> None:
     assert (back.skeleton, back.image_size) == (COCO_17, poses.image_size)
     for name in ("times", "numbers", "frames", "track_ids", "keypoints", "keypoint_scores", "scores"):
         np.testing.assert_allclose(getattr(back, name), getattr(poses, name), atol=1e-3, err_msg=name)
+
+
+@pytest.mark.parametrize("ending", [".json", ".csv"])
+def test_people_of_a_mirrored_clip_are_where_the_camera_saw_them(tmp_path: Path, ending: str) -> None:
+    poses = sequence()
+    save(poses, tmp_path / "clip", mirrored=True)
+    back = read_saved_poses(tmp_path / f"clip{ending}")
+    in_clip = poses.image_size[0] - 1 - back.keypoints[..., 0]
+    np.testing.assert_allclose(in_clip, poses.keypoints[..., 0], atol=1e-3)
+    np.testing.assert_allclose(back.keypoints[..., 1], poses.keypoints[..., 1], atol=1e-3)
 
 
 def test_a_clip_without_anybody_and_a_picture_are_read(tmp_path: Path) -> None:

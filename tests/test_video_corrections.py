@@ -95,14 +95,26 @@ def test_a_result_remembers_what_was_corrected_and_can_go_back(crossing: PoseSeq
     options = VideoOptions(smoothing=SmoothingSettings(smooth="offline"))
     poses = smooth_sequence(crossing, options.smoothing)[0]
     found = VideoResult(
-        tmp_path / "a.mp4", None, "stub", info, poses, crossing, 0.0, _SIZE, (), {"total": 1.0}, False, options
+        tmp_path / "a.mp4",
+        None,
+        "stub",
+        info,
+        poses,
+        crossing,
+        0.0,
+        _SIZE,
+        (),
+        {"total": 1.0},
+        False,
+        options,
+        mirrored=True,
     )
     merged = Correction("merge", 3, 0.0, 2)
     result = found.with_corrections([merged], smooth).with_corrections([merged, Correction("remove", 1, 0.0)], smooth)
     assert set(result.raw.tracks()) == set(result.poses.tracks()) == {2}
     save_result(result, tmp_path / "result.npz")
     loaded = load_result(tmp_path / "result.npz", tmp_path / "a.mp4")
-    assert (loaded.corrections, loaded.drawn) == (result.corrections, ())
+    assert (loaded.corrections, loaded.drawn, loaded.mirrored) == (result.corrections, (), True)
     assert [one["kind"] for one in run_facts(loaded)["corrections"]] == ["merge", "remove"]
     for sequence, other in ((loaded.raw, result.raw), (loaded.poses, result.poses)):
         assert (sequence.track_ids == other.track_ids).all()

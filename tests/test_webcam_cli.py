@@ -29,6 +29,7 @@ from posecore.families.posenet import POSENET
 from posecore.model import PoseModel
 from posecore.video import LiveSession, LiveStatus, PoseSequence, VideoReader
 from posecore.video.camera import Camera
+from posecore.video.saved import read_saved_poses
 from tests.video_support import even_ticks, write_video
 
 RUNNER = CliRunner()
@@ -89,6 +90,8 @@ def test_people_are_recorded_in_space_as_they_are_and_not_as_a_mirror_shows_them
     assert "In 3D: " in result.output
     in_picture = pd.read_csv(tmp_path / "out.csv")["x"].to_numpy()
     np.testing.assert_allclose(95 - lifted[0].keypoints[..., 0].ravel(), in_picture, atol=0.02)
+    saved = read_saved_poses(tmp_path / "out.csv")
+    np.testing.assert_allclose(saved.keypoints, lifted[0].keypoints, atol=0.02)
     for ending in ("mp4", "csv", "run.json"):
         (tmp_path / f"out.{ending}").unlink()
     again = run("--source", film, "--record", tmp_path / "out.mp4", *asked, *SMALL)

@@ -125,7 +125,7 @@ def webcam(
                 threading.Thread(target=webbrowser.open, args=(preview.url,), daemon=True).start()
             _play(camera, live, preview)
     if stem is not None:
-        _tell(live.recordings, stem, room, options.view.mirror)
+        _tell(live.recordings, stem, room)
 
 
 def _free_stem(record: Path, source: str, endings: list[str], overwrite: bool) -> Path:
@@ -170,7 +170,7 @@ def describe(status: LiveStatus) -> str:
     return f"{count} · {status.processed:.1f} pictures/s · delay {delay:.0f} ms · {status.dropped} skipped{recording}"
 
 
-def _tell(recordings: list[VideoResult], stem: Path, room: Lifting | None, mirrored: bool) -> None:
+def _tell(recordings: list[VideoResult], stem: Path, room: Lifting | None) -> None:
     """Write the tables and say where everything is."""
     clip = with_ending(stem, ".mp4")
     if not recordings:
@@ -179,7 +179,7 @@ def _tell(recordings: list[VideoResult], stem: Path, room: Lifting | None, mirro
         written = save_tables(result, stem, _TABLES)
         if room is not None:
             # In a mirror a left hand looks like a right one, which the network would not believe.
-            written += room.do(mirrored_poses(result.poses) if mirrored else result.poses, stem)
+            written += room.do(mirrored_poses(result.poses) if result.mirrored else result.poses, stem)
         output.print(
             f"{result.frames} frames recorded: {escape(', '.join(map(str, [clip, *written])))}",
             highlight=False,

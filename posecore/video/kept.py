@@ -70,6 +70,7 @@ def save_result(result: VideoResult, path: Path) -> None:
         "options": data_of_options(result.options),
         "corrections": [asdict(one) for one in result.corrections],
         "drawn": [asdict(one) for one in result.drawn],
+        "mirrored": result.mirrored,
     }
     found = result.raw if result.as_found is None else result.as_found
     kinds = {"raw": found} | ({} if result.poses is result.raw else {"poses": result.poses})
@@ -106,7 +107,7 @@ def _result_of(archive: Any, folder: Path, source: Path) -> VideoResult:
         return PoseSequence(skeleton, size, **{name: archive[f"{kind}_{name}"] for name in _ARRAYS})
 
     found = sequence("raw")
-    # Files of earlier versions say nothing of corrections.
+    # Files of earlier versions say nothing of corrections and mirrors.
     corrections, drawn = (tuple(Correction(**one) for one in about.get(name, ())) for name in ("corrections", "drawn"))
     raw = corrected(found, corrections)
     return VideoResult(
@@ -125,4 +126,5 @@ def _result_of(archive: Any, folder: Path, source: Path) -> VideoResult:
         corrections=corrections,
         drawn=drawn,
         as_found=found if corrections else None,
+        mirrored=bool(about.get("mirrored", False)),
     )

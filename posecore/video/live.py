@@ -189,9 +189,15 @@ class LiveSession:
             limit_seconds: The recording ends by itself after so long.
         """
         self.stop_recording()
-        setup = self._setup
+        model, options = self._setup.model, self._setup.options
         recorder = ClipRecorder(
-            clip, setup.model.skeleton, setup.model.name, self._source, setup.options.as_video_options(), limit_seconds
+            clip,
+            model.skeleton,
+            model.name,
+            self._source,
+            options.as_video_options(),
+            options.view.mirror,
+            limit_seconds,
         )
         with self._recorder_lock:
             if not self._closed:

@@ -32,6 +32,7 @@ class ClipRecorder:
         model: Name of the model.
         source: Name of where the pictures come from.
         options: What the pictures were made with.
+        mirrored: Whether they are as a mirror shows them.
         limit_seconds: :meth:`add` says when the recording lasts so long.
     """
 
@@ -42,6 +43,7 @@ class ClipRecorder:
         model: str,
         source: str,
         options: VideoOptions,
+        mirrored: bool,
         limit_seconds: float | None = None,
     ) -> None:
         self.clip = clip
@@ -49,6 +51,7 @@ class ClipRecorder:
         self._model = model
         self._source = source
         self._options = options
+        self._mirrored = mirrored
         self._limit = limit_seconds
         self._people = SequenceBuilder(skeleton)
         self._writer: ClipWriter | None = None
@@ -113,4 +116,5 @@ class ClipRecorder:
             {"total": self.seconds},
             False,
             self._options,
+            mirrored=self._mirrored,
         )

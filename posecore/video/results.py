@@ -63,6 +63,7 @@ class VideoResult:
         corrections: What people corrected of who is who.
         drawn: Those of the corrections that the clip shows.
         as_found: ``raw`` before them; None while there are none.
+        mirrored: Whether the clip and the people in it are as a mirror shows them.
     """
 
     source: Path
@@ -80,6 +81,7 @@ class VideoResult:
     corrections: tuple[Correction, ...] = ()
     drawn: tuple[Correction, ...] = ()
     as_found: PoseSequence | None = None
+    mirrored: bool = False
 
     @property
     def changes(self) -> Mapping[int, tuple[Change, ...]]:

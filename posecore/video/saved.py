@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from posecore.parsing import MalformedError, parse_json, read_json, shown
 from posecore.poses import JSON_VERSION as POSES_VERSION
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, SKELETONS, Skeleton, data_of_skeleton
+from posecore.video.live_following import mirrored_poses
 from posecore.video.sequence import UNTRACKED, PoseSequence, SequenceBuilder
 from posecore.video.tables import JSON_VERSION
 
@@ -26,7 +27,7 @@ _MOST_FRAMES = 20_000_000
 
 
 def read_saved_poses(path: Path) -> PoseSequence:
-    """The people in a file that posecore wrote.
+    """The people in a file that posecore wrote, where the camera saw them.
 
     Args:
         path: ``.json`` of a clip or of one picture, or ``.csv`` of a clip, which needs its ``.run.json`` beside it. The
@@ -85,7 +86,12 @@ def _of_clip(data: dict[str, Any]) -> PoseSequence:
         builder.add(time, poses, number)
         last = time, number
     empty = Poses.from_dict(_picture([], skeleton, size))
-    return builder.build(empty.image_size)
+    return _as_filmed(builder.build(empty.image_size), data)
+
+
+def _as_filmed(sequence: PoseSequence, facts: Mapping[str, Any]) -> PoseSequence:
+    """People of a clip where the camera saw them, though it may show them as in a mirror."""
+    return mirrored_poses(sequence) if facts.get("mirrored") is True else sequence
 
 
 def _skeleton(data: dict[str, Any]) -> Skeleton:
@@ -112,20 +118,21 @@ def _repeated(track_ids: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
 
 
 def _of_table(path: Path) -> PoseSequence:
-    facts = path.with_suffix(".run.json")
+    beside = path.with_suffix(".run.json")
     try:
-        width, height = (int(side) for side in parse_json(facts.read_bytes())["image_size"])
+        facts = parse_json(beside.read_bytes())
+        width, height = (int(side) for side in facts["image_size"])
         if min(width, height) < 1:
             raise ValueError("no picture is so small")
     except (OSError, MalformedError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{path} does not say how large the pictures are: keep {facts.name} beside it, or give the .json."
+            f"{path} does not say how large the pictures are: keep {beside.name} beside it, or give the .json."
         ) from error
     with _damage_of(path, "is no table of a clip's keypoints"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
             table = pd.read_csv(path, usecols=list(_COLUMNS))
-        return _sequence_of(table, (width, height))
+        return _as_filmed(_sequence_of(table, (width, height)), facts)
 
 
 def _sequence_of(table: pd.DataFrame, size: tuple[int, int]) -> PoseSequence:

@@ -150,6 +150,7 @@ def run_facts(result: VideoResult) -> dict[str, Any]:
         "model": result.model,
         "image_size": list(result.poses.image_size),
         "fps": result.fps,
+        "mirrored": result.mirrored,
         "corrections": [asdict(one) for one in result.corrections],
         "settings": {
             name: part.model_dump(mode="json") if isinstance(part, Settings) else dict(part)
