@@ -96,11 +96,12 @@ def search(
         shots = [picture for _, picture, _ in islice(chosen.open().views([], lambda: None), _TIMED)]
         with network_slots():
             measured = paces(before.model, among, decode, shots, wish.fps)
-        among = [dict(one.network) for one in measured if one.rate >= wish.fps]
+    quick = [one for one in measured if one.rate >= wish.fps]
+    if quick:
+        among = [dict(one.network) for one in quick]
     benches = [before if one == network else _bench(chosen, before, one, step) for one in among]
     found = tune_among(benches, before, wish.goal, wish.names, wish.most, wish.seed, step)
     other = {name: value for name, value in among[found.place].items() if value != network[name]}
-    quick = [one for one in measured if one.rate >= wish.fps]
     return Searched(
         replace(found.tuned, settings={**other, **found.tuned.settings}),
         tuple(OfNetwork(pace, best) for pace, best in zip(quick, found.best if quick else (), strict=True)),
