@@ -283,14 +283,18 @@ def _line_width(box: NDArray[np.float64], size: NDArray[np.float64]) -> float:
 
 def color_of(number: int) -> str:
     """The CSS colour of a person by their number, or by their place in a picture."""
-    red, green, blue = PERSON_COLORS[number % len(PERSON_COLORS)]
+    red, green, blue = number_color(number)
     return f"rgb({red}, {green}, {blue})"
+
+
+def number_color(number: int) -> Color:
+    """RGB of a person by their number, or by their place in a picture."""
+    return PERSON_COLORS[number % len(PERSON_COLORS)]
 
 
 def person_color(poses: Poses, index: int) -> Color:
     """RGB of a person: by track identity where there is one (so that it stays), else by place in the list."""
-    number = index if poses.track_ids is None else int(poses.track_ids[index])
-    return PERSON_COLORS[number % len(PERSON_COLORS)]
+    return number_color(index if poses.track_ids is None else int(poses.track_ids[index]))
 
 
 def _joint_colors(poses: Poses, index: int, color_by: ColorBy) -> tuple[Color, ...]:

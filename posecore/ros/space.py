@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from posecore.drawing.overlay import PERSON_COLORS
+from posecore.drawing.overlay import number_color
 from posecore.lifting.body import ROOT, places_of
 from posecore.ros.messages import MARKERS, Message, clearing_marker, header_at, limb_and_joint_markers
 from posecore.skeleton import Skeleton
@@ -112,7 +112,12 @@ def _transform(header: dict[str, Any], child: str, place: Array, turn: Rotation)
 
 def _markers(bodies: Sequence[Body], header: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for body in bodies:
-        color = PERSON_COLORS[body.number % len(PERSON_COLORS)]
         yield from limb_and_joint_markers(
-            header, body.number, color, body.keypoints, body.skeleton, limb=_LIMB, joint=_JOINT
+            header,
+            body.number,
+            number_color(body.number),
+            body.keypoints,
+            body.skeleton,
+            limb=_LIMB,
+            joint=_JOINT,
         )

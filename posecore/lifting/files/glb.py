@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from posecore.drawing.overlay import PERSON_COLORS
+from posecore.drawing.overlay import number_color
 from posecore.errors import DataError
 from posecore.lifting.body import ROOT
 from posecore.lifting.files.bones import HIPS, Joint, Turning, least_turn, turning
@@ -115,7 +115,7 @@ class _Scene:
 
     def _meshes(self, person: RoomPoses, share: float) -> list[int]:
         """A sphere and a stick of a person's colour."""
-        color = PERSON_COLORS[(person.track_id or 0) % len(PERSON_COLORS)]
+        color = number_color(person.track_id or 0)
         # Colours are light here, not what a screen is told.
         base = [round(share * (part / 255) ** 2.2, 4) for part in color]
         pbr = {"baseColorFactor": [*base, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.7}
