@@ -14,7 +14,7 @@ from posecore.imaging import Picture
 from posecore.poses import Poses
 from posecore.settings import Settings, narrow
 from posecore.video.finding import CropSettings
-from posecore.video.options import VideoOptions
+from posecore.video.options import VideoOptions, check_followed
 from posecore.video.smoothing import SmoothingSettings
 from posecore.video.tracking import TrackingSettings
 
@@ -65,8 +65,7 @@ class LiveOptions:
     def __post_init__(self) -> None:
         if self.smoothing.smooth == "offline":
             raise SettingsError("Offline smoothing needs the whole video; smooth live pictures to live or none.")
-        if self.smoothing.smooth != "none" and not self.tracking.track:
-            raise SettingsError("Smoothing follows people over the frames: switch track on, or smooth to none.")
+        check_followed(self.tracking, self.smoothing)
 
     def as_video_options(self) -> VideoOptions:
         """The same as options of a run over a video."""

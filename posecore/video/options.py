@@ -45,6 +45,12 @@ def follow_and_smooth(
     return followed, build_settings(smoothed, smoothing if followed.track else {"smooth": "none", **smoothing})
 
 
+def check_followed(tracking: TrackingSettings, smoothing: SmoothingSettings) -> None:
+    """Raise ``SettingsError`` for smoothing of people who are not followed."""
+    if smoothing.smooth != "none" and not tracking.track:
+        raise SettingsError(_NOT_FOLLOWED)
+
+
 class BatchSettings(Settings):
     """How the network is fed."""
 
@@ -88,5 +94,4 @@ class VideoOptions:
     decode: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.smoothing.smooth != "none" and not self.tracking.track:
-            raise SettingsError(_NOT_FOLLOWED)
+        check_followed(self.tracking, self.smoothing)
