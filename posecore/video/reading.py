@@ -81,6 +81,13 @@ class VideoInfo:
     audio: str | None
     bytes: int
 
+    @property
+    def length(self) -> float | None:
+        """Claimed length in seconds, also where only the number of frames is claimed; None without either."""
+        if self.seconds is not None or self.frames is None:
+            return self.seconds
+        return float(self.frames / self.rate)
+
 
 @dataclass(frozen=True, eq=False)
 class VideoFrame:
@@ -210,11 +217,9 @@ class VideoReader:
 
     def expected(self) -> int | None:
         """About how many frames :meth:`frames` will give, if the header tells the truth."""
-        if self.info.seconds is None and self.info.frames is None:
+        seconds = self.info.length
+        if seconds is None:
             return None
-        seconds = (
-            self.info.seconds if self.info.seconds is not None else float((self.info.frames or 0) / self.info.rate)
-        )
         end = min(self.clip.end, seconds) if self.clip.end else seconds
         share = max(end - self.clip.start, 0) / seconds if seconds > 0 else 1.0
         total = self.info.frames or seconds * float(self.info.rate)

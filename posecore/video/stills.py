@@ -111,8 +111,7 @@ def _saved(
 def _spread(reader: VideoReader, count: int) -> Iterator[VideoFrame]:
     """``count`` frames, each in the middle of an equal part of the time; fewer of a video that has fewer."""
     info, start = reader.info, reader.clip.start
-    claimed = info.seconds if info.seconds is not None else (info.frames or 0) / float(info.rate)
-    end = min(reader.clip.end or claimed, claimed) if claimed else reader.clip.end
+    end = min(reader.clip.end or info.length, info.length) if info.length else reader.clip.end
     if not end:
         raise VideoError(
             f"{reader.path.name} does not say how long it is: say at which second to stop, or take every n-th frame."

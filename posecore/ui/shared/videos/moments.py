@@ -33,9 +33,7 @@ def _read_frame(path: Path, seconds: float) -> Picture:
 
 def length_of(info: VideoInfo) -> float:
     """Seconds that a video lasts as far as its header tells; 0 when it tells nothing."""
-    if info.seconds is not None:
-        return min(info.seconds, LONGEST)
-    return min((info.frames or 0) / float(info.rate), LONGEST)
+    return min(info.length or 0.0, LONGEST)
 
 
 def moment_key(video: Video) -> str:
