@@ -77,7 +77,7 @@ def _suits(info: ModelInfo, people: People, need: Need) -> bool:
 
 
 def _networks(info: ModelInfo) -> list[Network]:
-    return [guide().networks[one.architecture] for one in (info.stages or (info,))]
+    return [guide().networks[one.architecture] for one in info.parts]
 
 
 def _why(info: ModelInfo, people: People, ap: float) -> str:

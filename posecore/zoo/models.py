@@ -71,6 +71,11 @@ class ModelInfo:
     stages: tuple[ModelInfo, ...] = ()
     terms: str = ""
 
+    @property
+    def parts(self) -> tuple[ModelInfo, ...]:
+        """The two models that it joins, or itself alone."""
+        return self.stages or (self,)
+
 
 @dataclass(frozen=True)
 class Verified:

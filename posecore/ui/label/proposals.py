@@ -77,7 +77,7 @@ def _pick(here: Mapping[str, ModelInfo]) -> ModelInfo:
     """
     best = advise("several", "exact")
     usable = next((one.info for one in best if one.info.available), suggested(here))
-    first, *second = usable.stages or (usable,)
+    first, *second = usable.parts
     if st.session_state.get("label_model") not in here:
         st.session_state["label_model"] = first.name
         st.session_state["label_closer"] = second[0].name if second else _NOTHING

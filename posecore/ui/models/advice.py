@@ -6,7 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-from posecore.ui.shared.models.downloads import begin_download, downloads
+from posecore.ui.shared.models.downloads import begin_download, is_coming
 from posecore.ui.shared.models.model_picker import choose_model, megabytes
 from posecore.ui.shared.models.second_stage import choose_closer
 from posecore.ui.shared.navigation import open_page
@@ -58,7 +58,7 @@ def _say(advice: Advice, key: str, kind: Literal["primary", "secondary"]) -> Non
         if info.available:
             if st.button("Try it", key=f"try_{key}", type=kind, icon=":material/play_arrow:"):
                 _try(info)
-        elif _is_coming(info):
+        elif is_coming(info):
             st.caption("It is coming: its card below shows how far.", width="content")
         else:
             label = f"Download {megabytes(info.size_bytes)}"
@@ -66,14 +66,9 @@ def _say(advice: Advice, key: str, kind: Literal["primary", "secondary"]) -> Non
                 begin_download(info)
 
 
-def _is_coming(info: ModelInfo) -> bool:
-    known = (downloads().get(one.name) for one in (info.stages or (info,)))
-    return any(task is not None and task.active for task in known)
-
-
 def _try(info: ModelInfo) -> None:
     """Choose the model, and what looks closely where it has two stages, on every page."""
-    first, *second = info.stages or (info,)
+    first, *second = info.parts
     choose_model(first.name)
     choose_closer(second[0].name if second else None)
     open_page("explore")

@@ -64,7 +64,7 @@ def start_download(info: ModelInfo, agreed: bool = False) -> None:
         NotAllowedError: Where visitors may not.
     """
     require("use", "Downloading models")
-    for one in _parts(info):
+    for one in info.parts:
         if not one.available:
             downloads().start(one.name, partial(_fetch, one.name, agreed), again=True)
 
@@ -73,8 +73,14 @@ def _fetch(name: str, agreed: bool, task: Task[Path, Arrived]) -> Path:
     return fetch_model(name, _Teller(task), agreed)
 
 
-def _parts(info: ModelInfo) -> tuple[ModelInfo, ...]:
-    return info.stages or (info,)
+def _known(info: ModelInfo) -> list[Task[Path, Arrived]]:
+    """Downloads of a model's parts, as far as there are any."""
+    return [task for one in info.parts if (task := downloads().get(one.name)) is not None]
+
+
+def is_coming(info: ModelInfo) -> bool:
+    """Whether a model, or a part of one, is being fetched or waits for that."""
+    return any(task.active for task in _known(info))
 
 
 def begin_download(info: ModelInfo, agreed: bool = False) -> None:
@@ -89,7 +95,7 @@ def begin_download(info: ModelInfo, agreed: bool = False) -> None:
 
 def follow_download(info: ModelInfo) -> bool:
     """Draw a model's download while it lasts, or why the last one failed; True while it lasts."""
-    known = [task for one in _parts(info) if (task := downloads().get(one.name)) is not None]
+    known = _known(info)
     coming = [task for task in known if task.active]
 
     def tell() -> None:
