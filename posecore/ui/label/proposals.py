@@ -18,7 +18,7 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.models.decode_controls import decode_controls
 from posecore.ui.shared.models.engine import network_slots, shared_model
 from posecore.ui.shared.models.model_picker import all_models, is_own_file, suggested
-from posecore.ui.shared.models.second_stage import closers_for
+from posecore.ui.shared.models.second_stage import NOTHING, closer_box, closers_for
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
@@ -26,15 +26,13 @@ from posecore.ui.shared.visitors import require
 from posecore.ui.shared.widgets.numbers import number
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.shared.widgets.watching import watch
-from posecore.zoo import ModelInfo, joined
+from posecore.zoo import ModelInfo
 from posecore.zoo.advice import Advice, advise, better_than
 
 #: Before the names of the model's settings in session state and address.
 _PREFIX = "label_"
 #: Fewest joints of a proposed person, to begin with; no more than the set has.
 _FEWEST = 5
-#: No second model.
-_NOTHING = "nothing"
 
 
 #: A model that looks at the pictures of a set. It goes on while nobody looks: what it proposes is kept in the set.
@@ -80,7 +78,7 @@ def _pick(here: Mapping[str, ModelInfo]) -> ModelInfo:
     first, *second = usable.parts
     if st.session_state.get("label_model") not in here:
         st.session_state["label_model"] = first.name
-        st.session_state["label_closer"] = second[0].name if second else _NOTHING
+        st.session_state["label_closer"] = second[0].name if second else NOTHING
     name = st.selectbox(
         "Model",
         list(here),
@@ -89,19 +87,12 @@ def _pick(here: Mapping[str, ModelInfo]) -> ModelInfo:
         persist_state="session",
         label_visibility="collapsed",
     )
-    closers = {one: info for one, info in closers_for(here[name], here).items() if info.available}
-    if closers:
-        if st.session_state.get("label_closer") not in (_NOTHING, *closers):
-            st.session_state["label_closer"] = _NOTHING
-        closer = st.selectbox(
-            "Look closely with",
-            [_NOTHING, *closers],
-            format_func=option_texts({_NOTHING: "Nothing", **{one: info.title for one, info in closers.items()}}),
-            key="label_closer",
-            persist_state="session",
-            help="A model for one person looks again at everybody whom the first one finds: more exact, and slower.",
-        )
-    chosen = joined(here[name], closers[closer]) if closers and closer != _NOTHING else here[name]
+    chosen = here[name]
+    if fitting := closers_for(chosen, here):
+        if st.session_state.get("label_closer") not in (NOTHING, *fitting):
+            st.session_state["label_closer"] = NOTHING
+        words = "A model for one person looks again at everybody whom the first one finds: more exact, and slower."
+        chosen = closer_box(chosen, fitting, "label_closer", words)
     _say_better(best, chosen)
     return chosen
 

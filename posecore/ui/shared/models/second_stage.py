@@ -17,7 +17,8 @@ from posecore.zoo import ModelInfo, joined
 
 #: Session state of the choice.
 _CLOSER = "closer_choice"
-_NOTHING = "nothing"
+#: Chosen where nothing looks closely.
+NOTHING = "nothing"
 
 
 def in_two(linked: str | None, models: Mapping[str, ModelInfo]) -> str | None:
@@ -33,7 +34,7 @@ def in_two(linked: str | None, models: Mapping[str, ModelInfo]) -> str | None:
 
 def choose_closer(name: str | None) -> None:
     """Choose what looks closely at everybody, or nothing; before the widget is drawn, or in a callback."""
-    st.session_state[_CLOSER] = name or _NOTHING
+    st.session_state[_CLOSER] = name or NOTHING
 
 
 def pick_closer(info: ModelInfo, models: Mapping[str, ModelInfo]) -> ModelInfo:
@@ -44,24 +45,42 @@ def pick_closer(info: ModelInfo, models: Mapping[str, ModelInfo]) -> ModelInfo:
         return info
     linked = asked(Parameter.CLOSER)
     if came_back():
-        st.session_state[_CLOSER] = linked or _NOTHING
+        st.session_state[_CLOSER] = linked or NOTHING
     elif linked is not None:
         st.session_state.setdefault(_CLOSER, linked)
-    if st.session_state.get(_CLOSER, _NOTHING) not in (_NOTHING, *fitting):
+    if st.session_state.get(_CLOSER, NOTHING) not in (NOTHING, *fitting):
         missing = st.session_state[_CLOSER]
         session().refused.append(f"{missing!r}, which was to look closely at everybody, is not a model for one person.")
-        st.session_state[_CLOSER] = _NOTHING
+        st.session_state[_CLOSER] = NOTHING
+    picked = closer_box(
+        info,
+        fitting,
+        _CLOSER,
+        "A model for one person looks again at everybody whom the first one finds. Much more exact, most of all for "
+        "people who are small in the picture; it takes its time once for every person.",
+    )
+    say(Parameter.CLOSER, picked.parts[-1].name if picked.stages else None)
+    return picked
+
+
+def closer_box(info: ModelInfo, fitting: Mapping[str, ModelInfo], key: str, words: str) -> ModelInfo:
+    """The widget itself, without a link to it; returns the joined model where that is wanted.
+
+    Args:
+        info: The model that finds people.
+        fitting: What can look closely at them, by name.
+        key: Of the widget.
+        words: What choosing one means.
+    """
     name = st.selectbox(
         "Look closely with",
-        [_NOTHING, *fitting],
-        format_func=option_texts({_NOTHING: "Nothing", **{name: one.title for name, one in fitting.items()}}),
-        key=_CLOSER,
+        [NOTHING, *fitting],
+        format_func=option_texts({NOTHING: "Nothing", **{name: one.title for name, one in fitting.items()}}),
+        key=key,
         persist_state="session",
-        help="A model for one person looks again at everybody whom the first one finds. Much more exact, most of all "
-        "for people who are small in the picture; it takes its time once for every person.",
+        help=words,
     )
-    say(Parameter.CLOSER, None if name == _NOTHING else name)
-    return info if name == _NOTHING else joined(info, fitting[name])
+    return info if name == NOTHING else joined(info, fitting[name])
 
 
 def finds_boxes_alone(model: PoseModel) -> bool:
