@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from posecore.video import (
     corrected,
     smooth_sequence,
 )
+from posecore.video.following import smoothed_again
 from posecore.video.kept import load_result, save_result
 from posecore.video.sequence import SequenceBuilder
 from posecore.video.tables import run_facts
@@ -86,8 +88,14 @@ def test_what_would_change_nobody_is_refused(crossing: PoseSequence, wrong: Corr
         corrected(crossing, [wrong])
 
 
-def smooth(result: VideoResult) -> PoseSequence:
-    return smooth_sequence(result.raw, result.options.smoothing)[0]
+@pytest.mark.parametrize("smooth", ["none", "live", "offline"])
+def test_what_is_smoothed_again_keeps_its_frames_of_the_source(
+    crossing: PoseSequence, smooth: Literal["none", "live", "offline"]
+) -> None:
+    part = replace(crossing, numbers=60 + 5 * crossing.numbers)
+    again = smoothed_again(part, VideoOptions(smoothing=SmoothingSettings(smooth=smooth)))
+    assert again.numbers.tolist() == part.numbers.tolist()
+    assert (np.array_equal(again.keypoints, part.keypoints)) == (smooth == "none")
 
 
 def test_a_result_remembers_what_was_corrected_and_can_go_back(crossing: PoseSequence, tmp_path: Path) -> None:
@@ -110,7 +118,7 @@ def test_a_result_remembers_what_was_corrected_and_can_go_back(crossing: PoseSeq
         mirrored=True,
     )
     merged = Correction("merge", 3, 0.0, 2)
-    result = found.with_corrections([merged], smooth).with_corrections([merged, Correction("remove", 1, 0.0)], smooth)
+    result = found.with_corrections([merged]).with_corrections([merged, Correction("remove", 1, 0.0)])
     assert set(result.raw.tracks()) == set(result.poses.tracks()) == {2}
     save_result(result, tmp_path / "result.npz")
     loaded = load_result(tmp_path / "result.npz", tmp_path / "a.mp4")
@@ -118,7 +126,7 @@ def test_a_result_remembers_what_was_corrected_and_can_go_back(crossing: PoseSeq
     assert [one["kind"] for one in run_facts(loaded)["corrections"]] == ["merge", "remove"]
     for sequence, other in ((loaded.raw, result.raw), (loaded.poses, result.poses)):
         assert (sequence.track_ids == other.track_ids).all()
-    back = loaded.with_corrections([], smooth)
+    back = loaded.with_corrections([])
     assert back.as_found is None
     assert (back.raw.track_ids == crossing.track_ids).all()
     assert np.array_equal(back.poses.keypoints, poses.keypoints, equal_nan=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -57,7 +57,7 @@ class Following:
 
     def live(self, found: Iterable[tuple[Frame, Poses]]) -> Iterator[Followed[Frame]]:
         """Frames with people who are confirmed, smoothed as they come."""
-        smoother = LiveSmoother(self._options.smoothing, max(self._options.tracking.max_age, 0.5))
+        smoother = _live_smoother(self._options)
         for frame, poses in self._settled(found):
             if self._options.smoothing.smooth != "live":
                 yield Followed(frame, poses, poses)
@@ -103,3 +103,18 @@ class Following:
         while waiting:
             earlier, people = waiting.popleft()
             yield earlier, self._tracker.confirmed(people)
+
+
+def smoothed_again(raw: PoseSequence, options: VideoOptions) -> PoseSequence:
+    """People who were followed, smoothed as :class:`Following` does it with ``options``."""
+    if options.smoothing.smooth == "none":
+        return raw
+    if options.smoothing.smooth == "offline":
+        return smoothed(raw, options.smoothing)
+    smoother = _live_smoother(options)
+    smooth = (smoother.update(poses, time).keypoints for time, poses in zip(raw.times.tolist(), raw, strict=True))
+    return replace(raw, keypoints=np.concatenate([raw.keypoints[:0], *smooth]))
+
+
+def _live_smoother(options: VideoOptions) -> LiveSmoother:
+    return LiveSmoother(options.smoothing, max(options.tracking.max_age, 0.5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ import numpy as np
 from posecore.imaging import Picture
 from posecore.poses import Poses
 from posecore.video.corrections import Correction, corrected
+from posecore.video.following import smoothed_again
 from posecore.video.options import VideoOptions
 from posecore.video.reading import VideoInfo
 from posecore.video.sequence import PoseSequence
-from posecore.video.smoothing import Change, smooth_sequence
+from posecore.video.smoothing import Change, SmoothingSettings, smooth_sequence
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +90,15 @@ class VideoResult:
         offline = self.options.smoothing.smooth == "offline"
         return smooth_sequence(self.raw, self.options.smoothing)[1] if offline else {}
 
-    def with_corrections(
-        self, corrections: Sequence[Correction], smooth: Callable[[VideoResult], PoseSequence]
-    ) -> VideoResult:
+    def smoothed(self, settings: SmoothingSettings) -> PoseSequence:
+        """The people found, smoothed as a run with other settings would have done it; the network is not needed."""
+        return smoothed_again(self.raw, replace(self.options, smoothing=settings))
+
+    def with_corrections(self, corrections: Sequence[Correction]) -> VideoResult:
         """The same people found, with other corrections in place of those that there are; the clip stays as it is.
 
         Args:
             corrections: All of them, in their order.
-            smooth: Smooths ``raw`` of a result as its options say.
 
         Raises:
             VideoError: When one of them would change nobody.
@@ -104,7 +106,7 @@ class VideoResult:
         found = self.raw if self.as_found is None else self.as_found
         raw = corrected(found, corrections)
         changed = replace(self, raw=raw, corrections=tuple(corrections), as_found=found if corrections else None)
-        return replace(changed, poses=smooth(changed))
+        return replace(changed, poses=changed.smoothed(self.options.smoothing))
 
     @property
     def frames(self) -> int:

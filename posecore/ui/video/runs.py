@@ -22,7 +22,6 @@ import streamlit as st
 
 from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError, VideoError
-from posecore.poses import Poses
 from posecore.storage import sweep, writing
 from posecore.ui.shared.background import BusyError, Task, Tasks, tasks
 from posecore.ui.shared.videos.store import Video
@@ -31,7 +30,6 @@ from posecore.ui.video.stand_ins import InTurn, KnownPeople
 from posecore.video import (
     ClipSettings,
     Correction,
-    LiveSmoother,
     OutputSettings,
     PoseSequence,
     Progress,
@@ -40,7 +38,6 @@ from posecore.video import (
     VideoOptions,
     VideoResult,
     process_video,
-    smooth_sequence,
 )
 from posecore.video.finding import VideoModel
 from posecore.video.kept import data_of_info, data_of_options, info_of_data, load_result, options_of_data, save_result
@@ -129,7 +126,7 @@ class VideoRun:
         result = self.result
         if result is None or self.job.active:
             raise VideoError("Wait until the work on this video has ended, then correct who is who.")
-        changed = result.with_corrections(corrections, lambda one: smooth_again(one, one.options.smoothing))
+        changed = result.with_corrections(corrections)
         self._smoothed = None
         self.keep(changed)
 
@@ -175,23 +172,8 @@ class VideoRun:
             return result.poses
         known = self._smoothed
         if known is None or known[0] != settings:
-            known = self._smoothed = (settings, smooth_again(result, settings))
+            known = self._smoothed = (settings, result.smoothed(settings))
         return known[1]
-
-
-def smooth_again(result: VideoResult, settings: SmoothingSettings) -> PoseSequence:
-    """Smooth what was found as the pipeline would have done it; the network is not needed."""
-    raw = result.raw
-    if settings.smooth == "none":
-        return raw
-    if settings.smooth == "offline":
-        return smooth_sequence(raw, settings)[0]
-    smoother = LiveSmoother(settings, max(result.options.tracking.max_age, 0.5))
-    times = raw.times.tolist()
-    items = ((time, smoother.update(poses, time)) for time, poses in zip(times, raw, strict=True) if len(poses))
-    people = dict(items)
-    nobody = Poses.empty(raw.skeleton, raw.image_size)
-    return PoseSequence.collect(((time, people.get(time, nobody)) for time in times), raw.skeleton, raw.image_size)
 
 
 class RunDesk:
