@@ -16,8 +16,7 @@ from posecore.poses import Poses
 from posecore.skeleton import COCO_17
 from posecore.ui.webcam.live_figure import OfferedFigure
 from posecore.ui.webcam.serving import live_routes
-from posecore.video import LiveFrame
-from posecore.video.live_following import mirrored_poses
+from tests.live_support import Session, told
 from tests.motion_support import ANKLE, HEIGHT, seen, stander, walker
 from tests.pose_support import poses_from
 from tests.routes_support import fetch
@@ -33,23 +32,9 @@ def in_pictures(room: np.ndarray, tracked: bool = True) -> list[Poses]:
     return [poses_from(xy[None], np.ones((1, 17)), np.ones(1), COCO_17, size, ids) for xy in person.project()]
 
 
-class Session:
-    """Gives one frame after the other, as a live session does."""
-
-    def __init__(self, frames: list[Poses], mirrored: bool = False) -> None:
-        self.frames = [
-            LiveFrame(number, np.zeros((2, 2, 3), np.uint8), poses, number / RATE, mirrored)
-            for number, poses in enumerate((mirrored_poses(one) if mirrored else one for one in frames), 1)
-        ]
-
-    def newer(self, number: int, patience: float) -> LiveFrame | None:
-        return next((frame for frame in self.frames if frame.number > number), None)
-
-
-def told(session: Session) -> Iterator[dict[str, Any]]:
-    figure = LiveFigure(lambda: cast("Any", session))
-    while (answer := figure.newest()) is not None:
-        yield answer
+def figures(frames: list[Poses], mirrored: bool = False) -> Iterator[dict[str, Any]]:
+    session = Session(frames, RATE, mirrored)
+    return told(LiveFigure(lambda: cast("Any", session)))
 
 
 def test_whoever_stands_or_squats_has_feet_on_the_floor_and_a_calm_place() -> None:
@@ -81,7 +66,7 @@ def test_without_feet_hips_are_where_they_usually_are() -> None:
 @pytest.mark.parametrize("tracked", [True, False])
 def test_a_mirrored_picture_has_a_mirrored_figure(tracked: bool) -> None:
     frames = in_pictures(walker(1.5, 60.0, (-0.5, 0.0)), tracked)
-    for plain, mirror in zip(told(Session(frames)), told(Session(frames, mirrored=True)), strict=True):
+    for plain, mirror in zip(figures(frames), figures(frames, mirrored=True), strict=True):
         joints = [np.array(answer["people"][0]["joints"], float) for answer in (plain, mirror)]
         np.testing.assert_allclose(joints[1] * [-1, 1, 1], joints[0], atol=0.02)
         assert mirror["middle"] == pytest.approx([-plain["middle"][0], plain["middle"][1]], abs=0.02)
@@ -89,7 +74,7 @@ def test_a_mirrored_picture_has_a_mirrored_figure(tracked: bool) -> None:
 
 def test_the_browser_asks_until_nothing_new_comes() -> None:
     frames = in_pictures(stander(6))
-    session = Session([*frames, Poses.empty(COCO_17, frames[0].image_size)])
+    session = Session([*frames, Poses.empty(COCO_17, frames[0].image_size)], RATE)
     figure = OfferedFigure(lambda: cast("Any", session))
     answers = [fetch(live_routes(), f"/{figure.address}") for _ in range(4)]
     assert [status for status, _, _ in answers] == [200, 200, 200, 204]
@@ -106,11 +91,10 @@ def test_the_browser_asks_until_nothing_new_comes() -> None:
 
 def test_a_new_session_begins_anew_and_no_session_tells_nothing() -> None:
     frames = in_pictures(stander(9))
-    sessions: list[Session | None] = [Session(frames)]
+    sessions: list[Session | None] = [Session(frames, RATE)]
     figure = LiveFigure(lambda: cast("Any", sessions[-1]))
-    while figure.newest() is not None:
-        pass
-    sessions.append(Session(frames[:1]))
+    assert len(list(told(figure))) == 3
+    sessions.append(Session(frames[:1], RATE))
     assert figure.newest() is not None
     sessions.append(None)
     assert figure.newest() is None

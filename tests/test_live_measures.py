@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -14,8 +13,9 @@ from posecore.poses import Poses
 from posecore.skeleton import COCO_17
 from posecore.ui.webcam.live_measures import OfferedMeasures
 from posecore.ui.webcam.serving import live_routes
-from posecore.video import LiveFrame, PoseSequence, RepetitionSettings, count_track, live_measures, parse_measure
+from posecore.video import PoseSequence, RepetitionSettings, count_track, live_measures, parse_measure
 from posecore.video.live_measures import LiveMeasures, RepetitionCounter
+from tests.live_support import Session, told
 from tests.pose_support import poses_from
 from tests.routes_support import fetch
 
@@ -41,31 +41,15 @@ def squats(count: int, seconds: float = 2.0) -> list[float]:
     return list(125 + 45 * np.cos(2 * np.pi * np.arange(frames) / (seconds * _RATE)))
 
 
-class Session:
-    """Gives one frame after the other, as a live session does."""
-
-    def __init__(self, people: list[Poses]) -> None:
-        picture = np.zeros((2, 2, 3), np.uint8)
-        self.frames = [LiveFrame(n, picture, poses, n / _RATE, False) for n, poses in enumerate(people, 1)]
-
-    def newer(self, number: int, patience: float) -> LiveFrame | None:
-        return self.frames[number] if number < len(self.frames) else None
-
-
 def measuring(session: Session | None, kind: type[LiveMeasures] = LiveMeasures) -> LiveMeasures:
     measures = kind(lambda: cast("Any", session))
     measures.measures, measures.counted = (_KNEE, _ELBOW), _KNEE
     return measures
 
 
-def told(measures: LiveMeasures) -> Iterator[dict[str, Any]]:
-    while (answer := measures.newest()) is not None:
-        yield answer
-
-
 def test_angles_come_frame_by_frame_and_repetitions_are_those_of_a_clip() -> None:
     degrees = squats(4)
-    answers = list(told(measuring(Session([bent(one) for one in degrees]))))
+    answers = list(told(measuring(Session([bent(one) for one in degrees], _RATE))))
     people = [answer["people"][0] for answer in answers]
     assert [person["values"][0] for person in people] == pytest.approx(degrees, abs=0.06)
     assert {person["values"][1] for person in people} == {None}
@@ -90,16 +74,15 @@ def test_a_long_exercise_is_counted_in_little_memory(monkeypatch: pytest.MonkeyP
 
 
 def test_counting_begins_anew_on_demand_with_another_angle_and_with_another_camera() -> None:
-    sessions = [Session([bent(one) for one in squats(3)])]
+    sessions = [Session([bent(one) for one in squats(3)], _RATE)]
     measures = LiveMeasures(lambda: cast("Any", sessions[-1]))
     measures.measures, measures.counted = (_KNEE,), _KNEE
     assert list(told(measures))[-1]["people"][0]["count"] == 3
     for begin in (measures.begin_anew, lambda: setattr(measures, "counted", _ELBOW)):
         begin()
-        frames = sessions[0].frames
-        frames.append(LiveFrame(len(frames) + 1, frames[0].picture, bent(90), len(frames) / _RATE, False))
+        sessions[0].add(bent(90))
         assert [answer["people"][0]["count"] for answer in told(measures)] == [0]
-    sessions.append(Session([bent(90)]))
+    sessions.append(Session([bent(90)], _RATE))
     assert [answer["people"][0]["count"] for answer in told(measures)] == [0]
 
 
@@ -108,22 +91,22 @@ def test_somebody_alone_goes_on_where_the_tracker_lost_them() -> None:
     people = [bent(one, 7 if n < 50 else 9) for n, one in enumerate(degrees)]
     people.insert(50, Poses.empty(COCO_17, (100, 100)))
     both = replace(bent(90, 9).select([0, 0]), track_ids=np.array([9, 7]))
-    *_, alone, two = told(measuring(Session([*people, both])))
+    *_, alone, two = told(measuring(Session([*people, both], _RATE)))
     assert [(one["number"], one["count"]) for one in alone["people"]] == [(7, 3)]
     assert [one["number"] for one in two["people"]] == [7, 9]
 
 
 def test_whoever_is_not_followed_is_measured_and_not_counted() -> None:
-    (answer,) = told(measuring(Session([bent(90, None)])))
+    (answer,) = told(measuring(Session([bent(90, None)], _RATE)))
     assert (answer["people"][0]["number"], answer["people"][0]["count"]) == (1, None)
     assert "switch Follow people on" in answer["words"]
-    (nobody,) = told(measuring(Session([Poses.empty(COCO_17, (100, 100))])))
+    (nobody,) = told(measuring(Session([Poses.empty(COCO_17, (100, 100))], _RATE)))
     assert (nobody["people"], nobody["words"]) == ([], "Nobody is seen.")
     assert measuring(None).newest() is None
 
 
 def test_the_browser_asks_for_them() -> None:
-    measures = cast("OfferedMeasures", measuring(Session([bent(90)]), OfferedMeasures))
+    measures = cast("OfferedMeasures", measuring(Session([bent(90)], _RATE), OfferedMeasures))
     status, headers, body = fetch(live_routes(), f"/{measures.address}")
     assert (status, headers["cache-control"]) == (200, "no-store")
     assert json.loads(body)["people"][0]["values"] == [90.0, None]
