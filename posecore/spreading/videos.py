@@ -39,7 +39,7 @@ from posecore.video import VideoOptions, VideoReader, VideoResult
 from posecore.video.finding import Finder
 from posecore.video.following import Following
 from posecore.video.reading import VideoFrame, VideoInfo
-from posecore.video.sequence import PoseSequence, SequenceBuilder
+from posecore.video.sequence import ARRAYS, PoseSequence, SequenceBuilder
 from posecore.video.stages import batches
 
 #: Kind of the rows of a video's file.
@@ -329,20 +329,15 @@ class VideoFolder:
         """Write what was found in a segment; it is there as a whole, or not at all."""
         frames = looked.frames
         meta = {"source": video.source, "facts": self.facts, "size": frames.image_size, "warnings": looked.warnings}
-        arrays = {name: getattr(frames, name) for name in _ARRAYS}
         path = self._segment_path(video, index)
         with writing(path), replacing(path) as part, part.open("wb") as file:
-            np.savez(file, __meta__=np.array(json.dumps(meta)), **arrays)
+            np.savez(file, __meta__=np.array(json.dumps(meta)), **frames.arrays())
 
     def joined(self, video: _Video) -> Joining:
         """All frames of a video whose segments have been looked at."""
         assert video.about is not None
         parts = [self._segment(video, index) for index in sorted(video.looked)]
-        starts = np.cumsum([0, *(len(part.frames) for part in parts[:-1])])
-        sequences = [part.frames for part in parts]
-        columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in sequences]) for name in _ARRAYS}
-        shifted = [one.frames + start for one, start in zip(sequences, starts, strict=True)]
-        whole = replace(sequences[0], **{**columns, "frames": np.concatenate(shifted)})
+        whole = PoseSequence.joined([part.frames for part in parts])
         warnings = dict.fromkeys(warning for part in parts for warning in part.warnings)
         return Joining(video.source, video.about, whole, tuple(warnings))
 
@@ -385,7 +380,7 @@ class VideoFolder:
                 if meta["source"] != video.source or not self._are_ours(meta["facts"]):
                     raise DataError(f"{path} was made otherwise.")
                 size = (int(meta["size"][0]), int(meta["size"][1]))
-                sequence = PoseSequence(self._skeleton, size, **{name: archive[name] for name in _ARRAYS})
+                sequence = PoseSequence(self._skeleton, size, **{name: archive[name] for name in ARRAYS})
                 return Looked(sequence, tuple(meta["warnings"]))
         except (OSError, DataError):
             raise
@@ -396,9 +391,6 @@ class VideoFolder:
     @property
     def _skeleton(self) -> Skeleton:
         return skeleton_of_data(self.facts["skeleton"])
-
-
-_ARRAYS = ("times", "frames", "keypoints", "keypoint_scores", "scores", "track_ids", "numbers")
 
 
 class _Plan:

@@ -20,10 +20,9 @@ from posecore.video.corrections import Correction, corrected
 from posecore.video.options import VideoOptions
 from posecore.video.reading import VideoInfo
 from posecore.video.results import VideoResult
-from posecore.video.sequence import PoseSequence
+from posecore.video.sequence import ARRAYS, PoseSequence
 
 _VERSION = 1
-_ARRAYS = ("times", "frames", "keypoints", "keypoint_scores", "scores", "track_ids", "numbers")
 
 
 def data_of_info(info: VideoInfo) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def save_result(result: VideoResult, path: Path) -> None:
     }
     found = result.raw if result.as_found is None else result.as_found
     kinds = {"raw": found} | ({} if result.poses is result.raw else {"poses": result.poses})
-    arrays = {f"{kind}_{name}": getattr(sequence, name) for kind, sequence in kinds.items() for name in _ARRAYS}
+    arrays = {f"{kind}_{name}": one for kind, sequence in kinds.items() for name, one in sequence.arrays().items()}
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
 
@@ -104,7 +103,7 @@ def _result_of(archive: Any, folder: Path, source: Path) -> VideoResult:
     skeleton, size = skeleton_of_data(about["skeleton"]), (int(about["image_size"][0]), int(about["image_size"][1]))
 
     def sequence(kind: str) -> PoseSequence:
-        return PoseSequence(skeleton, size, **{name: archive[f"{kind}_{name}"] for name in _ARRAYS})
+        return PoseSequence(skeleton, size, **{name: archive[f"{kind}_{name}"] for name in ARRAYS})
 
     found = sequence("raw")
     # Files of earlier versions say nothing of corrections and mirrors.

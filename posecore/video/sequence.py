@@ -7,10 +7,11 @@ A video of an hour has a hundred thousand frames; an object for each would weigh
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from posecore.skeleton import Skeleton
 
 #: Identity of a person whom nobody tracks.
 UNTRACKED = -1
+#: The arrays of a sequence, by attribute; files of results have them under these names.
+ARRAYS = ("times", "frames", "keypoints", "keypoint_scores", "scores", "track_ids", "numbers")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,18 @@ class PoseSequence:
         for time, poses in items:
             builder.add(time, poses)
         return builder.build(image_size)
+
+    @classmethod
+    def joined(cls, parts: Sequence[PoseSequence]) -> PoseSequence:
+        """Parts of one video, at least one, one after the other."""
+        columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in parts]) for name in ARRAYS}
+        starts = np.cumsum([0, *(len(one) for one in parts[:-1])])
+        columns["frames"] = np.concatenate([one.frames + start for one, start in zip(parts, starts, strict=True)])
+        return replace(parts[0], **columns)
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays by name, as files keep them."""
+        return {name: getattr(self, name) for name in ARRAYS}
 
     def __len__(self) -> int:
         return len(self.times)
