@@ -14,7 +14,7 @@ from typing import Any, Generic
 
 from posecore.errors import PosecoreError
 from posecore.extras import require
-from posecore.spreading.workers import Item, Job, Lost, Opened, Result, StartCheck, attempt, processors
+from posecore.spreading.workers import Item, Job, Lost, Opened, Result, StartCheck, as_many, attempt, processors
 
 #: Seconds after which work that waits for a place is given to a worker that has none.
 _PATIENCE = 5.0
@@ -85,7 +85,7 @@ class RayWorkers(Generic[Item, Result]):
         if not places:
             self.close()
             raise PosecoreError(f"The Ray has no {'graphics card' if card else 'processor'} for a worker.")
-        self.count = max(min(places, most or places), 1)
+        self.count = as_many(places, most)
         where = "of this machine" if address is None else f"at {address}"
         self.words = f"{self.count} worker{'s' if self.count > 1 else ''} of the Ray {where}"
         self._job = ray.put(job)

@@ -127,7 +127,7 @@ class Processes(Generic[Item, Result]):
     """
 
     def __init__(self, job: Job[Item, Result], count: int | None = None, most: int | None = None) -> None:
-        self.count = max(min(count or processors(), count or processors() if most is None else most), 1)
+        self.count = as_many(count or processors(), most)
         self.words = f"{self.count} process{'es' if self.count > 1 else ''} of this machine"
         self._context = multiprocessing.get_context("spawn")
         self._job = job
@@ -199,6 +199,11 @@ class Processes(Generic[Item, Result]):
                 worker.process.kill()
                 worker.process.join()
         self._workers.clear()
+
+
+def as_many(places: int, most: int | None) -> int:
+    """How many workers there are, for so many places and ``most`` pieces of work; at least one."""
+    return max(places if most is None else min(places, most), 1)
 
 
 def processors() -> int:
