@@ -44,8 +44,8 @@ SMALL = ("--model", "any", "--input-size", 97)
 # --- handing out ---------------------------------------------------------------------------------------------------
 
 
-def by_task(handed: Iterator[tuple[int, list[Any]]]) -> dict[int, list[Any]]:
-    return dict(handed)
+def by_task(handed: Iterator[tuple[int, Sequence[Any], list[Any]]]) -> dict[int, list[Any]]:
+    return {number: results for number, _, results in handed}
 
 
 def noted(folder: Path) -> list[int]:

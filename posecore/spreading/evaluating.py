@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -81,15 +82,12 @@ class SpreadPrediction:
         pieces = [images[start : start + _PICTURES] for start in range(0, len(images), _PICTURES)]
         network = settled(model, network)
         order = EvaluationOrder(pack(model, self.device), protocol, network, decode, dataset.skeleton)
-        workers = self.workers_for(order, max(len(pieces), 1))
         found: dict[int, list[Predicted | Lost]] = {}
-        try:
-            for number, results in hand_out(workers, pieces):
+        with closing(self.workers_for(order, max(len(pieces), 1))) as workers:
+            for number, _piece, results in hand_out(workers, pieces):
                 found[number] = results
                 for _result in results:
                     advance()
-        finally:
-            workers.close()
         return [one for number, piece in enumerate(pieces) for one in _joined(piece, found[number], problems)]
 
 

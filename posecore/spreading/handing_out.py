@@ -24,16 +24,17 @@ class _Piece(Generic[Item]):
 
 
 @dataclass
-class _Open(Generic[Result]):
+class _Open(Generic[Item, Result]):
     """A task of which something is missing."""
 
+    items: Sequence[Item]
     results: list[Result | Lost]
     missing: int
 
 
 def hand_out(
     workers: Workers[Item, Result], tasks: Iterable[Sequence[Item]]
-) -> Iterator[tuple[int, list[Result | Lost]]]:
+) -> Iterator[tuple[int, Sequence[Item], list[Result | Lost]]]:
     """Do all tasks, and hand out results of each as a whole, in the order in which they are done.
 
     Tasks are taken only when a worker is free, so that what waits, and what this holds, is bounded. A task whose worker
@@ -45,14 +46,14 @@ def hand_out(
             were handed out, which may lead to more.
 
     Yields:
-        The number of a task, from 0 in the order of ``tasks``, and the results of its items in their order, ``Lost``
+        The number of a task, from 0 in the order of ``tasks``, its items, and their results in the same order, ``Lost``
         for those that cannot be done.
     """
     feed = enumerate(tasks)
     waiting: deque[_Piece[Item]] = deque()
     free = deque(range(workers.count))
     busy: dict[int, _Piece[Item]] = {}
-    tasks_open: dict[int, _Open[Result]] = {}
+    tasks_open: dict[int, _Open[Item, Result]] = {}
     while True:
         while free and (piece := _next_piece(waiting, feed, tasks_open)) is not None:
             worker = free.popleft()
@@ -76,11 +77,14 @@ def hand_out(
         task.results[piece.start : piece.start + len(piece.items)] = results
         task.missing -= len(piece.items)
         if not task.missing:
-            yield piece.task, tasks_open.pop(piece.task).results
+            del tasks_open[piece.task]
+            yield piece.task, task.items, task.results
 
 
 def _next_piece(
-    waiting: deque[_Piece[Item]], feed: Iterator[tuple[int, Sequence[Item]]], tasks_open: dict[int, _Open[Result]]
+    waiting: deque[_Piece[Item]],
+    feed: Iterator[tuple[int, Sequence[Item]]],
+    tasks_open: dict[int, _Open[Item, Result]],
 ) -> _Piece[Item] | None:
     if waiting:
         return waiting.popleft()
@@ -89,7 +93,7 @@ def _next_piece(
         return None
     number, items = found
     unknown: Result | Lost = Lost("it was not done")
-    tasks_open[number] = _Open([unknown] * len(items), len(items))
+    tasks_open[number] = _Open(items, [unknown] * len(items), len(items))
     return _Piece(number, 0, items)
 
 

@@ -234,21 +234,16 @@ def _parts_of(
     if not left:
         return
     size = min(max(-(-total // _PARTS), _LEAST), _MOST)
-    numbers: dict[int, tuple[int, Sequence[str]]] = {}
+    numbers: dict[int, int] = {}
 
     def tasks() -> Iterator[Sequence[str]]:
         for index, start in enumerate(range(0, len(left), size)):
-            task = left[start : start + size]
-            numbers[index] = parts.next_number(), task
-            yield task
+            numbers[index] = parts.next_number()
+            yield left[start : start + size]
 
-    workers = workers_for(-(-len(left) // size))
-    try:
-        for index, results in hand_out(workers, tasks()):
-            number, task = numbers.pop(index)
-            yield number, task, results
-    finally:
-        workers.close()
+    with closing(workers_for(-(-len(left) // size))) as workers:
+        for index, task, results in hand_out(workers, tasks()):
+            yield numbers.pop(index), task, results
 
 
 class _Named:

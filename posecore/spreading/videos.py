@@ -14,7 +14,7 @@ import math
 import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -233,6 +233,7 @@ class _VideoWork:
 @dataclass(frozen=True)
 class _Moment:
     time: float
+    number: int
 
 
 def followed(frames: PoseSequence, options: VideoOptions) -> tuple[PoseSequence, PoseSequence]:
@@ -242,14 +243,13 @@ def followed(frames: PoseSequence, options: VideoOptions) -> tuple[PoseSequence,
         The people as smoothed and as followed; the same where nothing is smoothed.
     """
     following = Following(frames.skeleton, options)
-    found = ((_Moment(time), poses) for time, poses in zip(frames.times.tolist(), frames, strict=True))
+    moments = map(_Moment, frames.times.tolist(), frames.numbers.tolist())
+    found = zip(moments, frames, strict=True)
     raw, smooth = SequenceBuilder(frames.skeleton), SequenceBuilder(frames.skeleton)
     offline = options.smoothing.smooth == "offline"
-    numbers = iter(frames.numbers.tolist())
     for one in following.everybody(found) if offline else following.live(found):
-        number = next(numbers)
-        raw.add(one.frame.time, one.raw, number)
-        smooth.add(one.frame.time, one.poses, number)
+        raw.add(one.frame.time, one.raw, one.frame.number)
+        smooth.add(one.frame.time, one.poses, one.frame.number)
     if offline:
         before, after = following.smoothed(raw.build(frames.image_size))
         return after, before
@@ -400,11 +400,9 @@ class _Plan:
         self.videos = {video.source: video for video in videos}
         self.folder, self.options, self.seconds = folder, options, seconds
         self.failures: list[tuple[str, str]] = []
-        self.done = 0.0
         self._unseen = deque(videos)
         self._segments: deque[Segment] = deque()
         self._whole: deque[_Video] = deque()
-        self.given: list[Task] = []
 
     def __iter__(self) -> _Plan:
         return self
@@ -413,7 +411,6 @@ class _Plan:
         task = self._next()
         if task is None:
             raise StopIteration
-        self.given.append(task)
         return [task]
 
     def _next(self) -> Task | None:
@@ -549,16 +546,10 @@ def _spread(
     progress(before)
     plan = _Plan(left, folder, options, seconds)
     if left:
-        workers = workers_for(None)
-        try:
-            for number, (answer,) in hand_out(workers, plan):
-                task = plan.given[number]
-                # A whole video need not be kept for its number.
-                plan.given[number] = Probe(task.source)
+        with closing(workers_for(None)) as workers:
+            for _, (task,), (answer,) in hand_out(workers, plan):
                 plan.take(task, answer)
                 progress(len(videos) - len(plan.videos) + plan.share())
-        finally:
-            workers.close()
     return VideosOutcome(len(videos) - len(plan.failures), before, plan.failures)
 
 
