@@ -20,7 +20,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from posecore.cli import app, loading, main
-from posecore.cli import images as image_command
+from posecore.cli import spread as spread_options
 from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset
 from posecore.errors import DataError, MissingExtraError, PosecoreError, SettingsError
 from posecore.evaluation import evaluate
@@ -330,7 +330,7 @@ def here(monkeypatch: pytest.MonkeyPatch, threads: None) -> list[HereWorkers]:
         opened.append(HereWorkers(job))
         return opened[-1]
 
-    monkeypatch.setattr(image_command, "open_workers", open_here)
+    monkeypatch.setattr(spread_options, "open_workers", open_here)
     return opened
 
 

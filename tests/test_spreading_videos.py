@@ -13,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from posecore.cli import app, loading
-from posecore.cli import video as video_command
+from posecore.cli import spread as spread_options
 from posecore.errors import DataError
 from posecore.model import PoseModel
 from posecore.skeleton import COCO_17
@@ -183,7 +183,7 @@ def test_the_command_takes_many_and_lists_what_cannot_be_used(
         orders.append(order)
         return HereWorkers(order)
 
-    monkeypatch.setattr(video_command, "open_workers", open_here)
+    monkeypatch.setattr(spread_options, "open_workers", open_here)
     out = tmp_path / "out"
     arguments = ["video", str(videos), str(videos / "deep"), "--cluster", "processes", "-o", str(out), "--segment", "1"]
     arguments += ["--model", "any", "--input-size", "65", "--save", "csv,json", "--measures", "left_knee"]

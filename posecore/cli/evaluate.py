@@ -15,8 +15,8 @@ from posecore.cli.boxes import BoxesFile, ClassNames, measure_boxes
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import WeightsFile, open_model
 from posecore.cli.settings import flag_of, listed, settings_options
-from posecore.cli.spread import Cluster, announce, say
-from posecore.data.annotations import AnnotatedImage, PoseDataset
+from posecore.cli.spread import Cluster, workers_of
+from posecore.data.annotations import PoseDataset
 from posecore.data.box_files import GivenBoxes, read_boxes
 from posecore.data.detect import open_dataset
 from posecore.errors import SettingsError
@@ -31,9 +31,8 @@ from posecore.evaluation.saved import SavedEvaluations
 from posecore.evaluation.sheets import contact_sheet
 from posecore.evaluation.summary import DRAWN, Measured, Summary, summarise
 from posecore.model import PoseModel
-from posecore.spreading.choosing import check_cluster, open_workers
-from posecore.spreading.evaluating import EvaluationOrder, Predicted, SpreadPrediction
-from posecore.spreading.workers import Workers
+from posecore.spreading.choosing import check_cluster
+from posecore.spreading.evaluating import SpreadPrediction
 from posecore.storage import replacing, write_json, write_text, writing
 from posecore.two_stage import BoxedModel
 
@@ -201,13 +200,7 @@ def _predicting(cluster: str | None, device: str) -> Callable[..., Sequence[Pict
     """What looks at the pictures: this process, or workers."""
     if cluster is None:
         return predict
-
-    def workers_for(order: EvaluationOrder, most: int) -> Workers[AnnotatedImage, Predicted]:
-        workers = open_workers(cluster, order, most, device, say)
-        announce(workers, order.network)
-        return workers
-
-    return SpreadPrediction(device, workers_for)
+    return SpreadPrediction(device, lambda order, most: workers_of(cluster, order, most, device, order.network))
 
 
 def _figures(evaluation: Evaluation, weights: str, results: bool) -> tuple[ErrorKinds, Measured]:

@@ -16,7 +16,7 @@ from posecore.cli.boxes import BoxesFile, report_boxes, report_outside
 from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.settings import flag_of, options_of, settings_options
-from posecore.cli.spread import PARQUET, Cluster, announce, chosen_formats, report_failure, say, tell_outcome
+from posecore.cli.spread import PARQUET, Cluster, chosen_formats, report_failure, tell_outcome, workers_of
 from posecore.data.box_files import PlacedBoxes, read_boxes
 from posecore.drawing.overlay import DrawingOptions
 from posecore.errors import PosecoreError
@@ -25,11 +25,10 @@ from posecore.imaging import Picture
 from posecore.model import PoseModel, usual_batch
 from posecore.picture_files import FOREIGN_SUFFIXES, IMAGE_SUFFIXES
 from posecore.result_folder import FORMATS, ResultWriter
-from posecore.spreading.choosing import check_cluster, open_workers
-from posecore.spreading.parts import FAILED, Seen
+from posecore.spreading.choosing import check_cluster
+from posecore.spreading.parts import FAILED
 from posecore.spreading.pictures import FieldsOf, Order, Outcome, Unseen, look_at, order_of, spread_pictures
 from posecore.spreading.sources import files_in, find_sources
-from posecore.spreading.workers import Workers
 from posecore.two_stage import BoxedModel
 
 #: What is written unless said.
@@ -190,14 +189,13 @@ def _spread(
     writer = ResultWriter(folder, own, order.drawing, files) if own else None
     with counting_progress() as progress:
         task = progress.add_task("Pictures", total=len(files))
-
-        def workers_for(most: int) -> Workers[str, Seen]:
-            workers = open_workers(cluster, order, most, order.model.device, say)
-            announce(workers, order.network)
-            return workers
-
         outcome = spread_pictures(
-            files, folder, facts, writer, workers_for, lambda done: progress.update(task, completed=done)
+            files,
+            folder,
+            facts,
+            writer,
+            lambda most: workers_of(cluster, order, most, order.model.device, order.network),
+            lambda done: progress.update(task, completed=done),
         )
     tell_outcome(outcome.before, len(files), outcome.failures, folder / FAILED)
     return outcome

@@ -12,8 +12,8 @@ from rich.markup import escape
 from posecore.cli.console import errors
 from posecore.cli.settings import listed
 from posecore.cli.skipped import LISTED
-from posecore.spreading.choosing import CLUSTER_HELP
-from posecore.spreading.workers import Workers
+from posecore.spreading.choosing import CLUSTER_HELP, open_workers
+from posecore.spreading.workers import Item, Job, Result, Workers
 from posecore.words import counted
 
 Cluster = Annotated[str | None, typer.Option("--cluster", help=CLUSTER_HELP, metavar="auto|ADDRESS|processes[:N]")]
@@ -38,14 +38,23 @@ def chosen_formats(save: str | None, known: Sequence[str], usual: str, spread: b
     return formats
 
 
-def say(text: str) -> None:
+def _say(text: str) -> None:
     """A sentence about the run."""
     errors.print(escape(text), highlight=False, soft_wrap=True)
 
 
-def announce(workers: Workers[Any, Any], network: Mapping[str, Any]) -> None:
-    """Say who works, and with which runtime: nothing is left to the machine."""
-    say(f"{workers.words}, each computing with {network['runtime']} in {network['precision']}.")
+def workers_of(
+    cluster: str, job: Job[Item, Result], most: int | None, device: str, network: Mapping[str, Any]
+) -> Workers[Item, Result]:
+    """The workers that ``--cluster`` names, of whom is said who they are and with which runtime they compute.
+
+    Args:
+        cluster, job, most, device: As :func:`posecore.spreading.choosing.open_workers` takes them.
+        network: Settings of the job's network; nothing in them is left to the machine.
+    """
+    workers = open_workers(cluster, job, most, device, _say)
+    _say(f"{workers.words}, each computing with {network['runtime']} in {network['precision']}.")
+    return workers
 
 
 def report_failure(source: str, error: str) -> None:
@@ -56,9 +65,9 @@ def report_failure(source: str, error: str) -> None:
 def tell_outcome(before: int, total: int, failures: Sequence[tuple[str, str]], list_of_them: Path) -> None:
     """Say what had been done before, and what could not be done, as far as that can be read."""
     if before:
-        say(f"{counted(before, 'file')} of {total:,} had been done before.")
+        _say(f"{counted(before, 'file')} of {total:,} had been done before.")
     for source, error in failures[:LISTED]:
         report_failure(source, error)
     if failures:
         more = f"{len(failures) - LISTED:,} more; " if len(failures) > LISTED else ""
-        say(f"{more}{list_of_them} lists what could not be done; the same command tries that again.")
+        _say(f"{more}{list_of_them} lists what could not be done; the same command tries that again.")

@@ -21,16 +21,15 @@ from posecore.cli.lifting import SaveRoom, wanted_lifting
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.result_names import free_stem, with_ending
 from posecore.cli.settings import check_belongs, flag_of, listed, options_of, settings_options
-from posecore.cli.spread import PARQUET, Cluster, announce, chosen_formats, say, tell_outcome
+from posecore.cli.spread import PARQUET, Cluster, chosen_formats, tell_outcome, workers_of
 from posecore.drawing.overlay import DrawingOptions
 from posecore.lifting.settings import LiftSettings
 from posecore.model import PoseModel
 from posecore.settings import build_settings
-from posecore.spreading.choosing import check_cluster, open_workers
+from posecore.spreading.choosing import check_cluster
 from posecore.spreading.parts import FAILED
 from posecore.spreading.sources import find_sources
-from posecore.spreading.videos import Answer, Task, VideoFolder, spread_videos, video_order_of
-from posecore.spreading.workers import Workers
+from posecore.spreading.videos import VideoFolder, spread_videos, video_order_of
 from posecore.video import (
     FORMATS,
     VIDEO_SUFFIXES,
@@ -241,14 +240,13 @@ def _spread(
     folder = VideoFolder(destination or Path("poses"), facts, tables.save)
     with counting_progress() as progress:
         task = progress.add_task("Videos", total=len(sources))
-
-        def workers_for(most: int | None) -> Workers[Task, Answer]:
-            workers = open_workers(cluster, order, most, device, say)
-            announce(workers, order.options.network)
-            return workers
-
         outcome = spread_videos(
-            sources, folder, order.options, segment, workers_for, lambda done: progress.update(task, completed=done)
+            sources,
+            folder,
+            order.options,
+            segment,
+            lambda most: workers_of(cluster, order, most, device, order.options.network),
+            lambda done: progress.update(task, completed=done),
         )
     tell_outcome(outcome.before, len(sources), outcome.failures, folder.folder / FAILED)
     found = f"{outcome.done} of {counted(len(sources), 'video')} with {model.name}"
