@@ -17,7 +17,7 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from posecore.cli.console import counting_progress, errors, output, tell_files
-from posecore.cli.lifting import SaveRoom, wanted_lifting
+from posecore.cli.lifting import Lifting, SaveRoom, wanted_lifting
 from posecore.cli.loading import Device, ModelName, WeightsFile, open_model
 from posecore.cli.result_names import free_stem, with_ending
 from posecore.cli.settings import check_belongs, flag_of, listed, options_of, settings_options
@@ -166,25 +166,15 @@ def video(
     )
     _check_crop(loaded, options, cropping)
     wanted = list(dict.fromkeys([*measured, *counted]))
+    tables = _Tables([one for one in formats if one != PARQUET], wanted, counted, repetitions)
     if cluster is not None:
-        tables = _Tables([one for one in formats if one != PARQUET], wanted, counted, repetitions)
         _spread(paths, destination, loaded, device, options, segment or _SEGMENT, cluster, tables)
         return
-    path = Path(paths[0])
     room = wanted_lifting(lift, lifting, save_3d, measured, followed, loaded.skeleton)
-    endings = [".mp4"] * clip + table_endings(formats, bool(wanted), bool(counted)) + (room.endings if room else [])
+    path = Path(paths[0])
+    endings = [".mp4"] * clip + tables.endings + (room.endings if room else [])
     stem = free_stem(destination or Path(), f"{path.stem}-poses", endings, overwrite)
-    with counting_progress() as bar, _stopped_by_ctrl_c() as cancel:
-        result = process_video(
-            path, loaded, with_ending(stem, ".mp4") if clip else None, options, _Reporter(bar), cancel
-        )
-    written = save_tables(result, stem, formats, wanted, counted, repetitions)
-    if room is not None:
-        written += room.do(result.poses, stem)
-    _tell(result, written)
-    _tell_repetitions(result, counted, repetitions)
-    if result.cancelled:
-        raise typer.Exit(130)
+    _alone(path, loaded, options, stem, with_ending(stem, ".mp4") if clip else None, tables, room)
 
 
 @dataclass(frozen=True)
@@ -200,9 +190,14 @@ class _Tables:
         """What is written, for whoever goes on."""
         return {**asdict(self), "repetitions": self.repetitions.model_dump(mode="json") if self.counted else {}}
 
-    def save(self, result: VideoResult, stem: Path) -> None:
+    @property
+    def endings(self) -> list[str]:
+        """Endings of their files."""
+        return table_endings(self.formats, bool(self.measures), bool(self.counted))
+
+    def save(self, result: VideoResult, stem: Path) -> list[Path]:
         """Write them."""
-        save_tables(result, stem, self.formats, self.measures, self.counted, self.repetitions)
+        return save_tables(result, stem, self.formats, self.measures, self.counted, self.repetitions)
 
 
 def _check_alone(paths: list[str], segment: float | None) -> None:
@@ -222,6 +217,27 @@ def _check_spread(cluster: str, clip: bool | None, overwrite: bool, lift: bool) 
         raise typer.BadParameter("--lift is for one video: leave --cluster out, or lift saved poses by posecore lift.")
     if overwrite:
         raise typer.BadParameter("--cluster goes on where it ended; give another folder in place of --overwrite.")
+
+
+def _alone(
+    path: Path,
+    model: PoseModel,
+    options: VideoOptions,
+    stem: Path,
+    clip: Path | None,
+    tables: _Tables,
+    room: Lifting | None,
+) -> None:
+    """Find, follow and smooth the people in one video, here."""
+    with counting_progress() as bar, _stopped_by_ctrl_c() as cancel:
+        result = process_video(path, model, clip, options, _Reporter(bar), cancel)
+    written = tables.save(result, stem)
+    if room is not None:
+        written += room.do(result.poses, stem)
+    _tell(result, written)
+    _tell_repetitions(result, tables.counted, tables.repetitions)
+    if result.cancelled:
+        raise typer.Exit(130)
 
 
 def _spread(
