@@ -18,16 +18,10 @@ from posecore.errors import DataError
 from posecore.model import PoseModel
 from posecore.skeleton import COCO_17
 from posecore.spreading.tables import people_arrays
-from posecore.spreading.videos import (
-    Joining,
-    Looked,
-    Probe,
-    Segment,
-    VideoFolder,
-    VideoOrder,
-    spread_videos,
-    video_order_of,
-)
+from posecore.spreading.videos.folder import VideoFolder
+from posecore.spreading.videos.run import spread_videos
+from posecore.spreading.videos.tasks import Joining, Looked, Probe, Segment
+from posecore.spreading.videos.work import VideoOrder, video_order_of
 from posecore.video import ClipSettings, SmoothingSettings, TrackingSettings, VideoOptions, VideoResult, process_video
 from tests.spreading_support import HereWorkers, small_model
 from tests.video_support import write_video

@@ -29,7 +29,9 @@ from posecore.settings import build_settings
 from posecore.spreading.choosing import check_cluster
 from posecore.spreading.parts import FAILED
 from posecore.spreading.sources import find_sources
-from posecore.spreading.videos import VideoFolder, spread_videos, video_order_of
+from posecore.spreading.videos.folder import VideoFolder
+from posecore.spreading.videos.run import spread_videos
+from posecore.spreading.videos.work import video_order_of
 from posecore.video import (
     FORMATS,
     VIDEO_SUFFIXES,
