@@ -7,6 +7,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 from posecore.training.config import TeacherConfig, make_config
 from posecore.training.measuring import Task
 from posecore.training.run import train
-from posecore.training.teaching import Teacher
+from posecore.training.teaching import Teacher, _difference
 from posecore.zoo import load_model, save_weights
 from tests.run_support import written_run
 
@@ -147,6 +148,22 @@ def test_blocks_that_learn_together_choose_what_lies_between_them(tmp_path: Path
             second.pointwise.conv.weight.copy_(second.pointwise.conv.weight[:, turned])
         term = teacher.block_terms(network, pixels)["taught_backbone"]
         assert (float(term.total / term.count) < 1e-6) == same
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_hint_is_what_is_missing_from_a_correlation(layout: torch.memory_format) -> None:
+    generator = torch.Generator().manual_seed(4)
+    made, noise = torch.randn(2, 3, 5, 7, 6, generator=generator)
+    wanted = 4 * made + torch.tensor([0.5, 1, 2, 4, 8])[:, None, None] * noise + 3
+    channels = [np.corrcoef(made[:, c].ravel(), wanted[:, c].ravel())[0, 1] for c in range(5)]
+    made = made.contiguous(memory_format=layout).requires_grad_()
+    difference = _difference(made, wanted.contiguous(memory_format=layout))
+    assert float(difference.detach()) == pytest.approx(1 - np.mean(channels), abs=1e-5)
+    (gradient,) = torch.autograd.grad(difference, made)
+    # Neither its mean nor its scale counts.
+    assert gradient.sum((0, 2, 3)).abs().max() < 1e-6
+    assert (gradient * made).sum((0, 2, 3)).abs().max() < 1e-5
+    assert gradient.abs().max() > 1e-4
 
 
 def test_vectors_count_where_the_teacher_is_sure_of_their_start() -> None:
