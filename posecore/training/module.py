@@ -416,10 +416,12 @@ def make_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.O
         }
         for (scale, decays), members in groups.items()
     ]
+    # Lightning clips no gradients for fused optimizers in mixed precision.
+    rate, fused = config.learning_rate, not config.clip
     if config.kind == "sgd":
-        return torch.optim.SGD(parameters, lr=config.learning_rate, momentum=config.momentum, nesterov=True)
+        return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, nesterov=True, fused=fused)
     kind = torch.optim.AdamW if config.kind == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=config.learning_rate, betas=(config.momentum, 0.999))
+    return kind(parameters, lr=rate, betas=(config.momentum, 0.999), fused=fused)
 
 
 def shared_means(terms: Mapping[str, LossTerm]) -> dict[str, torch.Tensor]:
