@@ -35,8 +35,10 @@ def train(
         return
     require("train")
     from posecore.training.launching import is_first_process
+    from posecore.training.memory import keep_freed_memory
     from posecore.training.run import train as run_here
 
+    keep_freed_memory()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     # Lightning's own lines are about hardware that is not there and loggers that could be.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

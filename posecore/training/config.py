@@ -154,7 +154,9 @@ class EngineConfig(Settings):
     """The engine, whatever it trains."""
 
     batch_size: int = Field(32, ge=1, le=4096, description="Examples per step and process.")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="Arithmetic; bfloat16 is faster.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Arithmetic; bfloat16 is faster where the processor computes with it."
+    )
     ema: float = Field(0.998, ge=0, lt=1, description="Decay of the averaged weights that are kept; 0 for none.")
     seed: int = Field(0, ge=0, lt=2**31, description="Of everything random.")
     threads: int | None = Field(None, ge=1, le=1024, description="Threads on the CPU.")

@@ -46,6 +46,7 @@ def _work(registry: Registry, name: str, threads: int | None) -> None:
     # Imported here: if that fails, the run's log says why.
     from posecore.training.config import any_config
     from posecore.training.launching import is_first_process
+    from posecore.training.memory import keep_freed_memory
     from posecore.training.recording import RESUME
     from posecore.training.run import join, work
 
@@ -58,6 +59,7 @@ def _work(registry: Registry, name: str, threads: int | None) -> None:
     except PosecoreError as error:
         registry.change(name, status="failed", process=None, message=str(error))
         raise
+    keep_freed_memory()
     resume = (run.folder / RESUME).is_file()
     if is_first_process():
         work(registry, config, name, resume, threads)
