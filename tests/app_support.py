@@ -20,7 +20,7 @@ from posecore.families import family_of
 from posecore.ui.shared.background import Task, close_all_tasks
 from posecore.ui.shared.models.caches import drawings_cache, fields_cache
 from posecore.ui.shared.models.downloads import Arrived, downloads
-from posecore.ui.shared.models.engine import _joined, _loaded
+from posecore.ui.shared.models.engine import _boxed, _joined, _loaded
 from posecore.zoo import save_weights
 
 State = TypeVar("State")
@@ -33,7 +33,7 @@ MODEL = "posenet-mobilenet_v1-050.google_quant2"
 def forget_everything() -> None:
     """Start without models, fields and tasks, as a new server does. Samples that were read stay: they are the same."""
     close_all_tasks()
-    for cached in (fields_cache, drawings_cache, _loaded, _joined):
+    for cached in (fields_cache, drawings_cache, _loaded, _joined, _boxed):
         cached.clear()
 
 

@@ -45,7 +45,9 @@ _COLUMNS = {
 }
 #: What people's class is called, and its number in COCO.
 _PERSON, _PERSON_ID = "person", 1
-_PARQUET = (".parquet", ".pq")
+_TABLES, _PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
+#: What files of boxes may end in.
+BOX_SUFFIXES = (".json", *_TABLES, *_PARQUET)
 #: The number at the end of names such as COCO_val2014_000000000042.jpg.
 _NUMBER = re.compile(r"(?:^|[_-])(\d{1,18})$")
 _HOW = (
@@ -81,19 +83,27 @@ class PlacedBoxes:
         file: Where they come from.
         boxes: Those of each picture that has some.
         problems: Boxes that were left out.
-        remarks: What was odd, and what there are no boxes or no pictures of.
+        odd: What was odd, and which boxes are of pictures that were not given.
+        bare: Pictures that there are no boxes of.
     """
 
     file: Path
     boxes: Mapping[Path, Sequence[Box]]
     problems: tuple[Problem, ...] = ()
-    remarks: tuple[Remark, ...] = ()
+    odd: tuple[Remark, ...] = ()
+    bare: tuple[Path, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """What was odd, and what there are no boxes or no pictures of."""
+        if not self.bare:
+            return self.odd
+        example = f"no boxes of a picture, such as {self.bare[0].name}: nobody is there"
+        return *self.odd, Remark(example, len(self.bare))
 
     def inside(self, picture: Path, size: tuple[int, int]) -> tuple[list[Box], int]:
         """The boxes of a picture of ``size`` (width, height), and how many more lie outside it."""
-        known = self.boxes.get(picture, ())
-        seen = [box for box in known if clipped(box.region, full_region(size)) is not None]
-        return seen, len(known) - len(seen)
+        return boxes_inside(self.boxes.get(picture, ()), size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,14 +155,12 @@ class GivenBoxes:
                 f"speaks of {shown(elsewhere[0])}, the first picture is {pictures[0].name if pictures else 'none'}. "
                 "Name pictures in the file as they are called."
             )
-        remarks = list(self.remarks)
+        odd = list(self.remarks)
         if elsewhere:
             example = f"boxes of pictures that were not given, such as {shown(elsewhere[0])}: left out"
-            remarks.append(Remark(example, sum(len(self.boxes[name]) for name in elsewhere)))
+            odd.append(Remark(example, sum(len(self.boxes[name]) for name in elsewhere)))
         bare = [picture for picture in dict.fromkeys(pictures) if picture not in placed]
-        if bare:
-            remarks.append(Remark(f"no boxes of a picture, such as {bare[0].name}: nobody is there", len(bare)))
-        return PlacedBoxes(self.file, dict(placed), tuple(problems.found), tuple(remarks))
+        return PlacedBoxes(self.file, dict(placed), tuple(problems.found), tuple(odd), tuple(bare))
 
 
 class _Index:
@@ -198,6 +206,12 @@ def _shared(one: Sequence[str], other: Sequence[str]) -> int:
     return same
 
 
+def boxes_inside(boxes: Sequence[Box], size: tuple[int, int]) -> tuple[list[Box], int]:
+    """Those of the boxes of a picture of ``size`` (width, height) that reach into it, and how many do not."""
+    seen = [box for box in boxes if clipped(box.region, full_region(size)) is not None]
+    return seen, len(boxes) - len(seen)
+
+
 def read_boxes(path: Path | str) -> GivenBoxes:
     """The boxes around people in a file.
 
@@ -213,7 +227,9 @@ def read_boxes(path: Path | str) -> GivenBoxes:
     found: defaultdict[str | int, list[Box]] = defaultdict(list)
     for place, (picture, row) in rows.items():
         with problems.skipping(place):
-            box = _box(row, problems)
+            if "odd" in row:
+                a_dict(row["odd"], "a box")
+            box = Box(region_of(row["bbox"]), _score(row.get("score"), problems))
             found[_picture(picture)].append(box)
     for what, count in rows.left_out.items():
         problems.odd[what] += count
@@ -244,7 +260,7 @@ def _rows(path: Path) -> _Rows:
         if any(isinstance(entry, dict) and "bbox" in entry for entry in data):
             return _entries(data, "result", {}, {})
         return _table_rows(path, [entry if isinstance(entry, dict) else {} for entry in data], "row", 1)
-    if suffix in (".csv", ".tsv", ".txt"):
+    if suffix in _TABLES:
         return _csv_rows(path)
     if suffix in _PARQUET:
         return _parquet_rows(path)
@@ -362,10 +378,9 @@ def _picture(said: Any) -> str | int:
     return said.strip() if isinstance(said, str) else named
 
 
-def _box(row: Mapping[str, Any], problems: Problems) -> Box:
-    if "odd" in row:
-        a_dict(row["odd"], "a box")
-    sides = a_list(row["bbox"], "bbox")
+def region_of(sides: Any) -> Region:
+    """x, y, width and height in pixels, as somebody gave them, as a region; ``EntryError`` when they make none."""
+    sides = a_list(sides, "bbox")
     if len(sides) != 4:
         raise EntryError(f"bbox must be x, y, width and height, not {shown(sides)}")
     numbers = [number_of(side) for side in sides]
@@ -375,7 +390,7 @@ def _box(row: Mapping[str, Any], problems: Problems) -> Box:
     x, y, width, height = (number or 0.0 for number in numbers)
     if width <= 0 or height <= 0:
         raise EntryError(f"it is {width:g} pixels wide and {height:g} high; both must be more than 0")
-    return Box((x, y, x + width, y + height), _score(row.get("score"), problems))
+    return x, y, x + width, y + height
 
 
 def _score(said: Any, problems: Problems) -> float:

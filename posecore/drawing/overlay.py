@@ -110,7 +110,11 @@ def draw_poses(image: Picture, poses: Poses, options: DrawingOptions | None = No
 
 
 def pose_strokes(
-    size: tuple[int, int], poses: Poses, options: DrawingOptions | None = None, region: Region | None = None
+    size: tuple[int, int],
+    poses: Poses,
+    options: DrawingOptions | None = None,
+    region: Region | None = None,
+    frames: Sequence[Region] = (),
 ) -> dict[str, Any]:
     """What :func:`draw_poses` and :func:`draw_region` would do to a picture, for a program that has the picture.
 
@@ -119,6 +123,7 @@ def pose_strokes(
         poses: The people to draw.
         options: What to draw and how; the defaults when None.
         region: What to mark, as for :func:`draw_region`, in pixels of ``size``.
+        frames: What to draw a frame around, in pixels of ``size``.
 
     Returns:
         ``size``; ``ground``, the colour and opacity of what covers the picture; ``region`` (x0, y0, x1, y1) outside of
@@ -134,6 +139,8 @@ def pose_strokes(
         x0, y0, x1, y1 = check_region(region)
         box = [*_in_picture(x0, y0, size), *_in_picture(x1, y1, size)]
         _frame_region(under, (x0, y0, x1, y1))
+    for frame in frames:
+        _frame_region(under, frame)
     ground = {"picture": ["#000000", 0.0], "dimmed": ["#000000", 1 - _DIM], "black": ["#000000", 1.0]}
     return {
         "size": list(size),

@@ -105,16 +105,25 @@ class CloseUpModel(PoseModel):
         """
         pictures = [read_image(image) for image in images]
         names = [picture_id(one) for one in pictures] if picture is None else list(picture)
-        unsearched = [self._unsearched(*item) for item in zip(pictures, names, strict=True)]
+        sizes = [(one.shape[1], one.shape[0]) for one in pictures]
         close = self.close_ups(pictures, views, names, **settings)
-        joined = [self.join(one, near, **settings) for one, near in zip(unsearched, close, strict=True)]
-        return [given(one, some) for one, some in zip(joined, views, strict=True)]
+        return [self.looked(*item, **settings) for item in zip(names, sizes, views, close, strict=True)]
 
-    def _unsearched(self, picture: Picture, name: str) -> Fields:
-        """Fields of a picture in which nobody was looked for."""
-        size = (picture.shape[1], picture.shape[0])
+    def looked(
+        self, name: str, size: tuple[int, int], views: Sequence[View], close_ups: tuple[CloseUp, ...], **settings: Any
+    ) -> Fields:
+        """Fields of a picture in which nobody was looked for: of given views alone.
+
+        Args:
+            name: Identity of the picture.
+            size: Its (width, height) in pixels.
+            views: Where its people are.
+            close_ups: What the second network says about each view.
+            **settings: Network settings of this model.
+        """
         whole = InputTransform((1.0, 1.0), (0.0, 0.0), size, size)
-        return Fields(self._family, (), whole, self.skeleton, self.provenance(name))
+        unsearched = Fields(self._family, (), whole, self.skeleton, self.provenance(name))
+        return given(self.join(unsearched, close_ups, **settings), views)
 
     def close_ups(
         self, pictures: Sequence[Picture], views: Sequence[Sequence[View]], names: Sequence[str], **settings: Any

@@ -9,6 +9,7 @@ from typing import Any
 from posecore.families.trace import PersonEvidence
 from posecore.fields import Fields, Provenance
 from posecore.model import PoseModel
+from posecore.two_stage.close import CloseUpModel
 from posecore.two_stage.model import TwoStageModel
 
 
@@ -31,11 +32,11 @@ class Stage:
     person: PersonEvidence | None = None
 
 
-def stages_of(model: TwoStageModel, fields: Fields, decode: Mapping[str, Any]) -> list[Stage]:
+def stages_of(model: CloseUpModel, fields: Fields, decode: Mapping[str, Any]) -> list[Stage]:
     """The finder, where it ran, then everybody who was looked at: the people first, then those who are none.
 
     Args:
-        model: The joined model.
+        model: The joined model, or one that is told where people are.
         fields: Its fields.
         decode: Its decode settings.
     """
@@ -43,9 +44,9 @@ def stages_of(model: TwoStageModel, fields: Fields, decode: Mapping[str, Any]) -
     known = {
         name: value for name, value in source.settings.items() if name in model.network_settings_class.model_fields
     }
-    network, finding = model.finder_settings(known)
     stages = []
-    if fields.maps:
+    if isinstance(model, TwoStageModel) and fields.maps:
+        network, finding = model.finder_settings(known)
         weights = model.finder.weights_id
         alone = Provenance(source.picture, model.finder.name, weights, network, source.region)
         stages.append(Stage("Finder", model.finder, replace(fields, provenance=alone, close_ups=()), finding))

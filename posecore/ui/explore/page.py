@@ -1,11 +1,17 @@
 """Explore: a picture, the poses in it, and what the network saw."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from posecore.data.box_files import Box, boxes_inside
+from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError
+from posecore.imaging import Region
 from posecore.model import PoseModel
+from posecore.two_stage import BoxedModel
 from posecore.ui.explore.lifted import show_lifted
 from posecore.ui.explore.overview import show_overview
 from posecore.ui.explore.published import offer_published
@@ -17,9 +23,11 @@ from posecore.ui.shared.maps.joint_choice import choose_joint_at
 from posecore.ui.shared.maps.map_tabs import show_heatmaps, show_keypoints, show_timings, show_vectors
 from posecore.ui.shared.maps.stage_choice import at_stage, pick_stage
 from posecore.ui.shared.models.engine import Analysis
+from posecore.ui.shared.models.model_picker import chosen_model
 from posecore.ui.shared.navigation import open_page
 from posecore.ui.shared.pictures.downloads import single_downloads
 from posecore.ui.shared.pictures.open_picture import OpenPicture
+from posecore.ui.shared.pictures.own_boxes import add_box, boxes_form, boxes_here, hint_about
 from posecore.ui.shared.pictures.posed_picture import download_buttons, facts, show_picture, under_picture
 from posecore.ui.shared.pictures.region import current_region, region_form
 from posecore.ui.shared.pictures.source_picker import Selection, source_strip
@@ -49,9 +57,11 @@ def explore(
 ) -> None:
     """Analyse the picture and show everything about it; runs without the rest of the page when decoding changes."""
     decoder, options = decoder_controls(model, sidebar), drawing_controls(sidebar)
-    region = current_region(opened)
+    boxed = isinstance(model, BoxedModel)
+    boxes = boxes_here(selection.sources, opened) if boxed else {}
+    region = None if boxed else current_region(opened)
     part = None if region is None else (opened.source.key, region)
-    settings = Settings(model, network, decoder, options, part)
+    settings = Settings(model, network, decoder, options, part, boxes)
     if st.session_state.pop(_CLICKED, False):
         open_page("fields")
     try:
@@ -62,9 +72,7 @@ def explore(
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(facts(analysis), width="stretch")
-        if (menu := popover("Region", "crop", "Look at a region of the picture")).open:
-            with menu:
-                region_form(opened, region)
+        _where_to_look(selection, opened, region, boxed=boxed)
         if (menu := popover(_SAVE, "download", "Download results")).open:
             with menu:
                 download_buttons(single_downloads(analysis, options))
@@ -72,7 +80,7 @@ def explore(
                     _to_all_pictures(len(selection.sources))
         if (menu := popover("Link", "link", "A link that shows the same")).open:
             with menu:
-                share_link(model.name, opened.source.label if selection.kind == "Samples" else None)
+                share_link(chosen_model() or model.name, opened.source.label if selection.kind == "Samples" else None)
 
     def clicked(x: float, y: float) -> None:
         choose_joint_at(analysis.poses, x, y)
@@ -80,11 +88,50 @@ def explore(
 
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        draw_ms = show_picture(opened, analysis.poses, options, region, on_joint=clicked)
-        under_picture(opened, analysis.poses)
+        if boxed:
+            draw_ms = _show_boxed(analysis, options, selection, boxes[opened.source.key], clicked)
+        else:
+            draw_ms = show_picture(opened, analysis.poses, options, region, on_joint=clicked)
+            under_picture(opened, analysis.poses)
         source_strip(selection)
     with right:
         evidence(analysis, settings, draw_ms, selection)
+
+
+def _where_to_look(selection: Selection, opened: OpenPicture, region: Region | None, *, boxed: bool) -> None:
+    """The menu of the part of the picture, or the boxes in it, that are looked at."""
+    if boxed:
+        menu = popover("Boxes", "select_all", "Boxes around the people in this picture")
+    else:
+        menu = popover("Region", "crop", "Look at a region of the picture")
+    if not menu.open:
+        return
+    with menu:
+        if boxed:
+            boxes_form(selection.sources, opened)
+        else:
+            region_form(opened, region)
+
+
+def _show_boxed(
+    analysis: Analysis,
+    options: DrawingOptions,
+    selection: Selection,
+    boxes: Sequence[Box],
+    clicked: Callable[[float, float], None],
+) -> float:
+    """The picture with its boxes, in which more can be dragged; see :func:`show_picture`."""
+    opened, poses = analysis.opened, analysis.poses
+    draw_ms = show_picture(
+        opened,
+        poses,
+        options,
+        on_joint=clicked,
+        boxes=[box.region for box in boxes_inside(boxes, opened.size)[0]],
+        on_box=partial(add_box, selection.sources, opened),
+    )
+    under_picture(opened, poses, hint_about(boxes, opened))
+    return draw_ms
 
 
 def _to_all_pictures(count: int) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from posecore.data.box_files import Box
 from posecore.drawing import DrawingOptions
 from posecore.imaging import Region
 from posecore.model import PoseModel
@@ -23,6 +24,7 @@ class Settings:
         decode: Decode settings.
         options: How people are drawn.
         region: A picture's key, and the part of it that is looked at; other pictures are looked at as a whole.
+        boxes: Where people are, by the pictures' keys, for a model that is told.
     """
 
     model: PoseModel
@@ -30,11 +32,12 @@ class Settings:
     decode: Mapping[str, Any]
     options: DrawingOptions
     region: tuple[str, Region] | None = None
+    boxes: Mapping[str, Sequence[Box]] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, ...]:
         """Equal for settings that show the same."""
-        return self.model.weights_id, *map(repr, (self.network, self.decode, self.options, self.region))
+        return self.model.weights_id, *map(repr, (self.network, self.decode, self.options, self.region, self.boxes))
 
     def analyse(self, source: Source) -> Analysis:
         """Look at a picture.
@@ -44,4 +47,5 @@ class Settings:
             SettingsError: When a setting does not fit this picture.
         """
         region = self.region[1] if self.region is not None and self.region[0] == source.key else None
-        return analyse(self.model, open_picture(source), region, self.network, self.decode)
+        boxes = self.boxes.get(source.key, ())
+        return analyse(self.model, open_picture(source), region, self.network, self.decode, boxes)

@@ -15,7 +15,7 @@ def share_link(model: str, sample: str | None) -> None:
         sample: The sample that is shown, or None for a picture of the visitor's own.
     """
     said = {Parameter.MODEL: model} | ({Parameter.SAMPLE: sample} if sample else {})
-    mine = frozenset() if sample else frozenset({Parameter.SOURCE, Parameter.REGION})
+    mine = frozenset() if sample else frozenset({Parameter.SOURCE, Parameter.REGION, Parameter.BOXES})
     st.markdown("Anyone opening this link sees the same:")
     st.code(link_to_this(said, left_out=mine), language=None, wrap_lines=True)
     if sample is None:

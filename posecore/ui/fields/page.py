@@ -5,8 +5,10 @@ from typing import Any
 
 import streamlit as st
 
+from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
+from posecore.two_stage import BoxedModel
 from posecore.ui.fields.evidence_panel import explain, open_case, tell_stage
 from posecore.ui.fields.field_picture import show_answer, show_view
 from posecore.ui.shared.error_messages import show_error
@@ -16,7 +18,8 @@ from posecore.ui.shared.maps.stage_choice import at_stage, pick_stage
 from posecore.ui.shared.models.engine import Analysis, analyse
 from posecore.ui.shared.pictures.downloads import map_downloads
 from posecore.ui.shared.pictures.open_picture import OpenPicture
-from posecore.ui.shared.pictures.posed_picture import download_buttons, facts, under_picture
+from posecore.ui.shared.pictures.own_boxes import boxes_here, hint_about
+from posecore.ui.shared.pictures.posed_picture import download_buttons, facts, show_picture, under_picture
 from posecore.ui.shared.pictures.region import current_region, region_form
 from posecore.ui.shared.pictures.source_picker import Selection, source_strip
 from posecore.ui.shared.sidebar import (
@@ -40,11 +43,18 @@ def look_inside(
 ) -> None:
     """The maps and the evidence; runs without the rest of the page when what is shown changes."""
     decoder = decoder_controls(model, sidebar)
-    region = current_region(opened)
+    boxed = isinstance(model, BoxedModel)
+    boxes = boxes_here(selection.sources, opened)[opened.source.key] if boxed else ()
+    region = None if boxed else current_region(opened)
     try:
-        analysis = analyse(model, opened, region, network, decoder)
+        analysis = analyse(model, opened, region, network, decoder, boxes)
     except PosecoreError as error:
         show_error(error, "Change that setting back, or choose another picture.")
+        source_strip(selection)
+        return
+    if boxed and not analysis.fields.close_ups:
+        show_picture(opened, analysis.poses, DrawingOptions(), parts=False)
+        under_picture(opened, analysis.poses, f"{hint_about(boxes, opened)} Boxes are drawn on *Explore*.")
         source_strip(selection)
         return
     head = st.container(horizontal=True, vertical_alignment="center", gap="small")
@@ -52,7 +62,7 @@ def look_inside(
     with head:
         st.markdown(facts(analysis), width="stretch")
         people = st.toggle("Show poses", key="map_people", help="Draw the people who were found above the map.")
-        if (menu := popover("Region", "crop", "Look at a region of the picture")).open:
+        if not boxed and (menu := popover("Region", "crop", "Look at a region of the picture")).open:
             with menu:
                 region_form(opened, region)
         save = popover("Save", "download", "Download maps")

@@ -22,6 +22,8 @@ class Parameter(StrEnum):
     """Name of the model that looks at pictures and videos."""
     CLOSER = "closer"
     """Name of the model that looks closely at everybody whom the first one finds."""
+    BOXES = "boxes"
+    """That people are in boxes of the visitor's own, and those of the picture that were drawn or typed."""
     REGION = "part"
     """The region of the picture that is looked at: x0,y0,x1,y1 in its pixels."""
     SOURCE = "source"

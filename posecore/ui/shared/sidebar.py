@@ -17,7 +17,9 @@ from posecore.ui.shared.models.decode_controls import decode_controls, pick_pres
 from posecore.ui.shared.models.downloads import fetch_panel
 from posecore.ui.shared.models.engine import shared_model
 from posecore.ui.shared.models.model_picker import is_own_file, pick_model
+from posecore.ui.shared.models.second_stage import pick_where
 from posecore.ui.shared.pictures.open_picture import OpenPicture, open_picture
+from posecore.ui.shared.pictures.own_boxes import pick_boxes
 from posecore.ui.shared.pictures.posed_picture import nobody_in, show_picture, under_picture
 from posecore.ui.shared.pictures.source_picker import Selection, nothing_chosen, pick_source, show_refused, source_strip
 from posecore.ui.shared.plain import plain
@@ -72,10 +74,12 @@ def picture_page(
     """
     with st.sidebar:
         selection = pick_source()
-        info = pick_model()
+        info, boxed = pick_where(pick_model())
+        if boxed:
+            pick_boxes(selection.sources)
         place = st.container()
     show_refused()
-    model = load(info)
+    model = load(info, boxed)
     if model is not None:
         with place:
             sidebar = lay_out_sidebar(drawing=drawing)
@@ -108,13 +112,13 @@ def chosen_picture(selection: Selection) -> OpenPicture | None:
         return None
 
 
-def load(info: ModelInfo) -> PoseModel | None:
-    """The chosen model when it can be used."""
+def load(info: ModelInfo, boxed: bool = False) -> PoseModel | None:
+    """The chosen model when it can be used; see :func:`shared_model`."""
     if not info.available:
         return None
     try:
         with st.spinner(f"Loading {plain(info.title)} …", show_time=False):
-            return shared_model(info, is_own_file(info))
+            return shared_model(info, is_own_file(info), boxed)
     except PosecoreError as error:
         show_error(error, "Choose another model on the left, or download this one again on the Models page.")
         return None

@@ -1,6 +1,6 @@
 // A picture with its people drawn above it, on which a part can be chosen by dragging, and which names the joint under the
 // pointer. Python sends the picture once, and people whenever they change.
-// Triggers: region = [left, top, right, bottom] in source pixels, or "whole"; joint = [x, y] of one that was clicked.
+// Triggers: region = [left, top, right, bottom] in source pixels, a part or a box, or "whole"; joint = [x, y] of one that was clicked.
 
 import { find, findButtons, isFrom } from "../shared/elements.js";
 import { boxBetween, clampTo, nearestThing } from "../shared/geometry.js";
@@ -24,6 +24,7 @@ import { paint } from "./strokes.js";
  * @property {string} drawn Changes with the drawing.
  * @property {boolean} region Whether a part is looked at.
  * @property {boolean} parts Whether a part can be chosen.
+ * @property {boolean} boxes Whether what is dragged is a box around somebody, and no part.
  * @property {boolean} joints Whether a joint can be clicked.
  */
 
@@ -49,6 +50,7 @@ class PictureView {
     this.box = find(root, ".box", HTMLElement);
     this.tip = find(root, ".tip", HTMLElement);
     this.buttons = findButtons(root, "whole", "choose");
+    this.what = find(root, ".what", HTMLElement);
     const { frame } = this.stage;
     frame.onpointerdown = (event) => this.press(event);
     frame.onpointermove = (event) => (this.start ? this.stretch(this.start, event) : this.hint(event));
@@ -69,6 +71,10 @@ class PictureView {
     this.data = data;
     this.buttons.whole.hidden = !data.region;
     this.buttons.choose.hidden = !data.parts;
+    this.what.textContent = data.boxes ? "Box" : "Part";
+    this.buttons.choose.title = data.boxes
+      ? "Drag a box around a person on the picture"
+      : "Drag on the picture to look at a part of it";
     this.stage.measure(data);
     showPicture(this.stage, data, () => this.draw());
   }

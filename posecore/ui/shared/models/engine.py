@@ -10,7 +10,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ import numpy as np
 import streamlit as st
 import torch
 
+from posecore.data.box_files import Box, boxes_inside
 from posecore.fields import CloseUp, Fields
 from posecore.imaging import Region
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.runtimes.runner import Runner
-from posecore.two_stage import TwoStageModel
+from posecore.two_stage import BoxedModel, TwoStageModel
+from posecore.two_stage.close import CloseUpModel
 from posecore.two_stage.views import View
 from posecore.ui.shared.models.caches import ByteCache, fields_cache
 from posecore.ui.shared.pictures.open_picture import OpenPicture, Source, open_picture
@@ -58,16 +60,19 @@ class Analysis:
     decode_ms: float
 
 
-def shared_model(info: ModelInfo, own_file: bool = False) -> PoseModel:
+def shared_model(info: ModelInfo, own_file: bool = False, boxed: bool = False) -> PoseModel:
     """The one loaded copy of a model.
 
     Args:
         info: A model on this machine.
         own_file: True when its file is to be read as a person's own, for the architecture that ``info`` names.
+        boxed: True when it is to look at boxes that it is told; it is for one person then.
 
     Raises:
         WeightsError: When its file is missing or damaged.
     """
+    if boxed:
+        return _boxed(_identity(info, own_file))
     if info.stages:
         mine = session().own_models
         return _joined(*(_identity(stage, stage.name in mine) for stage in info.stages))
@@ -90,6 +95,11 @@ def _joined(finder: _Identity, closer: _Identity) -> PoseModel:
 
 
 @st.cache_resource(max_entries=MODELS_IN_MEMORY, show_spinner=False)
+def _boxed(closer: _Identity) -> PoseModel:
+    return BoxedModel(_loaded(*closer))
+
+
+@st.cache_resource(max_entries=MODELS_IN_MEMORY, show_spinner=False)
 def _loaded(name: str, weights: str | None, stamp: int) -> PoseModel:
     torch.set_num_threads(THREADS)
     Runner.worth = 1
@@ -106,9 +116,20 @@ def network_slots() -> threading.Semaphore:
 
 
 def find_fields(
-    model: PoseModel, opened: OpenPicture, region: Region | None, settings: Mapping[str, Any]
+    model: PoseModel,
+    opened: OpenPicture,
+    region: Region | None,
+    settings: Mapping[str, Any],
+    boxes: Sequence[Box] = (),
 ) -> tuple[Fields, bool]:
-    """Fields of a picture and whether they were there already; sessions that ask for the same wait for one pass."""
+    """Fields of a picture and whether they were there already; sessions that ask for the same wait for one pass.
+
+    ``boxes`` are the picture's, for a model that is told where people are.
+    """
+    if isinstance(model, BoxedModel):
+        views = model.views(boxes_inside(boxes, opened.size)[0], **settings)
+        close, known = _look_closely(model, opened, views, settings)
+        return model.looked(opened.contents.identity, opened.size, views, close, **settings), known
     if isinstance(model, TwoStageModel):
         return _find_in_stages(model, opened, region, settings)
     cache = fields_cache()
@@ -127,9 +148,16 @@ def _find_in_stages(
     model: TwoStageModel, opened: OpenPicture, region: Region | None, settings: Mapping[str, Any]
 ) -> tuple[Fields, bool]:
     """Fields of a joined model; another threshold of the finder runs the second network for new people only."""
-    cache, identity = fields_cache(), opened.contents.identity
     found, known = find_fields(model.finder, opened, region, model.finder_settings(settings)[0])
-    views = model.views(found, **settings)
+    close, all_known = _look_closely(model, opened, model.views(found, **settings), settings)
+    return model.join(found, close, **settings), known and all_known
+
+
+def _look_closely(
+    model: CloseUpModel, opened: OpenPicture, views: Sequence[View], settings: Mapping[str, Any]
+) -> tuple[tuple[CloseUp, ...], bool]:
+    """The second network's fields of some views, and whether all were there already."""
+    cache, identity = fields_cache(), opened.contents.identity
     near, _ = model.closer_settings(settings, {})
     keys = [model.closer.provenance(identity, view.region, **near).key for view in views]
 
@@ -144,8 +172,7 @@ def _find_in_stages(
     def looked(key: str, view: View) -> Fields:
         return cache.get(key, lambda: fresh[key] if key in fresh else look([view])[0])
 
-    close = [CloseUp(looked(key, view), view.score) for key, view in zip(keys, views, strict=True)]
-    return model.join(found, tuple(close), **settings), known and not missing
+    return tuple(CloseUp(looked(key, view), view.score) for key, view in zip(keys, views, strict=True)), not missing
 
 
 @st.cache_resource(show_spinner=False)
@@ -176,14 +203,15 @@ def analyse(
     region: Region | None,
     network_settings: Mapping[str, Any],
     decode_settings: Mapping[str, Any],
+    boxes: Sequence[Box] = (),
 ) -> Analysis:
-    """Fields and poses of a picture.
+    """Fields and poses of a picture, of its ``boxes`` with a model that is told where people are.
 
     Raises:
         ImageError: When the picture or region cannot be used.
         SettingsError: When a setting does not fit this picture.
     """
-    fields, known = find_fields(model, opened, region, network_settings)
+    fields, known = find_fields(model, opened, region, network_settings, boxes)
     start = time.perf_counter()
     poses = model.decode(fields, **decode_settings)
     return Analysis(opened, fields, poses, known, 1000 * (time.perf_counter() - start))

@@ -1,4 +1,4 @@
-"""Looking closely at everybody whom the chosen model finds: the choice of a second model, made for one person."""
+"""Looking closely at people: the choice of a second model, made for one person, and of who says where people are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from posecore.families import family_of
 from posecore.model import PoseModel
 from posecore.two_stage import JOIN, for_one_person
 from posecore.ui.shared.address import Parameter, asked, came_back, say
+from posecore.ui.shared.pictures.own_boxes import OWN_BOXES
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
 from posecore.ui.shared.widgets.options import option_texts
@@ -19,6 +20,9 @@ from posecore.zoo import ModelInfo, joined
 _CLOSER = "closer_choice"
 #: Chosen where nothing looks closely.
 NOTHING = "nothing"
+#: Session state of who says where people are, and what it may be.
+_WHERE = "where_choice"
+_FOUND, _OWN = "found", "own"
 
 
 def in_two(linked: str | None, models: Mapping[str, ModelInfo]) -> str | None:
@@ -81,6 +85,38 @@ def closer_box(info: ModelInfo, fitting: Mapping[str, ModelInfo], key: str, word
         help=words,
     )
     return info if name == NOTHING else joined(info, fitting[name])
+
+
+def pick_where(info: ModelInfo) -> tuple[ModelInfo, bool]:
+    """Offer boxes of the visitor's own to a model for one person, alone or behind another.
+
+    Returns:
+        The model that looks, and whether it looks at such boxes.
+    """
+    closer = info.stages[-1] if info.stages else info
+    if not _one_person(closer):
+        say(Parameter.BOXES, None)
+        return info, False
+    linked = asked(Parameter.BOXES)
+    if came_back():
+        st.session_state[_WHERE] = _FOUND if linked is None else _OWN
+    elif linked is not None:
+        st.session_state.setdefault(_WHERE, _OWN)
+    found = "Where the first model finds them" if info.stages else "One person, anywhere"
+    where = st.selectbox(
+        "Where people are",
+        [_FOUND, _OWN],
+        format_func=option_texts({_FOUND: found, _OWN: "In boxes of my own"}),
+        key=_WHERE,
+        persist_state="session",
+        help="Boxes of your own come from a file, or you draw them on the picture; everybody in one is looked at "
+        "closely.",
+    )
+    if where == _FOUND:
+        say(Parameter.BOXES, None)
+    elif linked is None:
+        say(Parameter.BOXES, OWN_BOXES)
+    return (info, False) if where == _FOUND else (closer, True)
 
 
 def finds_boxes_alone(model: PoseModel) -> bool:

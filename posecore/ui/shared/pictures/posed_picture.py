@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from posecore.drawing import DrawingOptions, pose_strokes
+from posecore.fields import Fields
 from posecore.imaging import Region
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17
@@ -18,9 +19,14 @@ from posecore.ui.shared.pictures.open_picture import OpenPicture, to_jpeg
 from posecore.ui.shared.pictures.region import set_region
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.components import picture_view
+from posecore.words import counted
 
 #: Height that the picture may take: the window's, less what stands above and below it.
 PICTURE_ROOM = "max(260px, 100vh - 265px)"
+_NOBODY = (
+    "Nobody was found. Lower the pose threshold, choose a larger input size, drag a box around the person, or see in "
+    "the heatmaps whether the network noticed anything."
+)
 
 
 def show_picture(
@@ -32,16 +38,18 @@ def show_picture(
     room: str = PICTURE_ROOM,
     parts: bool = True,
     on_joint: Callable[[float, float], None] | None = None,
+    boxes: Sequence[Region] = (),
+    on_box: Callable[[Region], None] | None = None,
 ) -> float:
     """Show the preview with the poses above it; returns the milliseconds that drawing took, but for the browser's part.
 
     ``parts`` says whether a part of the picture can be chosen in it; ``on_joint`` is called with the place of a joint
-    that was clicked.
+    that was clicked. ``boxes`` are marked in it, and with ``on_box`` another one can be dragged in place of a part.
     """
     start = time.perf_counter()
     height, width = opened.preview.shape[:2]
     part = None if region is None else _scaled(region, opened)
-    drawing = pose_strokes((width, height), poses, options, part)
+    drawing = pose_strokes((width, height), poses, options, part, [_scaled(box, opened) for box in boxes])
     spent = 1000 * (time.perf_counter() - start)
     picture_view(
         shown_jpeg(opened),
@@ -52,6 +60,7 @@ def show_picture(
         region=region,
         on_region=(lambda box: set_region(opened, box)) if parts else None,
         on_joint=on_joint,
+        on_box=on_box,
         key="picture",
     )
     return spent
@@ -83,7 +92,6 @@ def people(count: int) -> str:
 def facts(analysis: Analysis) -> str:
     """The row of badges above the picture, as Markdown."""
     count = len(analysis.poses)
-    width, height = analysis.fields.transform.input_size
     network = sum(analysis.fields.timings.values())
     found = f":green-badge[**{people(count)}**]" if count else ":orange-badge[**nobody found**]"
     remembered = " (cached)" if analysis.from_cache else ""
@@ -92,12 +100,20 @@ def facts(analysis: Analysis) -> str:
     return " ".join(
         (
             found,
-            f":gray-badge[input {width} × {height}]",
+            f":gray-badge[{_looked_at(analysis.fields)}]",
             f":gray-badge[network {_milliseconds(network)}{remembered}]",
             f":gray-badge[decoded in {_milliseconds(analysis.decode_ms)}]",
             *chances,
         )
     )
+
+
+def _looked_at(fields: Fields) -> str:
+    """What the network saw of the picture."""
+    if not fields.maps:
+        return counted(len(fields.close_ups), "box", "boxes")
+    width, height = fields.transform.input_size
+    return f"input {width} × {height}"
 
 
 def _milliseconds(value: float) -> str:
@@ -106,16 +122,13 @@ def _milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
 
 
-def under_picture(opened: OpenPicture, poses: Poses | None) -> None:
-    """A line below the picture: what it is, or what to do when nobody was found in it."""
+def under_picture(opened: OpenPicture, poses: Poses | None, hint: str = _NOBODY) -> None:
+    """A line below the picture: what it is; and ``hint``, what to do, when nobody was found in it."""
     width, height = opened.size
     note = f" · {plain(opened.source.note)}" if opened.source.note else ""
     st.caption(f"{plain(opened.source.label)} · {width} × {height}" + note)
     if poses is not None and not len(poses):
-        st.caption(
-            ":material/lightbulb: Nobody was found. Lower the pose threshold, choose a larger input size, drag a box "
-            "around the person, or see in the heatmaps whether the network noticed anything."
-        )
+        st.caption(f":material/lightbulb: {hint}")
 
 
 def download_buttons(downloads: tuple[Download, ...]) -> None:

@@ -37,6 +37,7 @@ def picture_view(
     region: Region | None = None,
     on_region: Callable[[Region | None], None] | None = None,
     on_joint: Callable[[float, float], None] | None = None,
+    on_box: Callable[[Region], None] | None = None,
     key: str,
 ) -> None:
     """Show a picture with people above it: the browser fetches the picture once, and draws the people of the moment.
@@ -51,14 +52,17 @@ def picture_view(
         on_region: Called with the part that was dragged, in source pixels, or None for the whole picture; without it
             no part can be chosen.
         on_joint: Called with the place (x, y), in source pixels, of a joint that was clicked; without it none can be.
+        on_box: Called with what was dragged, in source pixels, as a box around somebody; ``on_region`` is not, then.
         key: Name of the widget.
     """
 
     def dragged() -> None:
-        if on_region is None:
-            return
-        chosen = st.session_state[key].region
-        on_region(None if chosen == "whole" else tuple(float(side) for side in chosen))  # type: ignore[arg-type]
+        said = st.session_state[key].region
+        chosen = None if said == "whole" else tuple(float(side) for side in said)
+        if on_box is not None and chosen is not None:
+            on_box(chosen)  # type: ignore[arg-type]
+        elif on_region is not None:
+            on_region(chosen)  # type: ignore[arg-type]
 
     def clicked() -> None:
         if on_joint is not None:
@@ -72,7 +76,8 @@ def picture_view(
         "drawing": drawing,
         "drawn": hashlib.blake2b(json.dumps(drawing).encode(), digest_size=8).hexdigest(),
         "region": region is not None,
-        "parts": on_region is not None,
+        "parts": on_region is not None or on_box is not None,
+        "boxes": on_box is not None,
         "joints": on_joint is not None,
     }
     _picture(key=key, data=data, on_region_change=dragged, on_joint_change=clicked)
