@@ -21,6 +21,7 @@ from posecore.errors import DataError
 from posecore.imaging import InputTransform, check_region
 from posecore.parsing import open_arrays, parse_json, shown
 from posecore.skeleton import Edge, Skeleton, data_of_skeleton, skeleton_of_data
+from posecore.storage import replacing
 
 _FORMAT, _VERSION = "posecore.fields", 2
 #: Versions that can be read. 1 did not say what computed the fields.
@@ -178,7 +179,7 @@ class Fields:
         """
         if isinstance(file, (str, Path)):
             # An open file, for NumPy gives a path another ending.
-            with Path(file).open("wb") as opened:
+            with replacing(Path(file)) as part, part.open("wb") as opened:
                 self.save(opened, compressed)
             return
         meta = {"format": _FORMAT, "version": _VERSION, **_meta_of(self)}

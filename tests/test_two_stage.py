@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,11 @@ def test_fields_with_close_ups_are_saved_and_read(tmp_path: Path) -> None:
     fields.save(tmp_path / "fields.npz")
     again = Fields.load(tmp_path / "fields.npz")
     assert again.close_ups[0].score == 0.25
+    whole = (tmp_path / "fields.npz").read_bytes()
+    broken = replace(fields, timings={"network": object()})  # type: ignore[dict-item]
+    with pytest.raises(TypeError):
+        broken.save(tmp_path / "fields.npz")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("fields.npz", whole)]
     assert again.close_ups[0].fields.provenance == fields.close_ups[0].fields.provenance
     assert again.nbytes == fields.nbytes > 0
     first, second = (model.decode(one, pose_threshold=0.0) for one in (fields, again))
