@@ -130,3 +130,9 @@ def test_the_command_says_which_frames_it_needs_to_know(
     assert done.exit_code == 0, done.output
     assert "5 pictures of the video in the set walk." in done.output
     assert min(seconds(names(Library(tmp_path / "datasets"), "walk"))) >= 0.2
+    more = ["library", "frames", "walk", str(clip), "--count", "2"]
+    refused = run(app, [*more, "--skeleton", LSP_14.name])
+    assert refused.exit_code == 2
+    assert f"with the keypoints of {COCO_17.name}" in " ".join(refused.output.replace("│", " ").split())
+    for asked in ([], ["--skeleton", COCO_17.name]):
+        assert run(app, [*more, *asked]).exit_code == 0

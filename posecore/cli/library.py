@@ -14,7 +14,7 @@ from posecore.cli.settings import options_of
 from posecore.cli.skipped import report_sides, report_skipped
 from posecore.data.library import Library
 from posecore.settings import build_settings
-from posecore.skeleton import COCO_17, SKELETONS
+from posecore.skeleton import COCO_17, SKELETONS, Skeleton
 from posecore.video import MOST_STILLS, ClipSettings, take_stills
 from posecore.words import counted
 
@@ -67,6 +67,23 @@ def add(
     output.print(f"{stored.folder}: {counted(len(stored.dataset()), 'picture')} ({stored.origin}).", soft_wrap=True)
 
 
+def _keypoints_for(library: Library, name: str, asked: str | None) -> Skeleton:
+    """The keypoints of a set: its own where it is there, else those that were asked for."""
+    if asked is not None and asked not in SKELETONS:
+        raise typer.BadParameter(f"{asked!r} is none of {', '.join(SKELETONS)}.", param_hint="--skeleton")
+    wanted = SKELETONS[asked or COCO_17.name]
+    there = next((stored for stored in library.all() if stored.name == name), None)
+    if there is None:
+        return wanted
+    if asked is not None and there.skeleton != wanted:
+        raise typer.BadParameter(
+            f"{name} is there already, with the keypoints of {there.skeleton.name}; leave --skeleton out, or name "
+            "another set.",
+            param_hint="--skeleton",
+        )
+    return there.skeleton
+
+
 @options_of("part", ClipSettings)
 def frames(
     name: Annotated[str, typer.Argument(help="Name of the set; one that is not there yet is made.")],
@@ -75,7 +92,9 @@ def frames(
         int | None,
         typer.Option(min=1, max=MOST_STILLS, help="So many frames, spread evenly.", show_default="every n-th frame"),
     ] = None,
-    skeleton: Annotated[str, typer.Option(help=f"Keypoints of a new set: {', '.join(SKELETONS)}.")] = COCO_17.name,
+    skeleton: Annotated[
+        str | None, typer.Option(help=f"Keypoints of a new set: {', '.join(SKELETONS)}.", show_default=COCO_17.name)
+    ] = None,
     *,
     part: dict[str, Any],
 ) -> None:
@@ -84,17 +103,17 @@ def frames(
         raise typer.BadParameter(
             "say which frames: --stride 10 for every tenth one, or --count 50 for fifty, spread evenly."
         )
-    if skeleton not in SKELETONS:
-        raise typer.BadParameter(f"{skeleton!r} is none of {', '.join(SKELETONS)}.", param_hint="--skeleton")
+    library = Library()
+    keypoints = _keypoints_for(library, name, skeleton)
     with counting_progress() as bar:
         read, kept = bar.add_task("Per cent of the video", total=100), bar.add_task("Pictures", total=None)
         taken = take_stills(
-            Library(),
+            library,
             name,
             video,
             build_settings(ClipSettings, part),
             count,
-            skeleton=SKELETONS[skeleton],
+            skeleton=keypoints,
             tell=lambda share: bar.update(read, completed=round(100 * share)),
             progress=lambda done, total: bar.update(kept, completed=done, total=total),
         )
