@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from posecore.data.box_files import Box, GivenBoxes, read_boxes
+from posecore.drawing import DrawingOptions
 from posecore.errors import DataError
+from posecore.families.movenet import MOVENET
+from posecore.model import PoseModel
+from posecore.two_stage import BoxedModel
+from posecore.ui.explore.settings import Settings
 from posecore.ui.shared.pictures.open_picture import Source
 from posecore.ui.shared.pictures.own_boxes import (
     OwnBoxes,
@@ -108,6 +115,27 @@ def test_boxes_that_are_taken_away_are_read_again(tmp_path: Path) -> None:
     path = tmp_path / "boxes.csv"
     path.write_bytes(content)
     assert dict(read_boxes(path).boxes) == {"a.jpg": [ONE, TWO]}
+
+
+def test_settings_look_at_the_boxes_of_each_picture(home: Path) -> None:
+    forget_everything()
+    torch.manual_seed(0)
+    name = "movenet-lightning"
+    closer = PoseModel(name, MOVENET, name, MOVENET.build(name), "0" * 16, device="cpu")
+    shots = [Source(one, one, one, lambda: np.full((90, 120, 3), 70, np.uint8)) for one in ("one.jpg", "two.jpg")]
+    outside = Box((-50, 0, -10, 40))
+    boxes = {"one.jpg": (TWO, ONE, outside), "two.jpg": (outside,)}
+    settings = Settings(BoxedModel(closer), {"input_size": 64}, {}, DrawingOptions(), boxes=boxes)
+    one, two = (settings.analyse(shot) for shot in shots)
+    assert [view.score for view in one.fields.close_ups] == [ONE.score, TWO.score]
+    assert len(two.fields.close_ups) == len(two.poses) == 0
+    assert forward_passes() == 2
+    fewer = replace(settings, boxes={"one.jpg": (ONE,)})
+    assert fewer.key != settings.key
+    assert len(fewer.analyse(shots[0]).fields.close_ups) == 1
+    assert forward_passes() == 2
+    wanted = BoxedModel(closer).look_in([shots[0].read()], [[ONE, TWO]], input_size=64)[0]
+    assert wanted.provenance.settings == one.fields.provenance.settings
 
 
 def test_boxes_are_looked_at_in_the_app(home: Path) -> None:

@@ -37,8 +37,9 @@ def in_two(linked: str | None, models: Mapping[str, ModelInfo]) -> str | None:
 
 
 def choose_closer(name: str | None) -> None:
-    """Choose what looks closely at everybody, or nothing; before the widget is drawn, or in a callback."""
+    """Choose what looks closely at everybody found, or nothing; before the widget is drawn, or in a callback."""
     st.session_state[_CLOSER] = name or NOTHING
+    st.session_state[_WHERE] = _FOUND
 
 
 def pick_closer(info: ModelInfo, models: Mapping[str, ModelInfo]) -> ModelInfo:
