@@ -50,7 +50,7 @@ def test_without_any_model() -> None:
     app = open_app("models")
     assert "**0 of " in words(app)
     assert app.button(key=f"fetch_{MODEL}").label == "Download 1.2 MB"
-    app.segmented_control(key="shown").set_value("On this machine").run()
+    app.pills(key="shown").set_value("On this machine").run()
     assert "No model is on this machine yet" in words(app)
 
 

@@ -69,7 +69,7 @@ def pick(models: list[ModelInfo], here: list[ModelInfo]) -> list[ModelInfo]:
     """The models that are asked for."""
     families = [FAMILIES[name].title for name in FAMILIES if any(info.family == name for info in models)]
     choices = ["All", "On this machine", *(families if len(families) > 1 else [])]
-    wanted = st.segmented_control(
+    wanted = st.pills(
         "Show", choices, default="All", required=True, key="shown", bind="query-params", label_visibility="collapsed"
     )
     if wanted == "On this machine":
