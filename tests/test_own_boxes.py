@@ -155,8 +155,8 @@ def test_boxes_are_looked_at_in_the_app(home: Path) -> None:
     app.selectbox(key="sample").select("Grace Hopper").run()
     assert "No boxes on this picture yet" in words(app)
     assert app.query_params["boxes"] == "own"
-    file = app.file_uploader[0]
-    file.upload("mine.csv", b"picture,x,y,w,h\ngrace_hopper.jpg,80,20,380,560\n").run()
+    app.file_uploader[0].upload("mine.csv", b"picture,x,y,w,h\ngrace_hopper.jpg,80,20,380,560\n")
+    app.run()
     assert not app.exception
     assert "mine.csv" in words(app)
     assert forward_passes() == 3
