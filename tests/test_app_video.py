@@ -787,18 +787,16 @@ def test_people_in_three_dimensions_are_shown_once_there_is_a_network_for_them(
     def refuse(*_: object, **__: object) -> None:
         raise WeightsError("There is no network.")
 
-    for place in ("posecore.ui.shared.lifting.lift", "posecore.ui.video.room.lift"):
-        monkeypatch.setattr(place, refuse)
+    monkeypatch.setattr("posecore.ui.shared.lifting.lift", refuse)
     can_lift.clear()
     assert "3D" not in tabs(show(squats))
 
-    def lift(sequence: PoseSequence) -> list[Poses3D]:
+    def lift(sequence: PoseSequence, **_: object) -> list[Poses3D]:
         tracks = sequence.tracks()
         return [replace(seen(walker(20)[: len(one)], track=number), times=one.times, frames=one.frames)
                 for number, one in tracks.items()]  # fmt: skip
 
-    for place in ("posecore.ui.shared.lifting.lift", "posecore.ui.video.room.lift"):
-        monkeypatch.setattr(place, lift)
+    monkeypatch.setattr("posecore.ui.shared.lifting.lift", lift)
     can_lift.clear()
     app = show(squats, video_tab="3D")
     while "Lifting people" in words(app):

@@ -17,15 +17,17 @@ from streamlit.testing.v1 import AppTest
 
 from posecore.data.synthetic import render_scene
 from posecore.errors import SettingsError, VideoError
+from posecore.lifting import Poses3D
 from posecore.ui.shared.models.engine import shared_model
 from posecore.ui.shared.visitors import NotAllowedError
 from posecore.ui.webcam.camera import MOST_RECORDINGS, Webcam, most_at_once, places
 from posecore.ui.webcam.connection import camera_is_withheld, ice_servers, why_no_picture
 from posecore.ui.webcam.live_figure import OfferedFigure
 from posecore.ui.webcam.live_measures import OfferedMeasures
-from posecore.video import LiveOptions, TrackingSettings, ViewSettings
+from posecore.video import LiveOptions, PoseSequence, TrackingSettings, ViewSettings
 from posecore.zoo import list_models
 from tests.app_support import MODEL, forget_everything, install_model, kept, open_app, without_shipped_models, words
+from tests.motion_support import seen, walker
 
 SMALL = {"input_size": 129}
 FOLLOWING = TrackingSettings(min_hits=1)
@@ -355,16 +357,59 @@ def test_a_wrong_server_setting_is_said(model: Any, monkeypatch: pytest.MonkeyPa
 def test_recordings_and_snapshots_are_on_the_page(model: Any) -> None:
     app = open_app("webcam")
     camera = the_camera(app)
+    camera.prepare(model, replace(PLAIN, decode={"pose_threshold": 1.0}))
     played(camera)
     camera.record()
     played(camera)
     camera.stop()
     app.run()
     assert "**webcam_1**" in words(app)
-    assert {"Clip", "Keypoints"} <= {button.label for button in app.get("download_button")}
+    assert {button.label for button in app.get("download_button")} == {"Clip", "Keypoints"}
+    app.get_by_key("space_webcam_1").click()
+    app.run()
+    assert "Nobody was followed in this recording" in words(app)
     app.get_by_key("forget_webcam_1").click()
     app.run()
     assert "**webcam_1**" not in words(app)
+
+
+def test_recordings_are_files_in_three_dimensions_of_people_and_not_of_their_mirror_image(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[PoseSequence] = []
+
+    def lift(sequence: PoseSequence, *, tell: Callable[[float], None]) -> list[Poses3D]:
+        given.append(sequence)
+        return [seen(walker()[:20], track=number) for number in sequence.tracks()]
+
+    app = open_app("webcam")
+    camera = the_camera(app)
+    camera.prepare(model, replace(PLAIN, view=ViewSettings(mirror=True)))
+    played(camera)
+    camera.record()
+    played(camera, 2)
+    camera.stop()
+    app.run()
+    assert not app.get_by_key("space_webcam_1").disabled
+    monkeypatch.setattr("posecore.ui.shared.lifting.lift", lift)
+    app.get_by_key("space_webcam_1").click()
+    app.run()
+    while "Lifting people" in words(app):
+        app.run()
+    assert "a height of 1.70 m, which is assumed" in words(app)
+    recorded = camera.recordings[0].result.poses
+    assert len(recorded.frames)
+    assert given[0].keypoints[..., 0] == pytest.approx(319 - recorded.keypoints[..., 0], nan_ok=True)
+    files = {button.label.partition(" (")[0] for button in app.get("download_button")}
+    assert {"Clip", "Keypoints", "BVH", "GLB", "TRC", "MOT", "Table", "Everything", "Measures"} <= files
+    app.get_by_key("recorded_height").set_value(1.9)
+    app.run()
+    assert "a height of 1.90 m, and on a usual camera" in words(app)
+    assert len(given) == 1
+    app.get_by_key("space_webcam_1").click()
+    app.run()
+    assert {button.label for button in app.get("download_button")} == {"Clip", "Keypoints"}
+    assert not app.exception
 
 
 @pytest.fixture

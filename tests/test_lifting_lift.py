@@ -99,7 +99,15 @@ def test_a_long_clip_is_lifted_in_parts_as_in_one(monkeypatch: pytest.MonkeyPatc
     clip = sequence(people(150))
     whole = lift(clip)[0].keypoints
     monkeypatch.setattr(sys.modules[lift_rays.__module__], "_CHUNK", 40)
-    np.testing.assert_allclose(lift(clip)[0].keypoints, whole, atol=1e-4)
+    told: list[float] = []
+    np.testing.assert_allclose(lift(clip, tell=told.append)[0].keypoints, whole, atol=1e-4)
+    assert told == pytest.approx([40 / 150, 80 / 150, 120 / 150, 1])
+
+
+def test_how_far_lifting_is_is_told_over_all_people_at_any_rate() -> None:
+    told: list[float] = []
+    lift(sequence(people(20, (1, 2)), fps=10), tell=told.append)
+    assert told == pytest.approx([0.5, 1])
 
 
 def test_live_is_what_a_clip_that_ends_there_says() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -359,6 +360,44 @@ def test_a_recording_is_a_clip_with_its_table(session: LiveSession, tmp_path: Pa
     middle = table[table.keypoint == COCO_17.keypoints[8]]
     assert middle.x.tolist() == pytest.approx([20, 21, 22, 23, 24], abs=0.6)
     assert middle.track_id.unique().tolist() == [1]
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_recording_stays_as_it_began_when_the_mirror_is_switched(
+    session: LiveSession, tmp_path: Path, mirror: bool
+) -> None:
+    def switch(mirror: bool) -> None:
+        session.change(options=replace(PLAIN, view=ViewSettings(mirror=mirror)))
+
+    switch(mirror)
+    session.record(tmp_path / "clip.mp4")
+    look(session, picture(20))
+    switch(not mirror)
+    assert look(session, picture(20)).mirrored != mirror
+    result = session.stop_recording()
+    assert result.mirrored == mirror
+    middle = result.poses.keypoints[:, 8, 0]
+    assert middle == pytest.approx(2 * [75 if mirror else 20], abs=0.6)
+    assert result.filmed.keypoints[:, 8, 0] == pytest.approx([20, 20], abs=0.6)
+    with VideoReader(tmp_path / "clip.mp4") as reader:
+        rows = [frame.picture[32].astype(int) for frame in reader.frames()]
+    # What is no background is the person.
+    assert [np.abs(row - 90).max(1).argmax() for row in rows] == pytest.approx(middle, abs=12)
+
+
+def test_who_was_seen_lately_is_remembered_for_ten_seconds(
+    session: LiveSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(session.lately()) == 0
+    for x in (20, 30):
+        look(session, picture(x))
+    (track,) = session.lately().tracks().values()
+    assert track.keypoints[:, 8, 0] == pytest.approx([20, 30], abs=0.6)
+    monkeypatch.setattr("posecore.video.live._LATELY", 0.0)
+    look(session, picture(40))
+    assert len(session.lately()) == 1
+    session.change(Stub(OPENPOSE_18))
+    assert len(session.lately()) == 0
 
 
 def test_a_recording_survives_another_model(session: LiveSession, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import zipfile
 from posecore.extras import installed
 from posecore.lifting.files import FORMATS
 from posecore.lifting.room import make_room
-from posecore.ui.video.room_files import room_downloads
+from posecore.ui.shared.room_files import room_downloads
 from tests.motion_support import seen, walker
 
 

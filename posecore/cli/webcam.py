@@ -39,7 +39,6 @@ from posecore.video import (
     table_endings,
 )
 from posecore.video.camera import Camera
-from posecore.video.live_following import mirrored_poses
 from posecore.words import counted
 
 #: Seconds that the first picture is waited for when no more come.
@@ -178,8 +177,7 @@ def _tell(recordings: list[VideoResult], stem: Path, room: Lifting | None) -> No
     for result in recordings:
         written = save_tables(result, stem, _TABLES)
         if room is not None:
-            # In a mirror a left hand looks like a right one, which the network would not believe.
-            written += room.do(mirrored_poses(result.poses) if result.mirrored else result.poses, stem)
+            written += room.do(result.filmed, stem)
         output.print(
             f"{result.frames} frames recorded: {escape(', '.join(map(str, [clip, *written])))}",
             highlight=False,

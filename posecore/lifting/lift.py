@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from posecore.skeleton import COCO_17, Skeleton, map_skeleton
 from posecore.video.sequence import UNTRACKED, PoseSequence, Track
 
 Array = NDArray[np.float64]
+_Advance = Callable[[float], None]
 
 #: Heights in metres that a person may have.
 HEIGHTS = (0.4, 2.6)
@@ -40,7 +41,17 @@ _CHUNK = 2048
 _RATES = (20.0, 40.0)
 
 
-def lift(sequence: PoseSequence, *, height: float | None = None, focal: float | None = None) -> list[Poses3D]:
+def _ignore(frames: float) -> None:
+    """Nobody asks how far it is."""
+
+
+def lift(
+    sequence: PoseSequence,
+    *,
+    height: float | None = None,
+    focal: float | None = None,
+    tell: Callable[[float], None] | None = None,
+) -> list[Poses3D]:
     """Every person of a clip in space, in the order of their track ids.
 
     People who are not followed are lifted frame by frame, as :func:`lift_poses` does.
@@ -49,6 +60,7 @@ def lift(sequence: PoseSequence, *, height: float | None = None, focal: float | 
         sequence: The people of every frame, in any skeleton that has COCO's limbs by name.
         height: Height of the people in metres; 1.70 is assumed where it is not given.
         focal: Focal length of the camera in pixels; a usual camera's is assumed where it is not given.
+        tell: Called with the share that is done, 0 … 1, person by person and some thousand frames at a time.
 
     Raises:
         SettingsError: For a height or focal length that cannot be.
@@ -56,7 +68,16 @@ def lift(sequence: PoseSequence, *, height: float | None = None, focal: float | 
         WeightsError: When the network's weights are not there.
     """
     lifter, by = _prepared(sequence.skeleton, sequence.image_size, height, focal)
-    lifted = [_lift_track(track, sequence.skeleton, lifter, by) for track in sequence.tracks().values()]
+    tracks = list(sequence.tracks().values())
+    frames, done = sum(map(len, tracks)), 0.0
+
+    def advance(more: float) -> None:
+        nonlocal done
+        done += more
+        if tell is not None:
+            tell(min(done / frames, 1.0))
+
+    lifted = [_lift_track(track, sequence.skeleton, lifter, by, advance) for track in tracks]
     for row in np.flatnonzero(sequence.track_ids == UNTRACKED):
         frame = sequence.frames[row : row + 1]
         keypoints, scores = sequence.keypoints[row : row + 1], sequence.keypoint_scores[row : row + 1]
@@ -156,8 +177,10 @@ def _prepared(
     return lifter, by
 
 
-def _lift_track(track: Track, skeleton: Skeleton, lifter: LoadedLifter, by: LiftedBy) -> Poses3D:
-    return _lift_frames(track.keypoints, track.scores, track.times, track.frames, track.track_id, skeleton, lifter, by)
+def _lift_track(track: Track, skeleton: Skeleton, lifter: LoadedLifter, by: LiftedBy, advance: _Advance) -> Poses3D:
+    return _lift_frames(
+        track.keypoints, track.scores, track.times, track.frames, track.track_id, skeleton, lifter, by, advance
+    )
 
 
 def _lift_frames(
@@ -169,6 +192,7 @@ def _lift_frames(
     skeleton: Skeleton,
     lifter: LoadedLifter,
     by: LiftedBy,
+    advance: _Advance = _ignore,
 ) -> Poses3D:
     """One person over ``(T,)`` consecutive frames."""
     xy, _ = map_skeleton(skeleton, COCO_17).keypoints(np.asarray(keypoints), np.asarray(scores))
@@ -176,7 +200,7 @@ def _lift_frames(
     rays = (xy.astype(np.float64) - middle) / by.focal
     rays[~np.isfinite(rays).all(-1)] = np.nan
     # What was seen before a cut tells nothing about what comes after it.
-    parts = [_lift_stretch(rays[part], times[part], lifter) for part in unbroken(rays, times)]
+    parts = [_lift_stretch(rays[part], times[part], lifter, advance) for part in unbroken(rays, times)]
     joints, errors, roots = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Poses3D(
         (joints * by.height).astype(np.float32),
@@ -190,10 +214,11 @@ def _lift_frames(
     )
 
 
-def _lift_stretch(rays: Array, times: Array, lifter: LoadedLifter) -> tuple[Array, Array, Array]:
+def _lift_stretch(rays: Array, times: Array, lifter: LoadedLifter, advance: _Advance) -> tuple[Array, Array, Array]:
     """Joints ``(T, 17, 3)``, their errors and roots of one person, in statures; NaN where nothing is known."""
     resampled, places = _at_rate(rays, times)
-    joints, errors = lift_rays(resampled, lifter)
+    share = len(rays) / len(resampled)
+    joints, errors = lift_rays(resampled, lifter, lambda frames: advance(share * frames))
     joints, errors = _between(joints, places), _between(errors, places)
     roots = place_roots(joints, rays)
     known = _known(np.isfinite(resampled[..., 0]))[np.round(places).astype(int)]
@@ -201,12 +226,13 @@ def _lift_stretch(rays: Array, times: Array, lifter: LoadedLifter) -> tuple[Arra
     return joints, errors, np.where(known.any(1, keepdims=True), roots, np.nan)
 
 
-def lift_rays(rays: Array, lifter: LoadedLifter) -> tuple[Array, Array]:
+def lift_rays(rays: Array, lifter: LoadedLifter, advance: _Advance = _ignore) -> tuple[Array, Array]:
     """Joints ``(T, 17, 3)`` in statures and the errors ``(T, 17)`` to expect of keypoints at 30 frames per second.
 
     Args:
         rays: ``(T, 17, 2)`` positions (x, y) relative to the optical axis in focal lengths; NaN where missing.
         lifter: The network.
+        advance: Called with how many more frames are done.
 
     Returns:
         Positions relative to the middle of the hips in the camera's axes, of all joints, seen or not.
@@ -217,6 +243,7 @@ def lift_rays(rays: Array, lifter: LoadedLifter) -> tuple[Array, Array]:
         joints = np.einsum("...ji,...kj->...ki", turns[0], found[0])
         parts.append(joints[inner])
         errors.append(expected[0][inner])
+        advance(len(errors[-1]))
     return np.concatenate(parts), np.concatenate(errors)
 
 

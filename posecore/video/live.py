@@ -22,17 +22,21 @@ import numpy as np
 from posecore.drawing.overlay import draw_poses
 from posecore.errors import PosecoreError
 from posecore.imaging import Picture
+from posecore.poses import Poses
 from posecore.video.finding import VideoModel
 from posecore.video.live_following import Follower, Setup, follower_for, mirrored, mirrored_poses
 from posecore.video.live_options import PARTS, LiveFrame, LiveOptions, LiveStatus
 from posecore.video.rates import STAMPS, rate, recent
 from posecore.video.recording import ClipRecorder
 from posecore.video.results import VideoResult
+from posecore.video.sequence import PoseSequence
 
 log = logging.getLogger(__name__)
 
 #: Seconds without a picture after which a session closes itself: its source is gone without a word.
 IDLE_SECONDS = 10.0
+#: Seconds for which it is remembered who was seen.
+_LATELY = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +88,7 @@ class LiveSession:
         self._status = LiveStatus()
         self._came, self._done, self._shown = (deque[float](maxlen=STAMPS) for _ in range(3))
         self._times: deque[tuple[float, ...]] = deque(maxlen=STAMPS)
+        self._seen: deque[tuple[float, Poses]] = deque()
         self._follower: Follower | None = None
         self._recorder_lock = threading.Lock()
         self._recorder: ClipRecorder | None = None
@@ -160,6 +165,14 @@ class LiveSession:
         """The newest picture as it came, or None before the first."""
         with self._changed:
             return self._last_given
+
+    def lately(self) -> PoseSequence:
+        """The people of the last ten seconds, as far as the present model found them; mirrored as they were shown."""
+        with self._changed:
+            skeleton, seen = self._setup.model.skeleton, list(self._seen)
+        known = [(time, poses) for time, poses in seen if poses.skeleton == skeleton]
+        size = known[-1][1].image_size if known else (1, 1)
+        return PoseSequence.collect(((time, poses.resized(size)) for time, poses in known), skeleton, size)
 
     def status(self) -> LiveStatus:
         """How the session is doing now."""
@@ -279,32 +292,41 @@ class LiveSession:
         seen = time.perf_counter()
         poses = follower.follow(follower.finder.decode(fields, options.decode, crop), options, given.came)
         decoded = time.perf_counter()
-        picture = given.picture
-        mirror = options.view.mirror
-        if mirror:
-            picture, poses = mirrored(picture), mirrored_poses(poses)
-        frame = LiveFrame(
-            self._number + 1, draw_poses(picture, poses, options.drawing), poses, given.came, mirrored=mirror
-        )
+        frame = self._drawn(given, poses, options, options.view.mirror)
         try:
-            self._record(frame, given.came)
+            self._record(frame, lambda mirror: self._drawn(given, poses, options, mirror))
         finally:
             self._publish(frame, (given.came, begun, seen, decoded, time.perf_counter()))
+
+    def _drawn(self, given: _Given, poses: Poses, options: LiveOptions, mirror: bool) -> LiveFrame:
+        """A picture with its people, as it is shown."""
+        picture = given.picture
+        if mirror:
+            picture, poses = mirrored(picture), mirrored_poses(poses)
+        drawn = draw_poses(picture, poses, options.drawing)
+        return LiveFrame(self._number + 1, drawn, poses, given.came, mirrored=mirror)
 
     def _publish(self, frame: LiveFrame, stamps: tuple[float, ...]) -> None:
         with self._changed:
             self._frame = frame
             self._status = replace(self._status, frames=frame.number, people=len(frame.poses))
+            self._seen.append((frame.time, frame.poses))
+            while self._seen[0][0] < frame.time - _LATELY:
+                self._seen.popleft()
             self._done.append(stamps[-1])
             self._times.append((stamps[-1], *(1000 * (after - before) for before, after in pairwise(stamps))))
             self._changed.notify_all()
 
-    def _record(self, frame: LiveFrame, came: float) -> None:
+    def _record(self, frame: LiveFrame, drawn: Callable[[bool], LiveFrame]) -> None:
+        """Append a frame to the recording; ``drawn`` draws it anew, mirrored or not."""
         with self._recorder_lock:
             if self._recorder is None:
                 return
+            if frame.mirrored != self._recorder.mirrored:
+                # What began as a mirror stays one: its people are lifted as one.
+                frame = drawn(self._recorder.mirrored)
             try:
-                going_on = self._recorder.add(frame.picture, frame.poses, came)
+                going_on = self._recorder.add(frame.picture, frame.poses, frame.time)
             except PosecoreError:
                 self._recorder = None
                 raise

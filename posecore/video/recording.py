@@ -51,7 +51,7 @@ class ClipRecorder:
         self._model = model
         self._source = source
         self._options = options
-        self._mirrored = mirrored
+        self.mirrored = mirrored
         self._limit = limit_seconds
         self._people = SequenceBuilder(skeleton)
         self._writer: ClipWriter | None = None
@@ -116,5 +116,5 @@ class ClipRecorder:
             {"total": self.seconds},
             False,
             self._options,
-            mirrored=self._mirrored,
+            mirrored=self.mirrored,
         )

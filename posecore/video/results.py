@@ -13,6 +13,7 @@ from posecore.imaging import Picture
 from posecore.poses import Poses
 from posecore.video.corrections import Correction, corrected
 from posecore.video.following import smoothed_again
+from posecore.video.live_following import mirrored_poses
 from posecore.video.options import VideoOptions
 from posecore.video.reading import VideoInfo
 from posecore.video.sequence import PoseSequence
@@ -83,6 +84,11 @@ class VideoResult:
     drawn: tuple[Correction, ...] = ()
     as_found: PoseSequence | None = None
     mirrored: bool = False
+
+    @property
+    def filmed(self) -> PoseSequence:
+        """The people where the camera saw them, which is how they are lifted: in a mirror, left looks like right."""
+        return mirrored_poses(self.poses) if self.mirrored else self.poses
 
     @property
     def changes(self) -> Mapping[int, tuple[Change, ...]]:

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import streamlit as st
 
 from posecore.drawing.overlay import color_of
-from posecore.lifting import Poses3D, lift
 from posecore.lifting.measures import most_moving, room_measures, walking
-from posecore.lifting.room import Room, make_room
 from posecore.lifting.room_poses import RoomPoses
-from posecore.lifting.settings import LiftSettings
-from posecore.ui.shared.background import Task, Tasks, tasks
-from posecore.ui.shared.lifting import lift_settings
+from posecore.ui.shared.lifting import lift_settings, lifted_room
 from posecore.ui.shared.measure_words import in_words
 from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.plain import plain
-from posecore.ui.shared.session import state_of
+from posecore.ui.shared.room_files import room_downloads
 from posecore.ui.shared.widgets.figure import figure_view
-from posecore.ui.shared.widgets.watching import watch
 from posecore.ui.video.people import Followed, choose_people
 from posecore.ui.video.plots import CHART, room_figure
-from posecore.ui.video.room_files import room_downloads
 from posecore.ui.video.runs import VideoRun
 from posecore.video import Correction, PoseSequence, SmoothingSettings, Track, parse_measure
 
 _FIGURE_ROOM = "clamp(260px, 100vh - 470px, 460px)"
-
-
-@dataclass(eq=False)
-class _Seen:
-    """The room that was looked at last, and what it was made of."""
-
-    made_of: tuple[list[Poses3D], LiftSettings] | None = None
-    room: Room | None = None
-
-
-def lifts() -> Tasks[list[Poses3D], float]:
-    """Clips whose people are being lifted."""
-    return tasks("lift")
 
 
 def show_room(
@@ -61,16 +40,9 @@ def show_room(
         plots: Key of the container whose charts the player goes along with.
     """
     settings = lift_settings("height", "hold_feet")
-    task: Task[list[Poses3D], float] = lifts().start(
-        (run.token, smoothing.model_dump_json(), corrections), lambda task: lift(sequence), ends_with_session=True
-    )
-    if task.active:
-        watch(task, _lifting)
+    room = lifted_room((run.token, smoothing.model_dump_json(), corrections), sequence, settings)
+    if room is None:
         return
-    if task.result is None:
-        st.error(plain(task.error), icon=":material/error:")
-        return
-    room = _room(task.result, settings, sequence)
     known = {one.track_id for one in room.people}
     chosen = choose_people([one for one in people if one.number in known], "video_room_people") if known else []
     shown = [one for person in chosen for one in room.people if one.track_id == person.number]
@@ -91,19 +63,6 @@ def show_room(
     _walking(shown[0], len(shown) > 1)
     with st.expander("Files in three dimensions", icon=":material/download:"):
         download_buttons(tuple(room_downloads(room.people, run.video.stem)))
-
-
-def _lifting() -> None:
-    st.caption(":material/hourglass_top: Lifting people into three dimensions …")
-
-
-def _room(lifted: list[Poses3D], settings: LiftSettings, sequence: PoseSequence) -> Room:
-    """The room, made anew when something has changed."""
-    seen = state_of(_Seen)
-    if seen.room is None or seen.made_of is None or seen.made_of[0] is not lifted or seen.made_of[1] != settings:
-        seen.room = make_room(lifted, settings, sequence.numbers)
-        seen.made_of = (lifted, settings)
-    return seen.room
 
 
 def _chart(sequence: PoseSequence, shown: list[RoomPoses], tracks: dict[int, Track], plots: str) -> None:

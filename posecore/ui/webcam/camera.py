@@ -24,8 +24,9 @@ from posecore.imaging import Picture
 from posecore.ui.shared.models.engine import network_slots
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.visitors import require
-from posecore.video import LiveOptions, LiveSession, LiveStatus, VideoResult, save_tables
+from posecore.video import LiveOptions, LiveSession, LiveStatus, PoseSequence, VideoResult, save_tables
 from posecore.video.finding import VideoModel
+from posecore.video.sequence import UNTRACKED
 
 #: Cameras that may be looked at at the same time, unless POSECORE_WEBCAMS says otherwise: they share the processor.
 MOST_AT_ONCE = 4
@@ -72,6 +73,12 @@ class Recording:
         """The clip (MP4)."""
         assert self.result.clip is not None
         return self.result.clip
+
+    @property
+    def followed(self) -> PoseSequence:
+        """The people who were followed, where the camera saw them, mirrored or not."""
+        filmed = self.result.filmed
+        return filmed.rows(filmed.track_ids != UNTRACKED)
 
     def table(self, kind: str) -> bytes:
         """Its keypoints as ``csv`` or ``json``."""

@@ -27,6 +27,7 @@ from posecore.ui.webcam.camera import Webcam, webcam
 from posecore.ui.webcam.connection import TRANSLATIONS, camera_is_withheld, ice_servers
 from posecore.ui.webcam.live_figure import OfferedFigure
 from posecore.ui.webcam.live_measures import OfferedMeasures, show_measures
+from posecore.ui.webcam.recordings import show_recordings
 from posecore.ui.webcam.view import (
     LiveControls,
     camera_buttons,
@@ -34,7 +35,6 @@ from posecore.ui.webcam.view import (
     show_figure,
     show_figures,
     show_help,
-    show_recordings,
     show_withheld,
 )
 from posecore.video import crop_settings

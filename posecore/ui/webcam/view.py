@@ -1,4 +1,4 @@
-"""What the Webcam page shows beside the picture: settings of the view, figures, recordings, help."""
+"""What the Webcam page shows beside the picture: settings of the view, figures, buttons, help."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import session
 from posecore.ui.shared.widgets.figure import live_figure_view
 from posecore.ui.shared.widgets.setting_controls import SettingControls
-from posecore.ui.webcam.camera import Recording, Webcam
+from posecore.ui.webcam.camera import Webcam
 from posecore.ui.webcam.connection import why_no_picture
 from posecore.ui.webcam.live_figure import OfferedFigure
 from posecore.video import (
@@ -238,47 +238,6 @@ def _take_snapshot(camera: Webcam) -> None:
         look_at_snapshot(kept.add(f"webcam_{len(kept) + 1}.png", to_png(picture)))
     except PosecoreError as error:
         session().refused.append(str(error))
-
-
-def show_recordings(camera: Webcam, recordings: Sequence[Recording]) -> None:
-    """What was recorded, to be taken away or deleted."""
-    for recording in recordings:
-        with st.container(border=True):
-            _recording(camera, recording)
-
-
-def _recording(camera: Webcam, recording: Recording) -> None:
-    frames = recording.result.frames
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(
-            f"**{plain(recording.name)}** :small[:gray[{recording.seconds:.0f} s, {frames} pictures]]", width="stretch"
-        )
-        st.download_button(
-            "Clip",
-            recording.clip.read_bytes,
-            f"{recording.name}.mp4",
-            "video/mp4",
-            icon=":material/movie:",
-            on_click="ignore",
-            key=f"clip_{recording.name}",
-        )
-        st.download_button(
-            "Keypoints",
-            lambda: recording.table("csv"),
-            f"{recording.name}.csv",
-            "text/csv",
-            icon=":material/table:",
-            on_click="ignore",
-            key=f"table_{recording.name}",
-        )
-        st.button(
-            "",
-            icon=":material/delete:",
-            help="Delete this recording",
-            on_click=camera.forget,
-            args=(recording.name,),
-            key=f"forget_{recording.name}",
-        )
 
 
 def show_help() -> None:
