@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from posecore.poses import Poses
-from posecore.video import LiveFrame
+from posecore.video import LiveFrame, PoseSequence
 from posecore.video.live_following import mirrored_poses
 from posecore.video.live_telling import LiveTeller
 
@@ -30,6 +30,12 @@ class Session:
 
     def newer(self, number: int, patience: float) -> LiveFrame | None:
         return self.frames[number] if number < len(self.frames) else None
+
+    def lately(self) -> PoseSequence:
+        """Everybody so far."""
+        seen = [frame.poses for frame in self.frames]
+        items = ((frame.time, frame.poses) for frame in self.frames)
+        return PoseSequence.collect(items, seen[0].skeleton, seen[0].image_size)
 
 
 def told(teller: LiveTeller) -> Iterator[dict[str, Any]]:

@@ -440,11 +440,12 @@ def test_measures_are_behind_a_switch_and_as_they_are_chosen(model: Any, playing
     measures = kept(app, OfferedMeasures)
     joints = [measure.names[1] for measure in measures.measures]
     assert joints == ["left_elbow", "left_knee", "right_elbow", "right_knee"]
-    assert measures.counted == measures.measures[0]
-    app.get_by_key("live_counted_coco-17").set_value("angle:left_hip-left_knee-left_ankle")
+    # Nobody was seen yet.
+    assert measures.counted == measures.measures[1]
+    app.get_by_key("live_counted_coco-17").set_value("angle:right_hip-right_knee-right_ankle")
     app.get_by_key("count_min_amplitude").set_value(50)
     app.run()
-    assert measures.counted == measures.measures[1]
+    assert measures.counted == measures.measures[3]
     assert measures.counting.min_amplitude == 50
     app.get_by_key("live_measures_coco-17").set_value([])
     app.run()

@@ -105,6 +105,18 @@ def test_whoever_is_not_followed_is_measured_and_not_counted() -> None:
     assert measuring(None).newest() is None
 
 
+def test_what_moved_most_is_likely_to_be_counted_and_else_a_knee() -> None:
+    right_knee, right_hip = (parse_measure(f"right_{joint}", COCO_17) for joint in ("knee", "hip"))
+    joints = (_ELBOW, right_hip, right_knee, _KNEE)
+    squatting = measuring(Session([bent(one) for one in squats(2)], _RATE))
+    assert squatting.likely(joints) == _KNEE
+    assert squatting.likely((_ELBOW, right_hip)) == _ELBOW
+    assert squatting.likely(()) is None
+    standing = measuring(Session([bent(165 + 5 * (n % 2)) for n in range(40)], _RATE))
+    for nothing in (standing, measuring(Session([Poses.empty(COCO_17, (9, 9))], _RATE)), measuring(None)):
+        assert nothing.likely(joints) == right_knee
+
+
 def test_the_browser_asks_for_them() -> None:
     measures = cast("OfferedMeasures", measuring(Session([bent(90)], _RATE), OfferedMeasures))
     status, headers, body = fetch(live_routes(), f"/{measures.address}")

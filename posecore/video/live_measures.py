@@ -13,7 +13,7 @@ from posecore.poses import Poses
 from posecore.video.live import LiveSession
 from posecore.video.live_options import LiveFrame
 from posecore.video.live_telling import LiveTeller
-from posecore.video.measures import Measure
+from posecore.video.measures import Measure, most_changing
 from posecore.video.repetitions import RepetitionSettings, count_repetitions
 from posecore.video.sequence import Track
 
@@ -101,6 +101,21 @@ class LiveMeasures(LiveTeller):
         self._names = _Names()
         self._counters: dict[int, RepetitionCounter] = {}
         self._counts: Measure | None = None
+
+    def likely(self, measures: Sequence[Measure]) -> Measure | None:
+        """The angle that is probably to be counted: whoever was seen longest lately moves it most.
+
+        Args:
+            measures: To choose from.
+
+        Returns:
+            One of them, a knee's when nobody moved any of them as far as a repetition goes; None when there is none.
+        """
+        live = self._running()
+        people = [] if live is None else list(live.lately().tracks().values())
+        longest = max(people, key=len, default=None)
+        found = None if longest is None else most_changing(measures, longest, self.counting.min_amplitude)
+        return found or next((one for one in measures if one.names[1].endswith("knee")), next(iter(measures), None))
 
     def begin_anew(self) -> None:
         """Count from nought."""

@@ -270,6 +270,33 @@ def measure_table(sequence: PoseSequence, measures: Iterable[str | Measure]) -> 
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
+def most_changing(measures: Iterable[Measure], track: Track, least: float = 0.0) -> Measure | None:
+    """The measure that changes most for how much it trembles: what somebody's exercise is about.
+
+    Args:
+        measures: Of one unit.
+        track: Who moves.
+        least: What changes by less, from its 10th to its 90th percentile, does not count.
+
+    Returns:
+        One of ``measures``; None when nothing changes.
+    """
+    most, chosen = 0.0, None
+    for measure in measures:
+        values = measure.values(track)
+        there = values[np.isfinite(values)]
+        if len(there) < 2:
+            continue
+        low, high = np.percentile(there, [10, 90])
+        bends = np.abs(np.diff(values, 2))
+        trembling = float(np.nanmedian(bends)) if np.isfinite(bends).any() else 0.0
+        # A limb that is often not seen is a poor witness, and its wild frames look like movement.
+        moved = float(high - low) / (1 + trembling) * (len(there) / len(values)) ** 4
+        if high - low >= least and moved > most:
+            most, chosen = moved, measure
+    return chosen
+
+
 def count_track(track: Track, measure: Measure, settings: RepetitionSettings | None = None) -> Repetitions:
     """Count the repetitions of a movement of one person; lengths and places are judged by the size of that person."""
     settings = settings or RepetitionSettings()

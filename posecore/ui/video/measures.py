@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
 
 from posecore.errors import SettingsError
@@ -15,6 +14,7 @@ from posecore.ui.shared.maps.map_tabs import words
 from posecore.ui.shared.measure_words import COUNT_PREFIX, in_words
 from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.video import KINDS, Measure, RepetitionSettings, Track, count_track, joint_angles, parse_measure
+from posecore.video.measures import most_changing
 
 _CHOSEN = "video_measures"
 _ADDED = "video_measures_added"
@@ -94,25 +94,12 @@ def _named(texts: Iterable[str], skeleton: Skeleton) -> dict[str, str]:
 
 
 def _most_moving(known: Iterable[str], skeleton: Skeleton, example: Track | None) -> list[str]:
-    """The joint angle that changes most for how much it trembles: what somebody's exercise is about."""
+    """The joint angle that ``example`` moves most; none without one."""
     if example is None:
         return []
-    most, chosen = 0.0, list[str]()
-    for text in known:
-        if not text.startswith("angle:"):
-            continue
-        values = parse_measure(text, skeleton).values(example)
-        there = values[np.isfinite(values)]
-        if len(there) < 2:
-            continue
-        low, high = np.percentile(there, [10, 90])
-        bends = np.abs(np.diff(values, 2))
-        trembling = float(np.nanmedian(bends)) if np.isfinite(bends).any() else 0.0
-        # A limb that is often not seen is a poor witness, and its wild frames look like movement.
-        moved = float(high - low) / (1 + trembling) * (len(there) / len(values)) ** 4
-        if moved > most:
-            most, chosen = moved, [text]
-    return chosen
+    angles = [parse_measure(text, skeleton) for text in known if text.startswith("angle:")]
+    found = most_changing(angles, example)
+    return [] if found is None else [found.text]
 
 
 def _counting(skeleton: Skeleton, texts: list[str], example: Track | None) -> Measuring:

@@ -64,20 +64,24 @@ def show_measures(measuring: OfferedMeasures, skeleton: Skeleton, counting: Sett
         persist_state="session",
         placeholder="Choose what to measure",
     )
+    measuring.measures = tuple(known[text] for text in chosen)
+    measuring.counting = RepetitionSettings(**counting.values)
+    key = f"live_counted_{skeleton.name}"
+    if st.session_state.get(key) not in (_NOTHING, *chosen):
+        likely = measuring.likely(measuring.measures)
+        st.session_state[key] = _NOTHING if likely is None else likely.text
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         counted = st.selectbox(
             "Count repetitions of",
             [*chosen, _NOTHING],
             format_func=lambda text: in_words(known[text]) if text in known else "nothing",
-            key=f"live_counted_{skeleton.name}",
+            key=key,
             persist_state="session",
         )
         with st.popover("", icon=":material/tune:", help="What counts as a repetition"):
             counting.draw(("min_amplitude", "min_share", "min_seconds"), columns=1)
         st.button("", icon=":material/restart_alt:", help="Count from nought", on_click=measuring.begin_anew)
-    measuring.measures = tuple(known[text] for text in chosen)
     measuring.counted = known.get(counted)
-    measuring.counting = RepetitionSettings(**counting.values)
     if chosen:
         words = [in_words(measure).removesuffix(" angle") for measure in measuring.measures]
         gauges_view(measuring.address, words, label="What is measured", key="live_gauges")
