@@ -65,6 +65,25 @@ def test_trc_has_the_header_that_opensim_wants_and_leaves_unknown_places_empty(t
     assert values[:, 2:].reshape(60, 17, 3) == pytest.approx(person.keypoints, abs=1e-6, nan_ok=True)
 
 
+def test_files_that_say_a_rate_hold_who_was_seen_at_uneven_times_at_even_ones(tmp_path: Path) -> None:
+    even = with_a_gap(a_walker())
+    # A camera that gave every third picture only, later on.
+    kept = np.r_[0:30, 30:60:3]
+    person = replace(even, keypoints=even.keypoints[kept], scores=even.scores[kept], times=even.times[kept],
+                     frames=np.arange(len(kept)))  # fmt: skip
+    assert even.evenly() is even
+    (path,), _ = save_room([person], tmp_path / "clip", ["trc"])
+    rows = np.genfromtxt(path.read_text().split("\n")[6:-1], delimiter="\t")
+    assert len(rows) == len(person)
+    assert np.diff(rows[:, 1]) == pytest.approx(1 / person.rate, abs=1e-5)
+    assert float(path.read_text().split("\n")[2].split("\t")[0]) == pytest.approx(person.rate, rel=1e-4)
+    nose = np.stack([np.interp(rows[:, 1], even.times, even.keypoints[:, 0, axis]) for axis in range(3)], 1)
+    assert rows[:, 2:5] == pytest.approx(nose, abs=0.005)
+    knee = 2 + 3 * COCO_17.index("left_knee")
+    gap = (rows[:, 1] > 9 / RATE) & (rows[:, 1] < 20 / RATE)
+    assert (np.isnan(rows[:, knee]) == gap).all()
+
+
 def test_mot_says_how_joints_bend_in_opensims_names(tmp_path: Path) -> None:
     bent = np.linspace(0, 90, 40)
     person = make_room([seen(stander(40, bent))]).people[0]

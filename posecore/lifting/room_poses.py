@@ -13,6 +13,9 @@ from posecore.lifting.body import places_of
 from posecore.lifting.poses3d import LiftedBy
 from posecore.skeleton import Skeleton
 
+#: Frames by which frames may be from where an even rate would have them.
+_UNEVEN = 0.25
+
 
 @dataclass(frozen=True, eq=False)
 class RoomPoses:
@@ -57,6 +60,30 @@ class RoomPoses:
         if len(self) < 2 or self.times[-1] <= self.times[0]:
             return 30.0
         return float((len(self) - 1) / (self.times[-1] - self.times[0]))
+
+    def evenly(self) -> RoomPoses:
+        """The same person as often and at even times, for files that say a rate in place of times.
+
+        Between two frames everybody is on the straight way from one to the other, where both are known. Who is at even
+        times already stays as they are.
+        """
+        times = np.linspace(self.times[0], self.times[-1], len(self)) if len(self) > 2 else self.times
+        if np.abs(times - self.times).max(initial=0.0) * self.rate < _UNEVEN:
+            return self
+        places = np.interp(times, self.times, np.arange(len(self)))
+        before = np.minimum(places.astype(np.int64), len(self) - 2)
+        share = (places - before)[:, None]
+
+        def between(values: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+            first, second = values[before], values[before + 1]
+            return np.where(shares == 0, first, np.where(shares == 1, second, first * (1 - shares) + second * shares))
+
+        return replace(
+            self,
+            keypoints=between(self.keypoints, share[..., None]),
+            scores=between(self.scores, share),
+            times=times,
+        )
 
     def places(self) -> dict[str, NDArray[np.float64]]:
         """Places of the body by name, ``(T, 3)`` each; see :mod:`posecore.lifting.body`."""

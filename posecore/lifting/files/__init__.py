@@ -94,11 +94,12 @@ def save_room(
 
 
 def _write_one(person: RoomPoses, name: str, title: str, path: Path) -> None:
+    # All but MOT say a rate, and cameras and phones do not always keep one.
     writers: dict[str, Callable[[], None]] = {
-        "bvh": lambda: _write(write_bvh(person), path),
-        "trc": lambda: _write(write_trc(person, title), path),
+        "bvh": lambda: _write(write_bvh(person.evenly()), path),
+        "trc": lambda: _write(write_trc(person.evenly(), title), path),
         "mot": lambda: _write(write_mot(person, title), path),
-        "c3d": lambda: write_c3d(person, path),
+        "c3d": lambda: write_c3d(person.evenly(), path),
     }
     writers[name]()
 
