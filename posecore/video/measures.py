@@ -281,7 +281,8 @@ def most_changing(measures: Iterable[Measure], track: Track, least: float = 0.0)
     Returns:
         One of ``measures``; None when nothing changes.
     """
-    most, chosen = 0.0, None
+    most = 0.0
+    chosen: Measure | None = None
     for measure in measures:
         values = measure.values(track)
         there = values[np.isfinite(values)]
