@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from posecore.cli import app
@@ -16,10 +17,12 @@ from posecore.data.annotations import AnnotatedImage
 from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError
 from posecore.evaluation import PicturePoses, measure
+from posecore.fields import Fields
 from posecore.model import PoseModel
 from posecore.poses import Poses
 from posecore.shipped import shipped
 from posecore.skeleton import COCO_17
+from tests.spreading_support import HereWorkers
 
 runner = CliRunner()
 MODEL = ["--model", "posenet-mobilenet_v1-075", "--input-size", "161"]
@@ -113,6 +116,7 @@ def test_a_sheet_of_nobody(tmp_path: Path) -> None:
     [
         (["--search", "output-stride"], "nothing to search over"),
         (["--goal", "precision", "--bound", "7"], "give a number from 0 to 1"),
+        (["--cluster", "processes:none"], "processes from 1"),
     ],
 )
 def test_what_cannot_be_tuned_is_said_before_the_work(
@@ -140,6 +144,47 @@ def test_network_settings_are_chosen_among_those_that_are_quick_enough(labels: P
     code, said = invoke("tune", *arguments, "--each", "pose_threshold=0.1,0.2")
     assert code != 0
     assert "no network setting" in said
+
+
+def test_workers_find_the_settings_that_one_process_finds(
+    labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "settings.json"
+    chosen = ("tune", *MODEL, "--annotations", labels, "--trials", "4", "--json", file, "--each", "flip=false,true")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    code, said = invoke(*chosen)
+    assert code == 0, said
+    alone = file.read_text(), figures_in(said)
+    orders: list[Any] = []
+
+    def open_here(text: str, job: Any, *_: Any) -> HereWorkers:
+        orders.append(job)
+        return HereWorkers(job)
+
+    monkeypatch.setattr("posecore.cli.spread.open_workers", open_here)
+    monkeypatch.setenv("POSECORE_HOME", str(tmp_path / "another"))
+    code, said = invoke(*chosen, "--cluster", "processes:2")
+    torch.set_num_threads(threads)
+    assert code == 0, said
+    assert "torch in float32" in said
+    assert [network["flip"] for network in orders[0].networks] == [False, True]
+    assert (file.read_text(), figures_in(said)) == alone
+    assert len(values_in(tmp_path / "home")) == 16
+    assert values_in(tmp_path / "another") == values_in(tmp_path / "home")
+
+
+def values_in(home: Path) -> dict[str, list[bytes]]:
+    """Every value of the fields that are kept, by file."""
+    kept = ((file.name, Fields.load(file)) for file in (home / "fields").glob("*.npz"))
+    return {name: [one.values.tobytes() for one in fields.maps] for name, fields in kept}
+
+
+def figures_in(said: str) -> list[str]:
+    """What was chosen and how good it is; what time it takes is left out."""
+    return [
+        line for line in said.splitlines() if line.startswith(("chosen on", "kept apart", "… before", "Use", "Keep"))
+    ]
 
 
 def test_evaluate_tells_kinds_of_errors_and_intervals(labels: Path, tmp_path: Path) -> None:

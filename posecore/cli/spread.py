@@ -44,16 +44,17 @@ def _say(text: str) -> None:
 
 
 def workers_of(
-    cluster: str, job: Job[Item, Result], most: int | None, device: str, network: Mapping[str, Any]
+    cluster: str, job: Job[Item, Result], most: int | None, device: str, *networks: Mapping[str, Any]
 ) -> Workers[Item, Result]:
     """The workers that ``--cluster`` names, of whom is said who they are and with which runtime they compute.
 
     Args:
         cluster, job, most, device: As :func:`posecore.spreading.choosing.open_workers` takes them.
-        network: Settings of the job's network; nothing in them is left to the machine.
+        *networks: Settings of the job's network, each time; nothing in them is left to the machine.
     """
     workers = open_workers(cluster, job, most, device, _say)
-    _say(f"{workers.words}, each computing with {network['runtime']} in {network['precision']}.")
+    ways = dict.fromkeys(f"{network['runtime']} in {network['precision']}" for network in networks)
+    _say(f"{workers.words}, each computing with {' and '.join(ways)}.")
     return workers
 
 

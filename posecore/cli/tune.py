@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from posecore.cli.console import counting_progress, errors, output
 from posecore.cli.evaluate import figure_text
 from posecore.cli.loading import ModelName, WeightsFile, open_model
 from posecore.cli.settings import each_value, listed, settings_options
+from posecore.cli.spread import Cluster, workers_of
 from posecore.data.annotations import AnnotatedImage, PoseDataset, spread
 from posecore.data.detect import open_dataset
 from posecore.data.pictures import read_labelled
@@ -25,6 +26,8 @@ from posecore.evaluation.network_choices import OF_MACHINES, changed_words, netw
 from posecore.evaluation.predictions import protocol_settings
 from posecore.evaluation.tuning import Bench, Figures, Goal, Trial, Tuned, searchable, tunable, tune_among
 from posecore.model import PoseModel
+from posecore.spreading.choosing import check_cluster
+from posecore.spreading.field_sets import spread_fields
 from posecore.storage import write_json, writing
 
 #: What is searched over unless said: thresholds are what differs from pictures to pictures.
@@ -81,10 +84,16 @@ def tune(
     weights: WeightsFile = None,
     limit: Annotated[int | None, typer.Option(min=2, help="Only the first so many pictures.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")] = "auto",
+    cluster: Cluster = None,
     settings: dict[str, Any],
 ) -> None:
-    """Find the settings that suit labelled pictures best, and what they are worth on pictures kept apart."""
+    """Find the settings that suit labelled pictures best, and what they are worth on pictures kept apart.
+
+    What the network says about the pictures is kept, so that the same command goes on where it ended.
+    """
     # What is wrong is said before the work.
+    if cluster is not None:
+        check_cluster(cluster)
     if bound is not None and goal not in ("precision", "false-people"):
         raise SettingsError("--bound belongs to --goal precision or false-people; give one of these as well.")
     wanted = Goal("false people" if goal == "false-people" else goal, _BOUND if bound is None else bound)
@@ -113,7 +122,9 @@ def tune(
         among = [network for network, one in zip(among, found, strict=True) if one.rate >= (fps or 0.0)]
         found = [one for one in found if one.rate >= (fps or 0.0)]
     networks = [now, *(one for one in among if one != now)]
-    every = [Bench(loaded, kept, dataset.skeleton, start) for kept in _looks(loaded, dataset, networks)]
+    every = [
+        Bench(loaded, kept, dataset.skeleton, start) for kept in _looks(loaded, dataset, networks, cluster, device)
+    ]
     benches = [every[networks.index(one)] for one in among]
     with counting_progress() as progress:
         task = progress.add_task("Settings", total=trials * len(benches))
@@ -151,12 +162,30 @@ def _paces(
     return found
 
 
-def _looks(model: PoseModel, dataset: PoseDataset, networks: Sequence[Mapping[str, Any]]) -> Iterator[FieldSet]:
+def _looks(
+    model: PoseModel, dataset: PoseDataset, networks: Sequence[Mapping[str, Any]], cluster: str | None, device: str
+) -> Iterator[FieldSet]:
     """The fields of all pictures with each of these network settings; what is on disk already is taken from there."""
     with counting_progress() as progress:
         task = progress.add_task("Pictures", total=len(dataset) * len(networks))
-        for number, network in enumerate(networks):
-            kept = keep_fields(model, dataset.images, "full", network, advance=lambda: progress.advance(task))
+
+        def advance() -> None:
+            progress.advance(task)
+
+        sets: Iterable[FieldSet]
+        if cluster is None:
+            sets = (keep_fields(model, dataset.images, "full", network, advance=advance) for network in networks)
+        else:
+            sets = spread_fields(
+                model,
+                dataset.images,
+                "full",
+                networks,
+                lambda order, most: workers_of(cluster, order, most, device, *order.networks),
+                device=device,
+                advance=advance,
+            )
+        for number, kept in enumerate(sets):
             for problem in () if number else kept.problems:
                 errors.print(f"skipped: {problem}", markup=False, soft_wrap=True, highlight=False)
             if not len(kept):

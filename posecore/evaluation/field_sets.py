@@ -9,7 +9,7 @@ when there are more than ``POSECORE_FIELDS_GB`` (4 unless set).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
@@ -104,13 +104,11 @@ def keep_views(
 
     ``problems`` may grow until all of ``looked_at`` was asked for.
     """
-    place = folder or home() / "fields"
-    with writing(place):
-        place.mkdir(parents=True, exist_ok=True)
+    place = FieldFolder(folder)
     views, files = [], []
     while some := list(islice(looked_at, BATCH)):
-        names = [place / f"{model.provenance(name, view.region, **network).key}.npz" for view, _, name in some]
-        missing = [index for index, file in enumerate(names) if not _is_kept(file)]
+        names = [place.file_of(model.provenance(name, view.region, **network).key) for view, _, name in some]
+        missing = [index for index, file in enumerate(names) if not place.holds(file)]
         if missing:
             with slot:
                 made = model.fields(
@@ -120,29 +118,62 @@ def keep_views(
                     **network,
                 )
             for index, fields in zip(missing, made, strict=True):
-                _keep(fields, names[index])
+                place.keep(decoded_of(fields), names[index])
         views += [view for view, _, _ in some]
         files += names
-    in_use = set(files)
-    make_room(place.glob("*.npz"), gigabytes(_LIMIT, _USUAL_LIMIT), lambda file: file not in in_use and _removed(file))
+    place.make_room(files)
     return FieldSet(views, files, problems)
 
 
-def _is_kept(file: Path) -> bool:
-    """True when a file is there and whole; it then counts as used now."""
-    try:
-        Fields.load(file)
-        os.utime(file)
-    except (OSError, DataError):
-        return False
-    return True
+class FieldFolder:
+    """Files of fields, named by the keys of their provenance.
+
+    Args:
+        folder: Where, made if missing; else ``POSECORE_HOME/fields``.
+
+    Raises:
+        StorageError: When it cannot be made.
+        SettingsError: When ``POSECORE_FIELDS_GB`` is no number.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._most = gigabytes(_LIMIT, _USUAL_LIMIT)
+        self._folder = folder or home() / "fields"
+        with writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+
+    def keys(self) -> frozenset[str]:
+        """Keys of what is there, whole or not."""
+        return frozenset(file.stem for file in self._folder.glob("*.npz"))
+
+    def file_of(self, key: str) -> Path:
+        """Where the fields of a key are kept."""
+        return self._folder / f"{key}.npz"
+
+    def holds(self, file: Path) -> bool:
+        """True when a file is there and whole; it then counts as used now."""
+        try:
+            Fields.load(file)
+            os.utime(file)
+        except (OSError, DataError):
+            return False
+        return True
+
+    def keep(self, fields: Fields, file: Path) -> None:
+        """Write fields; they are there as a whole, or not at all."""
+        with writing(file), replacing(file) as part:
+            fields.save(part, compressed=False)
+
+    def make_room(self, in_use: Iterable[Path]) -> None:
+        """Remove what was not used for longest when there is too much; what is in use stays."""
+        stay = set(in_use)
+        make_room(self._folder.glob("*.npz"), self._most, lambda file: file not in stay and _removed(file))
 
 
-def _keep(fields: Fields, file: Path) -> None:
+def decoded_of(fields: Fields) -> Fields:
+    """What a decoder looks at: the maps of the last stage."""
     last = max(one.stage for one in fields.maps)
-    slim = replace(fields, maps=tuple(one for one in fields.maps if one.stage == last))
-    with writing(file), replacing(file) as part:
-        slim.save(part, compressed=False)
+    return replace(fields, maps=tuple(one for one in fields.maps if one.stage == last))
 
 
 def _removed(file: Path) -> bool:
