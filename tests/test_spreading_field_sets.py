@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class Spread:
         workers = HereWorkers(order)
         work = workers.work
 
-        def noted(asked: list[Asked]) -> Any:
+        def noted(asked: Sequence[Asked], /) -> Any:
             answers = work(asked)
             lists = [answer for answer in answers if isinstance(answer, list)]
             self.made += [key for answer in lists for key, fields in answer if fields is not None]
