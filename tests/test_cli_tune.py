@@ -150,7 +150,7 @@ def test_workers_find_the_settings_that_one_process_finds(
     labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "settings.json"
-    chosen = ("tune", *MODEL, "--annotations", labels, "--trials", "4", "--json", file, "--each", "flip=false,true")
+    chosen = ("tune", *MODEL, "--annotations", labels, "--trials", "4", "--json", file, "--each", "input_size=97,161")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     code, said = invoke(*chosen)
@@ -168,7 +168,7 @@ def test_workers_find_the_settings_that_one_process_finds(
     torch.set_num_threads(threads)
     assert code == 0, said
     assert "torch in float32" in said
-    assert [network["flip"] for network in orders[0].networks] == [False, True]
+    assert [network["input_size"] for network in orders[0].networks] == [161, 97]
     assert (file.read_text(), figures_in(said)) == alone
     assert len(values_in(tmp_path / "home")) == 16
     assert values_in(tmp_path / "another") == values_in(tmp_path / "home")
