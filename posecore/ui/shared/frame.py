@@ -15,6 +15,7 @@ SIDEBAR_WIDTH = 340
 #: primary colour, rings of focus, the page's heading, fields of numbers on the line of their labels (a slider says its
 #: value itself only while it is dragged), and the menu of the group that the open page is in.
 _STYLE = """<style>
+:root {{ color-scheme: {scheme}; }}
 [data-testid='stMainBlockContainer'] {{ padding-inline: clamp(0.75rem, 2vw, 2rem); }}
 [data-testid='stCaptionContainer'] {{ opacity: 1; }}
 [data-testid='stCaptionContainer'], [data-testid='stCaptionContainer'] p {{ color: {small_print}; }}
@@ -39,8 +40,14 @@ _STYLE = """<style>
 h1.page-heading {{ font-size: 1.05rem; font-weight: 650; margin: 0; padding: 0; }}
 h1.page-heading small {{ font-size: 0.9rem; font-weight: 400; color: {small_print}; margin-inline-start: 0.6rem; }}
 </style>"""
-_LIGHT = {"small_print": "#4A5964", "ring": "#0B6B74", "mark": "#E1E9ED", "on_primary": "#FFFFFF"}
-_DARK = {"small_print": "#A9B6C1", "ring": "#4FC3B8", "mark": "#22303B", "on_primary": "#0E1419"}
+#: The browser chooses between light and dark, by what Streamlit says of the page, and of what lies over it by what the
+#: last run knew: a page does not run again when somebody switches the theme.
+_COLORS = {
+    "small_print": "light-dark(#4A5964, #A9B6C1)",
+    "ring": "light-dark(#0B6B74, #4FC3B8)",
+    "mark": "light-dark(#E1E9ED, #22303B)",
+    "on_primary": "light-dark(#FFFFFF, #0E1419)",
+}
 PROJECT = "Explore the classic networks of human pose estimation: what they see, and how they decide."
 
 
@@ -64,10 +71,10 @@ def frame(title: str, about: str, group: int) -> None:
         initial_sidebar_state=SIDEBAR_WIDTH,
         menu_items={"About": f"**posecore**\n\n{PROJECT}"},
     )
-    dark = st.context.theme.type == "dark"
     heading = f"<h1 class='page-heading'>{title}<small>{about}</small></h1>"
+    scheme = st.context.theme.type or "light"
     # Apart: what holds nothing but styles takes no room on the page, and keeps messages that outlive a run in place.
-    st.html(_STYLE.format(group=group, **(_DARK if dark else _LIGHT)))
+    st.html(_STYLE.format(group=group, scheme=scheme, **_COLORS))
     st.html(heading)
     _address(key="address", data={})
-    st.logo(str(STATIC / ("logo-dark.svg" if dark else "logo-light.svg")), size="medium")
+    st.logo(str(STATIC / f"logo-{scheme}.svg"), size="medium")
