@@ -304,6 +304,16 @@ def test_coco_an_odd_field_costs_nobody(tmp_path: Path, field: str, value: Any) 
         ("keypoints", [3.0, 4.0, 2.0, 8.0, 20.0, 1.0]),
         ("keypoints", [[3, 4, 2], [8, 20, 1]]),
         ("keypoints", "3,4,2,8,20,1"),
+        ("keypoints", "[[3.0, 4.0, 2.0], [8.0, 20.0, 1.0]]"),
+        ("keypoints", [[[3, 4, 2], [8, 20, 1]]]),
+        ("keypoints", [3, 4, "visible", 8, 20, "occluded"]),
+        ("keypoints", [{"x": 3, "y": 4, "v": 2}, {"x": 8, "y": 20, "visibility": 1}]),
+        ("keypoints", [{"name": "end", "x": 8, "y": 20, "v": 1}, {"name": "top", "x": 3, "y": 4, "v": 2}]),
+        ("keypoints", {"End": [8, 20, 1], "top": {"x": 3, "y": 4, "v": 2}}),
+        ("keypoints", {"1": [8, 20, 1], "0": [3, 4, 2]}),
+        ("bbox", {"x": 1, "y": 2, "w": 10, "h": 20}),
+        ("bbox", [[1, 2, 10, 20]]),
+        ("bbox", [1, 2, 10, 20, 0.97]),
         *(("category_id", value) for value in ("left out", None, "1", 1.0)),
         *(("image_id", value) for value in ("1", 1.0, "0001")),
     ],
@@ -336,7 +346,15 @@ V, H, U = Label.VISIBLE, Label.HIDDEN, Label.UNLABELLED
         ([3, 4, 7, 8, 20, -1], [V, U], True),
         ([3, 4, 3, 8, 20, 1], [V, H], True),
         ([3, 4, None, 0, 0, None], [V, U], True),
-        ([3, 4, True, 8, 20, False], [H, U], False),
+        ([3, 4, True, 8, 20, False], [V, U], False),
+        ([3, 4, 2, 0, 0, 2], [V, U], True),
+        ([3, 4, 2, -1, -1, 1], [V, U], True),
+        ([3, 4, "visible", 8, 20, "Not_Labeled"], [V, U], False),
+        ([3, 4, 8, 20], [V, V], True),
+        ([[3, 4], [8, 20]], [V, V], True),
+        ([[3, 4, 2], None], [V, U], False),
+        ([[3, 4, 2], []], [V, U], False),
+        ({"top": [3, 4, 2]}, [V, U], False),
     ],
 )
 def test_coco_odd_keypoints_cost_no_others(tmp_path: Path, keypoints: Any, labels: Any, odd: bool) -> None:
@@ -368,6 +386,95 @@ def test_coco_people_who_cannot_be_read_are_ignored(tmp_path: Path, fields: Any,
     assert dataset.ignored == 1
     assert dataset.problems[0].place == "annotations[0]"
     assert dataset.problems[0].reason.endswith("the place is ignored, not learnt as background")
+
+
+def test_coco_a_keypoint_in_the_corner_of_the_picture_stays(tmp_path: Path) -> None:
+    dataset = one_person(tmp_path, keypoints=[0, 0, 2, 8, 20, 1], bbox=[0, 0, 10, 20])
+    assert dataset.images[0].people[0].labels.tolist() == [V, H]
+
+
+@pytest.mark.parametrize(("number", "referred"), [(-7, -7), (2**80, 2**80), (1.5, 1.5), (1e20, 1e20), ("-7", -7)])
+def test_coco_ids_of_any_size(tmp_path: Path, number: Any, referred: Any) -> None:
+    image = {"id": number, "file_name": "a.png", "width": 64, "height": 48}
+    person = {"image_id": referred, "category_id": 1, "keypoints": [3, 4, 2, 8, 20, 1]}
+    assert read_coco(coco_file(tmp_path, images=[image], annotations=[person])).people == 1
+
+
+@pytest.mark.parametrize("category", [0, 2, "stick", [1]])
+def test_coco_the_only_category_is_meant_by_any_id(tmp_path: Path, category: Any) -> None:
+    dataset = one_person(tmp_path, category_id=category)
+    assert labelled_counts(dataset) == [2]
+    assert "the only one there is" in str(dataset.remarks[0])
+    unlabelled = one_person(tmp_path, category_id=category, keypoints=None)
+    assert unlabelled.people == 0
+    assert unlabelled.images[0].ignore == ((1, 2, 11, 22),)
+
+
+def labelled_counts(dataset: PoseDataset) -> list[int]:
+    return [int(person.labelled.sum()) for image in dataset for person in image.people]
+
+
+_STICK = {"id": 1, "name": "stick", "keypoints": ["left_end", "right_end"]}
+
+
+@pytest.mark.parametrize(
+    "categories",
+    [
+        _STICK,
+        {"1": {"name": "stick", "keypoints": ["left_end", "right_end"]}},
+        [{**_STICK, "keypoints": {"0": "left_end", "1": "right_end"}}],
+        [{**_STICK, "keypoints": {"right_end": 1, "left_end": 0}}],
+        [{**_STICK, "keypoints": [{"id": 1, "name": "left_end"}, {"id": 2, "name": "right_end"}]}],
+        [_STICK, _STICK],
+    ],
+)
+def test_coco_names_of_keypoints_are_found(tmp_path: Path, categories: Any) -> None:
+    dataset = read_coco(coco_file(tmp_path, categories=categories))
+    assert dataset.skeleton.keypoints == ("left_end", "right_end")
+    assert dataset.skeleton.flip_pairs == ((0, 1),)
+    assert dataset.people == 1
+    assert not dataset.problems
+
+
+def test_coco_boxes_of_two_corners(tmp_path: Path) -> None:
+    def person(x: int, box: list[float]) -> dict[str, Any]:
+        return {"image_id": 1, "category_id": 1, "keypoints": [x, 10, 2, x + 3, 20, 2], "bbox": box}
+
+    corners = [person(40, [36, 5, 50, 30]), person(6, [2, 6, 12, 44])]
+    dataset = read_coco(coco_file(tmp_path, annotations=corners))
+    assert [one.box for one in dataset.images[0].people] == [(36, 5, 50, 30), (2, 6, 12, 44)]
+    assert "two corners" in str(dataset.remarks[0])
+    # One that cannot be corners: the others only reach beyond the picture.
+    sides = [*corners, person(30, [25, 5, 10, 30])]
+    dataset = read_coco(coco_file(tmp_path, annotations=sides))
+    assert [one.box[2] for one in dataset.images[0].people] == [86, 14, 35]
+
+
+@pytest.mark.parametrize(
+    ("fields", "regions"),
+    [
+        ({"ignore_regions_x": [[5, 9, 7]], "ignore_regions_y": [[1, 1, 8]]}, ((5, 1, 9, 8),)),
+        ({"ignore_regions_x": [5, 9], "ignore_regions_y": [1, 8]}, ((5, 1, 9, 8),)),
+        ({"ignore_regions_x": [], "ignore_regions_y": [], "is_labeled": True}, ()),
+        ({"is_labeled": False}, ((0, 0, 64, 48),)),
+    ],
+)
+def test_posetrack_says_where_people_are_not_labelled(tmp_path: Path, fields: Any, regions: Any) -> None:
+    image = {"id": 1, "file_name": "a.png", "width": 64, "height": 48, **fields}
+    assert read_coco(coco_file(tmp_path, images=[image], annotations=[])).images[0].ignore == regions
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"coco_url": "http://images.example/val/a.png"},
+        {"path": "/datasets/a.png"},
+        {"file_name": None, "name": "a.png"},
+    ],
+)
+def test_coco_pictures_are_named_by_other_fields_too(tmp_path: Path, fields: Any) -> None:
+    image = {"id": 1, "width": 64, "height": 48, **fields}
+    assert len(read_coco(coco_file(tmp_path, images=[image]))) == 1
 
 
 def test_coco_other_categories_are_ignored_but_not_within_people(tmp_path: Path) -> None:

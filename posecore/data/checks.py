@@ -159,13 +159,17 @@ def number_of(value: Any) -> float | None:
 
 
 def an_id_of(value: Any, what: str) -> int | str:
-    """What entries refer to each other by: a whole number from 0 however it is written (1, 1.0, "1"), else a text."""
+    """What entries refer to each other by: a whole number from 0 however it is written (1, 1.0, "1"), else as text."""
     if isinstance(value, str) and value.strip():
         text = value.strip()
         whole = text.removesuffix(".0")
         return int(whole) if whole.isascii() and whole.isdigit() and len(whole) < 19 else text
     if isinstance(value, float) and value.is_integer() and 0 <= value < 2**53:
         return int(value)
+    if type(value) is int and not 0 <= value < 2**63:
+        return str(value) if abs(value) < 10**100 else f"{value:x}"  # Python refuses decimals of thousands of digits
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
     return an_id(value, what)
 
 

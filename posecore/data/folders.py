@@ -16,7 +16,20 @@ MAX_FILES = 1_000_000
 #: Folders inside folders that are looked into.
 _DEPTH = 24
 #: Words in the names of folders that hold labels and have their pictures beside them.
-_LABEL_WORDS = {"annotations", "annotation", "labels", "label", "anno", "annos", "anns", "ann", "json", "cfg", "config"}
+_LABEL_WORDS = {
+    "annotations",
+    "annotation",
+    "labels",
+    "label",
+    "anno",
+    "annos",
+    "anns",
+    "ann",
+    "json",
+    "jsons",
+    "cfg",
+    "config",
+}
 _PICTURE_FOLDER = "images"
 _SPLIT_WORDS = {
     "train": ("train", "training", "trn"),
@@ -107,10 +120,16 @@ def set_root(labels: Path) -> Path:
         return folder
     if folder.name.lower() in _LABEL_WORDS:
         return above
+    if above.name.lower() in _LABEL_WORDS and above.parent != Path(above.anchor) and not _has_pictures(folder):
+        return above.parent
     with reading(above):
         beside = any(entry.name.lower() == _PICTURE_FOLDER for entry in above.iterdir())
     outside = beside or _words(folder.name) & _LABEL_WORDS
-    return above if outside and not any(is_picture_name(path.name) for path in files_in(folder)) else folder
+    return above if outside and not _has_pictures(folder) else folder
+
+
+def _has_pictures(folder: Path) -> bool:
+    return any(is_picture_name(path.name) for path in files_in(folder))
 
 
 def split_of(name: str) -> str | None:

@@ -10,7 +10,6 @@ Positions are (x, y) in picture pixels, boxes (x0, y0, x1, y1).
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -22,11 +21,15 @@ from numpy.typing import NDArray
 from posecore.boxes import Region, area_of, shared_area, to_edges
 from posecore.data.annotations import Label, Person
 from posecore.data.checks import MAX_COORDINATE, EntryError, a_list, a_number, number_of, shown
+from posecore.data.keypoint_values import flag_of, items_of, triples
 
 #: Area of a person relative to their box where a file does not give it.
 AREA_OF_BOX = 0.53
 #: Largest area that is believed, in square pixels.
 _MAX_AREA = 1e12
+_TRUTHS = {"true": 1, "false": 0}
+#: Fields of a box that is an object.
+_SIDES = (("x",), ("y",), ("width", "w"), ("height", "h"))
 #: Around the positions of somebody who cannot be read, this part of their extent is ignored too, on every side.
 _AROUND = 0.5
 
@@ -38,7 +41,7 @@ ODD_BOX = "a box that is flat or cannot be read; it is drawn around the labelled
 BOX_ELSEWHERE = "a box in which none of the person's keypoints lies; it is drawn around them"
 ODD_CROWD = "iscrowd that is neither 0 nor 1; it is no crowd"
 ODD_FLAG = "a visibility other than 0, 1 and 2; more than 0 is visible"
-NO_FLAG = "a visibility that is no number; a keypoint that has a position is visible"
+NO_FLAG = "a keypoint without a visibility that can be read; it is visible when it has a position"
 SCORES = "a person with confidences in place of visibilities; more than 0 is visible"
 NO_POSITION = "a keypoint marked as labelled that has no position; it is unlabelled"
 #: What is said of somebody whose place became an ignore region.
@@ -68,15 +71,15 @@ def _at_once(items: Sequence[Any]) -> NDArray[np.float64] | None:
 # --- keypoints -------------------------------------------------------------------------------------------------------
 
 
-def read_keypoints(values: Any, count: int, remark: Remark) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Keypoints from x, y, visibility of each, in one list or a list for each; nothing at all is nobody labelled.
+def read_keypoints(values: Any, names: Sequence[str], remark: Remark) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Keypoints from x, y, visibility of each, see :func:`triples`; nothing at all is nobody labelled.
 
     Visibility is 0 unlabelled, 1 hidden, 2 visible; where all are from 0 to 1 and not whole they are confidences, as
     models propose labels. Positions of unlabelled keypoints are not looked at.
 
     Args:
         values: As it stands in the file; numbers may be written as text.
-        count: Keypoints of the skeleton.
+        names: Of the skeleton's keypoints.
         remark: Called with what is odd.
 
     Returns:
@@ -85,15 +88,17 @@ def read_keypoints(values: Any, count: int, remark: Remark) -> tuple[NDArray[np.
     Raises:
         EntryError: When there are too many or too few, or positions are given and none can be read.
     """
+    count = len(names)
     if not values:
         return np.full((count, 2), np.nan), np.zeros(count, np.uint8)
-    items = _triples(values, count)
+    items = triples(values, names)
     sound = _at_once(items)
     if sound is not None and set(items[2::3]) <= {0, 1, 2}:
         table = sound.reshape(count, 3)
         labels = table[:, 2].astype(np.uint8)
         return np.where(labels[:, None] > 0, table[:, :2], np.nan), labels
-    table = np.array([math.nan if (value := number_of(item)) is None else value for item in items]).reshape(count, 3)
+    numbers_read = [(flag_of if at % 3 == 2 else number_of)(item) for at, item in enumerate(items)]
+    table = np.array([math.nan if value is None else value for value in numbers_read]).reshape(count, 3)
     labels = labels_from_flags(table[:, 2], table[:, :2], remark)
     if not labels.any() and (table[:, 2] > 0).any():
         raise EntryError(f"no position of its keypoints can be read, for example {shown(items[:2])}")
@@ -134,18 +139,26 @@ def _are_scores(flags: NDArray[np.float64]) -> bool:
     return bool(len(flags)) and bool(((flags >= 0) & (flags <= 1)).all()) and bool(((flags > 0) & (flags < 1)).any())
 
 
-def _triples(values: Any, count: int) -> Sequence[Any]:
-    items = _items(values, "keypoints")
-    if len(items) == count and all(isinstance(item, list) and len(item) == 3 for item in items):
-        items = list(itertools.chain.from_iterable(items))
-    if len(items) != 3 * count:
-        raise EntryError(f"keypoints must have {3 * count} numbers, not {len(items)}")
-    return items
+def without_placeholders(
+    xy: NDArray[np.float64], labels: NDArray[np.uint8], box: Region | None, remark: Remark
+) -> NDArray[np.uint8]:
+    """``(K,)`` labels without keypoints at (0, 0) or (-1, -1), where tools put those that nobody placed.
 
+    A single one stays when the person's box reaches there.
 
-def _items(values: Any, what: str) -> list[Any]:
-    """A list, also one that was written as text."""
-    return values.strip(" []()").replace(",", " ").split() if isinstance(values, str) else a_list(values, what)
+    Args:
+        xy: ``(K, 2)`` positions.
+        labels: ``(K,)`` of :class:`Label`.
+        box: Of the person, in the same units.
+        remark: Called for each that is left out.
+    """
+    put = _labelled(labels) & ((xy == 0).all(1) | (xy == -1).all(1))
+    count = int(put.sum())
+    if not count or (count == 1 and box is not None and max(box[0], box[1]) <= 0):
+        return labels
+    for _ in range(count):
+        remark(NO_POSITION)
+    return np.where(put, Label.UNLABELLED, labels).astype(np.uint8)
 
 
 def _position(x: Any, y: Any) -> tuple[float, float] | None:
@@ -171,10 +184,16 @@ def read_box(values: Any, remark: Remark) -> Region | None:
 
 def _corners(values: Any) -> Region | None:
     """What stands where x, y, width and height should, as corners, however they lie; None unless these are numbers."""
+    if isinstance(values, dict):
+        values = [next((values[name] for name in names if name in values), None) for names in _SIDES]
     try:
-        items = _items(values, "the box")
+        items = items_of(values, "the box")
     except EntryError:
         return None
+    if len(items) == 1 and isinstance(items[0], list):
+        items = items[0]
+    if len(items) == 5 and (score := number_of(items[4])) is not None and 0 <= score <= 1:
+        items = items[:4]
     found = [number_of(item) for item in items]
     if len(found) != 4 or not all(value is not None and abs(value) <= MAX_COORDINATE for value in found):
         return None
@@ -211,13 +230,14 @@ def fitting_box(
     return None
 
 
-def place_of(box: Any, keypoints: Any, size: tuple[int, int]) -> Region:
+def place_of(box: Any, keypoints: Any, size: tuple[int, int], around: float = _AROUND) -> Region:
     """Where somebody is who cannot be read.
 
     Args:
         box: What stands for x, y, width, height.
         keypoints: What stands for x, y, visibility of each keypoint.
         size: (width, height) of the picture.
+        around: This part of the positions' extent belongs to the place too, on every side.
 
     Returns:
         The box, else the surroundings of the positions that can be read, else the whole picture.
@@ -231,14 +251,14 @@ def place_of(box: Any, keypoints: Any, size: tuple[int, int]) -> Region:
         return 0.0, 0.0, float(size[0]), float(size[1])
     edges = to_edges(points)
     low, high = edges.min(0), edges.max(0)
-    around = _AROUND * float((high - low).max()) + 1
-    return low[0] - around, low[1] - around, high[0] + around, high[1] + around
+    margin = around * float((high - low).max()) + 1
+    return low[0] - margin, low[1] - margin, high[0] + margin, high[1] + margin
 
 
 def _positions(values: Any) -> Iterable[tuple[float, float]]:
     """Whatever positions can be read of keypoints of which not even the number is right."""
     try:
-        items = _items(values, "keypoints")
+        items = items_of(values, "keypoints")
     except EntryError:
         return
     if all(isinstance(item, list) and len(item) >= 2 for item in items):
@@ -277,7 +297,8 @@ def read_area(value: Any, remark: Remark) -> float | None:
 
 def read_crowd(value: Any, remark: Remark) -> bool:
     """``iscrowd``: 0 or 1, also as text, or true and false; nothing is 0."""
-    number = 0.0 if value is None else number_of(value)
+    word = value.strip().lower() if isinstance(value, str) else value
+    number = 0.0 if value is None else number_of(_TRUTHS.get(word, word) if isinstance(word, str) else word)
     if number not in (0, 1):
         remark(ODD_CROWD)
     return number == 1

@@ -8,15 +8,16 @@ refused rather than guessed.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 from posecore.data.checks import EntryError, is_file
 from posecore.data.folders import ending_of, files_in, is_picture_name, set_root, split_of
@@ -26,6 +27,10 @@ _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 #: Names that are tried to find out which of the usual folders a set's pictures are in.
 _SAMPLE = 20
 _SCHEME = re.compile(r"^(?:[A-Za-z][\w+.-]*://|[A-Za-z]:(?=[/\\]|[^/\\]))")
+
+_UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")
+#: Blanks that programs put into names unasked, macOS into those of screenshots.
+_BLANKS = str.maketrans("\u00a0\u202f", "  ")
 
 Parts = tuple[str, ...]
 
@@ -253,14 +258,32 @@ def _brief(name: str) -> str:
 
 def _readings(name: str, last_may_be_empty: bool = False) -> list[Parts]:
     """What the parts of a name may be: as it stands, decoded as part of an address, and without an address's query."""
-    texts = [name.strip()]
+    texts = [_unquoted(name)]
     if "%" in name:
-        texts.append(unquote(texts[0]))
+        texts += [unquote(texts[0]), unquote(unquote(texts[0]))]
     if "?" in name:
         before, _, query = texts[0].partition("?")
         texts += [value for _, value in parse_qsl(query) if is_picture_name(value)] + [before, unquote(before)]
+    if "#" in name and is_picture_name(before := texts[0].rpartition("#")[0]):
+        texts += [before, unquote(before)]
+    texts += [unquote_plus(text) for text in texts if "+" in text]
+    texts += [html.unescape(text) for text in texts if "&" in text]
+    texts += [before + "/" + last for text in texts for before, last in _without_upload_mark(text)]
     readings = [_parts(text) for text in dict.fromkeys(texts) if "\0" not in text]
     return [parts for parts in readings if parts or last_may_be_empty]
+
+
+def _unquoted(name: str) -> str:
+    """A name without blanks and quotation marks around it."""
+    text = name.strip()
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+def _without_upload_mark(text: str) -> Iterator[tuple[str, str]]:
+    """Folders and name of a picture without what Label Studio puts before the names of files that are uploaded."""
+    before, _, last = text.replace("\\", "/").rpartition("/")
+    if found := _UPLOAD.fullmatch(last):
+        yield before, found[1]
 
 
 def _parts(text: str) -> Parts:
@@ -278,7 +301,7 @@ def _folded(text: str) -> str:
     """A name so that case and composition make no difference."""
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.translate(_BLANKS)).casefold())
 
 
 def folded_parts(parts: Iterable[str]) -> Parts:

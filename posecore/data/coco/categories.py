@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from posecore.data.checks import EntryError, Problems, a_dict, a_list, a_number, a_text, an_id, an_id_of, shown
+from posecore.data.checks import (
+    EntryError,
+    Problems,
+    a_dict,
+    a_list,
+    a_number,
+    a_text,
+    an_id,
+    an_id_of,
+    number_of,
+    shown,
+)
 from posecore.data.naming import different_names, skeleton_of, tells_sides, unnamed_skeleton
 from posecore.data.people import Remark
 from posecore.errors import SkeletonError
@@ -90,14 +101,25 @@ class Categories:
         }
         return cls(skeletons[max(chosen, key=lambda number: used[number])], chosen, others)
 
-    def find(self, entry: Mapping[str, Any]) -> Id:
-        """The category of an annotation; where it names none and only one is read, that one."""
+    def find(self, entry: Mapping[str, Any], remark: Remark) -> Id:
+        """The category of an annotation.
+
+        Where only one is read, it is that of who names none; where the file has no other, also that of who has
+        keypoints and names one that is not there, as when one program counts from 0 and another from 1.
+
+        Raises:
+            EntryError: When there is no such category.
+        """
         if entry.get("category_id") is None and len(self.chosen) == 1:
             return next(iter(self.chosen))
-        number = an_id_of(entry.get("category_id"), "the category id")
-        if number not in self.chosen and number not in self.others:
-            raise EntryError(f"there is no category {number}")
-        return number
+        number = category_of(entry)
+        if number is not None and (number in self.chosen or number in self.others):
+            return number
+        if len(self.chosen) == 1 and not self.others and entry.get("keypoints"):
+            only, name = next(iter(self.chosen.items()))
+            remark(f"a category id that no category has; taken for {name!r} ({only}), the only one there is")
+            return only
+        raise EntryError(f"there is no category {shown(entry.get('category_id'))}")
 
     def note_others(self, left_out: Mapping[Id, tuple[int, int]], problems: Problems) -> None:
         """One problem for every category that is not read though it occurs.
@@ -128,18 +150,31 @@ def _read_categories(entries: Any, problems: Problems) -> tuple[dict[Id, str], d
     """Names of all categories, and skeletons of those with keypoints; what is odd in them costs no category."""
     names: dict[Id, str] = {}
     skeletons: dict[Id, Skeleton] = {}
-    listed = entries if isinstance(entries, list) else []
-    if entries is not None and not isinstance(entries, list):
-        problems.remark(f"categories that are no list but {shown(entries)}; passed over")
+    listed = _listed(entries, problems.remark)
     for position, entry in enumerate(listed):
         with problems.skipping(f"categories[{position}]"):
             number = an_id_of(a_dict(entry, "a category").get("id"), "the id")
             if number in names:
+                if entry in listed[:position]:
+                    problems.remark("a category that is listed twice; read once")
+                    continue
                 raise EntryError(f"another category has the id {number} already")
             names[number] = _name(entry.get("name"), number)
             if entry.get("keypoints"):
                 skeletons[number] = category_skeleton(entry, names[number], problems.remark)
     return names, skeletons
+
+
+def _listed(entries: Any, remark: Remark) -> list[Any]:
+    """The categories as a list: a single one may stand by itself, several may be fields by their ids."""
+    if entries is None or isinstance(entries, list):
+        return entries or []
+    if isinstance(entries, dict) and ("keypoints" in entries or "name" in entries):
+        return [{"id": 1, **entries}]
+    if isinstance(entries, dict) and all(isinstance(entry, dict) for entry in entries.values()):
+        return [{"id": number, **entry} for number, entry in entries.items()]
+    remark(f"categories that are no list but {shown(entries)}; passed over")
+    return []
 
 
 def _name(value: Any, number: Id) -> str:
@@ -173,9 +208,21 @@ def _own_skeleton(own: Mapping[str, Any], names: Sequence[str], edges: Sequence[
 
 def _keypoint_names(value: Any) -> list[str]:
     """Names of keypoints; some files write numbers, or leave a name empty."""
-    items = [item.strip() for item in value.split(",")] if isinstance(value, str) else a_list(value, "keypoints")
+    if isinstance(value, dict):
+        value = _in_order(value)
+    items = value.split(",") if isinstance(value, str) else a_list(value, "keypoints")
+    items = [item.get("name", item.get("label")) if isinstance(item, dict) else item for item in items]
     plain = [item if isinstance(item, (str, int, float)) and not isinstance(item, bool) else "" for item in items]
     return [str(item).strip() or f"keypoint_{index}" for index, item in enumerate(plain)]
+
+
+def _in_order(fields: Mapping[str, Any]) -> list[Any]:
+    """Names that are fields by their numbers, or numbers by their names, in the order of the numbers."""
+    if all(type(value) is int for value in fields.values()):
+        fields = {str(value): name for name, value in fields.items()}
+    if any(number_of(key) is None for key in fields):
+        return list(fields)
+    return [fields[key] for key in sorted(fields, key=lambda key: number_of(key) or 0.0)]
 
 
 def _edges(value: Any, names: Sequence[str], remark: Remark) -> list[Edge]:

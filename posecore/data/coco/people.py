@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,15 @@ from posecore.data.people import (
     read_box,
     read_crowd,
     read_keypoints,
+    without_placeholders,
     without_twins,
 )
 from posecore.imaging import Region
 from posecore.skeleton import Skeleton
+
+CORNERS = "a box of two corners in place of x, y, width and height; read as such"
+#: Pixels that boxes may lie beyond their picture.
+_SLACK = 2.0
 
 
 def with_people(
@@ -46,6 +52,7 @@ def with_people(
     ignore: dict[Id, list[Region]] = {number: [] for number in people}
     others: list[tuple[Id, Id, Mapping[str, Any]]] = []
     firsts = _firsts(images, problems.remark)
+    entries = _with_sides(entries, images, problems.remark)
     for position, entry in enumerate(entries):
         with problems.skipping(f"annotations[{position}]"):
             number = an_id_of(a_dict(entry, "an annotation").get("image_id"), "the image id")
@@ -56,7 +63,7 @@ def with_people(
             if image is None:
                 continue
             try:
-                category = categories.find(entry)
+                category = categories.find(entry, problems.remark)
                 if category in categories.others:
                     others.append((category, number, entry))
                     continue
@@ -78,6 +85,40 @@ def with_people(
         for number, image in images.items()
         if image is not None and firsts[number] == number
     )
+
+
+def _with_sides(entries: Sequence[Any], images: Mapping[Id, AnnotatedImage | None], remark: Remark) -> Sequence[Any]:
+    """The annotations with boxes of x, y, width, height, where all of the file are of two corners instead.
+
+    That is certain when every box can be two corners, which hold the keypoints, and at least half of them would reach
+    beyond their picture as x, y, width, height.
+    """
+    boxed = [(entry, box) for entry in entries if isinstance(entry, dict) and (box := read_box(entry.get("bbox"), _no))]
+    beyond = 0
+    for entry, (x0, y0, right, bottom) in boxed:
+        x1, y1 = right - x0, bottom - y0
+        with suppress(EntryError):
+            image = images.get(an_id_of(entry.get("image_id"), "the image id"))
+            if image is None:
+                continue
+            width, height = image.size
+            if not (x0 < x1 <= width + _SLACK and y0 < y1 <= height + _SLACK):
+                return entries
+            if right > width + _SLACK or bottom > height + _SLACK:
+                placed = entry.get("keypoints") and place_of(None, entry["keypoints"], image.size, around=0)
+                if placed and not covers([(x0, y0, x1, y1)], placed):
+                    return entries
+                beyond += 1
+    if not beyond or 2 * beyond < len(boxed):
+        return entries
+    corners = {id(entry): [x0, y0, right - 2 * x0, bottom - 2 * y0] for entry, (x0, y0, right, bottom) in boxed}
+    for _ in corners:
+        remark(CORNERS)
+    return [{**entry, "bbox": corners[id(entry)]} if id(entry) in corners else entry for entry in entries]
+
+
+def _no(_: str) -> None:
+    """Nothing is said of a box that is looked at before it is read."""
 
 
 def _firsts(images: Mapping[Id, AnnotatedImage | None], remark: Remark) -> dict[Id, Id]:
@@ -125,9 +166,11 @@ def read_person(entry: Mapping[str, Any], skeleton: Skeleton, category: str, rem
     Raises:
         EntryError: When the keypoints cannot be read, or there is neither a box nor a labelled keypoint.
     """
-    xy, labels = read_keypoints(entry.get("keypoints"), len(skeleton), remark)
+    xy, labels = read_keypoints(entry.get("keypoints"), skeleton.keypoints, remark)
+    given = read_box(entry.get("bbox") or None, remark)
+    labels = without_placeholders(xy, labels, given, remark)
     _mark_absent(labels, entry.get("absent"), remark)
-    box = fitting_box(read_box(entry.get("bbox") or None, remark), xy, labels, remark)
+    box = fitting_box(given, xy, labels, remark)
     area = read_area(entry.get("area"), remark)
     return make_person(xy, labels, box, area, read_crowd(entry.get("iscrowd"), remark), category)
 

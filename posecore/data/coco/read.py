@@ -18,6 +18,7 @@ from posecore.data.checks import (
     a_text,
     an_id_of,
     as_data_error,
+    number_of,
     shown,
 )
 from posecore.data.coco.boxes import boxes_alone
@@ -31,6 +32,9 @@ from posecore.data.pictures import picture_size
 from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
 from posecore.imaging import Region
+
+#: Fields with the name of a picture; the first that is there counts.
+_NAME_FIELDS = ("file_name", "filename", "path", "name", "coco_url", "url")
 
 
 def read_coco(
@@ -124,7 +128,9 @@ def _located(entries: Sequence[Any], resolver: PathResolver, pictures: bool) -> 
 
 def _file_names(entry: Mapping[str, Any]) -> list[str]:
     """Names under which a picture may be there: its own, then the one it had before it was uploaded to Roboflow."""
-    name = entry.get("file_name")
+    name = next((entry[field] for field in _NAME_FIELDS if entry.get(field) is not None), None)
+    if isinstance(name, float) and name.is_integer():
+        name = int(name)
     names = [str(name) if type(name) is int else a_text(name, "the file name")]
     extra = entry.get("extra")
     if isinstance(extra, dict) and isinstance(extra.get("name"), str):
@@ -171,7 +177,7 @@ def _read_image(
     if not named and picture_size(path) != size:
         raise EntryError(f"{path.name} is not {size[0]} × {size[1]} pixels, for which the labels were made")
     own = entry.get("split")
-    ignore = _ignore(entry.get("ignore"), problems)
+    ignore = _ignore(entry, size, problems)
     return AnnotatedImage(path, size, (), number, ignore, own if isinstance(own, str) and own else split)
 
 
@@ -189,9 +195,25 @@ def _size(entry: Mapping[str, Any], path: Path, problems: Problems) -> tuple[int
         raise error
 
 
-def _ignore(value: Any, problems: Problems) -> tuple[Region, ...]:
-    """Ignore regions of a picture; other programs have a field of this name that is none."""
+def _ignore(entry: Mapping[str, Any], size: tuple[int, int], problems: Problems) -> tuple[Region, ...]:
+    """Ignore regions of a picture; other programs have a field ``ignore`` that is none.
+
+    PoseTrack's are outlines in ``ignore_regions_x`` and ``_y``, and its pictures that nobody labelled say so.
+    """
+    value = entry.get("ignore")
     boxes = [read_box(box, lambda what: None) for box in value] if isinstance(value, list) else []
     if None in boxes or (value and not isinstance(value, list)):
         problems.remark("an ignore region that is no box; passed over")
+    outlines = zip(_outlines(entry.get("ignore_regions_x")), _outlines(entry.get("ignore_regions_y")), strict=False)
+    boxes += [(min(xs), min(ys), max(xs), max(ys)) for xs, ys in outlines if xs and ys]
+    if entry.get("is_labeled") is False:
+        problems.remark("a picture that says that nobody has labelled it; all of it is an ignore region")
+        boxes.append((0.0, 0.0, float(size[0]), float(size[1])))
     return tuple(box for box in boxes if box is not None)
+
+
+def _outlines(value: Any) -> list[list[float]]:
+    """Positions along one axis of some outlines, or of a single one."""
+    lists = value if isinstance(value, list) else []
+    lists = lists if all(isinstance(one, list) for one in lists) else [lists]
+    return [[number for item in one if (number := number_of(item)) is not None] for one in lists]
