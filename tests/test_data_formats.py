@@ -632,13 +632,19 @@ def test_mirror_images_from_names() -> None:
         ("左肩", "右肩", "鼻"),
         ("spine1", "spine2", "l_hand", "r_hand"),
         ("wing.left.tip", "wing.right.tip"),
+        ("oikea_polvi", "vasen_polvi"),
+        ("левоеколено", "правоеколено", "нос1"),
+        ("LewaReka", "PrawaReka"),
+        ("왼무릎", "오른무릎"),
+        ("rodilla_izq", "rodilla_der"),
+        ("C7", "T10", "L5", "LASI", "RASI"),
     ],
 )
 def test_sides_in_many_spellings(names: tuple[str, ...]) -> None:
     skeleton = skeleton_of("x", names)
     single = [name for index, name in enumerate(names) if skeleton.side(index) == "middle"]
     assert skeleton.sides_known
-    assert not set(single) - {"nose", "tail", "鼻", "spine1", "spine2"}
+    assert not set(single) - {"nose", "tail", "鼻", "нос1", "spine1", "spine2", "C7", "T10", "L5"}
     assert all(left < right for left, right in skeleton.flip_pairs)
 
 
@@ -653,7 +659,10 @@ def test_sides_in_many_spellings(names: tuple[str, ...]) -> None:
         ("nose", "ear 1", "ear 2"),
         ("nose", "ear_a", "ear_b"),
         ("nose", "left_ear", "right_ear", "hornL"),
-        ("oikea_polvi", "vasen_polvi"),
+        ("eskuineko_belauna", "ezkerreko_belauna"),
+        ("left_eye", "right_eye", "face-0", "face-1", "face-2"),
+        ("left_eye", "right_eye", "knee_a", "knee_b"),
+        ("hip_l", "hip_r", "foot1", "foot2", "spine1", "spine2"),
         ("LL", "LR", "RL", "RR"),
     ],
 )

@@ -321,6 +321,13 @@ def test_yolo_several_sets_are_not_mixed_up(tmp_path: Path) -> None:
         ("0 .5 .5 .4 .6 .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2 .93 7", 4, False),
         ("person .5 .5 .4 .6 .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2", 4, False),
         ("0.0\t.5 .5 .4 .6 .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2\r", 4, False),
+        ("0 .5 .5 .4 .6 .4 .3 2 .45 .4 2 .5 .5 2 0 0 2", 3, True),
+        ("0 .5 .5 .4 .6 .4 .3 2 .45 .4 2 .5 .5 2 -1 -1 1", 3, True),
+        ("0 .5 .5 1 1 0 0 2 .45 .4 2 .5 .5 2 .55 .6 2", 4, False),
+        ("# class cx cy w h\n0 .5 .5 .4 .6 .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2", 4, False),
+        ("0,.5,.5,.4,.6,.4,.3,2,.45,.4,2,.5,.5,2,.55,.6,2", 4, False),
+        ("0, .5, .5, .4, .6, .4, .3, 2, .45, .4, 2, .5, .5, 2, .55, .6, 2", 4, False),
+        ("0 0,5 0,5 0,4 0,6 0,4 0,3 2 0,45 0,4 2 0,5 0,5 2 0,55 0,6 2", 4, False),
         ("0 .5 .5 .4 .6", 0, False),
         (f"{LINE}\n{LINE}", 4, True),
     ],
@@ -339,6 +346,7 @@ def test_yolo_odd_values_cost_no_person(tmp_path: Path, line: str, count: int, n
     [
         ("0 .5 .5 .5 .5 .4 .3 2 .45 .4 2", (16, 12, 48, 36)),
         ("7 .5 .5 .5 .5 .4 .3 2 .45 .4 2 .5 .5 2 .55 .6 2", (16, 12, 48, 36)),
+        ("0 .25 .25 .75 .25 .75 .75 .25 .75", (-8, 6, 48, 36)),
         ("0 320 240 100 100 300 200 2 310 220 2 320 230 2 330 240 2", (0, 0, 64, 48)),
         ("what is this", (0, 0, 64, 48)),
     ],
@@ -372,6 +380,11 @@ def test_yolo_lines_left_out_are_ignored_not_background(
         ("kpt_names: [a, b, c, a]", "person", True),
         ("kpt_names: {0: [1, 2, 3, 4]}", "person", False),
         ("kpt_shape: '4, 3'", "person", False),
+        ("kpt_shape: [4.0, 3.0]", "person", False),
+        ("kpt_shape: ['4', '3']", "person", False),
+        ("kpt_shape: {points: 4, dims: 3}", "person", False),
+        ("kpt_shape: [4]", "person", False),
+        ("kpt_shape: 4", "person", False),
         ("kpt_shape: [4, 2]", "person", False),
     ],
 )
@@ -382,6 +395,34 @@ def test_yolo_fields_that_only_adorn_refuse_nothing(tmp_path: Path, changes: str
     assert labelled(dataset) == [4]
     assert not dataset.problems
     assert any(remark.what.startswith(f"{changes.split(':')[0]}:") for remark in dataset.remarks) == noted
+
+
+_NAMED = "kpt_names: [left_ear, right_ear, left_paw, right_paw]\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "pairs", "known"),
+    [
+        ("flip_idx: [0, 1, 2, 3]\n", (), True),
+        ("flip_idx: [0, 1, 2, 3]\nroboflow: {project: x}\n", (), False),
+        (f"flip_idx: [0, 1, 2, 3]\n{_NAMED}", ((0, 1), (2, 3)), True),
+        ("flip_idx: '1, 0, 3, 2'\n", ((0, 1), (2, 3)), True),
+        ("flip_idx: [1.0, 0.0, 3.0, 2.0]\n", ((0, 1), (2, 3)), True),
+        ("flip_idx: [1, 2, 3, 0]\n", (), False),
+        (_NAMED.replace("kpt_names", "keypoint_names"), ((0, 1), (2, 3)), True),
+        ("kpt_names: {0: left_ear, 1: right_ear, 2: left_paw, 3: right_paw}\n", ((0, 1), (2, 3)), True),
+        ("kpt_names: left_ear, right_ear, left_paw, right_paw\n", ((0, 1), (2, 3)), True),
+    ],
+)
+def test_yolo_sides_are_never_a_guess(tmp_path: Path, fields: str, pairs: Any, known: bool) -> None:
+    skeleton = read_yolo(yolo(tmp_path, f"train: images/train\nkpt_shape: [4, 3]\n{fields}")).skeleton
+    assert (skeleton.flip_pairs, skeleton.sides_known) == (pairs, known)
+
+
+def test_yolo_lines_may_begin_with_a_name_of_several_words(tmp_path: Path) -> None:
+    yaml = YAML.replace("person", "tennis player")
+    dataset = read_yolo(yolo(tmp_path, yaml, labels={"labels/train/a.txt": LINE.replace("0", "tennis player", 1)}))
+    assert [person.category for image in dataset for person in image.people] == ["tennis player"]
 
 
 def test_yolo_pairs_are_mirror_images(tmp_path: Path) -> None:
@@ -430,6 +471,8 @@ def coco(folder: Path, file: str, names: dict[str, str], *, labels: list[int] | 
         ("annotations/train.json", "Images"),
         ("labels.json", "data"),
         ("labels.json", "img/a/b"),
+        ("jsons/train.json", "pics"),
+        ("anno/v1/labels.json", "images"),
         ("train/labels/labels.json", "train/photos"),
         ("a.json", "."),
     ],

@@ -28,6 +28,29 @@ _WORDS = (
     ("esquerdo", "direito"),
     ("左", "右"),
 )
+#: Words of further languages and short ones, by which pairs are found but a name on its own is not given a side.
+_OTHER_WORDS = (
+    ("izq", "der"),
+    ("esq", "dir"),
+    ("esquerr", "dret"),
+    ("sx", "dx"),
+    ("лев", "прав"),
+    ("lew", "praw"),
+    ("lev", "prav"),
+    ("αριστερ", "δεξι"),
+    ("vänster", "höger"),
+    ("venstre", "højre"),
+    ("venstre", "høyre"),
+    ("vasen", "oikea"),
+    ("bal", "jobb"),
+    ("sol", "sağ"),
+    ("kiri", "kanan"),
+    ("trái", "phải"),
+    ("왼", "오른"),
+    ("ひだり", "みぎ"),
+    ("يسرى", "يمنى"),
+    ("يسار", "يمين"),
+)
 #: Letters for the sides.
 _LETTERS = ("l", "r")
 #: Parts of a name: capitals, capitalised and lower-case words, numbers, other letters.
@@ -36,6 +59,26 @@ _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z
 _MARK = re.compile(
     rf"(?:{'|'.join(word for pair in _WORDS for word in pair)}|[lr]|[lr][fbhlr]|[fbh][lr])",
     re.IGNORECASE,
+)
+#: Parts of the body in the middle, of which there may be several in a row.
+_MIDLINE = frozenset(
+    (
+        "abdomen",
+        "back",
+        "backbone",
+        "beak",
+        "belly",
+        "body",
+        "center",
+        "centre",
+        "chest",
+        "chin",
+        "crown",
+        "head",
+        "jaw",
+    )
+    + ("lip", "mid", "middle", "mouth", "neck", "nose", "pelvis", "root", "snout", "spine", "sternum", "tail", "thorax")
+    + ("throat", "torso", "trunk", "vertebra", "waist", "withers")
 )
 #: What to do where the sides are not known.
 ASK_FOR_SIDES = (
@@ -68,7 +111,7 @@ def mirror_pairs(names: Sequence[str]) -> tuple[Edge, ...]:
 
 def _words_swapped(name: str) -> Iterator[str]:
     """The name with a word for left made one for right, once for every place where one stands."""
-    for left, right in _WORDS:
+    for left, right in (*_WORDS, *_OTHER_WORDS):
         for place in re.finditer(left, name, re.IGNORECASE):
             yield name[: place.start()] + _like(place[0], right) + name[place.end() :]
 
@@ -90,20 +133,32 @@ def _like(pattern: str, word: str) -> str:
 def tells_sides(names: Sequence[str], pairs: Sequence[Edge]) -> bool:
     """True when names, and the pairs read off them, leave no doubt about which keypoints swap in a mirror.
 
-    They do when a name that is not in a pair has a side, and, without any pair, when keypoints have no real names
+    They do not when a name that is not in a pair has a side, or several are numbered of a kind that is not in the
+    middle of a body (``foot_1``, ``foot_2``; not ``tail1``, ``tail2``), nor, without any pair, when they are no names
     (``3``, ``keypoint_3``, ``p3``) or several are of one kind (``ear_a``, ``ear_b``), for these may be sides.
     """
     if len(names) < 2:
         return True
     paired = {index for pair in pairs for index in pair}
     single = [name for index, name in enumerate(names) if index not in paired]
-    if any(has_side(name) for name in single):
+    if any(has_side(name) for name in single) or _may_be_sides(single):
         return False
     if pairs:
         return True
     words = [frozenset(part.lower() for part in _PARTS.findall(name)) for name in names]
     shared = Counter(word for parts in words for word in parts)
     return not any(_nameless(name) for name in names) and max(shared.values(), default=1) == 1
+
+
+def _may_be_sides(names: Sequence[str]) -> bool:
+    """True when several names are one with numbers or letters, of something that is not in the middle of a body."""
+    kinds: Counter[tuple[str, ...]] = Counter()
+    for name in names:
+        parts = [part.lower() for part in _PARTS.findall(name)]
+        words = tuple(part for part in parts if len(part) > 1 and not part.isdigit())
+        if len(words) < len(parts) and not _MIDLINE & set(words):
+            kinds[words or tuple(part for part in parts if not part.isdigit())] += 1
+    return max(kinds.values(), default=0) > 1
 
 
 def has_side(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +13,16 @@ from numpy.typing import NDArray
 
 from posecore.data.annotations import Label, Person
 from posecore.data.checks import EntryError, Problems, is_file, load_text, shown
-from posecore.data.people import IGNORED, NO_POSITION, ODD_BOX, TWINS, fitting_box, labels_from_flags, make_person
+from posecore.data.people import (
+    IGNORED,
+    NO_POSITION,
+    ODD_BOX,
+    TWINS,
+    fitting_box,
+    labels_from_flags,
+    make_person,
+    without_placeholders,
+)
 from posecore.data.resolving import folded_parts
 from posecore.data.yolo.layout import Layout
 from posecore.errors import DataError
@@ -126,7 +136,7 @@ def read_labels(
     people, regions = [], []
     seen: set[tuple[str, ...]] = set()
     for number, line in enumerate(lines, 1):
-        words = tuple(line.split())
+        words = _words(line, layout)
         if words in seen:
             problems.remark(TWINS)
         if not words or words in seen:
@@ -139,6 +149,24 @@ def read_labels(
             problems.note(place, f"{error}; {IGNORED}", ignored=1)
             regions.append(_region(words, size))
     return people, regions
+
+
+def _words(line: str, layout: Layout) -> tuple[str, ...]:
+    """The class and the numbers of a line, whatever is between them; nothing for a comment.
+
+    Commas with blanks between the words are decimal ones.
+    """
+    text = line.strip()
+    if text.startswith("#"):
+        return ()
+    spaced = next((name for name in layout.classes.values() if " " in name and text.startswith(f"{name} ")), "")
+    text = text.removeprefix(spaced)
+    words = text.split()
+    if len(words) > 4 and not any(word.endswith((",", ";")) for word in words):
+        words = [word.replace(",", ".") if "," in word and "." not in word else word for word in words]
+    elif "," in text or ";" in text:
+        words = [word for word in re.split(r"[,;\s]+", text) if word]
+    return (spaced, *words) if spaced else tuple(words)
 
 
 class _Line:
@@ -163,7 +191,8 @@ class _Line:
         Raises:
             EntryError: When nothing of them can be used.
         """
-        labels = self._labels(problems)
+        given = _corners(self._box, (1, 1))
+        labels = without_placeholders(self._xy, self._labels(problems), given, problems.remark)
         labelled = labels != Label.UNLABELLED
         far = labelled & ((self._xy < -_MARGIN) | (self._xy > 1 + _MARGIN)).any(1)
         if 2 * far.sum() > labelled.sum():
@@ -226,7 +255,17 @@ def _corners(box: NDArray[np.float64], size: tuple[int, int]) -> Region | None:
 
 
 def _region(words: Sequence[str], size: tuple[int, int]) -> Region:
-    """Where somebody is whose line cannot be used: their box, or anywhere in the picture."""
-    box = np.array([_number(word) for word in words[1:5]])
-    corners = _corners(box, size) if len(box) == 4 else None
-    return corners or (0.0, 0.0, float(size[0]), float(size[1]))
+    """Where somebody is whose line cannot be used: their box, or anywhere in the picture.
+
+    Pairs of numbers may be the outline of a segment instead, whose place is added.
+    """
+    numbers = np.array([_number(word) for word in words[1:]])
+    places = [_corners(numbers[:4], size)] if len(numbers) >= 4 else []
+    if len(numbers) >= 6 and len(numbers) % 2 == 0 and ((numbers >= 0) & (numbers <= 1)).all():
+        outline = numbers.reshape(-1, 2) * size
+        places.append((*outline.min(0).tolist(), *outline.max(0).tolist()))
+    corners = np.array([place for place in places if place is not None])
+    if not len(corners):
+        return 0.0, 0.0, float(size[0]), float(size[1])
+    (x0, y0), (x1, y1) = corners[:, :2].min(0).tolist(), corners[:, 2:].max(0).tolist()
+    return x0, y0, x1, y1

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from posecore.data.checks import EntryError, Problems, a_list, an_id, load_text, shown, texts
+from posecore.data.checks import EntryError, Problems, a_list, an_id, an_id_of, load_text, shown, texts
 from posecore.data.folders import is_picture_name
 from posecore.data.naming import mirror_pairs, skeleton_of, unnamed_skeleton
 from posecore.data.pictures import pictures_in
@@ -23,6 +23,8 @@ from posecore.words import counted
 SPLITS = {"train": ("train", "train"), "val": ("val", "valid"), "test": ("test", "test")}
 #: Most keypoints that are believed.
 MAX_KEYPOINTS = 1000
+#: Fields with the names of the keypoints; the first that says something counts.
+_NAME_FIELDS = ("kpt_names", "keypoint_names", "kpt_labels", "keypoints")
 #: Other names of parts.
 _ALIASES = {"val": ("val", "valid", "validation")}
 
@@ -64,11 +66,18 @@ class Layout:
 
 
 def _shape(value: Any) -> tuple[int, int]:
-    shape = [int(number) for number in re.findall(r"\d{1,9}", value)] if isinstance(value, str) else value
-    shape = a_list(shape, "kpt_shape")
-    if len(shape) != 2 or shape[1] not in (2, 3) or not 1 <= an_id(shape[0], "kpt_shape") <= MAX_KEYPOINTS:
-        raise EntryError(f"kpt_shape must be [number of keypoints, 2 or 3], not {shown(shape)}")
-    return shape[0], int(shape[1])
+    """Number of keypoints and of numbers each; a single number is that of keypoints, and lines tell the other."""
+    if isinstance(value, str):
+        value = re.findall(r"\d{1,9}", value)
+    elif isinstance(value, dict):
+        value = list(value.values())
+    elif isinstance(value, int):
+        value = [value]
+    shape = [an_id_of(number, "kpt_shape") for number in a_list(value, "kpt_shape")]
+    count, dimensions = (*shape, 3)[:2] if 1 <= len(shape) <= 2 else (0, 0)
+    if not isinstance(count, int) or not 1 <= count <= MAX_KEYPOINTS or dimensions not in (2, 3):
+        raise EntryError(f"kpt_shape must be [number of keypoints, 2 or 3], not {shown(value)}")
+    return count, int(dimensions)
 
 
 def _skeleton(data: Mapping[str, Any], count: int, name: str, problems: Problems) -> Skeleton:
@@ -76,13 +85,23 @@ def _skeleton(data: Mapping[str, Any], count: int, name: str, problems: Problems
     if data.get("flip_idx"):
         with _remarking(problems, "flip_idx"):
             pairs = _flip_pairs(data["flip_idx"], count)
-    names = data.get("kpt_names")
-    if isinstance(names, dict):  # Ultralytics: class id → names; all classes share the shape.
-        names = next(iter(names.values()), None)
+    names = _keypoint_names(data)
+    if pairs == () and count > 1 and ("roboflow" in data or (names and mirror_pairs([str(name) for name in names]))):
+        problems.remark("flip_idx: it swaps nothing, as programs write that do not know; mirror images go by names")
+        pairs = None
     if names:
         with _remarking(problems, "kpt_names"):
             return _named(name, [str(one) if _is_number(one) else one for one in a_list(names, "it")], count, pairs)
     return unnamed_skeleton(name, count, pairs, problems.remark)
+
+
+def _keypoint_names(data: Mapping[str, Any]) -> Any:
+    """What stands for the names of the keypoints: a list, one text, or fields by class or by keypoint."""
+    names = next((data[field] for field in _NAME_FIELDS if data.get(field)), None)
+    if isinstance(names, dict):  # Ultralytics: class id → names; all classes share the shape.
+        inner = next(iter(names.values()))
+        names = inner if isinstance(inner, (list, dict)) else list(names.values())
+    return [part.strip() for part in names.split(",")] if isinstance(names, str) else names
 
 
 @contextmanager
@@ -109,7 +128,7 @@ def _named(name: str, names: list[Any], count: int, pairs: tuple[Edge, ...] | No
 
 def _flip_pairs(flip: Any, count: int) -> tuple[Edge, ...]:
     """Pairs that swap; ``flip_idx`` does not say which is left, so the first is taken to be."""
-    entries = a_list(flip, "it")
+    entries = a_list(re.findall(r"\d{1,9}", flip) if isinstance(flip, str) and "," in flip else flip, "it")
     order = list(range(count))
     if entries and all(isinstance(entry, list) for entry in entries):
         swaps = [[an_id(end, "an index") for end in entry] for entry in entries]
@@ -118,7 +137,7 @@ def _flip_pairs(flip: Any, count: int) -> tuple[Edge, ...]:
         for a, b in swaps:
             order[a], order[b] = b, a
     else:
-        order = [an_id(index, "an index") for index in entries]
+        order = [an_id(an_id_of(index, "an index"), "an index") for index in entries]
     if sorted(order) != list(range(count)) or any(order[order[index]] != index for index in range(count)):
         raise EntryError(
             f"it must list every keypoint from 0 to {count - 1} once and swap them in pairs; mirror images go by names "
