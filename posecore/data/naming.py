@@ -61,25 +61,11 @@ _MARK = re.compile(
     re.IGNORECASE,
 )
 #: Parts of the body in the middle, of which there may be several in a row.
-_MIDLINE = frozenset(
-    (
-        "abdomen",
-        "back",
-        "backbone",
-        "beak",
-        "belly",
-        "body",
-        "center",
-        "centre",
-        "chest",
-        "chin",
-        "crown",
-        "head",
-        "jaw",
-    )
-    + ("lip", "mid", "middle", "mouth", "neck", "nose", "pelvis", "root", "snout", "spine", "sternum", "tail", "thorax")
-    + ("throat", "torso", "trunk", "vertebra", "waist", "withers")
-)
+_MIDLINE = frozenset({
+    "abdomen", "back", "backbone", "beak", "belly", "body", "center", "centre", "chest", "chin", "crown", "head", "jaw",
+    "lip", "mid", "middle", "mouth", "neck", "nose", "pelvis", "root", "snout", "spine", "sternum", "tail", "thorax",
+    "throat", "torso", "trunk", "vertebra", "waist", "withers",
+})  # fmt: skip
 #: What to do where the sides are not known.
 ASK_FOR_SIDES = (
     "say which keypoints are each other's mirror image: flip_idx in data.yaml, “posecore data convert --mirror "
