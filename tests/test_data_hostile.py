@@ -226,6 +226,8 @@ def test_broken_coco_entries_are_named(pictures: Path, change: tuple[Any, Any], 
         ("[]", "an object with named fields"),
         ('{"images": [], "annotations": []}', "no category"),
         (b"\xff\xfe\x00", "UTF-8"),
+        (b"\x1f\x8b\x08\x00", "packed by gzip"),
+        ("version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, content: str | bytes, reason: str) -> None:

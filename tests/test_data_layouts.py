@@ -18,7 +18,7 @@ from PIL import Image
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.checks import EntryError
-from posecore.data.detect import open_dataset
+from posecore.data.detect import UnknownLabelsError, open_dataset
 from posecore.data.folders import split_of
 from posecore.data.library import Library
 from posecore.data.resolving import PathResolver
@@ -610,6 +610,33 @@ def test_labels_of_unknown_formats_are_not_passed_over(tmp_path: Path, name: str
     (tmp_path / "set" / name).write_text(text)
     with pytest.raises(DataError, match=f"{name} looks like labels of a format that is not known; convert"):
         Library(tmp_path / "library").add("set", tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "what"),
+    [
+        ("a.json", '{"version": "5.0", "shapes": [{"label": "nose"}], "imagePath": "a.jpg"}', "labelme"),
+        (
+            "x.xml",
+            '<annotations><image id="0" name="a.jpg"></image></annotations>',
+            "as COCO Key",
+        ),
+        ("p.json", '[{"annotations": [{"result": [{"value": {"keypointlabels": ["nose"]}}]}]}]', "export the project"),
+        ("v.json", '{"a.jpg": {"regions": [{"shape_attributes": {}, "region_attributes": {}}]}}', "VGG"),
+        ("k.json", '[{"image_id": "a", "keypoint_annotations": {"human1": [1, 2, 1]}}]', "AI Challenger"),
+        ("r.json", '[{"image_id": 1, "keypoints": [1, 2, 1], "score": 0.9}]', "evaluate --results"),
+        ("mpii.mat", "MATLAB 5.0 MAT-file", "MATLAB"),
+        ("CollectedData.csv", "scorer,x,x\nbodyparts,nose,nose\ncoords,x,y\na.jpg,60,40\n", "DeepLabCut"),
+        ("labels.json.gz", "packed", "unpack it first"),
+    ],
+)
+def test_formats_that_are_not_read_are_told(tmp_path: Path, name: str, text: str, what: str) -> None:
+    picture(tmp_path / "a.jpg")
+    (tmp_path / name).write_text(text)
+    for place in (tmp_path, tmp_path / name):
+        with pytest.raises(UnknownLabelsError, match=what) as caught:
+            open_dataset(place)
+        assert name in str(caught.value)
 
 
 def test_a_zip_among_pictures_is_told(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from posecore.data.annotations import AnnotatedImage, PoseDataset, Problem
 from posecore.data.checks import EntryError
 from posecore.data.folders import files_in, is_picture_name
+from posecore.data.foreign import foreign_labels
 from posecore.data.pictures import picture_size
 from posecore.data.stored import whole
 from posecore.errors import DataError
@@ -38,7 +39,8 @@ def bare_pictures(folder: Path, skeleton: Skeleton) -> PoseDataset | None:
         return None
     if (labels := _unknown_labels(files, pictures)) is not None:
         raise DataError(
-            f"{labels} looks like labels of a format that is not known; convert them to COCO JSON or YOLO (with a "
+            foreign_labels([labels])
+            or f"{labels} looks like labels of a format that is not known; convert them to COCO JSON or YOLO (with a "
             "data.yaml that has kpt_shape), or take the file away to label the pictures anew."
         )
     dataset = waiting_set(pictures, skeleton)

@@ -24,6 +24,8 @@ from posecore.parsing import shown as shown
 MAX_COORDINATE = 1e6
 #: Most problems that are kept one by one; a file that is wrong throughout says the same thing again and again.
 MAX_PROBLEMS = 10_000
+#: How files begin that Git LFS keeps elsewhere.
+_LFS = "version https://git-lfs"
 
 
 class EntryError(ValueError):
@@ -87,6 +89,8 @@ def load_text(path: Path) -> str:
         raise DataError(f"{path} is not a text file in UTF-8 but {where}; save it anew as UTF-8.") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    if text.startswith(_LFS):
+        raise DataError(f"{path} is only Git LFS's pointer to the file; fetch the file itself with “git lfs pull”.")
     if "\0" in text[:4]:  # every other byte of UTF-16 without its mark
         raise DataError(f"{path} is not a text file in UTF-8 but {_encoding(content)}; save it anew as UTF-8.")
     return text
@@ -94,6 +98,8 @@ def load_text(path: Path) -> str:
 
 def _encoding(content: bytes) -> str:
     """What a file that is not UTF-8 seems to be in."""
+    if content.startswith(b"\x1f\x8b"):
+        return "packed by gzip"
     if content.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "in UTF-32"
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:4]:

@@ -21,6 +21,7 @@ from posecore.data.coco import (
 )
 from posecore.data.dataloop import read_dataloop, write_dataloop
 from posecore.data.folders import check_place, files_in, inner_folder, set_root, split_of
+from posecore.data.foreign import foreign_labels
 from posecore.data.label_sizes import fit_labels
 from posecore.data.left_out import read_left_out
 from posecore.data.merging import merged
@@ -121,7 +122,8 @@ def detect_format(path: str | Path) -> Format:
     found = "yolo" if place.suffix.lower() in (".yaml", ".yml") else _json_format(place)
     if found is None:
         raise UnknownLabelsError(
-            f"{place} is neither COCO JSON, a Dataloop item, data.yaml of YOLO, a zip, an LMDB of OpenPose nor "
+            foreign_labels([place])
+            or f"{place} is neither COCO JSON, a Dataloop item, data.yaml of YOLO, a zip, an LMDB of OpenPose nor "
             "a tar of WebDataset."
         )
     return found
@@ -143,7 +145,8 @@ def _folder_format(folder: Path) -> Format:
             unreadable = unreadable or error
     # A file that cannot be read is likelier to hold the labels than those that can and do not.
     raise unreadable or UnknownLabelsError(
-        f"{folder} holds no labels that are known: COCO JSON, Roboflow's {ROBOFLOW_FILE}, data.yaml with kpt_shape "
+        foreign_labels(files)
+        or f"{folder} holds no labels that are known: COCO JSON, Roboflow's {ROBOFLOW_FILE}, data.yaml with kpt_shape "
         "(YOLO) or Dataloop items."
     )
 

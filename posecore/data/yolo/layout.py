@@ -86,7 +86,8 @@ def _skeleton(data: Mapping[str, Any], count: int, name: str, problems: Problems
         with _remarking(problems, "flip_idx"):
             pairs = _flip_pairs(data["flip_idx"], count)
     names = _keypoint_names(data)
-    if pairs == () and count > 1 and ("roboflow" in data or (names and mirror_pairs([str(name) for name in names]))):
+    told = isinstance(names, list) and mirror_pairs([str(one) for one in names])
+    if pairs == () and count > 1 and (told or "roboflow" in data):
         problems.remark("flip_idx: it swaps nothing, as programs write that do not know; mirror images go by names")
         pairs = None
     if names:
@@ -96,7 +97,7 @@ def _skeleton(data: Mapping[str, Any], count: int, name: str, problems: Problems
 
 
 def _keypoint_names(data: Mapping[str, Any]) -> Any:
-    """What stands for the names of the keypoints: a list, one text, or fields by class or by keypoint."""
+    """What stands for the names of the keypoints: a list; one text and fields by class or by keypoint become one."""
     names = next((data[field] for field in _NAME_FIELDS if data.get(field)), None)
     if isinstance(names, dict):  # Ultralytics: class id → names; all classes share the shape.
         inner = next(iter(names.values()))
