@@ -451,6 +451,17 @@ def test_coco_boxes_of_two_corners(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("bbox", "box"), [([0.25, 0.25, 0.5, 0.5], (16, 12, 48, 36)), ([10, 10, 40, 30], (10, 10, 50, 40)), (None, None)]
+)
+def test_coco_keypoints_that_are_parts_of_the_picture(tmp_path: Path, bbox: Any, box: Any) -> None:
+    dataset = one_person(tmp_path, keypoints=[0.25, 0.5, 2, 0.5, 0.75, 1], bbox=bbox, area="left out")
+    person = dataset.images[0].people[0]
+    assert person.keypoints.tolist() == [[16, 24], [32, 36]]
+    assert person.box == (box or (16.5, 24.5, 32.5, 36.5))
+    assert any("parts of the picture" in remark.what for remark in dataset.remarks)
+
+
+@pytest.mark.parametrize(
     ("fields", "regions"),
     [
         ({"ignore_regions_x": [[5, 9, 7]], "ignore_regions_y": [[1, 1, 8]]}, ((5, 1, 9, 8),)),

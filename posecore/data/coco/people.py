@@ -30,6 +30,7 @@ from posecore.imaging import Region
 from posecore.skeleton import Skeleton
 
 CORNERS = "a box of two corners in place of x, y, width and height; read as such"
+PARTS = "a person whose keypoints are parts of the picture's sides in place of pixels; read as such"
 #: Pixels that boxes may lie beyond their picture.
 _SLACK = 2.0
 
@@ -69,6 +70,7 @@ def with_people(
                     continue
                 name = categories.chosen[category]
                 person = read_person(entry, categories.skeleton, name, problems.remark)
+                person = _in_pixels(person, entry, image.size, problems.remark)
                 people[number].append((entry.get("id"), person))
             except EntryError as error:
                 if not entry.get("bbox") and not entry.get("keypoints"):
@@ -173,6 +175,18 @@ def read_person(entry: Mapping[str, Any], skeleton: Skeleton, category: str, rem
     box = fitting_box(given, xy, labels, remark)
     area = read_area(entry.get("area"), remark)
     return make_person(xy, labels, box, area, read_crowd(entry.get("iscrowd"), remark), category)
+
+
+def _in_pixels(person: Person, entry: Mapping[str, Any], size: tuple[int, int], remark: Remark) -> Person:
+    """A person whose keypoints are given as parts of the picture's sides, in pixels; others as they are."""
+    points = person.keypoints[person.labelled]
+    if len(points) < 2 or points.min() < 0 or points.max() > 1 or (points == points.round()).all():
+        return person
+    remark(PARTS)
+    box = read_box(entry.get("bbox") or None, _no)
+    if box is not None and max(box) <= 1:
+        box = box[0] * size[0], box[1] * size[1], box[2] * size[0], box[3] * size[1]
+    return make_person(person.keypoints * size, person.labels, box, None, person.crowd, person.category)
 
 
 def _mark_absent(labels: Any, indices: Any, remark: Remark) -> None:
