@@ -38,11 +38,11 @@ def bare_pictures(folder: Path, skeleton: Skeleton) -> PoseDataset | None:
     if not pictures:
         return None
     if (labels := _unknown_labels(files, pictures)) is not None:
-        raise DataError(
-            foreign_labels([labels])
-            or f"{labels} looks like labels of a format that is not known; convert them to COCO JSON or YOLO (with a "
-            "data.yaml that has kpt_shape), or take the file away to label the pictures anew."
+        what = foreign_labels([labels]) or (
+            f"{labels} looks like labels of a format that is not known; convert them to COCO JSON or YOLO (with a "
+            "data.yaml that has kpt_shape)."
         )
+        raise DataError(f"{what} To label the pictures anew, take the file away.")
     dataset = waiting_set(pictures, skeleton)
     zips = [Problem(path, "the zip", "not opened; add it by itself") for path in files if path.suffix.lower() == ".zip"]
     return replace(dataset, problems=(*dataset.problems, *zips))

@@ -24,16 +24,18 @@ from posecore.data.checks import (
     a_dict,
     a_list,
     a_number,
-    a_side,
     a_text,
+    an_id_of,
     as_data_error,
     load_json,
+    number_of,
     shown,
 )
 from posecore.data.folders import files_in
+from posecore.data.keypoint_values import flag_of
 from posecore.data.naming import canonical, skeleton_of
-from posecore.data.people import IGNORED, covers, make_person
-from posecore.data.pictures import PictureCarrier, PictureMode, new_folder, picture_size
+from posecore.data.people import IGNORED, covers, make_person, place_of
+from posecore.data.pictures import PictureCarrier, PictureMode, new_folder, size_said
 from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
 from posecore.imaging import Region
@@ -105,9 +107,10 @@ def read_dataloop(
                 raise place
             items.append(_read_item(file, data, place, len(items), problems))
         everything.found.extend(problems.found)
+        everything.odd.update(problems.odd)
     skeleton = _skeleton([point.name for item in items for point in item.points], root)
     complete = tuple(_with_people(item, skeleton, category, everything) for item in items)
-    return PoseDataset(root.stem, skeleton, complete, tuple(everything.found))
+    return PoseDataset(root.stem, skeleton, complete, tuple(everything.found), everything.remarks)
 
 
 def _resolver(root: Path) -> PathResolver:
@@ -135,11 +138,8 @@ def _contents(files: Sequence[Path], root: Path, problems: Problems) -> list[tup
 
 def _read_item(file: Path, data: Mapping[str, Any], path: Path, number: int, problems: Problems) -> _Item:
     system = _system(data)
-    if system.get("width") is None or system.get("height") is None:
-        size = picture_size(path)
-    else:
-        size = a_side(system["width"], "the width"), a_side(system["height"], "the height")
-    user = a_dict(data.get("metadata", {}), "metadata").get("user")
+    size = size_said(system.get("width"), system.get("height"), path, problems.remark)
+    user = a_dict(data.get("metadata") or {}, "metadata").get("user")
     split = user.get(_SPLIT) if isinstance(user, dict) else None
     image = AnnotatedImage(path, size, (), number, (), split if isinstance(split, str) else None)
     item = _Item(file, image, problems=problems)
@@ -157,9 +157,9 @@ def _system(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _sort_in(item: _Item, entry: dict[str, Any], place: str) -> None:
     kind = entry.get("type")
     parent = _system(entry).get("parentId")
-    parent = parent if isinstance(parent, str) and parent else None
+    parent = None if parent in (None, "") else str(an_id_of(parent, "the parent's id"))
     if kind == "pose":
-        item.poses[a_text(entry.get("id"), "the id of a pose")] = a_text(entry.get("label"), "the label")
+        item.poses[str(an_id_of(entry.get("id"), "the id of a pose"))] = a_text(entry.get("label"), "the label")
     elif kind == "point":
         name = a_text(entry.get("label"), "the label")
         xy = _position(entry.get("coordinates"))
@@ -171,7 +171,8 @@ def _sort_in(item: _Item, entry: dict[str, Any], place: str) -> None:
 
 def _position(value: Any) -> tuple[float, float]:
     point = a_dict(value, "coordinates")
-    return a_number(point.get("x"), "x"), a_number(point.get("y"), "y")
+    x, y = number_of(point.get("x")), number_of(point.get("y"))
+    return a_number(point.get("x") if x is None else x, "x"), a_number(point.get("y") if y is None else y, "y")
 
 
 def _box(value: Any) -> Region:
@@ -185,15 +186,19 @@ def _box(value: Any) -> Region:
 
 
 def _visibility(attributes: Any) -> Label:
-    """Visibility from a list of words or from named values."""
+    """Visibility from a list of words or from named values, of which truth counts where the name speaks of it."""
     if attributes is None:
         return Label.UNLABELLED
-    words = list(attributes.values()) if isinstance(attributes, dict) else attributes
-    if not isinstance(words, list):
+    if isinstance(attributes, dict):
+        words = [value for name, value in attributes.items() if isinstance(value, str) or "visib" in name.lower()]
+    elif isinstance(attributes, list):
+        words = attributes
+    else:
         raise EntryError(f"attributes must be a list or named values, not {shown(attributes)}")
-    if _HIDDEN in words:
+    flags = {flag_of(word) for word in words if isinstance(word, (str, bool))}
+    if Label.HIDDEN in flags:
         return Label.HIDDEN
-    return Label.VISIBLE if _VISIBLE in words else Label.UNLABELLED
+    return Label.VISIBLE if Label.VISIBLE in flags else Label.UNLABELLED
 
 
 def _skeleton(names: Sequence[str], root: Path) -> Skeleton:
@@ -218,9 +223,10 @@ def _with_people(item: _Item, skeleton: Skeleton, category: str, everything: Pro
         for number, (label, box, parent) in enumerate(item.boxes)
         if label == category and parent is None
     }
+    strays: dict[str, list[tuple[float, float]]] = {}
     for point in item.points:
         if point.parent is not None and point.parent not in item.poses:
-            problems.note(point.place, f"there is no pose {shown(point.parent)} that the point could belong to")
+            strays.setdefault(point.parent, []).append(point.xy)
             continue
         owner = point.parent or _box_around(point, free_boxes) or "no box"
         groups.setdefault(owner, []).append(point)
@@ -231,6 +237,10 @@ def _with_people(item: _Item, skeleton: Skeleton, category: str, everything: Pro
             xy, labels = _joints(groups.get(owner, []), skeleton, problems)
             label = item.poses.get(owner, category)
             people.append(make_person(xy, labels, boxes.get(owner), category=label))
+    for parent, places in strays.items():
+        reason = f"there is no pose {shown(parent)} that {counted(len(places), 'point')} could belong to; {IGNORED}"
+        problems.note(f"pose {parent}", reason, ignored=1)
+    lost = [place_of(None, [[*place, 0] for place in places], item.image.size) for places in strays.values()]
     labelled = [person.box for person in people if person.labelled.any()]
     others = [(label, box) for label, box, parent in item.boxes if label != category and not parent]
     ignore = [(label, box) for label, box in others if not covers(labelled, box)]
@@ -241,7 +251,7 @@ def _with_people(item: _Item, skeleton: Skeleton, category: str, everything: Pro
     everything.found.extend(problems.found)
     image = item.image
     return AnnotatedImage(
-        image.path, image.size, tuple(people), image.image_id, tuple(box for _, box in ignore), image.split
+        image.path, image.size, tuple(people), image.image_id, (*lost, *(box for _, box in ignore)), image.split
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -66,7 +67,10 @@ def flag_of(value: Any) -> float | None:
     """What stands for a visibility as a number: also a word, and true for visible; None for anything else."""
     if isinstance(value, bool):
         return 2.0 if value else 0.0
-    if isinstance(value, str) and (flag := _BY_WORD.get(" ".join(value.lower().replace("_", " ").split()))) is not None:
+    if (
+        isinstance(value, str)
+        and (flag := _BY_WORD.get(" ".join(re.split(r"[\s_-]+", value.strip().lower())))) is not None
+    ):
         return float(flag)
     return number_of(value)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from PIL import Image
 
 from posecore.data.annotations import AnnotatedImage
-from posecore.data.checks import EntryError
+from posecore.data.checks import EntryError, a_side
 from posecore.data.folders import files_in, is_picture_name
 from posecore.errors import DataError, ImageError
 from posecore.imaging import read_image
@@ -27,6 +29,30 @@ def picture_size(path: Path) -> tuple[int, int]:
         EntryError: When it is missing, is not a picture or has a size that no network can use.
     """
     return upright_size(*stored_picture(path))
+
+
+def size_said(width: Any, height: Any, path: Path, remark: Callable[[str], object]) -> tuple[int, int]:
+    """(width, height) as labels say, else that of the picture itself.
+
+    Args:
+        width: What stands for the width.
+        height: What stands for the height.
+        path: The picture; looked at only where these cannot be right.
+        remark: Called when they are there and cannot be right.
+
+    Raises:
+        EntryError: When neither the labels nor the picture tell.
+    """
+    if width is None and height is None:
+        return picture_size(path)
+    try:
+        return a_side(width, "the width"), a_side(height, "the height")
+    except EntryError as error:
+        with suppress(EntryError):
+            size = picture_size(path)
+            remark("a picture whose width or height cannot be right; that of the file is taken")
+            return size
+        raise error
 
 
 def stored_picture(path: Path) -> tuple[tuple[int, int], int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from posecore.data.checks import (
     Problems,
     a_dict,
     a_list,
-    a_side,
     a_text,
     an_id_of,
     as_data_error,
@@ -28,7 +26,7 @@ from posecore.data.coco.people import with_people
 from posecore.data.journal import Journal
 from posecore.data.people import read_box
 from posecore.data.person_boxes import as_boxes
-from posecore.data.pictures import picture_size
+from posecore.data.pictures import picture_size, size_said
 from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
 from posecore.imaging import Region
@@ -172,27 +170,13 @@ def _read_images(
 def _read_image(
     number: int, entry: Mapping[str, Any], path: Path, named: bool, split: str | None, problems: Problems
 ) -> AnnotatedImage:
-    size = _size(entry, path, problems)
+    size = size_said(entry.get("width"), entry.get("height"), path, problems.remark)
     # Found under another name than its own, it may be another picture.
     if not named and picture_size(path) != size:
         raise EntryError(f"{path.name} is not {size[0]} × {size[1]} pixels, for which the labels were made")
     own = entry.get("split")
     ignore = _ignore(entry, size, problems)
     return AnnotatedImage(path, size, (), number, ignore, own if isinstance(own, str) and own else split)
-
-
-def _size(entry: Mapping[str, Any], path: Path, problems: Problems) -> tuple[int, int]:
-    """(width, height) as the file says, else that of the picture itself."""
-    if entry.get("width") is None and entry.get("height") is None:
-        return picture_size(path)
-    try:
-        return a_side(entry.get("width"), "the width"), a_side(entry.get("height"), "the height")
-    except EntryError as error:
-        with suppress(EntryError):
-            size = picture_size(path)
-            problems.remark("a picture whose width or height cannot be right; that of the file is taken")
-            return size
-        raise error
 
 
 def _ignore(entry: Mapping[str, Any], size: tuple[int, int], problems: Problems) -> tuple[Region, ...]:
