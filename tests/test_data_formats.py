@@ -298,7 +298,7 @@ def test_coco_an_odd_field_costs_nobody(tmp_path: Path, field: str, value: Any) 
         *(("area", value) for value in ("left out", None, "90.0")),
         ("bbox", ["1", "2", "10", "20"]),
         ("bbox", "1, 2, 10, 20"),
-        *(("iscrowd", value) for value in ("left out", None, "0", False, 0.0)),
+        *(("iscrowd", value) for value in ("left out", None, "0", False, 0.0, "False")),
         *(("num_keypoints", value) for value in ("left out", 0, 17, "many", None)),
         ("keypoints", ["3", "4", "2", "8.0", "20", "1.0"]),
         ("keypoints", [3.0, 4.0, 2.0, 8.0, 20.0, 1.0]),

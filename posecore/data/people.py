@@ -27,6 +27,7 @@ from posecore.data.keypoint_values import flag_of, items_of, triples
 AREA_OF_BOX = 0.53
 #: Largest area that is believed, in square pixels.
 _MAX_AREA = 1e12
+#: What is written for true and false.
 _TRUTHS = {"true": 1, "false": 0}
 #: Fields of a box that is an object.
 _SIDES = (("x",), ("y",), ("width", "w"), ("height", "h"))
@@ -297,8 +298,9 @@ def read_area(value: Any, remark: Remark) -> float | None:
 
 def read_crowd(value: Any, remark: Remark) -> bool:
     """``iscrowd``: 0 or 1, also as text, or true and false; nothing is 0."""
-    word = value.strip().lower() if isinstance(value, str) else value
-    number = 0.0 if value is None else number_of(_TRUTHS.get(word, word) if isinstance(word, str) else word)
+    if isinstance(value, str):
+        value = _TRUTHS.get(value.strip().lower(), value)
+    number = 0.0 if value is None else number_of(value)
     if number not in (0, 1):
         remark(ODD_CROWD)
     return number == 1

@@ -74,7 +74,9 @@ def _shape(value: Any) -> tuple[int, int]:
     elif isinstance(value, int):
         value = [value]
     shape = [an_id_of(number, "kpt_shape") for number in a_list(value, "kpt_shape")]
-    count, dimensions = (*shape, 3)[:2] if 1 <= len(shape) <= 2 else (0, 0)
+    if len(shape) == 1:
+        shape.append(3)
+    count, dimensions = shape if len(shape) == 2 else (0, 0)
     if not isinstance(count, int) or not 1 <= count <= MAX_KEYPOINTS or dimensions not in (2, 3):
         raise EntryError(f"kpt_shape must be [number of keypoints, 2 or 3], not {shown(value)}")
     return count, int(dimensions)
