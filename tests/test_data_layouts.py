@@ -419,6 +419,17 @@ def test_yolo_sides_are_never_a_guess(tmp_path: Path, fields: str, pairs: Any, k
     assert (skeleton.flip_pairs, skeleton.sides_known) == (pairs, known)
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_yolo_pictures_that_are_seen_turned_are_told(tmp_path: Path, orientation: int) -> None:
+    folder = yolo(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (64, 48)).save(folder / "images/train/a.jpg", exif=exif)
+    dataset = read_yolo(folder)
+    assert dataset.images[0].size == ((48, 64) if orientation == 6 else (64, 48))
+    assert any("EXIF" in remark.what for remark in dataset.remarks) == (orientation != 1)
+
+
 def test_yolo_lines_may_begin_with_a_name_of_several_words(tmp_path: Path) -> None:
     yaml = YAML.replace("person", "tennis player")
     dataset = read_yolo(yolo(tmp_path, yaml, labels={"labels/train/a.txt": LINE.replace("0", "tennis player", 1)}))

@@ -8,13 +8,19 @@ from pathlib import Path
 from posecore.data.annotations import AnnotatedImage, PoseDataset
 from posecore.data.checks import Problems, as_data_error
 from posecore.data.folders import files_in, set_root
-from posecore.data.pictures import picture_size
+from posecore.data.pictures import stored_picture
 from posecore.data.resolving import PathResolver
 from posecore.data.yolo.labels import LabelFiles, expected_place, read_labels
 from posecore.data.yolo.layout import Layout, Part, bases_of, parts_of
 from posecore.data.yolo.yaml_files import find_yaml, load_yaml
 from posecore.errors import DataError
+from posecore.picture_files import upright_size
 from posecore.words import counted
+
+_TURNED = (
+    "a picture that is seen turned or mirrored (its EXIF orientation says so); its labels were taken as labels of what "
+    "is seen, though as parts of the sides they fit its stored pixels as well; look whether they lie right"
+)
 
 
 def read_yolo(path: str | Path) -> PoseDataset:
@@ -75,6 +81,9 @@ def _note_unlabelled(part: Part, found: dict[Path, Path | None], problems: Probl
 
 
 def _read_image(picture: Path, labels: Path | None, layout: Layout, number: int, problems: Problems) -> AnnotatedImage:
-    size = picture_size(picture)
+    stored, orientation = stored_picture(picture)
+    size = upright_size(stored, orientation)
     people, regions = read_labels(labels, layout, size, problems) if labels is not None else ([], [])
+    if orientation != 1 and people:
+        problems.remark(_TURNED)
     return AnnotatedImage(picture, size, tuple(people), number, tuple(regions))
