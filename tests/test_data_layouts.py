@@ -142,6 +142,13 @@ def test_one_picture_is_not_given_to_two_names(tmp_path: Path) -> None:
     assert isinstance(other, EntryError)
 
 
+@pytest.mark.parametrize("names", [["11111111-a.jpg", "22222222-a.jpg"], ["22222222-a.jpg", "a.jpg"]])
+def test_names_that_are_read_another_way_do_not_share_a_picture(tmp_path: Path, names: list[str]) -> None:
+    path = picture(tmp_path / "a.jpg")
+    found = PathResolver(tmp_path).resolve_all([[name] for name in names])
+    assert [one == path for one in found] == [False, "a.jpg" in names]
+
+
 def test_a_picture_of_another_split_is_not_meant(tmp_path: Path) -> None:
     picture(tmp_path / "val2017" / "a.jpg")
     assert isinstance(PathResolver(tmp_path).resolve_all([["/data/train2017/a.jpg"]])[0], EntryError)

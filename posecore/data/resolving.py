@@ -42,7 +42,8 @@ class _Fit:
     Attributes:
         exact: It lies where the name says.
         folders: Its folders that the name says too, from the end.
-        spelling: 2 for the same name, 1 for one that differs in case or composition, 0 for another ending.
+        spelling: 2 for the same name, 1 for one that is read another way or differs in case or composition, 0 for
+            another ending.
         hints: Its folders that hints name.
     """
 
@@ -147,7 +148,7 @@ class PathResolver:
         for parts in readings:
             for base in dict.fromkeys((self._bases[0], self.root)):
                 if is_file(path := base.joinpath(*parts)):
-                    return _Found(path, _Fit(True), name)
+                    return _Found(path, _Fit(True, spelling=2 if parts == readings[0] else 1), name)
         for parts in readings:
             if found := self._nearest(parts):
                 fit, paths = found
@@ -243,7 +244,7 @@ class PathResolver:
 def _undisputed(found: _Found, users: set[tuple[_Fit, str]]) -> Path | EntryError:
     """The picture, unless another name has as good a claim to it or a better one."""
     rivals = [(fit, name) for fit, name in users if name != found.name and fit >= found.fit]
-    if found.fit.exact or not rivals:
+    if found.fit == _Fit(True) or not rivals:
         return found.path
     return EntryError(
         f"the picture {_brief(found.name)} is missing; {found.path.name} is what {_brief(rivals[0][1])} means"
