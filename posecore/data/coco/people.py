@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,28 +94,37 @@ def _with_sides(entries: Sequence[Any], images: Mapping[Id, AnnotatedImage | Non
     That is certain when every box can be two corners, which hold the keypoints, and at least half of them would reach
     beyond their picture as x, y, width, height.
     """
-    boxed = [(entry, box) for entry in entries if isinstance(entry, dict) and (box := read_box(entry.get("bbox"), _no))]
+    boxed: list[tuple[dict[str, Any], Region]] = []
     beyond = 0
-    for entry, (x0, y0, right, bottom) in boxed:
+    for entry in entries:
+        box = read_box(entry.get("bbox"), _no) if isinstance(entry, dict) else None
+        image = images.get(_image_of(entry)) if box is not None else None
+        if box is None or image is None:
+            continue
+        boxed.append((entry, box))
+        (x0, y0, right, bottom), (width, height) = box, image.size
         x1, y1 = right - x0, bottom - y0
-        with suppress(EntryError):
-            image = images.get(an_id_of(entry.get("image_id"), "the image id"))
-            if image is None:
-                continue
-            width, height = image.size
-            if not (x0 < x1 <= width + _SLACK and y0 < y1 <= height + _SLACK):
+        if not (x0 < x1 <= width + _SLACK and y0 < y1 <= height + _SLACK):
+            return entries
+        if right > width + _SLACK or bottom > height + _SLACK:
+            placed = entry.get("keypoints") and place_of(None, entry["keypoints"], image.size, around=0)
+            if placed and not covers([(x0, y0, x1, y1)], placed):
                 return entries
-            if right > width + _SLACK or bottom > height + _SLACK:
-                placed = entry.get("keypoints") and place_of(None, entry["keypoints"], image.size, around=0)
-                if placed and not covers([(x0, y0, x1, y1)], placed):
-                    return entries
-                beyond += 1
+            beyond += 1
     if not beyond or 2 * beyond < len(boxed):
         return entries
     corners = {id(entry): [x0, y0, right - 2 * x0, bottom - 2 * y0] for entry, (x0, y0, right, bottom) in boxed}
     for _ in corners:
         remark(CORNERS)
     return [{**entry, "bbox": corners[id(entry)]} if id(entry) in corners else entry for entry in entries]
+
+
+def _image_of(entry: Mapping[str, Any]) -> Id:
+    """The id of an annotation's picture; one that no picture has where it has none that can be read."""
+    try:
+        return an_id_of(entry.get("image_id"), "the image id")
+    except EntryError:
+        return ""
 
 
 def _no(_: str) -> None:
