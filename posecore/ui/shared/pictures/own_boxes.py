@@ -125,13 +125,12 @@ def pick_boxes(sources: Sequence[Source]) -> None:
         st.caption(f":material/description: {plain(mine.file.file)} · {count}", width="stretch")
         st.button("", on_click=mine.forget_file, icon=":material/delete:", help="Forget this file", key="boxes_forget")
     try:
-        placed = mine.placed(sources)
+        placed = mine.placed(sources) if sources else None
     except DataError as error:
         st.warning(plain(error), icon=":material/info:")
         return
-    if placed is not None:
-        for sentence in sentences_about(placed):
-            st.caption(f":material/info: {plain(sentence)}")
+    for sentence in () if placed is None else sentences_about(placed):
+        st.caption(f":material/info: {plain(sentence)}")
 
 
 def sentences_about(placed: PlacedBoxes) -> list[str]:
