@@ -53,7 +53,7 @@ def read_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> Picture:
         max_pixels: Largest width × height accepted.
 
     Returns:
-        ``(H, W, 3)`` uint8 RGB, contiguous.
+        ``(H, W, 3)`` uint8 RGB, contiguous; an array of that kind whose rows are contiguous comes back as it is.
 
     Raises:
         ImageError: With a sentence fit for the person who gave the picture.
@@ -78,6 +78,9 @@ def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
     if array.dtype.kind not in "buif":
         raise ImageError(f"An array of {array.dtype} is not a picture; use numbers of 0 … 255 or 0 … 1.")
     check_size(array.shape[1], array.shape[0], max_pixels)
+    if array.dtype == np.uint8 and array.ndim == 3 and array.strides[1:] == (3, 1) and array.strides[0] > 0:
+        # Rows may lie apart, as those of decoded frames do.
+        return array
     return picture_of_array(array)
 
 
@@ -155,38 +158,63 @@ def sample(
         ``(input height, input width, 3)`` float32 in 0 … 255.
     """
     (scale_x, scale_y), (shift_x, shift_y) = transform.scale, transform.shift
-    block = int(min(scale_x, scale_y))
-    if antialias and block >= 2:
-        height, width = (max(side // block, 1) * block for side in picture.shape[:2])
-        picture = cv2.resize(picture[:height, :width], (width // block, height // block), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        # The centre of block i is source pixel i · block + (block - 1) / 2.
-        middle = (block - 1) / 2
-        scale_x, scale_y = scale_x / block, scale_y / block
-        shift_x, shift_y = (shift_x - middle) / block, (shift_y - middle) / block
+    block = max(int(min(scale_x, scale_y)), 1) if antialias else 1
+    # The centre of block i is source pixel i · block + (block - 1) / 2.
+    middle = (block - 1) / 2
     width, height = transform.input_size
-    rows = _interpolate(picture, np.arange(height) * scale_y + shift_y, 0, fill)
-    return _interpolate(rows, np.arange(width) * scale_x + shift_x, 1, fill)
+    columns = np.arange(width) * (scale_x / block) + (shift_x - middle) / block
+    rows = np.arange(height) * (scale_y / block) + (shift_y - middle) / block
+    across = _Line.of(columns, max(picture.shape[1] // block, 1))
+    down = _Line.of(rows, max(picture.shape[0] // block, 1))
+    # What no input pixel is made of is left alone.
+    seen = picture[down.low * block : down.high * block, across.low * block : across.high * block]
+    if block > 1:
+        size = (across.high - across.low, down.high - down.low)
+        seen = cv2.resize(seen, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    return _interpolate(_interpolate(seen, down, 0, fill), across, 1, fill)
 
 
-def _interpolate(values: NDArray[Any], positions: NDArray[Any], axis: int, fill: float | None) -> NDArray[np.float32]:
-    """Linear interpolation of ``values`` along ``axis`` at fractional ``positions``."""
-    last = values.shape[axis] - 1
-    floor = np.floor(positions)
-    weight = (positions - floor).astype(np.float32)
-    lower = floor.astype(np.int64)
+@dataclass(frozen=True, eq=False)
+class _Line:
+    """Where input pixels lie along one axis of a picture.
+
+    Attributes:
+        lower: Pixel at or before each of them, possibly outside the picture.
+        weight: How far towards the next pixel it lies, 0 … 1.
+        last: The picture's last pixel.
+        low, high: Pixels of the picture that they are made of, ``low`` up to before ``high``.
+    """
+
+    lower: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    last: int
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, positions: NDArray[Any], length: int) -> _Line:
+        """Fractional ``positions`` in a picture of so many pixels."""
+        floor = np.floor(positions)
+        lower, last = floor.astype(np.int64), length - 1
+        low, high = (int(min(max(index, 0), last)) for index in (lower.min(), lower.max() + 1))
+        return cls(lower, (positions - floor).astype(np.float32), last, low, high + 1)
+
+
+def _interpolate(values: NDArray[Any], line: _Line, axis: int, fill: float | None) -> NDArray[np.float32]:
+    """Linear interpolation along ``axis`` of the pixels from ``line.low`` on."""
     shape = [1] * values.ndim
     shape[axis] = -1
 
     def take(index: NDArray[np.int64]) -> NDArray[np.float32]:
-        taken = np.take(values, index.clip(0, last), axis=axis).astype(np.float32, copy=False)
+        held = index.clip(0, line.last) - line.low
+        # Indexing rows copies no more than these; np.take would copy all of a part of a picture first.
+        taken = (values[held] if axis == 0 else np.take(values, held, axis=axis)).astype(np.float32, copy=False)
         if fill is not None:
-            outside = ((index < 0) | (index > last)).reshape(shape)
-            if outside.any():
-                taken = np.where(outside, np.float32(fill), taken)
+            taken[(*[slice(None)] * axis, (index < 0) | (index > line.last))] = fill
         return taken
 
-    first, second = take(lower), take(lower + 1)
+    first, second = take(line.lower), take(line.lower + 1)
     second -= first
-    second *= weight.reshape(shape)
+    second *= line.weight.reshape(shape)
     second += first
     return second

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -29,6 +28,7 @@ from posecore.settings import (
     check_names,
     with_defaults,
 )
+from posecore.shipped import own_version
 from posecore.skeleton import COCO_17, Skeleton
 
 
@@ -256,7 +256,7 @@ class PoseModel:
         poses, evidence = self._decode(fields, asked, trace)
         source = fields.provenance
         made_by = MadeBy(
-            version("posecore"),
+            own_version(),
             source.model,
             source.weights,
             source.picture,

@@ -1,8 +1,9 @@
-"""What comes with posecore beside its code: pages, weights, configurations, the app's entry script."""
+"""What comes with posecore beside its code: pages, weights, configurations, the app's entry script, its version."""
 
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -19,6 +20,12 @@ def shipped(name: str) -> Path:
     """
     installed = _PACKAGE / "_shipped" / name
     return installed if installed.exists() else _PACKAGE.parent / name
+
+
+@cache
+def own_version() -> str:
+    """The version of posecore, which is read from a file once."""
+    return version("posecore")
 
 
 @cache

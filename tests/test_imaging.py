@@ -242,3 +242,46 @@ def test_antialias_averages_and_keeps_its_place() -> None:
     ramp = np.repeat(np.arange(120, dtype=np.uint8)[None, :, None] * 2, 120, 0).repeat(3, 2)
     exact = np.arange(15) * 8 + 3.5
     assert sample(ramp, transform, antialias=True)[7, 1:-1, 0] == pytest.approx(2 * exact[1:-1], abs=1)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("fill", [None, 9.0])
+def test_a_part_of_a_picture_is_sampled_as_the_whole_would_be(antialias: bool, fill: float | None) -> None:
+    """What lies beyond the part that is looked at has no say, and rows may lie apart."""
+    random = np.random.default_rng(4)
+    picture = random.integers(0, 256, (90, 130, 3), np.uint8)
+    apart = np.zeros((90, 140, 3), np.uint8)[:, :130]
+    apart[:] = picture
+    for _ in range(12):
+        x, y = random.uniform(-60, 120, 2)
+        side = random.uniform(8, 150)
+        transform = letterbox((130, 90), (16, 16), (x, y, x + side, y + side), half_pixel=True)
+        seen = sample(apart, transform, fill, antialias)
+        block = max(int(transform.scale[0]), 1) if antialias else 1
+        blocks = picture[: 90 // block * block, : 130 // block * block].astype(np.float64)
+        means = np.rint(blocks.reshape(90 // block, block, 130 // block, block, 3).mean((1, 3)))
+        places = transform.to_source(np.stack(np.meshgrid(np.arange(16), np.arange(16)), -1))
+        expected = _bilinear(means, (places - (block - 1) / 2) / block, fill)
+        # Halves of a grey value may be rounded either way.
+        assert np.abs(seen - expected).max() < (1e-3 if block == 1 else 1.001)
+
+
+def _bilinear(values: np.ndarray, places: np.ndarray, fill: float | None) -> np.ndarray:
+    """Values ``(H, W, C)`` at ``(…, 2)`` places (x, y), straight from the definition."""
+    total = np.zeros((*places.shape[:2], values.shape[2]))
+    limits = np.array([values.shape[1], values.shape[0]]) - 1
+    for corner in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        cell = np.floor(places).astype(int) + corner
+        share = (1 - np.abs(places - cell)).prod(-1, keepdims=True)
+        held = cell.clip(0, limits)
+        value = values[held[..., 1], held[..., 0]]
+        outside = (cell != held).any(-1, keepdims=True)
+        total += share * (value if fill is None else np.where(outside, fill, value))
+    return total
+
+
+def test_rows_that_lie_apart_are_not_copied() -> None:
+    apart = np.zeros((6, 10, 3), np.uint8)[:, :8]
+    assert read_image(apart) is apart
+    assert read_image(apart[:, ::-1]).flags.c_contiguous
+    assert read_image(apart[::-1]).flags.c_contiguous

@@ -91,7 +91,7 @@ class OpenVino(Engine):
                 request = idle.get_nowait()
             except queue.Empty:
                 request = compiled.create_infer_request()
-            found = request.infer([pixels], share_inputs=True)
+            found = request.infer([pixels], share_inputs=True, share_outputs=True)
             answers = [np.array(found[index], np.float32) for index in range(len(compiled.outputs))]
             idle.put(request)
             return answers

@@ -180,7 +180,7 @@ def decode_single(maps: MoveNetMaps, settings: MoveNetDecodeSettings) -> Decoded
     regressed = centre[:, None] + maps.regression[None, :, :, row, column]
     # (K, H, W) distances from every cell.
     x, y = (regressed[0, :, axis, None, None] + CORNER for axis in (0, 1))
-    away = np.hypot(columns - x, rows[:, None] - y)
+    away = np.sqrt((columns - x) ** 2 + (rows[:, None] - y) ** 2)  # np.hypot takes twice as long.
     flat = (maps.heatmaps / (away + settings.distance_offset)).reshape(len(maps.heatmaps), -1).argmax(1)[None]
     peaks = _cells(flat, width)
     scores = _at(maps.heatmaps, peaks)
