@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -26,7 +27,8 @@ from posecore.data.synthetic import render_scene
 from posecore.drawing.overlay import draw_poses
 from posecore.imaging import Picture
 from posecore.model import PoseModel
-from posecore.video import ClipSettings, ClipWriter, OutputSettings, VideoReader
+from posecore.video import ClipSettings, ClipWriter, CropSettings, OutputSettings, VideoReader
+from posecore.video.finding import Finder
 from posecore.zoo import load_model
 
 MODELS = ("movenet-lightning.google_tfjs", "movenet-multipose.google_tfjs", "posenet-mobilenet_v1-075.google_quant2")
@@ -44,45 +46,61 @@ class Steps:
         """Do ``work`` and note what it took."""
         start = time.process_time()
         done = work()
-        self.spent.setdefault(step, []).append(1000 * (time.process_time() - start))
+        self.note(step, 1000 * (time.process_time() - start))
         return done
+
+    def note(self, step: str, spent: float) -> None:
+        """Note what ``step`` took."""
+        self.spent.setdefault(step, []).append(spent)
 
     def medians(self) -> dict[str, float]:
         """The middle of what each step took."""
         return {step: statistics.median(values) for step, values in self.spent.items()}
 
 
-def follow(steps: Steps, model: PoseModel, picture: Picture, settings: dict[str, Any]) -> Picture:
-    """One picture through everything up to the drawing, step by step as :meth:`PoseModel.fields` goes."""
-    resolved = model.network_settings(**settings)
-    size = (picture.shape[1], picture.shape[0])
-    transform = model.family.place(size, None, resolved)
-    pixels = steps.time("prepare", lambda: model.family.prepare(picture, transform, resolved)[None])
-    steps.time("network", lambda: model.runner.run(pixels, resolved))
-    fields = model.fields(picture, picture="frame", **settings)
-    poses = steps.time("decode", lambda: model.decode(fields))
-    drawn: Picture = steps.time("draw", lambda: draw_poses(picture, poses))
-    return drawn
+class Looking:
+    """A model that looks at one picture after another, where the person was before, as ``posecore video`` does."""
+
+    def __init__(self, model: PoseModel, settings: dict[str, Any]) -> None:
+        self._settings = settings
+        self._finder = Finder(model)
+        self._crop = self._finder.crops(CropSettings(), {}, settings)
+        self._runner = model.runner
+
+    def follow(self, steps: Steps, picture: Picture, in_place: bool) -> Picture:
+        """Everything up to the drawing; ``prepare`` is all of the fields but the network."""
+        run = self._runner.run
+        spent = Steps()
+        with patch.object(self._runner, "run", lambda *given: spent.time("network", lambda: run(*given))):
+            fields = spent.time(
+                "fields", lambda: self._finder.fields([picture], ["frame"], self._settings, self._crop)[0]
+            )
+        network = sum(spent.spent["network"])
+        steps.note("prepare", sum(spent.spent["fields"]) - network)
+        steps.note("network", network)
+        poses = steps.time("decode", lambda: self._finder.decode(fields, {}, self._crop))
+        drawn: Picture = steps.time("draw", lambda: draw_poses(picture, poses, in_place=in_place))
+        return drawn
 
 
 def of_memory(model: PoseModel, settings: dict[str, Any], rounds: int) -> dict[str, float]:
     """A picture of 640 × 480 that is there already."""
     picture = render_scene(_SCENE).image
-    steps = Steps()
-    follow(Steps(), model, picture, settings)
+    steps, looking = Steps(), Looking(model, settings)
+    looking.follow(Steps(), picture, in_place=False)
     for _ in range(rounds):
-        follow(steps, model, picture, settings)
+        looking.follow(steps, picture, in_place=False)
     return steps.medians()
 
 
 def of_video(video: Path, model: PoseModel, settings: dict[str, Any], rounds: int) -> dict[str, float]:
     """Frames of a video, decoded, drawn and encoded again."""
-    steps = Steps()
+    steps, looking = Steps(), Looking(model, settings)
     with tempfile.TemporaryDirectory() as folder, VideoReader(video, ClipSettings()) as reader:
         size = (reader.info.width, reader.info.height)
         writer = ClipWriter(Path(folder) / "clip.mp4", size, reader.info, OutputSettings(audio="drop"))
         for frame in itertools.islice(_decoded(steps, reader), rounds):
-            drawn = follow(steps, model, frame.picture, settings)
+            drawn = looking.follow(steps, frame.picture, in_place=True)
             steps.time("encode", partial(writer.write, drawn, frame.ticks, frame.duration))
         writer.finish(whole=False)
     return steps.medians()

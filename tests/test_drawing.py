@@ -130,6 +130,22 @@ def test_input_is_not_changed_and_result_repeats() -> None:
     assert draw_poses(image[::-1], standing()).flags.c_contiguous
 
 
+@pytest.mark.parametrize("options", [{}, {"opacity": 0.5}, {"background": "dimmed"}])
+def test_drawing_in_place_looks_the_same(options: dict[str, Any]) -> None:
+    """Also on rows that lie apart; what cannot be drawn on is copied."""
+    expected = draw_poses(grey(), standing(), DrawingOptions(**options))
+    room = np.zeros((HEIGHT, WIDTH + 9, 3), np.uint8)
+    image = room[:, :WIDTH]
+    image[:] = grey()
+    fixed = grey()
+    fixed.setflags(write=False)
+    for given in (image, fixed, grey()[:, ::-1]):
+        assert np.array_equal(draw_poses(given, standing(), DrawingOptions(**options), in_place=True), expected)
+    assert not room[:, WIDTH:].any()
+    assert (fixed == grey()).all()
+    assert draw_poses(image, standing(), in_place=True) is image
+
+
 @pytest.mark.parametrize("opacity", [0.0, 1.0])
 def test_no_people_leave_the_picture_alone(opacity: float) -> None:
     drawn = draw_poses(grey(), Poses.empty(COCO_17, (WIDTH, HEIGHT)), DrawingOptions(labels=True, opacity=opacity))

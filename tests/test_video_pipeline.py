@@ -118,6 +118,19 @@ def test_pixels_become_square(tmp_path: Path) -> None:
         assert next(reader.frames()).picture.shape == (64, 128, 3)
 
 
+def test_frames_that_are_rgb_already_are_not_the_decoders_own(tmp_path: Path) -> None:
+    """Drawing on a frame must not show in the next one, which repeats what did not change."""
+    ticks = even_ticks(4)
+    still = picture_of(0.0, (96, 64))
+    video = write_video(
+        tmp_path / "still.mov", ticks, codec="qtrle", pixel_format="rgb24", pictures=[still] * len(ticks)
+    )
+    with VideoReader(video) as reader:
+        for frame in reader.frames():
+            assert (frame.picture == still).all()
+            frame.picture[:] = 0
+
+
 def test_odd_sizes_are_padded_not_scaled(tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mp4", even_ticks(3), size=(97, 63), pixel_format="yuv444p")
     model = StubModel()

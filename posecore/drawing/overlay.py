@@ -81,25 +81,29 @@ class DrawingOptions(Settings):
     )
 
 
-def draw_poses(image: Picture, poses: Poses, options: DrawingOptions | None = None) -> Picture:
+def draw_poses(
+    image: Picture, poses: Poses, options: DrawingOptions | None = None, *, in_place: bool = False
+) -> Picture:
     """Draw people on a picture.
 
     Missing (NaN) keypoints are left out; lines to keypoints outside the picture end at its edge. A picture of another
     size than ``poses.image_size`` (a thumbnail, say) gets the poses scaled along. The first person lies on top.
 
     Args:
-        image: ``(H, W, 3)`` uint8 RGB; not changed.
+        image: ``(H, W, 3)`` uint8 RGB; not changed unless ``in_place``.
         poses: The people to draw.
         options: What to draw and how; the defaults when None.
+        in_place: Nobody needs ``image`` any more: it may be drawn on, which saves a copy.
 
     Returns:
-        A new ``(H, W, 3)`` uint8 picture.
+        A new ``(H, W, 3)`` uint8 picture, or ``image`` itself.
 
     Raises:
         ImageError: When ``image`` is not such a picture.
     """
     options = options or DrawingOptions()
-    base = _background(image, options.background)
+    keeps = in_place and options.background == "picture" and _is_canvas(check_picture(image))
+    base = image if keeps else _background(image, options.background)
     if not len(poses) or options.opacity == 0:
         return base
     canvas = base if options.opacity == 1 else base.copy()
@@ -207,6 +211,11 @@ def check_picture(image: Any) -> Picture:
     if not image.size:
         raise ImageError(f"Drawing needs a picture with pixels; this one has shape {image.shape}.")
     return image
+
+
+def _is_canvas(image: Picture) -> bool:
+    """Whether OpenCV can draw on a picture: rows may lie apart, pixels may not."""
+    return image.flags.writeable and image.strides[1:] == (3, 1) and image.strides[0] > 0
 
 
 def _background(image: Picture, kind: Background) -> Picture:

@@ -158,7 +158,9 @@ class LiveSession:
             self._handed_out = self._number
         if view.every_frame or frame is None:
             seen = mirrored(picture) if view.mirror else picture
-            return seen if frame is None else draw_poses(seen, frame.poses, self._setup.options.drawing)
+            if frame is None:
+                return seen
+            return draw_poses(seen, frame.poses, self._setup.options.drawing, in_place=view.mirror)
         return frame.picture
 
     def snapshot(self) -> Picture | None:
@@ -303,7 +305,8 @@ class LiveSession:
         picture = given.picture
         if mirror:
             picture, poses = mirrored(picture), mirrored_poses(poses)
-        drawn = draw_poses(picture, poses, options.drawing)
+        # What came may be asked for later, its mirrored copy may not.
+        drawn = draw_poses(picture, poses, options.drawing, in_place=mirror)
         return LiveFrame(self._number + 1, drawn, poses, given.came, mirrored=mirror)
 
     def _publish(self, frame: LiveFrame, stamps: tuple[float, ...]) -> None:

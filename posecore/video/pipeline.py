@@ -176,7 +176,8 @@ class _Run:
             with self.watch.time("draw"):
                 if size != (picture.shape[1], picture.shape[0]):
                     picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-                return item, draw_poses(picture, item.poses, self.options.drawing)
+                # The frame was looked at already.
+                return item, draw_poses(picture, item.poses, self.options.drawing, in_place=True)
 
         return stages.ahead(map(draw, found))
 

@@ -16,6 +16,7 @@ import av
 import cv2
 import numpy as np
 from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
 from pydantic import Field
 
 from posecore.errors import VideoError
@@ -98,7 +99,8 @@ class VideoFrame:
         ticks: Time stamp in units of the video's time base; the first picture or sound of the file is at about 0.
         duration: How long it is shown, in the same units; 0 when unknown.
         time: ``ticks`` in seconds.
-        picture: ``(H, W, 3)`` uint8 RGB, upright, with square pixels, all frames of one size.
+        picture: ``(H, W, 3)`` uint8 RGB, upright, with square pixels, all frames of one size; rows may lie apart in
+            memory.
         read: Share of the file that has been read, 0 … 1, as far as that can be told.
     """
 
@@ -131,6 +133,7 @@ class VideoReader:
         if self.clip.end and self.clip.end <= self.clip.start:
             raise VideoError(f"The end ({self.clip.end:g} s) must lie after the start ({self.clip.start:g} s).")
         self.warnings: list[str] = []
+        self._reformatter = VideoReformatter()
         self._container = open_container(self.path)
         try:
             self._track = video_track(self._container, self.path)
@@ -139,7 +142,7 @@ class VideoReader:
             self._origin = origin(self._container, self._tick)
             first = self._peek()
             self._pixel = pixel_shape(self._stream)
-            shown = upright(first, self._pixel, self.path)
+            shown = upright(first, self._pixel, self.path, self._reformatter)
             self._size = (shown.shape[1], shown.shape[0])
             self.info = self._describe()
         except BaseException:
@@ -293,7 +296,7 @@ class VideoReader:
 
     def _shown(self, frame: av.VideoFrame) -> tuple[Picture, bool]:
         """A frame's picture in the size of the first one, and whether it had another."""
-        picture = upright(frame, self._pixel, self.path)
+        picture = upright(frame, self._pixel, self.path, self._reformatter)
         if (picture.shape[1], picture.shape[0]) == self._size:
             return picture, False
         return np.asarray(cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA), np.uint8), True

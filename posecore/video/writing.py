@@ -17,7 +17,7 @@ import av
 import cv2
 import numpy as np
 from av.error import FFmpegError
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from pydantic import Field
 
 from posecore.errors import VideoError
@@ -105,6 +105,7 @@ class ClipWriter:
         self._start = start
         self._end = Fraction(0)
         self._sound: _Sound | None = None
+        self._reformatter = VideoReformatter()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._container = av.open(str(self._part), "w", format="mp4", container_options={"movflags": "+faststart"})
@@ -149,7 +150,12 @@ class ClipWriter:
         if (width, height) != self._even:
             right, bottom = self._even[0] - width, self._even[1] - height
             picture = np.asarray(cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(
+        if picture.strides[1:] != (3, 1) or picture.strides[0] <= 0:
+            picture = np.ascontiguousarray(picture)
+        # The picture's own memory is read; threads that wait for work take more of the processor than they save.
+        frame = self._reformatter.reformat(
+            av.VideoFrame.from_numpy_buffer(picture, format="rgb24"),
+            threads=1,
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,

@@ -122,7 +122,7 @@ class Webcam:
 
     def show(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame to show in place of a camera frame; called on the stream's own thread."""
-        picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+        picture = np.asarray(frame.to_ndarray(format="rgb24", threads=1), np.uint8)
         live = self._session()
         if live is not None:
             picture = live.exchange(picture, _PATIENCE)
