@@ -210,7 +210,8 @@ def _interpolate(values: NDArray[Any], line: _Line, axis: int, fill: float | Non
         # Indexing rows copies no more than these; np.take would copy all of a part of a picture first.
         taken = (values[held] if axis == 0 else np.take(values, held, axis=axis)).astype(np.float32, copy=False)
         if fill is not None:
-            taken[(*[slice(None)] * axis, (index < 0) | (index > line.last))] = fill
+            outside = (index < 0) | (index > line.last)
+            taken[outside if axis == 0 else (slice(None), outside)] = fill
         return taken
 
     first, second = take(line.lower), take(line.lower + 1)

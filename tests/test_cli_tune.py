@@ -150,10 +150,11 @@ def test_workers_find_the_settings_that_one_process_finds(
     labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "settings.json"
-    chosen = ("tune", *MODEL, "--annotations", labels, "--trials", "4", "--json", file, "--each", "input_size=97,161")
+    chosen: list[str | Path] = [*MODEL, "--annotations", labels, "--trials", "4", "--json", file]
+    chosen += ["--each", "input_size=97,161"]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    code, said = invoke(*chosen)
+    code, said = invoke("tune", *chosen)
     assert code == 0, said
     alone = file.read_text(), figures_in(said)
     orders: list[Any] = []
@@ -164,7 +165,7 @@ def test_workers_find_the_settings_that_one_process_finds(
 
     monkeypatch.setattr("posecore.cli.spread.open_workers", open_here)
     monkeypatch.setenv("POSECORE_HOME", str(tmp_path / "another"))
-    code, said = invoke(*chosen, "--cluster", "processes:2")
+    code, said = invoke("tune", *chosen, "--cluster", "processes:2")
     torch.set_num_threads(threads)
     assert code == 0, said
     assert "torch in float32" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,8 @@ def sequence(frames: int = 24, track: int = 3) -> PoseSequence:
 def save(poses: PoseSequence, stem: Path, mirrored: bool = False) -> None:
     info = VideoInfo(*poses.image_size, Fraction(30), 1.0, 30, Fraction(1, 90000), "h264", None, 1)
     facts: Any = (poses, poses, 0.0, poses.image_size, (), {"total": 1.0}, False, VideoOptions())
-    result = VideoResult(Path("clip.mp4"), None, "some-model", info, *facts, mirrored=mirrored)
-    save_tables(result, stem, ("csv", "json"))
+    result = VideoResult(Path("clip.mp4"), None, "some-model", info, *facts)
+    save_tables(replace(result, mirrored=mirrored), stem, ("csv", "json"))
 
 
 def run(*arguments: object) -> Result:

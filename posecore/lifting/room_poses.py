@@ -76,7 +76,9 @@ class RoomPoses:
 
         def between(values: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
             first, second = values[before], values[before + 1]
-            return np.where(shares == 0, first, np.where(shares == 1, second, first * (1 - shares) + second * shares))
+            mixed = first * (1 - shares) + second * shares
+            chosen: NDArray[np.float64] = np.where(shares == 0, first, np.where(shares == 1, second, mixed))
+            return chosen
 
         return replace(
             self,
