@@ -389,10 +389,10 @@ def test_who_was_seen_lately_is_remembered_for_ten_seconds(
     session: LiveSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert len(session.lately()) == 0
-    for x in (20, 30):
+    for x in (20, 22):
         look(session, picture(x))
     (track,) = session.lately().tracks().values()
-    assert track.keypoints[:, 8, 0] == pytest.approx([20, 30], abs=0.6)
+    assert track.keypoints[:, 8, 0] == pytest.approx([20, 22], abs=0.6)
     monkeypatch.setattr("posecore.video.live._LATELY", 0.0)
     look(session, picture(40))
     assert len(session.lately()) == 1
