@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import fsspec
@@ -113,6 +114,19 @@ def test_what_kills_every_worker_is_left_out_and_said(tmp_path: Path) -> None:
     assert results[0][0] == 0
     assert results[0][1].died
     assert "SIGKILL" in results[0][1].reason
+
+
+def test_a_process_that_ends_before_it_has_read_a_large_job_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("raise SystemExit(7)")
+    main_module = ModuleType("__main__")
+    main_module.__file__ = str(program)
+    monkeypatch.setitem(sys.modules, "__main__", main_module)
+    job = Doubling(tmp_path / ("x" * 1_000_000))
+    with pytest.raises(PosecoreError, match="could not begin: its process ended with exit code 7"):
+        list(hand_out(Processes(job, 2), [[1], [2]]))
 
 
 def test_workers_that_cannot_begin_end_the_run() -> None:

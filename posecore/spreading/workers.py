@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -182,10 +183,13 @@ class Processes(Generic[Item, Result]):
 
     def _start(self) -> _Process:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._job), daemon=True)
+        process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
         process.start()
         # Theirs alone, so that its end is the end of the pipe.
         theirs.close()
+        # Not among the arguments: where a process ends before it has read a large job, starting it would never return.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            ours.send(self._job)
         return _Process(process, ours)
 
     def close(self) -> None:
@@ -211,12 +215,13 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _serve(pipe: Connection, job: Job[Any, Any]) -> None:
+def _serve(pipe: Connection) -> None:
     """What a worker process does until its pipe ends, which it does with whoever hands out work."""
     # Ctrl-C goes to all processes of a terminal; whoever hands out work decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         try:
+            job: Job[Any, Any] = pipe.recv()
             work = job.open()
         except Exception as error:  # noqa: BLE001 - said where the work is handed out
             pipe.send(Opened(str(error) or type(error).__name__))
