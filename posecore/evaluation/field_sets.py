@@ -23,7 +23,7 @@ from posecore.fields import Fields
 from posecore.home import home
 from posecore.imaging import Picture
 from posecore.model import PoseModel
-from posecore.storage import gigabytes, make_room, replacing, writing
+from posecore.storage import gigabytes, make_room, writing
 
 _LIMIT, _USUAL_LIMIT = "POSECORE_FIELDS_GB", 4.0
 
@@ -161,8 +161,8 @@ class FieldFolder:
 
     def keep(self, fields: Fields, file: Path) -> None:
         """Write fields; they are there as a whole, or not at all."""
-        with writing(file), replacing(file) as part:
-            fields.save(part, compressed=False)
+        with writing(file):
+            fields.save(file, compressed=False)
 
     def make_room(self, in_use: Iterable[Path]) -> None:
         """Remove what was not used for longest when there is too much; what is in use stays."""
