@@ -78,10 +78,17 @@ def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
     if array.dtype.kind not in "buif":
         raise ImageError(f"An array of {array.dtype} is not a picture; use numbers of 0 … 255 or 0 … 1.")
     check_size(array.shape[1], array.shape[0], max_pixels)
-    if array.dtype == np.uint8 and array.ndim == 3 and array.strides[1:] == (3, 1) and array.strides[0] > 0:
-        # Rows may lie apart, as those of decoded frames do.
+    if array.dtype == np.uint8 and array.ndim == 3 and has_whole_rows(array):
         return array
     return picture_of_array(array)
+
+
+def has_whole_rows(picture: NDArray[Any]) -> bool:
+    """Whether each row of an ``(H, W, 3)`` uint8 picture is one piece of memory, as OpenCV and FFmpeg need it.
+
+    Rows may lie apart, as those of decoded frames do.
+    """
+    return picture.strides[1:] == (3, 1) and picture.strides[0] > 0
 
 
 def picture_id(picture: Picture) -> str:

@@ -22,7 +22,7 @@ from posecore.drawing.shapes import OUTLINE, WHITE, Color, Points, color_table
 from posecore.drawing.surfaces import Pixels, Strokes, Surface
 from posecore.drawing.text import Room, letter_height, outline_width, text_masks
 from posecore.errors import ImageError
-from posecore.imaging import Picture, Region, check_region
+from posecore.imaging import Picture, Region, check_region, has_whole_rows
 from posecore.poses import Poses
 from posecore.settings import Settings
 
@@ -102,7 +102,8 @@ def draw_poses(
         ImageError: When ``image`` is not such a picture.
     """
     options = options or DrawingOptions()
-    keeps = in_place and options.background == "picture" and _is_canvas(check_picture(image))
+    check_picture(image)
+    keeps = in_place and options.background == "picture" and image.flags.writeable and has_whole_rows(image)
     base = image if keeps else _background(image, options.background)
     if not len(poses) or options.opacity == 0:
         return base
@@ -211,11 +212,6 @@ def check_picture(image: Any) -> Picture:
     if not image.size:
         raise ImageError(f"Drawing needs a picture with pixels; this one has shape {image.shape}.")
     return image
-
-
-def _is_canvas(image: Picture) -> bool:
-    """Whether OpenCV can draw on a picture: rows may lie apart, pixels may not."""
-    return image.flags.writeable and image.strides[1:] == (3, 1) and image.strides[0] > 0
 
 
 def _background(image: Picture, kind: Background) -> Picture:

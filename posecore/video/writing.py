@@ -21,7 +21,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from pydantic import Field
 
 from posecore.errors import VideoError
-from posecore.imaging import Picture
+from posecore.imaging import Picture, has_whole_rows
 from posecore.settings import Settings
 from posecore.storage import sentence, trouble
 from posecore.video.containers import open_container
@@ -150,7 +150,7 @@ class ClipWriter:
         if (width, height) != self._even:
             right, bottom = self._even[0] - width, self._even[1] - height
             picture = np.asarray(cv2.copyMakeBorder(picture, 0, bottom, 0, right, cv2.BORDER_REPLICATE), np.uint8)
-        if picture.strides[1:] != (3, 1) or picture.strides[0] <= 0:
+        if not has_whole_rows(picture):
             picture = np.ascontiguousarray(picture)
         # The picture's own memory is read; threads that wait for work take more of the processor than they save.
         frame = self._reformatter.reformat(
