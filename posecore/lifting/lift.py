@@ -16,6 +16,7 @@ from posecore.lifting.cuts import unbroken
 from posecore.lifting.features import REACH, see
 from posecore.lifting.network import lift_both_ways
 from posecore.lifting.poses3d import USUAL_FOCAL, USUAL_HEIGHT, LiftedBy, Poses3D
+from posecore.lifting.resampling import between
 from posecore.lifting.weights import LoadedLifter, load_lifter
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, Skeleton, map_skeleton
@@ -219,7 +220,7 @@ def _lift_stretch(rays: Array, times: Array, lifter: LoadedLifter, advance: _Adv
     resampled, places = _at_rate(rays, times)
     share = len(rays) / len(resampled)
     joints, errors = lift_rays(resampled, lifter, lambda frames: advance(share * frames))
-    joints, errors = _between(joints, places), _between(errors, places)
+    joints, errors = between(joints, places), between(errors, places)
     roots = place_roots(joints, rays)
     known = _known(np.isfinite(resampled[..., 0]))[np.round(places).astype(int)]
     joints = np.where(known[..., None], joints, np.nan)
@@ -274,15 +275,7 @@ def _at_rate(rays: Array, times: Array) -> tuple[Array, Array]:
     count = min(max(round((times[-1] - times[0]) * RATE), 1) + 1, 16 * length)
     moments = np.linspace(times[0], times[-1], count)
     places = np.interp(times, moments, np.arange(count))
-    return _between(rays, np.interp(moments, times, np.arange(length))), places
-
-
-def _between(values: Array, places: Array) -> Array:
-    """``values`` (T, …) at places between frames; NaN unless both neighbours are known."""
-    low = np.floor(places).astype(int).clip(0, len(values) - 1)
-    part = (places - low).reshape(-1, *[1] * (values.ndim - 1))
-    high = np.minimum(low + 1, len(values) - 1)
-    return np.asarray(np.where(part < 1e-6, values[low], values[low] * (1 - part) + values[high] * part))
+    return between(rays, np.interp(moments, times, np.arange(length))), places
 
 
 def _known(present: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from posecore.lifting.body import places_of
 from posecore.lifting.poses3d import LiftedBy
+from posecore.lifting.resampling import between
 from posecore.skeleton import Skeleton
 
 #: Frames by which frames may be from where an even rate would have them.
@@ -71,19 +72,10 @@ class RoomPoses:
         if np.abs(times - self.times).max(initial=0.0) * self.rate < _UNEVEN:
             return self
         places = np.interp(times, self.times, np.arange(len(self)))
-        before = np.minimum(places.astype(np.int64), len(self) - 2)
-        share = (places - before)[:, None]
-
-        def between(values: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-            first, second = values[before], values[before + 1]
-            mixed = first * (1 - shares) + second * shares
-            chosen: NDArray[np.float64] = np.where(shares == 0, first, np.where(shares == 1, second, mixed))
-            return chosen
-
         return replace(
             self,
-            keypoints=between(self.keypoints, share[..., None]),
-            scores=between(self.scores, share),
+            keypoints=between(self.keypoints, places),
+            scores=between(self.scores, places),
             times=times,
         )
 
