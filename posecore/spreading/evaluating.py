@@ -12,12 +12,9 @@ from posecore.data.annotations import AnnotatedImage, PoseDataset, Problem
 from posecore.evaluation.predictions import PicturePoses, Protocol, predict
 from posecore.model import PoseModel
 from posecore.skeleton import Skeleton
-from posecore.spreading.handing_out import hand_out
+from posecore.spreading.handing_out import hand_out, pieces_of
 from posecore.spreading.packing import PackedModel, pack, settled
 from posecore.spreading.workers import Lost, Workers
-
-#: Pictures of a piece of work.
-_PICTURES = 8
 
 #: What came of a picture: its poses, none where nothing is to be measured in it, and what was wrong with it.
 Predicted = tuple[list[PicturePoses], list[Problem]]
@@ -79,7 +76,7 @@ class SpreadPrediction:
     ) -> list[PicturePoses]:
         """Poses of every picture that can be looked at, in the order of the set."""
         images = list(islice(dataset, limit))
-        pieces = [images[start : start + _PICTURES] for start in range(0, len(images), _PICTURES)]
+        pieces = pieces_of(images)
         network = settled(model, network)
         order = EvaluationOrder(pack(model, self.device), protocol, network, decode, dataset.skeleton)
         found: dict[int, list[Predicted | Lost]] = {}

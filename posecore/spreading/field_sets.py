@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,9 @@ from posecore.evaluation.field_sets import FieldFolder, FieldSet, decoded_of
 from posecore.evaluation.predictions import Protocol, pictures_of, views
 from posecore.fields import Fields
 from posecore.model import PoseModel
-from posecore.spreading.handing_out import hand_out
+from posecore.spreading.handing_out import hand_out, pieces_of
 from posecore.spreading.packing import PackedModel, pack, settled
 from posecore.spreading.workers import Lost, Workers
-
-#: Pictures of a piece of work.
-_PICTURES = 8
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ def spread_fields(
     left = [Asked(at, number, image) for number in range(len(every)) for at, image in enumerate(images)]
     # What is kept and turns out to be damaged is made anew.
     for kept in (place.keys(), frozenset[str]()):
-        pieces = list(_pieces(left))
+        pieces = pieces_of(left)
         if not pieces:
             break
         order = FieldsOrder(packed, protocol, every, kept)
@@ -127,11 +124,6 @@ def spread_fields(
     sets = [found.field_set(images, protocol, number) for number in range(len(every))]
     place.make_room(file for files in found.files.values() for file in files)
     return sets
-
-
-def _pieces(asked: Sequence[Asked]) -> Iterator[Sequence[Asked]]:
-    for start in range(0, len(asked), _PICTURES):
-        yield asked[start : start + _PICTURES]
 
 
 class _Found:

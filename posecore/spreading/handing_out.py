@@ -13,6 +13,10 @@ from posecore.spreading.workers import Item, Lost, Result, Workers
 TRIES = 2
 
 
+#: Items of a piece of work that is cut off a longer list.
+_ITEMS = 8
+
+
 @dataclass
 class _Piece(Generic[Item]):
     """Some of a task's items: those from place ``start`` on."""
@@ -30,6 +34,11 @@ class _Open(Generic[Item, Result]):
     items: Sequence[Item]
     results: list[Result | Lost]
     missing: int
+
+
+def pieces_of(items: Sequence[Item]) -> list[Sequence[Item]]:
+    """A list cut into pieces of work."""
+    return [items[start : start + _ITEMS] for start in range(0, len(items), _ITEMS)]
 
 
 def hand_out(
