@@ -20,6 +20,8 @@ _WORDS = {
     2: ("true", "visible"),
 }
 _BY_WORD = {word: flag for flag, words in _WORDS.items() for word in words}
+#: Leaves the values of a list that was written as text.
+_NO_BRACKETS = str.maketrans(dict.fromkeys("[](),", " "))
 
 
 def triples(values: Any, names: Sequence[str]) -> list[Any]:
@@ -58,9 +60,6 @@ def items_of(values: Any, what: str) -> list[Any]:
     if not isinstance(values, str):
         return a_list(values, what)
     return values.translate(_NO_BRACKETS).split()
-
-
-_NO_BRACKETS = str.maketrans(dict.fromkeys("[](),", " "))
 
 
 def flag_of(value: Any) -> float | None:

@@ -172,7 +172,7 @@ def _position(x: Any, y: Any) -> tuple[float, float] | None:
 # --- boxes -----------------------------------------------------------------------------------------------------------
 
 
-def read_box(values: Any, remark: Remark) -> Region | None:
+def read_box(values: Any, remark: Remark = lambda what: None) -> Region | None:
     """A box from x, y, width, height; None when there is none, or (remarked on) none that can be right."""
     if values is None:
         return None

@@ -97,7 +97,7 @@ def _with_sides(entries: Sequence[Any], images: Mapping[Id, AnnotatedImage | Non
     boxed: list[tuple[dict[str, Any], Region]] = []
     beyond = 0
     for entry in entries:
-        box = read_box(entry.get("bbox"), _no) if isinstance(entry, dict) else None
+        box = read_box(entry.get("bbox")) if isinstance(entry, dict) else None
         image = images.get(_image_of(entry)) if box is not None else None
         if box is None or image is None:
             continue
@@ -125,10 +125,6 @@ def _image_of(entry: Mapping[str, Any]) -> Id:
         return an_id_of(entry.get("image_id"), "the image id")
     except EntryError:
         return ""
-
-
-def _no(_: str) -> None:
-    """Nothing is said of a box that is looked at before it is read."""
 
 
 def _firsts(images: Mapping[Id, AnnotatedImage | None], remark: Remark) -> dict[Id, Id]:
@@ -191,7 +187,7 @@ def _in_pixels(person: Person, entry: Mapping[str, Any], size: tuple[int, int], 
     if len(points) < 2 or points.min() < 0 or points.max() > 1 or (points == points.round()).all():
         return person
     remark(PARTS)
-    box = read_box(entry.get("bbox") or None, _no)
+    box = read_box(entry.get("bbox") or None)
     if box is not None and max(box) <= 1:
         box = box[0] * size[0], box[1] * size[1], box[2] * size[0], box[3] * size[1]
     return make_person(person.keypoints * size, person.labels, box, None, person.crowd, person.category)

@@ -185,7 +185,7 @@ def _ignore(entry: Mapping[str, Any], size: tuple[int, int], problems: Problems)
     PoseTrack's are outlines in ``ignore_regions_x`` and ``_y``, and its pictures that nobody labelled say so.
     """
     value = entry.get("ignore")
-    boxes = [read_box(box, lambda what: None) for box in value] if isinstance(value, list) else []
+    boxes = [read_box(box) for box in value] if isinstance(value, list) else []
     if None in boxes or (value and not isinstance(value, list)):
         problems.remark("an ignore region that is no box; passed over")
     outlines = zip(_outlines(entry.get("ignore_regions_x")), _outlines(entry.get("ignore_regions_y")), strict=False)
