@@ -94,7 +94,7 @@ def pick_where(info: ModelInfo) -> tuple[ModelInfo, bool]:
     Returns:
         The model that looks, and whether it looks at such boxes.
     """
-    closer = info.stages[-1] if info.stages else info
+    closer = info.parts[-1]
     if not _one_person(closer):
         say(Parameter.BOXES, None)
         return info, False
