@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -38,16 +37,9 @@ from tests.oracles.scenes import (
 )
 
 #: Encoded positions come back to within this part of a cell (float32 rounding of values near the threshold).
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TOLERANCE = 0.01
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Tensors are small here: threads that wait for each other cost more than they bring."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def everybody(**changes: Any) -> OpenPoseDecodeSettings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +28,11 @@ from posecore.zoo.formats import format_of
 from posecore.zoo.frozen_graph import read_frozen_graph
 from posecore.zoo.own_files import default_skeleton, read_own_file
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = "openpose-mobilenet_v2_small"
 GRAPH = "ildoonet/tf-pose-estimation/master/models/graph/mobilenet_v2_small/graph_opt.pb"
 RECORDED = Path(__file__).parent / "data" / "openpose_v2_small.npz"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Tensors are small here: threads that wait for each other cost more than they bring."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 # A writer of the wire format, to make files from

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,10 @@ from posecore.model import PoseModel
 from posecore.skeleton import COCO_17, OPENPOSE_18, Skeleton
 from tests.oracles.scenes import scene, with_neck
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FAST = "openpose-mobilenet_v2_small"
 STICK = Skeleton("stick", ("head", "left_hand", "right_hand"), ((0, 1), (0, 2)), ((1, 2),))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Tensors are small here: threads that wait for each other cost more than they bring."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def random_model(architecture: str = FAST, skeleton: Skeleton = OPENPOSE_18, **options: Any) -> PoseModel:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from posecore.data.annotations import AnnotatedImage, Label, Person
@@ -19,16 +18,10 @@ from posecore.spreading.packing import settled
 from posecore.spreading.workers import Processes, Workers
 from tests.spreading_support import HereWorkers, small_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MODEL = small_model()
 NETWORKS = [settled(MODEL, {"input_size": side}) for side in (65, 97)]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

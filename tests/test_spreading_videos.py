@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from posecore.cli import app, loading
@@ -26,15 +25,9 @@ from posecore.video import ClipSettings, SmoothingSettings, TrackingSettings, Vi
 from tests.spreading_support import HereWorkers, small_model
 from tests.video_support import write_video
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NETWORK = {"input_size": 65, "runtime": "torch", "precision": "float32"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
