@@ -77,4 +77,4 @@ def frame(title: str, about: str, group: int) -> None:
     st.html(_STYLE.format(group=group, scheme=scheme, **_COLORS))
     st.html(heading)
     _address(key="address", data={})
-    st.logo(str(STATIC / f"logo-{scheme}.svg"), size="medium")
+    st.logo(str(STATIC / "logo.svg"), size="medium")
