@@ -24,11 +24,11 @@ from posecore.data.annotations import Label, Person, PoseDataset
 from posecore.data.archives import ZipLimits
 from posecore.data.coco import read_coco
 from posecore.data.detect import WRITERS, Format, open_dataset
-from posecore.data.library import Library, StoredSet, is_waiting
+from posecore.data.held import Memo
+from posecore.data.library import Library, StoredSet
 from posecore.data.naming import suggested_names
 from posecore.data.pictures import PictureCarrier
 from posecore.data.skeleton_draft import SkeletonDraft, edited_rows
-from posecore.data.stored import Memo
 from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, SkeletonError
 from posecore.labelling.desk import LabelDesk
@@ -172,8 +172,8 @@ def test_pictures_alone_wait_for_labels(library: Library, tmp_path: Path) -> Non
     assert (len(stored.dataset()), stored.labelled()) == (2, 0)
     stored.set_people(1, [])
     assert stored.labelled() == 1
-    assert not is_waiting(stored.image(1))
-    assert is_waiting(stored.image(2))
+    assert not stored.image(1).waits
+    assert stored.image(2).waits
     stored.set_people(1, [], done=False)
     assert stored.labelled() == 0
 
@@ -432,7 +432,7 @@ def test_people_are_read_as_they_were_set(sticks: StoredSet, given: list[Any], i
         image = read.image(image_id)
         assert len(image.people) == len(wanted)
         assert all(same(a, b) for a, b in zip(image.people, wanted, strict=True))
-        assert not is_waiting(image)
+        assert not image.waits
         for number, before in others.items():
             assert all(same(a, b) for a, b in zip(read.image(number).people, before, strict=True))
 
@@ -575,7 +575,7 @@ def test_adding_and_removing_keypoints_goes_by_name(sticks: StoredSet) -> None:
     (person,) = StoredSet(sticks.folder).image(1).people
     assert person.labels.tolist() == [Label.HIDDEN, Label.VISIBLE, Label.UNLABELLED]
     assert person.keypoints[1].tolist() == [10.0, 20.5]
-    assert is_waiting(sticks.image(2))
+    assert sticks.image(2).waits
 
 
 def test_a_new_keypoint_takes_no_labels_of_another_that_was_deleted(sticks: StoredSet) -> None:

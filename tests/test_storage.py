@@ -21,7 +21,8 @@ import pytest
 from posecore.data.library import Library
 from posecore.errors import DataError, PosecoreError, SettingsError, StorageError
 from posecore.home import home as posecore_home
-from posecore.runs import BEST, LastWords, Registry, Request, RunLock, run_folder
+from posecore.run_files import LastWords, RunLock
+from posecore.runs import BEST, Registry, Request, run_folder
 from posecore.storage import DraftFolder, replacing, sentence, sweep, trouble, write_json, writing
 from posecore.training import jobs
 from posecore.training.watching import Watch

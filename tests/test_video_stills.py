@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from posecore.cli.data import app
 from posecore.data.library import Library
-from posecore.data.stored import is_waiting
 from posecore.errors import DataError, VideoError
 from posecore.imaging import read_image
 from posecore.skeleton import COCO_17, LSP_14
@@ -48,7 +47,7 @@ def test_every_nth_frame_becomes_a_picture_that_waits_for_labels(clip: Path, lib
     assert names(library, "walk") == ["walk_00000.000s.jpg", "walk_00000.333s.jpg", "walk_00000.667s.jpg"]
     stored = library.get("walk")
     assert stored.skeleton == LSP_14
-    assert all(is_waiting(image) for image in stored.dataset())
+    assert all(image.waits for image in stored.dataset())
     for image, when in zip(stored.dataset(), (0, 1 / 3, 2 / 3), strict=True):
         difference = np.abs(read_image(image.path).astype(int) - picture_of(when, (96, 64)))
         assert difference.mean() < 3
@@ -94,7 +93,7 @@ def test_frames_go_into_a_set_that_is_there_and_none_goes_twice(clip: Path, libr
     dataset = library.get("walk").dataset()
     assert [image.image_id for image in dataset] == list(range(1, 11))
     assert library.get("walk").skeleton == COCO_17
-    assert [is_waiting(image) for image in dataset] == [False] + [True] * 9
+    assert [image.waits for image in dataset] == [False] + [True] * 9
     assert [image.split for image in dataset.images[4:]] == ["train"] * 6
 
 

@@ -69,6 +69,19 @@ class AnnotatedImage:
     ignore: tuple[Region, ...] = ()
     split: str | None = None
 
+    @property
+    def waits(self) -> bool:
+        """True for a picture that nobody has labelled yet: an ignore region covers it whole, lest it is learnt from.
+
+        That is what sets it apart from a picture known to have nobody on it.
+        """
+        return whole(self.size) in self.ignore
+
+
+def whole(size: tuple[int, int]) -> Region:
+    """The region (x0, y0, x1, y1) that covers a picture of ``size`` (width, height)."""
+    return 0.0, 0.0, float(size[0]), float(size[1])
+
 
 @dataclass(frozen=True)
 class Problem:

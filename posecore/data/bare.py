@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from posecore.data.annotations import AnnotatedImage, PoseDataset, Problem
+from posecore.data.annotations import AnnotatedImage, PoseDataset, Problem, whole
 from posecore.data.checks import EntryError
 from posecore.data.folders import files_in, is_picture_name
 from posecore.data.foreign import foreign_labels
 from posecore.data.pictures import picture_size
-from posecore.data.stored import whole
 from posecore.errors import DataError
 from posecore.skeleton import Skeleton
 

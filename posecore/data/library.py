@@ -22,9 +22,10 @@ from posecore.data.coco import read_coco, write_coco_json
 from posecore.data.detect import UnknownLabelsError, detect_format, open_dataset
 from posecore.data.disk_cache import forget
 from posecore.data.folders import check_place, files_in, inner_folder, reading, split_of
+from posecore.data.held import Memo
 from posecore.data.packed import packing_of, unpack
 from posecore.data.pictures import PictureCarrier, picture_size
-from posecore.data.stored import FOLDING, LABELS, PICTURES, Memo, StoredSet, is_waiting, locked, new_note
+from posecore.data.stored import FOLDING, LABELS, PICTURES, StoredSet, locked, new_note
 from posecore.data.synthetic import write_dataset
 from posecore.data.unpacked import sweep_unpacked
 from posecore.errors import DataError, SettingsError
@@ -33,7 +34,7 @@ from posecore.skeleton import COCO_17, Skeleton
 from posecore.storage import DraftFolder, sweep, writing
 from posecore.words import counted, unused_name
 
-__all__ = ["Library", "StoredSet", "is_waiting"]
+__all__ = ["Library", "StoredSet"]
 
 #: Called with (done, count) after each picture.
 Progress = Callable[[int, int], None]

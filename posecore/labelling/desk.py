@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from posecore.data.annotations import AnnotatedImage, Person
-from posecore.data.stored import StoredSet, is_waiting
+from posecore.data.stored import StoredSet
 from posecore.labelling.edits import Drawn, Sheet
 from posecore.labelling.merging import Merged, merge
 from posecore.labelling.proposals import Proposal
@@ -66,7 +66,7 @@ class LabelDesk:
         labels = tuple(Drawn(person) for person in image.people if not person.crowd)
         waiting = self._waiting.of(image.image_id, len(self.stored.skeleton))
         proposals = tuple(Drawn(one.person, True, one.sureness) for one in waiting)
-        return Sheet((*labels, *proposals), not proposals and not is_waiting(image))
+        return Sheet((*labels, *proposals), not proposals and not image.waits)
 
     def save(self, image_id: int, sheet: Sheet, base: Sheet | None = None) -> Merged:
         """Keep what was drawn on a picture; crowds, which are not drawn, stay.
@@ -162,4 +162,4 @@ def sureness(proposals: Sequence[Proposal]) -> float:
 def _status(image: AnnotatedImage, proposed: bool) -> Status:
     if proposed:
         return "unconfirmed"
-    return "unlabelled" if is_waiting(image) else "done"
+    return "unlabelled" if image.waits else "done"

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from posecore.boxes import Region, area_of, clipped, full_region, shared_area, to_edges
-from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem, whole
 from posecore.data.checks import EntryError
 from posecore.data.people import make_person
 from posecore.data.pictures import picture_size, pictures_in
-from posecore.data.stored import whole
 from posecore.errors import DataError, ImageError
 from posecore.imaging import read_image
 from posecore.model import PoseModel

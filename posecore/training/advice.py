@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posecore.data.library import StoredSet, is_waiting
+from posecore.data.library import StoredSet
 from posecore.skeleton import Skeleton
 from posecore.words import counted
 
@@ -48,7 +48,7 @@ class SetFacts:
 def facts_of(stored: StoredSet) -> SetFacts:
     """The facts of a set; raises ``DataError`` when its files cannot be read."""
     dataset = stored.dataset()
-    labelled = [image for image in dataset if not is_waiting(image)]
+    labelled = [image for image in dataset if not image.waits]
     people = [p for image in labelled for p in image.people if p.labelled.any() and not p.crowd]
     sides = [max(p.box[2] - p.box[0], p.box[3] - p.box[1]) for p in people]
     split = any(image.split for image in dataset)

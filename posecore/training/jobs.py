@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import posecore
 from posecore.errors import SettingsError, StorageError
 from posecore.extras import require
-from posecore.runs import NAME_PATTERN, LastWords, Registry, Run, RunLock, State
+from posecore.run_files import LastWords, RunLock
+from posecore.runs import NAME_PATTERN, Registry, Run, State
 from posecore.storage import writing
 
 if TYPE_CHECKING:

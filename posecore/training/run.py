@@ -20,7 +20,8 @@ from torch import nn
 from posecore.data.augment import AugmentSettings, compose
 from posecore.data.disk_cache import cache_folder
 from posecore.errors import PosecoreError, SettingsError, StorageError
-from posecore.runs import BEST, LastWords, Registry, RunLock, Status, best_epoch, run_folder
+from posecore.run_files import LastWords, RunLock
+from posecore.runs import BEST, Registry, Status, best_epoch, run_folder
 from posecore.training.checkpoints import ResumePoint, WholeFiles
 from posecore.training.config import AnyConfig, LifterConfig, RunConfig, placed
 from posecore.training.data import EpochBatches, EpochPlan, Sample, TrainingSet, load_data, sample_sources

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from posecore.errors import PosecoreError
-from posecore.runs import Registry, RunLock
+from posecore.run_files import RunLock
+from posecore.runs import Registry
 from posecore.training.jobs import dispatch
 
 #: How much the work gives way to the app and to everything else on the machine.

@@ -12,7 +12,7 @@ import streamlit as st
 
 from posecore.boxes import to_positions
 from posecore.data.annotations import AnnotatedImage, Label, PoseDataset
-from posecore.data.library import StoredSet, is_waiting
+from posecore.data.library import StoredSet
 from posecore.drawing import DrawingOptions, draw_poses
 from posecore.errors import DataError, ImageError
 from posecore.ui.shared.maps.map_tabs import words
@@ -49,8 +49,8 @@ def matching(dataset: PoseDataset, part: str, labels: str, text: str) -> list[An
     """
     states = {
         ALL: lambda image: True,
-        WAITING: is_waiting,
-        NOBODY: lambda image: not image.people and not is_waiting(image),
+        WAITING: lambda image: image.waits,
+        NOBODY: lambda image: not image.people and not image.waits,
         FEW: has_few,
     }
     return [
@@ -127,7 +127,7 @@ def _picture(image: AnnotatedImage, dataset: PoseDataset) -> None:
     )
     width, height = image.size
     facts = [image.path.name, f"{width} × {height}", *([image.split] if image.split else [])]
-    if is_waiting(image):
+    if image.waits:
         facts.append("not labelled yet")
     if hidden := sum(int((person.labels == Label.HIDDEN).sum()) for person in image.people):
         facts.append(f"{counted(hidden, 'hidden joint')} ringed")
@@ -141,7 +141,7 @@ def _marks(image: AnnotatedImage) -> list[Mark]:
         for x, y in person.keypoints[person.labels == Label.HIDDEN].tolist():
             marks.append(Mark("ring", ((x, y),), "rejected"))
     regions = [person.box for person in image.people if person.crowd]
-    regions += [] if is_waiting(image) else list(image.ignore)
+    regions += [] if image.waits else list(image.ignore)
     for region in regions:
         x0, y0, x1, y1 = to_positions(np.reshape(region, (2, 2))).ravel().tolist()
         corners = ((x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0))
@@ -190,7 +190,7 @@ def _people(image: AnnotatedImage, dataset: PoseDataset) -> None:
     """What is labelled on the picture, person by person."""
     rows = list(_rows(image, dataset.skeleton.keypoints))
     if not rows:
-        st.caption("Nobody is labelled on this picture." if not is_waiting(image) else "Label it on the Label page.")
+        st.caption("Nobody is labelled on this picture." if not image.waits else "Label it on the Label page.")
         return
     st.dataframe(
         pd.DataFrame(rows, columns=["Person", "Keypoint", "x", "y", "Label"]),

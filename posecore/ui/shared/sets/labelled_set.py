@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from posecore.data.annotations import PoseDataset
-from posecore.data.library import StoredSet, is_waiting
+from posecore.data.library import StoredSet
 from posecore.data.synthetic.sample import SAMPLE_PICTURES, SAMPLE_TITLE, sample_people
 from posecore.errors import DataError
 from posecore.ui.shared.error_messages import show_error
@@ -70,7 +70,7 @@ def _of_library(stored: StoredSet, labels_needed: bool) -> LabelledSet | None:
         return None
     part = _pick_part(stored)
     dataset = part_of(stored.dataset(), part)
-    labelled = sum(not is_waiting(image) for image in dataset)
+    labelled = sum(not image.waits for image in dataset)
     st.caption(
         f"{counted(len(dataset), 'picture')}, {labelled} of them labelled · "
         f"{counted(dataset.people, 'person', 'people')} · {counted(len(dataset.skeleton), 'keypoint')}"
