@@ -47,7 +47,7 @@ def wait_for_download(name: str) -> Task[Path, Arrived]:
 
 def without_shipped_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As if nothing came with posecore, so that a test decides what is on the machine."""
-    monkeypatch.setattr("posecore.zoo.models.shipped_folder", lambda: tmp_path / "nothing shipped")
+    monkeypatch.setattr("posecore.zoo.listing.shipped_folder", lambda: tmp_path / "nothing shipped")
 
 
 def install_model(home: Path, name: str = MODEL, seed: int = 0) -> Path:

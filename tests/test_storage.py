@@ -319,8 +319,6 @@ def test_best_weights_have_one_name() -> None:
 
 
 def test_models_are_read_once_until_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from posecore.zoo import models
-
     written_run("mine", epochs=0)
     read: list[Path] = []
     real = read_header
@@ -329,7 +327,7 @@ def test_models_are_read_once_until_something_changes(monkeypatch: pytest.Monkey
         read.append(path)
         return real(path)
 
-    monkeypatch.setattr(models, "read_header", reading)
+    monkeypatch.setattr("posecore.zoo.listing.read_header", reading)
     list_models()
     read.clear()
     assert "run:mine" in {info.name for info in list_models()}

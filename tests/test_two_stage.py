@@ -30,8 +30,7 @@ from posecore.two_stage.settings import NOT_OF_FINDER, finder_name
 from posecore.two_stage.views import View, square_around, views_of
 from posecore.video import CropSettings, crop_settings
 from posecore.video.finding import Finder
-from posecore.zoo import load_model, resolve_name
-from posecore.zoo.models import fetch_model, model_info, remove_model, verify_model
+from posecore.zoo import fetch_model, load_model, model_info, remove_model, resolve_name, verify_model
 from tests.pose_support import poses_from
 
 SIZE = (320, 240)

@@ -240,7 +240,7 @@ def test_name_without_tag_takes_the_best_offline(
     site: Site, variables: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped = tmp_path / "shipped"
-    monkeypatch.setattr("posecore.zoo.models.shipped_folder", lambda: shipped)
+    monkeypatch.setattr("posecore.zoo.listing.shipped_folder", lambda: shipped)
     assert default_model() is None
     assert resolve_name(SMALL).name == KNOWN
     site.files = variables[0]
@@ -273,7 +273,7 @@ def test_name_without_tag_takes_the_best_offline(
 def test_shipped_models_come_in_the_order_of_the_families(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("posecore.zoo.models.shipped_folder", lambda: tmp_path)
+    monkeypatch.setattr("posecore.zoo.listing.shipped_folder", lambda: tmp_path)
     for architecture in ("movenet-lightning", SMALL):
         network = family_of(architecture).build(architecture)
         save_weights(tmp_path / f"{architecture}.posecore.safetensors", network, name="x", architecture=architecture)
@@ -284,7 +284,7 @@ def test_shipped_models_come_in_the_order_of_the_families(
 def test_damaged_shipped_file_leaves_the_others_usable(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("posecore.zoo.models.shipped_folder", lambda: tmp_path)
+    monkeypatch.setattr("posecore.zoo.listing.shipped_folder", lambda: tmp_path)
     (tmp_path / "broken.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     save_weights(tmp_path / "good.safetensors", small_network(), name=f"{SMALL}.posecore", architecture=SMALL)
     assert [info.name for info in list_models() if info.origin == "shipped"] == [f"{SMALL}.posecore"]
@@ -310,7 +310,7 @@ def test_runs_are_yours(home: Path) -> None:
 
 
 def test_architecture_without_any_weights(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("posecore.zoo.models.SOURCES", ())
+    monkeypatch.setattr("posecore.zoo.listing.SOURCES", ())
     with pytest.raises(WeightsError, match="no weights for posenet-resnet50 yet; name a file of your own"):
         resolve_name("posenet-resnet50")
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import posecore.zoo.listing
 import posecore.zoo.models
 import posecore.zoo.official
 from posecore.cli import app
@@ -91,7 +92,7 @@ def place(home: Path, files: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     monkeypatch.setenv("PATH", str(home / "nothing"))
     server = Server()
     made = Place(server, files[1])
-    for module in (posecore.zoo.models, posecore.zoo.official):
+    for module in (posecore.zoo.listing, posecore.zoo.models, posecore.zoo.official):
         monkeypatch.setattr(module, "catalog", made.catalog)
     yield made
     server.http.shutdown()

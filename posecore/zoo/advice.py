@@ -8,7 +8,8 @@ from typing import Literal
 
 from posecore.two_stage import JOIN, split_name
 from posecore.zoo.guide import Network, guide
-from posecore.zoo.models import ModelInfo, joined, list_models
+from posecore.zoo.listing import ModelInfo, list_models
+from posecore.zoo.naming import joined
 
 People = Literal["one", "several"]
 Need = Literal["exact", "live", "inside"]
