@@ -7,7 +7,8 @@ import sys
 
 #: Numbers of glibc's ``mallopt``: how much free memory at the top is given back, and how many blocks are mapped apart.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
-_LARGEST_INT = 2**31 - 1
+#: A threshold that is never reached; as a number it could be 2 GB at most.
+_NEVER = -1
 
 
 def keep_freed_memory() -> bool:
@@ -28,4 +29,4 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, _LARGEST_INT))
+    return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, _NEVER))
