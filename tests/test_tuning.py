@@ -17,7 +17,7 @@ from posecore.data.detect import open_dataset
 from posecore.data.synthetic import write_dataset
 from posecore.errors import DataError, SettingsError
 from posecore.evaluation import measure, predict, protocol_settings
-from posecore.evaluation.field_sets import FieldSet, keep_fields
+from posecore.evaluation.field_sets import FieldFolder, FieldSet, keep_fields
 from posecore.evaluation.tuning import (
     Bench,
     Goal,
@@ -113,6 +113,10 @@ def test_what_was_not_used_for_longest_goes(
     assert len(list(tmp_path.glob("*.npz"))) == 2, "what is in use stays"
     keep_fields(model, people.images[2:3], "full", network, folder=tmp_path)
     assert len(list(tmp_path.glob("*.npz"))) == 1
+    together = FieldFolder(tmp_path)
+    for some in (people.images[:2], people.images[1:3]):
+        keep_fields(model, some, "full", network, folder=together)
+    assert len(list(tmp_path.glob("*.npz"))) == 3, "what is needed together stays together"
     monkeypatch.setenv("POSECORE_FIELDS_GB", "much")
     with pytest.raises(SettingsError, match="POSECORE_FIELDS_GB"):
         keep_fields(model, people.images[:2], "full", network, folder=tmp_path)

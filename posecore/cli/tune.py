@@ -21,7 +21,7 @@ from posecore.data.annotations import AnnotatedImage, PoseDataset, spread
 from posecore.data.detect import open_dataset
 from posecore.data.pictures import read_labelled
 from posecore.errors import DataError, ImageError, SettingsError
-from posecore.evaluation.field_sets import FieldSet, keep_fields
+from posecore.evaluation.field_sets import FieldFolder, FieldSet, keep_fields
 from posecore.evaluation.network_choices import OF_MACHINES, changed_words, networks_among
 from posecore.evaluation.predictions import protocol_settings
 from posecore.evaluation.tuning import Bench, Figures, Goal, Trial, Tuned, searchable, tunable, tune_among
@@ -174,7 +174,11 @@ def _looks(
 
         sets: Iterable[FieldSet]
         if cluster is None:
-            sets = (keep_fields(model, dataset.images, "full", network, advance=advance) for network in networks)
+            place = FieldFolder()
+            sets = (
+                keep_fields(model, dataset.images, "full", network, folder=place, advance=advance)
+                for network in networks
+            )
         else:
             sets = spread_fields(
                 model,

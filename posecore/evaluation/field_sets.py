@@ -33,19 +33,20 @@ class FieldSet:
 
     Attributes:
         views: What was looked at, picture by picture.
+        files: Where the fields of each view are.
         problems: Pictures that could not be used.
     """
 
     def __init__(self, views: Sequence[View], files: Sequence[Path], problems: Sequence[Problem]) -> None:
         self.views = tuple(views)
+        self.files = tuple(files)
         self.problems = tuple(problems)
-        self._files = tuple(files)
 
     def __len__(self) -> int:
         return len(self.views)
 
     def __iter__(self) -> Iterator[tuple[View, Fields]]:
-        for view, file in zip(self.views, self._files, strict=True):
+        for view, file in zip(self.views, self.files, strict=True):
             try:
                 fields = Fields.load(file)
             except OSError as error:
@@ -58,7 +59,7 @@ class FieldSet:
     @property
     def nbytes(self) -> int:
         """Bytes on disk."""
-        return sum(file.stat().st_size for file in self._files)
+        return sum(file.stat().st_size for file in self.files)
 
 
 def keep_fields(
@@ -67,7 +68,7 @@ def keep_fields(
     protocol: Protocol,
     network: Mapping[str, Any],
     *,
-    folder: Path | None = None,
+    folder: FieldFolder | Path | None = None,
     advance: Callable[[], object] = lambda: None,
     slot: AbstractContextManager[object] = NO_SLOT,
 ) -> FieldSet:
@@ -78,7 +79,8 @@ def keep_fields(
         images: Labelled pictures.
         protocol: What is looked at, see :mod:`posecore.evaluation.predictions`.
         network: All network settings.
-        folder: Where to keep them; else ``POSECORE_HOME/fields``.
+        folder: Where to keep them; else ``POSECORE_HOME/fields``. Sets that are needed together share one
+            :class:`FieldFolder`, lest one makes room by removing another.
         advance: Called after every picture.
         slot: Held while the network runs.
 
@@ -96,7 +98,7 @@ def keep_views(
     looked_at: Iterator[tuple[View, Picture, str]],
     network: Mapping[str, Any],
     *,
-    folder: Path | None = None,
+    folder: FieldFolder | Path | None = None,
     problems: Sequence[Problem] = (),
     slot: AbstractContextManager[object] = NO_SLOT,
 ) -> FieldSet:
@@ -104,7 +106,7 @@ def keep_views(
 
     ``problems`` may grow until all of ``looked_at`` was asked for.
     """
-    place = FieldFolder(folder)
+    place = folder if isinstance(folder, FieldFolder) else FieldFolder(folder)
     views, files = [], []
     while some := list(islice(looked_at, BATCH)):
         names = [place.file_of(model.provenance(name, view.region, **network).key) for view, _, name in some]
@@ -121,22 +123,24 @@ def keep_views(
                 place.keep(decoded_of(fields), names[index])
         views += [view for view, _, _ in some]
         files += names
-    place.make_room(files)
+    place.make_room()
     return FieldSet(views, files, problems)
 
 
 class FieldFolder:
-    """Files of fields, named by the keys of their provenance.
+    """Files of fields, named by the keys of their provenance; those that were asked for stay as long as this lives.
 
     Args:
         folder: Where, made if missing; else ``POSECORE_HOME/fields``.
+        in_use: Sets that stay too.
 
     Raises:
         StorageError: When it cannot be made.
         SettingsError: When ``POSECORE_FIELDS_GB`` is no number.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, in_use: Iterable[FieldSet] = ()) -> None:
+        self._in_use = {file for fields in in_use for file in fields.files}
         self._most = gigabytes(_LIMIT, _USUAL_LIMIT)
         self._folder = folder or home() / "fields"
         with writing(self._folder):
@@ -148,7 +152,9 @@ class FieldFolder:
 
     def file_of(self, key: str) -> Path:
         """Where the fields of a key are kept."""
-        return self._folder / f"{key}.npz"
+        file = self._folder / f"{key}.npz"
+        self._in_use.add(file)
+        return file
 
     def holds(self, file: Path) -> bool:
         """True when a file is there and whole; it then counts as used now."""
@@ -164,10 +170,9 @@ class FieldFolder:
         with writing(file):
             fields.save(file, compressed=False)
 
-    def make_room(self, in_use: Iterable[Path]) -> None:
+    def make_room(self) -> None:
         """Remove what was not used for longest when there is too much; what is in use stays."""
-        stay = set(in_use)
-        make_room(self._folder.glob("*.npz"), self._most, lambda file: file not in stay and _removed(file))
+        make_room(self._folder.glob("*.npz"), self._most, lambda file: file not in self._in_use and _removed(file))
 
 
 def decoded_of(fields: Fields) -> Fields:

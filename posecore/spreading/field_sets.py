@@ -122,7 +122,7 @@ def spread_fields(
                 if not found.take(asked, answer)
             ]
     sets = [found.field_set(images, protocol, number) for number in range(len(every))]
-    place.make_room(file for files in found.files.values() for file in files)
+    place.make_room()
     return sets
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from posecore.benchmark import Paced, paces
 from posecore.errors import DataError
-from posecore.evaluation.field_sets import keep_views
+from posecore.evaluation.field_sets import FieldFolder, keep_views
 from posecore.evaluation.network_choices import networks_among
 from posecore.evaluation.tuning import Bench, Goal, Trial, Tuned, tune_among
 from posecore.ui.shared.models.engine import network_slots
@@ -99,7 +99,8 @@ def search(
     quick = [one for one in measured if one.rate >= wish.fps]
     if quick:
         among = [dict(one.network) for one in quick]
-    benches = [before if one == network else _bench(chosen, before, one, step) for one in among]
+    place = FieldFolder(in_use=[looked.fields])
+    benches = [before if one == network else _bench(chosen, before, one, place, step) for one in among]
     found = tune_among(benches, before, wish.goal, wish.names, wish.most, wish.seed, step)
     other = {name: value for name, value in among[found.place].items() if value != network[name]}
     return Searched(
@@ -109,10 +110,12 @@ def search(
     )
 
 
-def _bench(chosen: Chosen, before: Bench, network: Mapping[str, Any], step: Callable[[], None]) -> Bench:
+def _bench(
+    chosen: Chosen, before: Bench, network: Mapping[str, Any], place: FieldFolder, step: Callable[[], None]
+) -> Bench:
     """The same pictures with other network settings."""
     opened = chosen.open()
-    fields = keep_views(before.model, opened.views([], step), network, slot=network_slots())
+    fields = keep_views(before.model, opened.views([], step), network, folder=place, slot=network_slots())
     if opened.labels is None or not len(fields):
         raise DataError("None of these pictures can be used any more: look at them again.")
     return Bench(before.model, fields, opened.labels, before.fixed)
