@@ -18,6 +18,7 @@ from posecore.errors import ImageError, WeightsError
 from posecore.families.posenet import PoseNetNetworkSettings
 from posecore.families.posenet.codec import PoseNetDecodeSettings
 from posecore.lifting import Poses3D
+from posecore.lifting.settings import LiftSettings
 from posecore.poses import Poses
 from posecore.settings import Control, controls
 from posecore.ui.explore.overview import Found, in_order, looks
@@ -207,7 +208,9 @@ def test_reset_brings_the_defaults_back(model: Path) -> None:
     app = open_app()
     set_control(app, "pose_threshold", 0.9)
     set_control(app, "draw_color_by", "side")
+    app.session_state["lift_height"] = 1.9
     next(button for button in app.button if button.label == "Reset all settings").click().run()
+    assert app.session_state["lift_height"] == LiftSettings().height
     assert app.slider(key="pose_threshold").value == PoseNetDecodeSettings().pose_threshold
     assert app.selectbox(key="draw_color_by").value == "person"
     assert forward_passes() == 1

@@ -18,7 +18,7 @@ from posecore.ui.explore.published import offer_published
 from posecore.ui.explore.settings import Settings
 from posecore.ui.explore.sharing import share_link
 from posecore.ui.shared.error_messages import show_error
-from posecore.ui.shared.lifting import can_lift
+from posecore.ui.shared.lifting import can_lift, lift_controls
 from posecore.ui.shared.maps.joint_choice import choose_joint_at
 from posecore.ui.shared.maps.map_tabs import show_heatmaps, show_keypoints, show_timings, show_vectors
 from posecore.ui.shared.maps.stage_choice import at_stage, pick_stage
@@ -186,4 +186,4 @@ def evidence(
 def main() -> None:
     """The page."""
     offer_published()
-    picture_page(explore)
+    picture_page(explore, others=[lift_controls()])

@@ -41,6 +41,11 @@ def can_lift(names: tuple[str, ...]) -> bool:
     return True
 
 
+def lift_controls(prefix: str = LIFT_PREFIX) -> SettingControls:
+    """What :func:`lift_settings` draws, so that it can be put back."""
+    return SettingControls(LiftSettings, prefix=prefix)
+
+
 def lift_settings(*names: str, prefix: str = LIFT_PREFIX) -> LiftSettings:
     """Widgets for some of the settings, beside each other; the others are as they are usually.
 
@@ -49,8 +54,9 @@ def lift_settings(*names: str, prefix: str = LIFT_PREFIX) -> LiftSettings:
         prefix: Before their names. Any but the usual one is for a second place on a page, and begins with what is
             chosen in the first.
     """
-    first = SettingControls(LiftSettings, prefix=LIFT_PREFIX)
-    controls = first if prefix == LIFT_PREFIX else SettingControls(LiftSettings, first.values, prefix)
+    controls = lift_controls()
+    if prefix != LIFT_PREFIX:
+        controls = SettingControls(LiftSettings, controls.values, prefix)
     columns = st.columns([3, 2][: len(names)], gap="medium", vertical_alignment="bottom")
     for name, column in zip(names, columns, strict=True):
         with column:

@@ -63,6 +63,7 @@ def picture_page(
     *,
     drawing: bool = True,
     defaults: Mapping[str, Any] | None = None,
+    others: Sequence[SettingControls] = (),
 ) -> None:
     """A page about one picture and one model, or what to do while one of them is missing.
 
@@ -70,7 +71,8 @@ def picture_page(
         show: Draws the page; called with what was chosen, the opened picture, the model, its network settings and the
             places of the other settings.
         drawing: Whether the sidebar has settings of how people are drawn.
-        defaults: The page's own defaults of network settings, see :func:`network_controls`.
+        defaults, others: The page's own defaults of network settings, and its own controls, see
+            :func:`network_controls`.
     """
     with st.sidebar:
         selection = pick_source()
@@ -83,7 +85,7 @@ def picture_page(
     if model is not None:
         with place:
             sidebar = lay_out_sidebar(drawing=drawing)
-        network = network_controls(model, sidebar, defaults)
+        network = network_controls(model, sidebar, defaults, others)
     opened = chosen_picture(selection)
     if opened is not None and model is not None:
         show(selection, opened, model, network, sidebar)

@@ -11,9 +11,8 @@ from pydantic import BaseModel
 from streamlit.delta_generator import DeltaGenerator
 
 from posecore.drawing import DrawingOptions
-from posecore.lifting.settings import LiftSettings
 from posecore.model import PoseModel
-from posecore.ui.shared.lifting import LIFT_PREFIX
+from posecore.ui.shared.lifting import lift_controls
 from posecore.ui.shared.measure_words import COUNT_PREFIX
 from posecore.ui.shared.sidebar import Sidebar, lay_out_sidebar
 from posecore.ui.shared.widgets.setting_controls import SettingControls
@@ -86,8 +85,7 @@ def resettable() -> list[SettingControls]:
     """The controls that only this page has."""
     parts = [part.controls for part in PARTS]
     crop = SettingControls(CropSettings, prefix=_CROP_PREFIX)
-    lifting = SettingControls(LiftSettings, prefix=LIFT_PREFIX)
-    return [*parts, crop, SettingControls(RepetitionSettings, prefix=COUNT_PREFIX), lifting]
+    return [*parts, crop, SettingControls(RepetitionSettings, prefix=COUNT_PREFIX), lift_controls()]
 
 
 def video_controls(

@@ -13,7 +13,7 @@ from posecore.drawing import DrawingOptions
 from posecore.errors import PosecoreError
 from posecore.model import PoseModel
 from posecore.skeleton import Skeleton
-from posecore.ui.shared.lifting import can_lift, lift_settings
+from posecore.ui.shared.lifting import can_lift, lift_controls, lift_settings
 from posecore.ui.shared.measure_words import COUNT_PREFIX
 from posecore.ui.shared.navigation import page_link
 from posecore.ui.shared.pictures.open_picture import to_png
@@ -26,6 +26,7 @@ from posecore.ui.shared.widgets.setting_controls import SettingControls
 from posecore.ui.webcam.camera import Webcam
 from posecore.ui.webcam.connection import why_no_picture
 from posecore.ui.webcam.live_figure import OfferedFigure
+from posecore.ui.webcam.recordings import RECORDED_PREFIX
 from posecore.video import (
     LIVE_SMOOTHING,
     CropSettings,
@@ -68,8 +69,9 @@ class LiveControls:
 
     @property
     def all(self) -> tuple[SettingControls, ...]:
-        """All of them."""
-        return self.view, self.crop, self.track, self.smooth, self.count
+        """All of them, and how tall people are."""
+        lifting = (lift_controls(), lift_controls(RECORDED_PREFIX))
+        return self.view, self.crop, self.track, self.smooth, self.count, *lifting
 
     def draw(self, view: DeltaGenerator, following: DeltaGenerator, crops: Sequence[str]) -> None:
         """Put them into the sidebar; of smart crop the settings that have an effect."""
