@@ -467,8 +467,9 @@ def test_drawing_of_a_skeleton() -> None:
     layout = skeleton_layout(odd, people)
     assert layout[1, 0] > layout[2, 0]
     assert np.isfinite(skeleton_layout(odd)).all()
-    svg = skeleton_svg(odd, layout, "#123456")
+    svg = skeleton_svg(odd, layout, "light-dark(black, white)")
     assert "<b>" not in svg
+    assert "color: light-dark(black, white)" in svg
     assert svg.count("<circle") == 3
     assert np.array_equal(skeleton_layout(COCO_17, people), skeleton_layout(COCO_17))
     snout = replace(COCO_17, keypoints=("snout", *COCO_17.keypoints[1:]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from posecore.lifting.body import PARENTS, bone_lengths, places_of
-from posecore.lifting.contacts import standing
+from posecore.lifting.contacts import standing, still
 from posecore.lifting.ground import find_ground, put_on_ground
 from posecore.lifting.measures import in_metres, most_moving, room_measures, room_table, room_values, walking, way
 from posecore.lifting.poses3d import Poses3D
@@ -230,3 +230,10 @@ def test_jumps_stay_jumps() -> None:
     room[..., 1] += np.clip(2.8 * seconds - 9.81 / 2 * seconds**2, 0, None)[:, None]
     found = make_room([seen(room)]).people[0]
     assert np.ptp(found.keypoints[:, ANKLES[0], 1]) == pytest.approx(0.4, abs=0.05)
+
+
+def test_how_fast_a_foot_is_goes_by_the_time_of_each_frame() -> None:
+    times = np.concatenate([np.arange(0, 1, 0.1), np.arange(1, 4, 1 / 60)])
+    slow, fast = (np.outer(speed * times, [1.0, 0.0, 0.0]) for speed in (0.3, 0.6))
+    assert still(slow, times).all()
+    assert not still(fast, times)[5:-5].any()

@@ -23,6 +23,8 @@ _STANDING = {
     "left_knee": (0.63, 0.78), "right_knee": (0.37, 0.78), "left_ankle": (0.64, 0.99), "right_ankle": (0.36, 0.99),
 }  # fmt: skip
 _WIDTH, _HEIGHT, _MARGIN = 420, 520, 56
+#: Colour of text and middle parts: what the drawing says once.
+_INK = "currentColor"
 #: People who are looked at for a layout.
 _ENOUGH = 500
 
@@ -82,20 +84,20 @@ def skeleton_svg(skeleton: Skeleton, layout: NDArray[np.floating], ink: str) -> 
     Args:
         skeleton: What is drawn.
         layout: ``(K, 2)`` positions (x, y) in 0 … 1.
-        ink: CSS colour of text and middle parts.
+        ink: CSS colour of text and middle parts; ``light-dark()`` follows the theme of the page that shows it.
     """
     xy = [(_MARGIN + x * (_WIDTH - 2 * _MARGIN), _MARGIN + y * (_HEIGHT - 2 * _MARGIN)) for x, y in layout.tolist()]
-    colors = [_color(skeleton, index, ink) for index in range(len(skeleton))]
+    colors = [_color(skeleton, index) for index in range(len(skeleton))]
     parts = [
         f'<line x1="{xy[a][0]:.1f}" y1="{xy[a][1]:.1f}" x2="{xy[b][0]:.1f}" y2="{xy[b][1]:.1f}" '
-        f'stroke="{colors[a] if colors[a] == colors[b] else ink}" stroke-width="3" stroke-opacity="0.6"/>'
+        f'stroke="{colors[a] if colors[a] == colors[b] else _INK}" stroke-width="3" stroke-opacity="0.6"/>'
         for a, b in skeleton.edges
     ]
     for (left, right), _ in zip(skeleton.flip_pairs, range(200), strict=False):
         (x0, y0), (x1, y1) = xy[left], xy[right]
         parts.append(
             f'<path d="M{x0:.1f} {y0:.1f} Q{(x0 + x1) / 2:.1f} {(y0 + y1) / 2 + 10:.1f} {x1:.1f} {y1:.1f}" fill="none" '
-            f'stroke="{ink}" stroke-opacity="0.35" stroke-dasharray="2 4"/>'
+            f'stroke="{_INK}" stroke-opacity="0.35" stroke-dasharray="2 4"/>'
         )
     middle = float(np.median(layout[:, 0]))
     for index, ((x, y), name) in enumerate(zip(xy, skeleton.keypoints, strict=True)):
@@ -104,14 +106,15 @@ def skeleton_svg(skeleton: Skeleton, layout: NDArray[np.floating], ink: str) -> 
         anchor = "start" if outwards > 0 else "end"
         parts.append(
             f'<text x="{x + 10 * outwards:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}" font-size="11.5" '
-            f'fill="{ink}">{html.escape(name.replace("_", " "))}</text>'
+            f'fill="{_INK}">{html.escape(name.replace("_", " "))}</text>'
         )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
+        f'style="color-scheme: light dark; color: {html.escape(ink)}">'
         f"{''.join(parts)}</svg>"
     )
 
 
-def _color(skeleton: Skeleton, index: int, ink: str) -> str:
+def _color(skeleton: Skeleton, index: int) -> str:
     side = skeleton.side(index)
-    return ink if side == "middle" else "rgb({} {} {})".format(*SIDE_COLORS[side])
+    return _INK if side == "middle" else "rgb({} {} {})".format(*SIDE_COLORS[side])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from posecore.errors import DataError
 from posecore.lifting.bvh import Motion, read_bvh
+from posecore.lifting.resampling import between
 from posecore.skeleton import COCO_17
 
 log = logging.getLogger(__name__)
@@ -202,10 +203,7 @@ def _at_rate(values: Array, frame_time: float) -> Array:
     step = 1 / (RATE * frame_time)
     if abs(step - 1) < 0.02 or len(values) < 2:
         return values
-    places = np.arange(0, len(values) - 1, step)
-    low = places.astype(int)
-    part = (places - low).reshape(-1, *[1] * (values.ndim - 1))
-    return np.asarray(values[low] * (1 - part) + values[low + 1] * part)
+    return between(values, np.arange(0, len(values) - 1, step))
 
 
 def _unbroken(vectors: Array, roots: Array) -> list[tuple[Array, Array]]:

@@ -45,13 +45,13 @@ def still(place: Array, times: Array, shortest: float = SHORTEST) -> Mask:
     known = np.isfinite(place[:, 0])
     if len(times) < 3:
         return known
-    step, window = _step(times), _window(times)
+    window = _window(times)
     result = np.zeros(len(place), bool)
     for run in runs(known):
         if run.stop - run.start < 3:
             continue
         smooth = uniform_filter1d(place[run], min(window, run.stop - run.start), axis=0, mode="nearest")
-        result[run] = np.linalg.norm(np.gradient(smooth, step, axis=0), axis=1) < STILL
+        result[run] = np.linalg.norm(np.gradient(smooth, times[run], axis=0), axis=1) < STILL
     return _lasting(known & median_filter(result.astype(np.uint8), window).astype(bool), times, shortest)
 
 
@@ -69,7 +69,8 @@ def _lasting(mask: Mask, times: Array, shortest: float = SHORTEST) -> Mask:
     result = mask.copy()
     if len(times) >= 3:
         for run in runs(mask):
-            if (run.stop - run.start) * _step(times) < shortest:
+            # The last frame lasts as long as others do; on paper, stretches of just the length are kept.
+            if times[run.stop - 1] - times[run.start] + _step(times) < shortest - 1e-6:
                 result[run] = False
     return result
 

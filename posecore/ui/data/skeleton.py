@@ -25,8 +25,8 @@ from posecore.ui.shared.session import forget_state, state_of
 from posecore.ui.shared.visitors import require
 
 _HEIGHT = 426
-#: Colours of text in the drawing, by theme.
-_INK = {"light": "#13212B", "dark": "#E6EDF3"}
+#: Colour of text in the drawing; the browser chooses, so that it follows a theme that is switched.
+_INK = "light-dark(#13212B, #E6EDF3)"
 
 
 @dataclass
@@ -265,8 +265,7 @@ def _drawing(draft: SkeletonDraft, dataset: PoseDataset) -> None:
         if not {index for one in pairs for index in one} & set(pair):
             pairs.append(pair)
     shown = Skeleton(draft.origin.name, tuple(names), known(draft.lines), tuple(pairs))
-    ink = _INK["dark" if st.context.theme.type == "dark" else "light"]
-    drawing = skeleton_svg(shown, skeleton_layout(shown, _moved(draft, names, dataset)), ink)
+    drawing = skeleton_svg(shown, skeleton_layout(shown, _moved(draft, names, dataset)), _INK)
     st.image(drawing, width="stretch", alt=f"Drawing of the skeleton: {len(names)} keypoints")
     st.caption(
         ":blue[●] left, :orange[●] right of the person, who faces you; dotted: mirror images, which swap when a "
