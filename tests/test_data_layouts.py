@@ -633,18 +633,11 @@ def test_labels_of_unknown_formats_are_not_passed_over(tmp_path: Path, name: str
 @pytest.mark.parametrize(
     ("name", "text", "what"),
     [
-        ("a.json", '{"version": "5.0", "shapes": [{"label": "nose"}], "imagePath": "a.jpg"}', "labelme"),
-        (
-            "x.xml",
-            '<annotations><image id="0" name="a.jpg"></image></annotations>',
-            "as COCO Key",
-        ),
         ("p.json", '[{"annotations": [{"result": [{"value": {"keypointlabels": ["nose"]}}]}]}]', "export the project"),
         ("v.json", '{"a.jpg": {"regions": [{"shape_attributes": {}, "region_attributes": {}}]}}', "VGG"),
         ("k.json", '[{"image_id": "a", "keypoint_annotations": {"human1": [1, 2, 1]}}]', "AI Challenger"),
         ("r.json", '[{"image_id": 1, "keypoints": [1, 2, 1], "score": 0.9}]', "evaluate --results"),
         ("mpii.mat", "MATLAB 5.0 MAT-file", "MATLAB"),
-        ("CollectedData.csv", "scorer,x,x\nbodyparts,nose,nose\ncoords,x,y\na.jpg,60,40\n", "DeepLabCut"),
         ("labels.json.gz", "packed", "unpack it first"),
     ],
 )

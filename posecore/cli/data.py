@@ -24,7 +24,7 @@ from posecore.data.annotations import Label, PoseDataset
 from posecore.data.coco import write_coco_json
 from posecore.data.counts import label_counts, lost_in
 from posecore.data.crops import crop_people
-from posecore.data.detect import WRITERS, Format, UnknownLabelsError, detect_format, open_dataset
+from posecore.data.detect import WRITERS, Format, ReadFormat, UnknownLabelsError, detect_format, open_dataset
 from posecore.data.download import COCO_URL
 from posecore.data.download import fetch_coco as fetch
 from posecore.data.operations import Filters, filtered, mapped, paired, renamed, split_by_ratio
@@ -45,8 +45,8 @@ _QUALITY = 90
 Source = Annotated[
     Path,
     typer.Argument(
-        help="COCO or Dataloop JSON, data.yaml, a folder of labelled pictures, a zip of one, an LMDB of OpenPose, or "
-        "tars of WebDataset (a folder, NAME-{0000..0009}.tar, s3://…)."
+        help="COCO, Dataloop or labelme JSON, data.yaml, CVAT's XML, DeepLabCut's CSV, a folder of labelled pictures, "
+        "a zip of one, an LMDB of OpenPose, or tars of WebDataset (a folder, NAME-{0000..0009}.tar, s3://…)."
     ),
 ]
 Target = Annotated[Path, typer.Argument(help="A new or empty folder.")]
@@ -54,7 +54,7 @@ Images = Annotated[
     Path | None, typer.Option(help="Folder that the labels' file names are relative to; else looked for.")
 ]
 InputFormat = Annotated[
-    Format | None, typer.Option("--from", help="Format of what is read.", show_default="found out by itself")
+    ReadFormat | None, typer.Option("--from", help="Format of what is read.", show_default="found out by itself")
 ]
 OutputFormat = Annotated[Format, typer.Option("--to", help="Format that is written.")]
 Pictures = Annotated[

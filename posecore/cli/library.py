@@ -50,8 +50,8 @@ def add(
     source: Annotated[
         Path,
         typer.Argument(
-            help="COCO or Dataloop JSON, data.yaml, a folder, a zip of one, an LMDB of OpenPose, or tars of "
-            "WebDataset. Pictures alone will do."
+            help="COCO, Dataloop or labelme JSON, data.yaml, CVAT's XML, DeepLabCut's CSV, a folder, a zip of one, an "
+            "LMDB of OpenPose, or tars of WebDataset. Pictures alone will do."
         ),
     ],
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures where the labels are elsewhere.")] = None,

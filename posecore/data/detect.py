@@ -20,19 +20,29 @@ from posecore.data.coco import (
     write_roboflow,
 )
 from posecore.data.dataloop import read_dataloop, write_dataloop
-from posecore.data.folders import check_place, files_in, inner_folder, set_root, split_of
+from posecore.data.folders import check_place, files_in, inner_folder, reading, set_root, split_of
 from posecore.data.foreign import foreign_labels
 from posecore.data.label_sizes import fit_labels
 from posecore.data.left_out import read_left_out
 from posecore.data.merging import merged
 from posecore.data.packed import packing_of, unpack
 from posecore.data.splits import with_own_splits
+from posecore.data.translated import (
+    is_cvat,
+    is_deeplabcut,
+    is_labelme,
+    read_cvat,
+    read_deeplabcut,
+    read_labelme,
+)
 from posecore.data.unpacked import unpacked
 from posecore.data.webdataset import write_webdataset
 from posecore.data.yolo import find_yaml, read_yolo, write_yolo
 from posecore.errors import DataError
 
 Format = Literal["coco", "roboflow", "yolo", "dataloop", "webdataset"]
+#: Formats that are read: those that are written, and labels as other programs keep them.
+ReadFormat = Literal[Format, "labelme", "cvat", "deeplabcut"]
 
 #: Writers by format; all take a set, a new folder, what to do with pictures, JPEG quality and a progress function.
 WRITERS: dict[Format, Callable[..., Path]] = {
@@ -41,6 +51,14 @@ WRITERS: dict[Format, Callable[..., Path]] = {
     "yolo": write_yolo,
     "dataloop": write_dataloop,
     "webdataset": write_webdataset,
+}
+
+#: Readers of a file or folder, by format.
+_READERS: dict[ReadFormat, Callable[..., PoseDataset]] = {
+    "dataloop": read_dataloop,
+    "labelme": read_labelme,
+    "cvat": read_cvat,
+    "deeplabcut": read_deeplabcut,
 }
 
 #: JSON files above this size are not opened only to see what they are: a Dataloop item is far smaller.
@@ -53,7 +71,7 @@ class UnknownLabelsError(DataError):
 
 def open_dataset(
     path: str | Path,
-    format: Format | None = None,
+    format: ReadFormat | None = None,
     images: str | Path | None = None,
     *,
     unpack_to: str | Path | None = None,
@@ -63,14 +81,15 @@ def open_dataset(
     """Open labelled pictures.
 
     Args:
-        path: COCO or Dataloop JSON, ``data.yaml``, a folder, a zip of a folder, an LMDB that OpenPose was trained from,
-            or shards of WebDataset (:func:`posecore.data.webdataset.find_shards`).
+        path: COCO, Dataloop or labelme JSON, ``data.yaml``, CVAT's XML, DeepLabCut's CSV, a folder, a zip of a folder,
+            an LMDB that OpenPose was trained from, or shards of WebDataset
+            (:func:`posecore.data.webdataset.find_shards`).
         format: The format, or None to find out.
-        images: Folder of the pictures where the labels are elsewhere (COCO and Dataloop).
+        images: Folder of the pictures where the labels are elsewhere (all but YOLO and Roboflow).
         unpack_to: Where a packed set is unpacked: a new or empty folder. A folder in posecore's home, used again when
             the same one is opened again, when None.
-        pictures: Leave out (and report) pictures whose file is missing. False looks for no files (COCO, Roboflow,
-            Dataloop; YOLO labels mean nothing without their pictures).
+        pictures: Leave out (and report) pictures whose file is missing. False looks for no files (YOLO labels mean
+            nothing without their pictures).
         class_names: Read the boxes of these classes alone, in ``PERSON_BOX``, from COCO JSON with or without
             keypoints.
 
@@ -101,14 +120,14 @@ def open_dataset(
     if found == "roboflow":
         dataset = read_roboflow(place if place.is_dir() else place.parent, pictures=pictures)
     else:
-        read = read_dataloop if found == "dataloop" else _open_coco
+        read = _READERS.get(found, _open_coco)
         inside = place if images is None else Path(images)
         root = inside.absolute() if inside.is_dir() else set_root(inside)
         dataset = with_own_splits(read(place, images, pictures=pictures), root)
     return fit_labels(dataset) if pictures else dataset
 
 
-def detect_format(path: str | Path) -> Format:
+def detect_format(path: str | Path) -> ReadFormat:
     """The format of a file or folder of labels.
 
     Raises:
@@ -119,22 +138,22 @@ def detect_format(path: str | Path) -> Format:
     check_place(place)
     if place.is_dir():
         return _folder_format(place)
-    found = "yolo" if place.suffix.lower() in (".yaml", ".yml") else _json_format(place)
+    found = "yolo" if place.suffix.lower() in (".yaml", ".yml") else _file_format(place)
     if found is None:
         raise UnknownLabelsError(
             foreign_labels([place])
-            or f"{place} is neither COCO JSON, a Dataloop item, data.yaml of YOLO, a zip, an LMDB of OpenPose nor "
-            "a tar of WebDataset."
+            or f"{place} is neither JSON of COCO, Dataloop or labelme, data.yaml of YOLO, XML of CVAT, a table of "
+            "DeepLabCut, a zip, an LMDB of OpenPose nor a tar of WebDataset."
         )
     return found
 
 
-def _folder_format(folder: Path) -> Format:
+def _folder_format(folder: Path) -> ReadFormat:
     files = files_in(folder)
-    formats: Sequence[Callable[[], Format | None]] = (
+    formats: Sequence[Callable[[], ReadFormat | None]] = (
         lambda: "yolo" if find_yaml(folder, files) else None,
         lambda: "roboflow" if roboflow_files(files) else None,
-        *((lambda file=file: _json_format(file)) for file in files),
+        *((lambda file=file: _file_format(file)) for file in files),
     )
     unreadable: DataError | None = None
     for detect in formats:
@@ -147,11 +166,21 @@ def _folder_format(folder: Path) -> Format:
     raise unreadable or UnknownLabelsError(
         foreign_labels(files)
         or f"{folder} holds no labels that are known: COCO JSON, Roboflow's {ROBOFLOW_FILE}, data.yaml with kpt_shape "
-        "(YOLO) or Dataloop items."
+        "(YOLO), Dataloop items, labelme's JSON, CVAT's XML or DeepLabCut's CollectedData….csv."
     )
 
 
-def _json_format(path: Path) -> Literal["coco", "dataloop"] | None:
+def _file_format(path: Path) -> ReadFormat | None:
+    """What a file holds, if it is labels; raises ``DataError`` when it cannot be read."""
+    with reading(path):
+        if is_cvat(path):
+            return "cvat"
+        if is_deeplabcut(path):
+            return "deeplabcut"
+    return _json_format(path)
+
+
+def _json_format(path: Path) -> Literal["coco", "dataloop", "labelme"] | None:
     """What a JSON file holds; raises ``DataError`` when it cannot be read."""
     if path.suffix.lower() != ".json":
         return None
@@ -162,6 +191,8 @@ def _json_format(path: Path) -> Literal["coco", "dataloop"] | None:
         return None
     if isinstance(data.get("images"), list) and isinstance(data.get("annotations"), list):
         return "coco"
+    if is_labelme(data):
+        return "labelme"
     return "dataloop" if isinstance(data.get("annotations"), list) and "filename" in data else None
 
 

@@ -32,9 +32,8 @@ class _Foreign:
     advice: str = _CONVERT
 
 
-_JSON, _XML, _TABLES = (".json",), (".xml",), (".csv", ".h5")
+_JSON, _XML = (".json",), (".xml",)
 _FORMATS = (
-    _Foreign("of labelme", _JSON, (b'"shapes"', b'"imagePath"')),
     _Foreign("of Label Studio", _JSON, (b'"result"', b'labels"'), "export the project as COCO there"),
     _Foreign("of the VGG Image Annotator", _JSON, (b'"region_attributes"',)),
     _Foreign("of AI Challenger", _JSON, (b'"keypoint_annotations"',)),
@@ -51,13 +50,14 @@ _FORMATS = (
         (b'"keypoints"', b'"image_id"', b'"score"'),
         "give the labels, and these to “posecore evaluate --results”",
     ),
-    _Foreign("of CVAT", _XML, (b"<annotations", b"<image"), "export the task as COCO Keypoints there"),
-    _Foreign("of CVAT", _XML, (b"<annotations", b"<track"), "export the task as COCO Keypoints there"),
     _Foreign("Pascal VOC", _XML, (b"<annotation", b"<bndbox"), "it has boxes alone; give labels with keypoints"),
-    _Foreign("of DeepLabCut", _TABLES, (b"scorer", b"bodyparts")),
     _Foreign("of SLEAP", (".slp",)),
     _Foreign("a file of MATLAB, as MPII and LSP come", (".mat",)),
-    _Foreign("a table in HDF5, as DeepLabCut's and SLEAP's", (".h5", ".hdf5")),
+    _Foreign(
+        "a table in HDF5, as DeepLabCut's and SLEAP's",
+        (".h5", ".hdf5"),
+        advice="give DeepLabCut's CollectedData….csv, which lies beside it, or export COCO keypoints",
+    ),
     _Foreign("TFRecord", (".tfrecord", ".tfrecords")),
     _Foreign("packed", (".gz", ".bz2", ".xz", ".7z", ".rar"), advice="unpack it first"),
 )

@@ -46,7 +46,15 @@ _RESERVE = 50_000_000
 #: Bytes that a drawn picture takes, about.
 _DRAWN = 80_000
 _NOTHING = "Nothing was added."
-_ORIGINS = {"coco": "COCO", "roboflow": "Roboflow COCO", "yolo": "YOLO-pose", "dataloop": "Dataloop"}
+_ORIGINS = {
+    "coco": "COCO",
+    "roboflow": "Roboflow COCO",
+    "yolo": "YOLO-pose",
+    "dataloop": "Dataloop",
+    "labelme": "labelme",
+    "cvat": "CVAT",
+    "deeplabcut": "DeepLabCut",
+}
 
 
 class Library:
@@ -93,8 +101,8 @@ class Library:
 
         Args:
             name: Letters, digits, ``.``, ``_`` and ``-``; no other set's.
-            source: COCO or Dataloop JSON, ``data.yaml``, a folder, a zip of a folder, an LMDB of OpenPose, or tars
-                of WebDataset.
+            source: COCO, Dataloop or labelme JSON, ``data.yaml``, CVAT's XML, DeepLabCut's CSV, a folder, a zip of a
+                folder, an LMDB of OpenPose, or tars of WebDataset.
             images: Folder of the pictures where the labels are elsewhere.
             limits: What a zip may hold.
             skeleton: Of pictures without labels.

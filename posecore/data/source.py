@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import Field, model_validator
 
 from posecore.data.batches import PackSettings
-from posecore.data.detect import Format
+from posecore.data.detect import ReadFormat
 from posecore.settings import Settings
 
 
@@ -24,11 +24,11 @@ class Source(Settings):
 
     annotations: str | None = Field(
         None,
-        description="COCO or Dataloop JSON, YOLO's data.yaml, a folder or zip in a known format, an LMDB of "
-        "OpenPose, or tars of WebDataset.",
+        description="COCO, Dataloop or labelme JSON, YOLO's data.yaml, CVAT's XML, DeepLabCut's CSV, a folder or zip "
+        "in a known format, an LMDB of OpenPose, or tars of WebDataset.",
     )
     images: str | None = Field(None, description="Folder of the pictures where the labels are elsewhere.")
-    format: Format | None = Field(None, description="Format of the annotations; found out unless given.")
+    format: ReadFormat | None = Field(None, description="Format of the annotations; found out unless given.")
     split: str | None = Field(None, description="Only this part of a set that has its own split, for example train.")
     names: Mapping[str, str] = Field(
         default_factory=dict, description="Keypoint names of the set that the skeleton calls differently."

@@ -76,16 +76,42 @@ def read_coco(
             data, left_out = boxes_alone(data, class_names)
         if left_out:
             problems.remark(left_out)
-    image_entries, person_entries = data["images"], data["annotations"]
-    with as_data_error(path):
-        categories = Categories.of(data.get("categories"), person_entries, category, problems, keypoints)
     if pictures and images is not None and not Path(images).is_dir():
         raise DataError(f"There is no folder {images} with the pictures of {path}; name it.")
     resolver = PathResolver.beside(path, root) if images is None else PathResolver(Path(images))
-    found = _read_images(image_entries, resolver, pictures, split, problems)
-    complete = with_people(found, person_entries, categories, problems)
-    found_set = PoseDataset(path.stem, categories.skeleton, complete, tuple(problems.found), problems.remarks)
-    return as_boxes(found_set) if class_names else found_set
+    found = read_content(
+        data, problems, resolver, category=category, pictures=pictures, split=split, keypoints=keypoints
+    )
+    return as_boxes(found) if class_names else found
+
+
+def read_content(
+    data: Mapping[str, Any],
+    problems: Problems,
+    resolver: PathResolver,
+    *,
+    category: str | int | None = None,
+    pictures: bool = True,
+    split: str | None = None,
+    keypoints: Sequence[str] | None = None,
+) -> PoseDataset:
+    """:func:`read_coco` of what a file holds, or what other labels say in COCO's words.
+
+    Args:
+        data: With ``images`` and ``annotations``.
+        problems: Takes what is skipped and what is odd, and names the file.
+        resolver: Finds the pictures.
+        category, pictures, split, keypoints: As there.
+
+    Raises:
+        DataError: When no category can be read.
+    """
+    people = data["annotations"]
+    with as_data_error(problems.file):
+        categories = Categories.of(data.get("categories"), people, category, problems, keypoints)
+    found = _read_images(data["images"], resolver, pictures, split, problems)
+    complete = with_people(found, people, categories, problems)
+    return PoseDataset(problems.file.stem, categories.skeleton, complete, tuple(problems.found), problems.remarks)
 
 
 def load_coco(path: Path) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def _no_set() -> None:
     with st.container(border=True):
         st.markdown(
             "**There are no labelled pictures yet.** Bring a set in a common format (COCO, YOLO-pose, Roboflow, "
-            "Dataloop) or label your own, or try everything with people that posecore draws."
+            "Dataloop, labelme, CVAT, DeepLabCut) or label your own, or try everything with people that posecore draws."
         )
         with st.container(horizontal=True):
             if st.button("Go to Data", type="primary", icon=":material/dataset:"):

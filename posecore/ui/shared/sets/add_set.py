@@ -35,9 +35,9 @@ _MOST_ZIP, _MOST_PICTURE = 500, 50
 _LIMITS = ZipLimits(files=100_000, bytes=10 * 1024**3)
 _ZIP, _FOLDER, _PICTURES, _VIDEO, _DRAWN = "Zip file", "Folder", "Pictures without labels", "Video", "Synthetic people"
 _HELP = {
-    _ZIP: "**COCO keypoints**, **YOLO-pose**, **Roboflow** (COCO export) or **Dataloop**: labels and pictures in one "
-    "zip. The format is detected automatically. A zip of nothing but pictures becomes a set to be labelled. For "
-    "larger zips give a *Folder*, or use `posecore data library add`.",
+    _ZIP: "**COCO keypoints**, **YOLO-pose**, **Roboflow** (COCO export), **Dataloop**, **labelme**, **CVAT** or "
+    "**DeepLabCut**: labels and pictures in one zip. The format is detected automatically. A zip of nothing but "
+    "pictures becomes a set to be labelled. For larger zips give a *Folder*, or use `posecore data library add`.",
     _FOLDER: "A folder on the machine that runs this app, in the same formats as a zip, a single file of labels, an "
     "LMDB that OpenPose was trained from, or tars of WebDataset. Pictures are copied; the folder itself is not "
     "changed.",
