@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
+from typer.testing import CliRunner
 
 import posecore
-from posecore.cli import COMMANDS, load_command
+from posecore.cli import COMMANDS, app, load_command
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -75,3 +78,15 @@ def test_no_console_is_too_small_for_the_output(encoding: str) -> None:
     done = python("from posecore.cli import main; main()", "--help", PYTHONIOENCODING=encoding)
     assert done.returncode == 0
     assert "webcam" in done.stdout
+
+
+def test_about_says_what_is_here_and_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSECORE_ICE_CREDENTIAL", "hush")
+    monkeypatch.setattr("posecore.installation.installed", lambda extra: extra != "c3d")
+    facts = json.loads(CliRunner().invoke(app, ["about", "--json"]).stdout)
+    assert facts["posecore"] == version("posecore")
+    assert facts["libraries"]["torch"] == facts["torch"]
+    assert (facts["missing"], facts["POSECORE_ICE_CREDENTIAL"]) == (["c3d"], "set")
+    said = CliRunner().invoke(app, ["about"]).stdout
+    assert "pip install 'posecore[c3d]'" in said
+    assert "hush" not in said

@@ -71,6 +71,7 @@ COMMANDS = {
     "config": ("configs", "app", "Check training configurations, and convert other trainers' ones."),
     "data": ("data", "app", "Labelled pictures: inspect, convert, split, crop, synthesize, fetch."),
     "app": ("models", "open_app", "Open the app in the browser."),
+    "about": ("about", "about", "Say what is installed, what is missing and how to get it, and what this machine has."),
 }
 
 

@@ -98,7 +98,10 @@ def unpack_shards(
                 _keep(sample, place, labels, carrier, pictures)
     if not labels.images:
         why = problems.found[0].reason if problems.found else "they hold no picture with labels"
-        raise DataError(f"No sample of {name} can be used: {why.rstrip('.')}.")
+        raise DataError(
+            f"No sample of {name} can be used: {why.rstrip('.')}. A sample is a picture and a JSON of one name; a set "
+            "that was packed as a tar has to be unpacked first."
+        )
     write_json(root / "annotations.json", labels.content())
     write_left_out(root, problems.found, problems.remarks)
     return root

@@ -11,51 +11,17 @@ import streamlit as st
 import torch
 
 from posecore.home import home
+from posecore.installation import libraries
 from posecore.picture_files import MAX_PIXELS
 from posecore.ui.shared.models.caches import DEFAULT_MEGABYTES
 from posecore.ui.shared.models.engine import THREADS
 from posecore.ui.shared.visitors import shown_path
 
-#: Packages worth naming, with what they do here.
-_PACKAGES = {
-    "torch": "runs the networks",
-    "openvino": "runs them faster on processors",
-    "onnxruntime": "runs them faster on processors",
-    "streamlit": "draws these pages",
-    "numpy": "decodes",
-    "opencv-python-headless": "resizes and draws",
-    "pillow": "reads pictures",
-    "matplotlib": "colours, and the photograph of Grace Hopper",
-    "pandas": "tables",
-    "pydantic": "settings",
-    "safetensors": "weights",
-    "requests": "downloads",
-    "av": "video",
-    "streamlit-webrtc": "webcam",
-    "plotly": "charts",
-}
-
 
 def packages() -> pd.DataFrame:
     """Versions and licences of the libraries, as they are installed."""
-    rows = []
-    for name, purpose in _PACKAGES.items():
-        try:
-            found = metadata.metadata(name)
-        except metadata.PackageNotFoundError:
-            continue
-        rows.append({"Library": name, "Version": found["Version"], "Licence": _licence(found), "For": purpose})
-    return pd.DataFrame(rows)
-
-
-def _licence(found: metadata.PackageMetadata) -> str:
-    """A short name, from whichever of three places a package states it in."""
-    for place in ("License-Expression", "License"):
-        stated = str(found[place]).partition(" AND ")[0] if place in found else ""
-        if stated and len(stated) < 40:
-            return stated
-    names = [entry.rpartition(" :: ")[2] for entry in found.get_all("Classifier") or [] if "License ::" in entry]
-    return names[0] if names else "see the package"
+    rows = [(one.name, one.version, one.licence, one.purpose) for one in libraries()]
+    return pd.DataFrame(rows, columns=["Library", "Version", "Licence", "For"])
 
 
 def environment() -> dict[str, str]:
