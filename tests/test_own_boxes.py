@@ -56,6 +56,15 @@ def test_boxes_belong_to_the_picture_that_they_name() -> None:
     assert OwnBoxes().of(PICTURES) == {A: (), B: ()}
 
 
+def test_pictures_of_one_name_do_not_share_boxes() -> None:
+    twice = [*PICTURES, Source("another a", "a.jpg", "a.jpg", PICTURES[0].read)]
+    mine = OwnBoxes(given(a=[ONE], b=[TWO]))
+    assert mine.of(twice) == {A: (), B: (TWO,), "another a": ()}
+    placed = mine.placed(twice)
+    assert placed is not None
+    assert "could be any of 2 pictures, 1/a.jpg or 3/a.jpg" in sentences_about(placed)[0]
+
+
 def test_a_file_counts_for_the_pictures_that_it_names(home: Path) -> None:
     mine = OwnBoxes(given(a=[TWO]), {A: (), B: (TWO,)})
     mine.take(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -83,7 +84,7 @@ class OwnBoxes:
 
     def placed(self, sources: Sequence[Source]) -> PlacedBoxes | None:
         """Which pictures the file's boxes are of; None without one. Raises ``DataError`` when they are of none."""
-        return None if self.file is None else _placed(self.file, tuple(source.name for source in sources))
+        return None if self.file is None else _placed(self.file, _paths(sources))
 
     def of(self, sources: Sequence[Source]) -> dict[str, tuple[Box, ...]]:
         """The boxes of pictures, by their keys."""
@@ -95,12 +96,20 @@ class OwnBoxes:
         except DataError:
             placed = None
         known: Mapping[Path, Sequence[Box]] = {} if placed is None else placed.boxes
-        return {source.key: tuple(known.get(Path(source.name), ())) for source in sources}
+        return {one.key: tuple(known.get(path, ())) for one, path in zip(sources, _paths(sources), strict=True)}
+
+
+def _paths(sources: Sequence[Source]) -> tuple[Path, ...]:
+    """The pictures' names as paths; those of equal names are in folders of their own, lest they share their boxes."""
+    counts = Counter(source.name for source in sources)
+    return tuple(
+        Path(one.name if counts[one.name] == 1 else f"{number}/{one.name}") for number, one in enumerate(sources, 1)
+    )
 
 
 @lru_cache(maxsize=8)
-def _placed(file: GivenBoxes, names: tuple[str, ...]) -> PlacedBoxes:
-    return file.placed([Path(name) for name in names])
+def _placed(file: GivenBoxes, paths: tuple[Path, ...]) -> PlacedBoxes:
+    return file.placed(paths)
 
 
 def pick_boxes(sources: Sequence[Source]) -> None:
