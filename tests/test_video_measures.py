@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,18 @@ def test_lengths_speeds_and_distances() -> None:
     assert parse_measure("distance:nose", COCO_17).values(track) == pytest.approx(50 * TIMES)
     assert parse_measure("length:nose-left_eye", COCO_17).values(track) == pytest.approx(50 * TIMES)
     assert parse_measure("y:nose", COCO_17).values(track) == pytest.approx(40 * TIMES)
+
+
+@pytest.mark.parametrize(("to", "degrees"), [((0, -9), 0), ((9, 0), 90), ((-9, 0), 90), ((0, 9), 180), ((5, -5), 45)])
+def test_tilt_is_from_upright_whichever_way_a_line_leans(to: tuple[int, int], degrees: float) -> None:
+    keypoints = np.zeros((3, 17, 2))
+    keypoints[:, COCO_17.index("left_shoulder")] = keypoints[:, COCO_17.index("right_shoulder")] = to
+    track = Track(1, np.arange(3), TIMES[:3], keypoints, np.ones((3, 17)))
+    measure = parse_measure("tilt:mid_hip-neck", COCO_17)
+    assert measure.values(track) == pytest.approx([degrees] * 3)
+    # In the room, y grows upwards.
+    room = replace(track, keypoints=np.concatenate([keypoints * [1, -1], np.zeros((3, 17, 1))], axis=2))
+    assert measure.values(room) == pytest.approx([degrees] * 3)
 
 
 def test_speed_over_uneven_frames() -> None:

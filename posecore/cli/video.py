@@ -59,7 +59,8 @@ from posecore.words import counted
 #: Seconds of a segment unless said.
 _SEGMENT = 60.0
 _MEASURES = (
-    "such as left_knee, angle:left_hip-left_knee-left_ankle, rate:right_elbow, length:nose-left_ankle, speed:nose"
+    "such as left_knee, angle:left_hip-left_knee-left_ankle, rate:right_elbow, tilt:mid_hip-neck, "
+    "length:nose-left_ankle, speed:nose"
 )
 
 

@@ -6,6 +6,7 @@ A measure is a short text of a kind and the names of keypoints of the skeleton:
 ``angle:A-B-C``        angle at B between the lines to A and to C: 0 folded, 180 straight              degrees
 ``angle:B``            the same at a shoulder, elbow, hip or knee between its usual neighbours          degrees
 ``rate:A-B-C``         how fast that angle changes, below 0 while it closes; ``rate:B`` likewise        degrees/s
+``tilt:A-B``           how far the line from A to B is from pointing straight up: 0 up, 90 level      degrees
 ``length:A-B``         distance between two keypoints                                                   px
 ``distance:A``         way a keypoint has gone since it was first seen                                  px
 ``speed:A``            how fast a keypoint moves                                                        px/s
@@ -41,6 +42,7 @@ Array = NDArray[np.float64]
 KINDS: dict[str, tuple[int, str]] = {
     "angle": (3, "deg"),
     "rate": (3, "deg/s"),
+    "tilt": (2, "deg"),
     "length": (2, "px"),
     "distance": (1, "px"),
     "speed": (1, "px/s"),
@@ -209,6 +211,12 @@ def _rate(times: Array, places: Sequence[Array]) -> Array:
     return _slope(times, _angle(times, places)[:, None])[:, 0]
 
 
+def _tilt(times: Array, places: Sequence[Array]) -> Array:
+    """Angle of the line from the first place to the second to straight up, 0 … 180: y grows downwards in a picture."""
+    up = np.array([0.0, -1.0] if places[0].shape[1] == 2 else [0.0, 1.0, 0.0])
+    return _angle(times, [places[0] + up, places[0], places[1]])
+
+
 def _length(times: Array, places: Sequence[Array]) -> Array:
     return np.asarray(np.linalg.norm(places[0] - places[1], axis=1))
 
@@ -239,6 +247,7 @@ def _slope(times: Array, values: Array) -> Array:
 _VALUES: dict[str, Callable[[Array, Sequence[Array]], Array]] = {
     "angle": _angle,
     "rate": _rate,
+    "tilt": _tilt,
     "length": _length,
     "distance": _distance,
     "speed": _speed,

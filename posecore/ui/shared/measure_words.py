@@ -16,6 +16,7 @@ def in_words(measure: Measure) -> str:
         where = names[1] if measure.is_usual else f"{names[1]} from {names[0]} to {names[2]}"
         return f"{where} angle" if kind == "angle" else f"change of {where} angle"
     return {
+        "tilt": f"tilt from {names[0]} to {names[-1]}",
         "length": f"distance {names[0]} to {names[-1]}",
         "distance": f"way of {names[0]}",
         "speed": f"speed of {names[0]}",

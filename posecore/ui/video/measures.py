@@ -21,10 +21,13 @@ _ADDED = "video_measures_added"
 _SUGGESTED = "video_measures_suggested"
 _COUNTED = "video_counted"
 _NOTHING = ""
+#: How far the trunk leans.
+_TRUNK = "tilt:mid_hip-neck"
 #: Kind → words for it, for one's own measures.
 _KIND_WORDS = {
     "angle": "Angle at a joint",
     "rate": "How fast an angle changes",
+    "tilt": "How far a line leans from upright",
     "length": "Distance between two joints",
     "distance": "Way that a joint has gone",
     "speed": "Speed of a joint",
@@ -51,8 +54,9 @@ class Measuring:
 
 
 def usual_measures(skeleton: Skeleton) -> list[str]:
-    """Measures that most people ask for, as far as the skeleton allows: joint angles, then speeds."""
-    return [measure.text for measure in joint_angles(skeleton)] + [f"speed:{name}" for name in skeleton.keypoints]
+    """Measures that most people ask for, as far as the skeleton allows: joint angles, the trunk's tilt, then speeds."""
+    speeds = [f"speed:{name}" for name in skeleton.keypoints]
+    return [*(measure.text for measure in joint_angles(skeleton)), _TRUNK, *speeds]
 
 
 def choose_measures(skeleton: Skeleton, example: Track | None) -> Measuring:
