@@ -44,7 +44,14 @@ def labelme(folder: Path, stem: str, shapes: Sequence[Any], **more: Any) -> Path
     picture(folder / f"{stem}.jpg")
     file = folder / f"{stem}.json"
     size = {"imageWidth": _SIZE[0], "imageHeight": _SIZE[1]}
-    content = {"version": "5.5.0", "flags": {}, "shapes": shapes, "imagePath": f"{stem}.jpg", "imageData": None, **size}
+    content: dict[str, Any] = {
+        "version": "5.5.0",
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": f"{stem}.jpg",
+        "imageData": None,
+        **size,
+    }
     file.write_text(json.dumps({**content, **more}))
     return file
 
@@ -54,7 +61,7 @@ def everybody(dataset: PoseDataset) -> list[dict[str, tuple[float, float, int]]]
     names = dataset.skeleton.keypoints
     return [
         {
-            names[at]: (*map(float, person.keypoints[at]), int(person.labels[at]))
+            names[at]: (float(person.keypoints[at, 0]), float(person.keypoints[at, 1]), int(person.labels[at]))
             for at in np.flatnonzero(person.labelled)
         }
         for image in dataset
@@ -309,9 +316,16 @@ def test_a_table_of_deeplabcut(tmp_path: Path) -> None:
     folder = tmp_path / "labeled-data" / "clip"
     for name in ("img1.png", "img2.png"):
         picture(folder / name)
-    head = [["scorer", *["me"] * 4], ["bodyparts", "snout", "snout", "tail", "tail"], ["coords", "x", "y", "x", "y"]]
-    rows = [["labeled-data/clip/img1.png", 10.5, 20, "", ""], ["labeled-data\\clip\\img2.png", "", "", "nan", "nan"]]
-    file = table(folder, [*head, *rows])
+    head: list[list[object]] = [
+        ["scorer", *["me"] * 4],
+        ["bodyparts", "snout", "snout", "tail", "tail"],
+        ["coords", "x", "y", "x", "y"],
+    ]
+    rows: list[list[object]] = [
+        ["labeled-data/clip/img1.png", 10.5, 20, "", ""],
+        ["labeled-data\\clip\\img2.png", "", "", "nan", "nan"],
+    ]
+    file = table(folder, head + rows)
     for place in (file, tmp_path):
         dataset = open_dataset(place)
         assert everybody(dataset) == [{"snout": (10.5, 20, 2)}]

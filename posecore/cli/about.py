@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,7 +44,7 @@ def about(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inste
         output.print(_table(missing, "Not installed"))
 
 
-def _table(rows: list[tuple[str, ...]], title: str = "") -> Table:
+def _table(rows: Sequence[tuple[str, ...]], title: str = "") -> Table:
     table = Table(box=None, pad_edge=False, show_header=False, title=title, title_justify="left")
     for row in rows:
         table.add_row(*map(escape, row))

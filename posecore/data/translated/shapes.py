@@ -109,9 +109,9 @@ def people_in(points: Sequence[Point], areas: Sequence[Area], known: Sequence[Dr
 
 def _grouped(points: Sequence[Point], areas: Sequence[Area]) -> list[Drawn]:
     groups: dict[object, Drawn] = {}
-    for one in (*points, *areas):
-        if one.group is not None:
-            groups.setdefault(one.group, Drawn(f"group {one.group}"))
+    for group in (*(point.group for point in points), *(area.group for area in areas)):
+        if group is not None:
+            groups.setdefault(group, Drawn(f"group {group}"))
     for point in points:
         if point.group is not None:
             groups[point.group].add(point)
