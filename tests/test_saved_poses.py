@@ -14,6 +14,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from posecore.cli import app
 from posecore.cli.lifting import lift_command
 from posecore.errors import DataError
 from posecore.poses import Poses
@@ -169,3 +170,25 @@ def test_people_whom_nobody_followed_are_not_taken_for_a_crowd(tmp_path: Path) -
     poses = sequence(12)
     save(poses.with_ids(np.full(len(poses.frames), -1)), tmp_path / "clip")
     assert "run posecore video again with track on" in str(run(tmp_path / "clip.json", "-o", tmp_path).exception)
+
+
+def test_one_saved_clip_is_held_against_another(tmp_path: Path) -> None:
+    save(sequence(), tmp_path / "one")
+    save(sequence(20, track=7), tmp_path / "two")
+
+    def held(*arguments: object) -> Result:
+        return CliRunner().invoke(app, ["motion", str(tmp_path / "one.json"), *map(str, arguments)])
+
+    same = held(tmp_path / "one.csv")
+    assert "Angles differ by 0° in the mean" in same.stdout, same.output
+    table = tmp_path / "t.csv"
+    found = held(tmp_path / "two.csv", "--measures", "left_knee,tilt:mid_hip-neck", "--table", table)
+    assert found.exit_code == 0, found.output
+    assert set(pd.read_csv(table).measure) == {"angle:left_hip-left_knee-left_ankle", "tilt:mid_hip-neck"}
+    for words, message in (
+        (["--other-person", "3"], "has no person 3; there are 7"),
+        (["--measures", "speed:nose"], "is no angle"),
+    ):
+        refused = held(tmp_path / "two.csv", *words)
+        assert refused.exit_code
+        assert message in str(refused.exception)

@@ -31,6 +31,11 @@ COMMANDS = {
     "image": ("images", "image", "Find the people in pictures and write what was found."),
     "video": ("video", "video", "Find, follow and measure the people in a video, and draw them into a clip."),
     "lift": ("lifting", "lift_command", "Lift saved poses into three dimensions, without running a model again."),
+    "motion": (
+        "motion",
+        "motion",
+        "Hold a movement against a reference: which joint angles differ, by how much, and when.",
+    ),
     "webcam": ("webcam", "webcam", "Show poses in a camera's picture, live, on a page in the browser."),
     "benchmark": (
         "benchmark",
