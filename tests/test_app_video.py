@@ -707,7 +707,7 @@ def test_repetitions_are_counted_and_said_plainly(squats: VideoRun) -> None:
     assert "Choose at least one measure" in words(app)
 
 
-@pytest.mark.parametrize("kind", ["angle", "rate", "length", "distance", "speed", "x", "y"])
+@pytest.mark.parametrize("kind", ["angle", "rate", "tilt", "length", "distance", "speed", "x", "y"])
 def test_measures_of_ones_own(squats: VideoRun, kind: str) -> None:
     app = show(squats)
     app.selectbox(key="video_own_kind").select(kind).run()
@@ -719,7 +719,7 @@ def test_measures_of_ones_own(squats: VideoRun, kind: str) -> None:
 
 
 def test_every_tab_can_be_opened(squats: VideoRun) -> None:
-    for tab in ("Measurements", "Tracks", "People", "Files"):
+    for tab in ("Measurements", "Tracks", "Compare", "People", "Files"):
         app = show(squats, video_tab=tab)
         assert not app.error, tab
     app = show(squats, video_tab="Tracks")
@@ -729,6 +729,21 @@ def test_every_tab_can_be_opened(squats: VideoRun) -> None:
     app.selectbox(key="smooth_smooth").select("none").run()
     spec = json.loads(app.get("plotly_chart")[0].proto.spec)
     assert {trace["name"] for trace in spec["data"]} == {"as found"}
+
+
+def test_a_movement_is_held_against_another(squats: VideoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Another movement is needed" in words(show(squats, video_tab="Compare"))
+    path = write_video(tmp_path / "slow.mp4", even_ticks(50))
+    slow = finish(run_desk().find(video_of(path), Squatter(), VideoOptions()))
+    monkeypatch.setattr("posecore.ui.video.against.known_runs", lambda: [squats, slow])
+    app = show(squats, video_tab="Compare")
+    assert app.selectbox(key="video_reference").options == ["slow.mp4 · squatter"]
+    assert "left knee angle" in set(app.dataframe[0].value["Angle"])
+    spec = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert {trace["name"] for trace in spec["data"]} == {"reference", "here"}
+    app.toggle(key="video_against_mirrored").set_value(True).run()
+    assert not app.exception
+    assert metric(app).endswith("°")
 
 
 class Two(Squatter):

@@ -42,6 +42,11 @@ def my_runs() -> dict[str, VideoRun]:
     return found
 
 
+def known_runs() -> list[VideoRun]:
+    """This visitor's runs, as :func:`my_runs` has found them."""
+    return [run for token in reversed(shelf().runs) if (run := run_desk().get(token)) is not None]
+
+
 def _follow(token: str | None) -> None:
     """Show the result that the address names."""
     if token in shelf().runs:

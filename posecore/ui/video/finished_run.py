@@ -13,6 +13,7 @@ from posecore.ui.shared.measure_words import in_words
 from posecore.ui.shared.pictures.posed_picture import download_buttons
 from posecore.ui.shared.plain import plain
 from posecore.ui.shared.widgets.components import player
+from posecore.ui.video.against import show_against
 from posecore.ui.video.chosen_run import draw_again, forget_all_runs, forget_run, start_run
 from posecore.ui.video.correcting import correct_people
 from posecore.ui.video.files import video_downloads
@@ -29,7 +30,7 @@ from posecore.video.reading import clock
 
 PLAYER_ROOM = "max(240px, 100vh - 330px)"
 _PLOTS = "video_plots"
-_TABS = ("Measurements", "3D", "Tracks", "People", "Files")
+_TABS = ("Measurements", "3D", "Tracks", "Compare", "People", "Files")
 
 
 def result_facts(result: VideoResult) -> str:
@@ -188,6 +189,8 @@ def _evidence(run: VideoRun, result: VideoResult, sequence: PoseSequence, smooth
                 _measures(sequence, people)
             elif name == "3D":
                 show_room(run, sequence, smoothing, result.corrections, people, _PLOTS)
+            elif name == "Compare":
+                show_against(run, sequence, smoothing, people, _PLOTS)
             else:
                 _tracks(result, sequence, people)
 

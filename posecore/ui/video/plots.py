@@ -13,6 +13,7 @@ from posecore.drawing.overlay import color_of
 from posecore.lifting.measures import room_values
 from posecore.lifting.room_poses import RoomPoses
 from posecore.video import Measure, Repetitions, Track
+from posecore.video.motion import Alike
 
 Array = NDArray[np.float64]
 
@@ -142,6 +143,26 @@ def room_figure(
             _line(figure, 1, track.times, pictured.values(track), f"picture {number}", line, text, legend=False)
     figure.update_yaxes(title_text=measure.unit, row=1)
     return _finish(figure, span, 1, 230, legend=len(people) > 1)
+
+
+def motion_figure(found: Alike, at: int, span: tuple[float, float]) -> go.Figure:
+    """An angle of somebody, and of the reference where it does the same.
+
+    Args:
+        found: The reference's movement and, second, theirs.
+        at: Number of the measure.
+        span: First and last second of their video.
+    """
+    figure = make_subplots(rows=1, cols=1)
+    lines = (
+        ("reference", 0, {"color": _AS_FOUND, "width": 2, "dash": "dot"}),
+        ("here", 1, {"color": color_of(1), "width": 2}),
+    )
+    for name, side, line in lines:
+        text = f"{name}: %{{y:.0f}}°<extra></extra>"
+        _line(figure, 1, found.times[:, 1], found.values[:, side, at], name, line, text, legend=True)
+    figure.update_yaxes(title_text=found.measures[at].unit, row=1)
+    return _finish(figure, span, 1, 230, legend=True)
 
 
 def _mark_repetitions(figure: go.Figure, row: int, times: Array, values: Array, found: Repetitions) -> None:
