@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from posecore.errors import DataError
 from posecore.lifting.bvh import Motion, read_bvh
-from posecore.lifting.resampling import between
 from posecore.skeleton import COCO_17
+from posecore.video.resampling import between
 
 log = logging.getLogger(__name__)
 

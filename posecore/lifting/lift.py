@@ -16,10 +16,10 @@ from posecore.lifting.cuts import unbroken
 from posecore.lifting.features import REACH, see
 from posecore.lifting.network import lift_both_ways
 from posecore.lifting.poses3d import USUAL_FOCAL, USUAL_HEIGHT, LiftedBy, Poses3D
-from posecore.lifting.resampling import between
 from posecore.lifting.weights import LoadedLifter, load_lifter
 from posecore.poses import Poses
 from posecore.skeleton import COCO_17, Skeleton, map_skeleton
+from posecore.video.resampling import between
 from posecore.video.sequence import UNTRACKED, PoseSequence, Track
 
 Array = NDArray[np.float64]

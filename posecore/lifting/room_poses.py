@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from posecore.lifting.body import places_of
 from posecore.lifting.poses3d import LiftedBy
-from posecore.lifting.resampling import between
 from posecore.skeleton import Skeleton
+from posecore.video.resampling import between
 
 #: Frames by which frames may be from where an even rate would have them.
 _UNEVEN = 0.25

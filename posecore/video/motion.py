@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from posecore.errors import SettingsError
 from posecore.skeleton import Skeleton
 from posecore.video.measures import Measure, joint_angles, parse_measure
+from posecore.video.resampling import between
 from posecore.video.sequence import Track
 
 if TYPE_CHECKING:
@@ -203,12 +204,7 @@ def _costs(one: Array, other: Array) -> Array:
 
 def _sampled(track: Track, measure: Measure, times: Array) -> Array:
     """``(T,)`` values at other times, between neighbouring frames that are both known."""
-    values = measure.values(track)
-    places = np.interp(times, track.times, np.arange(len(values)))
-    low = np.floor(places).astype(int)
-    high = np.minimum(low + 1, len(values) - 1)
-    part = places - low
-    return np.asarray(np.where(part < 1e-6, values[low], values[low] * (1 - part) + values[high] * part))
+    return between(measure.values(track), np.interp(times, track.times, np.arange(len(track))))
 
 
 def _filled(values: Array) -> Array:
