@@ -82,7 +82,7 @@ class Target:
 def mutated(name: str, data: bytes, chance: random.Random) -> bytes:
     """A file with a few things wrong; what is packed or has its length said is mostly damaged inside."""
     inside = chance.random() < 0.7
-    if inside and name.endswith((".json", ".yaml", ".txt")):
+    if inside and name.endswith((".json", ".yaml", ".txt", ".xml", ".csv")):
         return _mutated_text(data, chance)
     if inside and name.endswith((".zip", ".npz")):
         return _mutated_zip(data, chance)
@@ -205,14 +205,32 @@ def _zipped(entries: dict[str, bytes]) -> bytes:
 
 
 def sets() -> tuple[tuple[str, bytes], ...]:
-    """Zips of COCO and YOLO sets of one picture."""
+    """Zips of sets of one picture, in the formats that files of labels come in."""
     picture = pictures()[0][1]
     yolo = b"kpt_shape: [17, 3]\nnames: {0: person}\ntrain: images\n"
     line = ("0 .5 .5 .4 .4 " + " ".join(".5 .5 2" for _ in range(17))).encode()
     return (
         ("coco.zip", _zipped({"a.jpg": picture, "labels.json": json.dumps(_coco()).encode()})),
         ("yolo.zip", _zipped({"images/a.jpg": picture, "labels/a.txt": line, "data.yaml": yolo})),
+        ("labelme.zip", _zipped({"a.jpg": picture, "a.json": json.dumps(_labelme()).encode()})),
+        ("cvat.zip", _zipped({"images/a.jpg": picture, "annotations.xml": _CVAT.encode()})),
+        ("deeplabcut.zip", _zipped({"a.jpg": picture, "CollectedData_me.csv": _DEEPLABCUT.encode()})),
     )
+
+
+def _labelme() -> dict[str, Any]:
+    point = {"shape_type": "point", "group_id": 1, "flags": {}}
+    shapes = [{**point, "label": name, "points": [[9 + at, 12]]} for at, name in enumerate(COCO_17.keypoints)]
+    return {"shapes": shapes, "imagePath": "a.jpg", "imageData": None, "imageWidth": 48, "imageHeight": 64}
+
+
+_CVAT = (
+    "<annotations><meta><task><labels><label><name>person</name><type>skeleton</type></label></labels></task></meta>"
+    '<image id="0" name="a.jpg" width="48" height="64"><skeleton label="person">'
+    + "".join(f'<points label="{name}" outside="0" occluded="0" points="9.5,12"/>' for name in COCO_17.keypoints)
+    + '</skeleton><box label="person" xtl="5" ytl="5" xbr="30" ybr="40" group_id="0"/></image></annotations>'
+)
+_DEEPLABCUT = "scorer,me,me,me,me\nbodyparts,nose,nose,tail,tail\ncoords,x,y,x,y\na.jpg,9.5,12,,\n"
 
 
 def videos(folder: Path) -> tuple[tuple[str, bytes], ...]:

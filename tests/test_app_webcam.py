@@ -364,7 +364,7 @@ def test_recordings_and_snapshots_are_on_the_page(model: Any) -> None:
     camera.stop()
     app.run()
     assert "**webcam_1**" in words(app)
-    assert {button.label for button in app.get("download_button")} == {"Clip", "Keypoints"}
+    assert {button.label for button in app.get("download_button")} == {"Clip", "Keypoints", "Poses"}
     app.get_by_key("space_webcam_1").click()
     app.run()
     assert "Nobody was followed in this recording" in words(app)
@@ -408,7 +408,7 @@ def test_recordings_are_files_in_three_dimensions_of_people_and_not_of_their_mir
     assert len(given) == 1
     app.get_by_key("space_webcam_1").click()
     app.run()
-    assert {button.label for button in app.get("download_button")} == {"Clip", "Keypoints"}
+    assert {button.label for button in app.get("download_button")} == {"Clip", "Keypoints", "Poses"}
     assert not app.exception
 
 

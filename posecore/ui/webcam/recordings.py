@@ -58,6 +58,16 @@ def _recording(camera: Webcam, recording: Recording) -> None:
             on_click="ignore",
             key=f"table_{recording.name}",
         )
+        st.download_button(
+            "Poses",
+            lambda: recording.table("json"),
+            f"{recording.name}.json",
+            "application/json",
+            icon=":material/data_object:",
+            help="Keypoints and what made them (JSON), which `posecore lift` and `posecore motion` read.",
+            on_click="ignore",
+            key=f"poses_{recording.name}",
+        )
         _space_button(recording)
         st.button(
             "",
