@@ -170,6 +170,13 @@ def test_names_of_other_machines_and_folders_of_their_own(tmp_path: Path) -> Non
     assert {image.size for image in dataset} == {_SIZE}
 
 
+def test_a_copy_of_the_picture_in_the_file_is_passed_over(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    file = labelme(tmp_path, "a", [point("nose", 3, 4)], imageData="A" * 20_000_000)
+    for place in (file, tmp_path):
+        assert everybody(open_dataset(place)) == [{"nose": (3, 4, 2)}]
+
+
 def test_labels_for_a_smaller_copy_are_scaled(tmp_path: Path) -> None:
     labelme(tmp_path, "a", [point("nose", 25, 40)], imageWidth=100, imageHeight=80)
     dataset = open_dataset(tmp_path)
@@ -253,6 +260,19 @@ def test_skeletons_points_and_boxes_of_cvat(tmp_path: Path) -> None:
         assert not dataset.problems
 
 
+def test_labels_of_cvat_for_a_larger_picture_are_scaled(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg", (_SIZE[0] // 2, _SIZE[1] // 2))
+    skeleton = f'<skeleton label="person">{part("nose", 99.5, 49.5)}</skeleton>'
+    cvat(tmp_path, image("a.jpg", skeleton))
+    assert everybody(open_dataset(tmp_path)) == [{"nose": (49.5, 24.5, 2)}]
+
+
+def test_sizes_that_cvat_writes_are_taken(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    cvat(tmp_path, image("a.jpg", f'<skeleton label="person">{part("nose", 20, 30)}</skeleton>'))
+    assert not open_dataset(tmp_path).remarks
+
+
 def test_frames_of_a_video_of_cvat(tmp_path: Path) -> None:
     for number in (0, 2):
         picture(tmp_path / "images" / f"frame_{number:06d}.PNG")
@@ -284,6 +304,13 @@ def test_a_shape_of_cvat_that_cannot_be_read(tmp_path: Path, shapes: str, why: s
     assert everybody(dataset) == [{"nose": (20, 30, 2)}]
     assert why in reasons(dataset)
     assert "a.jpg" in reasons(dataset)
+
+
+def test_what_is_in_utf_16_is_recognised_and_said(tmp_path: Path) -> None:
+    file = cvat(tmp_path, image("a.jpg", ""))
+    file.write_text(file.read_text(), encoding="utf-16")
+    with pytest.raises(DataError, match="is not a text file in UTF-8 but in UTF-16"):
+        open_dataset(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -332,6 +359,24 @@ def test_a_table_of_deeplabcut(tmp_path: Path) -> None:
         assert [one.waits for one in dataset] == [False, True], "what nobody labelled is not background"
         assert dataset.skeleton.keypoints == ("snout", "tail")
         assert not dataset.problems
+
+
+def test_a_project_of_deeplabcut_has_everybody_once(tmp_path: Path) -> None:
+    """Though its copies for training, and another scorer, tell the same pictures."""
+    folder = tmp_path / "labeled-data" / "clip"
+    rows: list[list[object]] = [["scorer", "me", "me"], ["bodyparts", "snout", "snout"], ["coords", "x", "y"]]
+    rows.append(["labeled-data/clip/img1.png", 10.5, 20])
+    picture(folder / "img1.png")
+    table(folder, rows)
+    (folder / "CollectedData_you.csv").write_text((folder / "CollectedData_me.csv").read_text())
+    table(tmp_path / "training-datasets" / "iteration-0", rows)
+    (tmp_path / "config.yaml").write_text("scorer: me\nbodyparts:\n- snout\n")
+    dataset = open_dataset(tmp_path)
+    assert everybody(dataset) == [{"snout": (10.5, 20, 2)}]
+    assert [one.count for one in dataset.remarks] == [1, 1]
+    (folder / "CollectedData_me.csv").write_text("scorer;me;me\nbodyparts;a;a\ncoords;x;y\n")
+    with pytest.raises(DataError, match="with semicolons"):
+        open_dataset(folder / "CollectedData_me.csv")
 
 
 def test_several_animals_of_deeplabcut(tmp_path: Path) -> None:

@@ -76,6 +76,15 @@ class Problems:
             self.note(place, str(error), ignored=int(isinstance(error, IgnoredError)))
 
 
+def beginning_of(path: Path, size: int) -> bytes:
+    """The first ``size`` bytes of a file, to see what it is: text of UTF-16 too as UTF-8, without a mark."""
+    with path.open("rb") as file:
+        content = file.read(size)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="ignore").encode()
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
 def load_text(path: Path) -> str:
     """Text of a file; raises ``DataError`` when it is missing, unreadable or not UTF-8."""
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from posecore.data.annotations import PoseDataset, Problem
-from posecore.data.checks import load_json
+from posecore.data.checks import beginning_of, load_json
 from posecore.data.coco import (
     ROBOFLOW_FILE,
     read_alike,
@@ -61,8 +61,10 @@ _READERS: dict[ReadFormat, Callable[..., PoseDataset]] = {
     "deeplabcut": read_deeplabcut,
 }
 
-#: JSON files above this size are not opened only to see what they are: a Dataloop item is far smaller.
+#: JSON files above this size are not read only to see what they are: a Dataloop item is far smaller, and labelme, which
+#: may keep a copy of the picture, begins with the shapes.
 _ITEM_BYTES = 20_000_000
+_LOOK = 4_000
 
 
 class UnknownLabelsError(DataError):
@@ -185,7 +187,8 @@ def _json_format(path: Path) -> Literal["coco", "dataloop", "labelme"] | None:
     if path.suffix.lower() != ".json":
         return None
     if path.stat().st_size > _ITEM_BYTES:
-        return "coco"
+        beginning = beginning_of(path, _LOOK)
+        return "labelme" if b'"shapes"' in beginning and b'"images"' not in beginning else "coco"
     data: Any = load_json(path)
     if not isinstance(data, dict):
         return None

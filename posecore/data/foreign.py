@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from posecore.data.checks import beginning_of
 from posecore.data.folders import ending_of, is_picture_name, reading
 
 #: Bytes of a file that are looked at, and files of a folder.
@@ -51,6 +52,7 @@ _FORMATS = (
         "give the labels, and these to “posecore evaluate --results”",
     ),
     _Foreign("Pascal VOC", _XML, (b"<annotation", b"<bndbox"), "it has boxes alone; give labels with keypoints"),
+    _Foreign("a table of DeepLabCut with semicolons", (".csv",), (b"scorer;", b"\nbodyparts;"), "save it with commas"),
     _Foreign("of SLEAP", (".slp",)),
     _Foreign("a file of MATLAB, as MPII and LSP come", (".mat",)),
     _Foreign(
@@ -74,8 +76,8 @@ def foreign_labels(files: Iterable[Path]) -> str | None:
         fitting = [one for one in _FORMATS if ending_of(path.name) in one.endings]
         if not fitting:
             continue
-        with reading(path), path.open("rb") as file:
-            beginning = file.read(_LOOK)
+        with reading(path):
+            beginning = beginning_of(path, _LOOK)
         for one in fitting:
             if all(word in beginning for word in one.words):
                 return f"{path} is {one.name}, which is not read; {one.advice}."

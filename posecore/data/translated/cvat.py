@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from posecore.data.annotations import PoseDataset
-from posecore.data.checks import MAX_COORDINATE, EntryError, load_text, number_of, shown
+from posecore.data.checks import MAX_COORDINATE, EntryError, beginning_of, load_text, number_of, shown
 from posecore.data.folders import ending_of, files_in, split_of
 from posecore.data.translated.shapes import Area, Drawn, Point, around, people_in
 from posecore.data.translated.translation import Translation
@@ -34,8 +34,7 @@ def is_cvat(path: Path) -> bool:
     """Whether a file is labels of CVAT, by its beginning."""
     if ending_of(path.name) != ".xml":
         return False
-    with path.open("rb") as file:
-        beginning = file.read(_LOOK)
+    beginning = beginning_of(path, _LOOK)
     return b"<annotations" in beginning and any(word in beginning for word in (b"<meta", b"<image", b"<track"))
 
 
@@ -119,7 +118,9 @@ class _Picture:
     """One picture and the shapes on it."""
 
     def __init__(self, name: str, size: tuple[str | None, str | None], split: str = "") -> None:
-        self.name, self.size, self.split = name, size, split
+        self.name, self.split = name, split
+        #: Width and height as numbers; what is none stays as it is written, to be judged with all the rest.
+        self.size = _side(size[0]), _side(size[1])
         self.shapes: list[Element] = []
 
     @classmethod
@@ -218,6 +219,11 @@ def _number(text: str | None) -> float:
     if value is None or abs(value) > MAX_COORDINATE:
         raise EntryError(f"a position must be a number of pixels, not {shown(text)}")
     return value
+
+
+def _side(text: str | None) -> float | str | None:
+    value = number_of(text)
+    return text if value is None else value
 
 
 def _group(shape: Element) -> str | None:

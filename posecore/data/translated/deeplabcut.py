@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from posecore.data.annotations import PoseDataset
-from posecore.data.checks import MAX_COORDINATE, load_text, number_of, shown
+from posecore.data.checks import MAX_COORDINATE, beginning_of, load_text, number_of, shown
 from posecore.data.folders import ending_of, files_in
 from posecore.data.translated.translation import Keypoint, Translation
 from posecore.errors import DataError
@@ -19,14 +19,15 @@ _LOOK = 200_000
 #: What body parts are called that belong to none of the animals.
 _SINGLE = "single"
 _ANIMAL = "individual"
+#: Where DeepLabCut keeps copies of its tables, put together for training.
+_COPIES = "training-datasets"
 
 
 def is_deeplabcut(path: Path) -> bool:
     """Whether a file is a table of DeepLabCut, by its beginning."""
     if ending_of(path.name) != ".csv":
         return False
-    with path.open("rb") as file:
-        beginning = file.read(_LOOK).removeprefix(b"\xef\xbb\xbf")
+    beginning = beginning_of(path, _LOOK)
     return beginning.startswith(b"scorer,") and b"\nbodyparts," in beginning and b"\ncoords," in beginning
 
 
@@ -45,7 +46,7 @@ def read_deeplabcut(path: Path, images: str | Path | None = None, *, pictures: b
         DataError: When no table can be read, or it says what a network found.
     """
     told = Translation(path)
-    for file in [path] if path.is_file() else [one for one in files_in(path) if is_deeplabcut(one)]:
+    for file in [path] if path.is_file() else _tables(told, path):
         try:
             _read_table(told, file)
         except DataError as error:
@@ -53,6 +54,15 @@ def read_deeplabcut(path: Path, images: str | Path | None = None, *, pictures: b
                 raise
             told.left_out(file, "the table", str(error))
     return told.dataset(images, pictures=pictures)
+
+
+def _tables(told: Translation, folder: Path) -> list[Path]:
+    """Tables in a folder and below, without the copies that a project has of them."""
+    tables = [one for one in files_in(folder) if is_deeplabcut(one)]
+    own = [one for one in tables if _COPIES not in one.relative_to(folder).parts] or tables
+    for _ in range(len(tables) - len(own)):
+        told.problems.remark(f"a table in {_COPIES}, where DeepLabCut keeps copies; passed over")
+    return own
 
 
 @dataclass(frozen=True)
@@ -101,11 +111,14 @@ def _read_row(told: Translation, file: Path, number: int, row: list[str], first:
             places[column.animal, column.part][column.axis] = value
         elif text.strip() and text.strip().lower() != "nan":
             told.left_out(file, f"row {number}", f"{column.part}: {column.axis} must be a number, not {shown(text)}")
+    name = "/".join(filter(None, row[:first]))
+    if told.has_labels(file, name):
+        told.problems.remark("a picture that another row has labels of; the first are taken")
+        return
     animals: dict[str, dict[str, Keypoint]] = defaultdict(dict)
     for (animal, part), axes in places.items():
         if len(axes) == 2:
             animals[animal][part] = axes["x"], axes["y"], 2
-    name = "/".join(filter(None, row[:first]))
     picture = told.picture(file, name, labelled=bool(animals))
     for animal, keypoints in animals.items():
         told.person(picture, animal or _ANIMAL, _kind(animal), keypoints)

@@ -62,6 +62,7 @@ class Translation:
         self.place = place
         self.problems = _Told(place)
         self._images: list[dict[str, Any]] = []
+        self._labelled: set[str] = set()
         self._people: list[dict[str, Any]] = []
         self._categories: dict[str, _Category] = {}
 
@@ -98,11 +99,18 @@ class Translation:
         number = len(self._images) + 1
         self.problems.origins[f"images[{number - 1}]"] = file, name
         regions = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in ignore]
-        entry = {"id": number, "file_name": self._seen_from_here(file, name), "ignore": regions}
+        seen = self._seen_from_here(file, name)
+        if labelled:
+            self._labelled.add(seen)
+        entry = {"id": number, "file_name": seen, "ignore": regions}
         sides = {side: value for side, value in zip(("width", "height"), size, strict=True) if value is not None}
         more = ({"split": split} if split else {}) | ({} if labelled else {"is_labeled": False})
         self._images.append(entry | sides | more)
         return number
+
+    def has_labels(self, file: Path, name: str) -> bool:
+        """Whether the picture of that name, as seen from the folder of that file, was added with its labels."""
+        return self._seen_from_here(file, name) in self._labelled
 
     def person(
         self, picture: int, place: str, category: str, keypoints: Mapping[str, Keypoint], box: Region | None = None
