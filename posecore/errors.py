@@ -53,3 +53,8 @@ class ExportError(PosecoreError, ValueError):
 
 class StorageError(PosecoreError, RuntimeError):
     """Something that posecore keeps cannot be read or written: a full disk, a folder of others, a damaged file."""
+
+
+def told(error: Exception) -> str:
+    """An error in words, for whoever is told of it and goes on; one that nobody foresaw is named."""
+    return str(error) if isinstance(error, PosecoreError) else f"{type(error).__name__}: {error}"

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from posecore.data.annotations import AnnotatedImage, Label, Person
-from posecore.evaluation.field_sets import FieldSet, keep_fields
-from posecore.evaluation.predictions import Protocol
+from posecore.data.annotations import AnnotatedImage, Label, Person, PoseDataset, Problem
+from posecore.data.pictures import read_labelled
+from posecore.evaluation.field_sets import FieldFolder, FieldSet, alike, keep_fields
+from posecore.evaluation.predictions import Protocol, predict
+from posecore.imaging import picture_id
+from posecore.skeleton import COCO_17
 from posecore.spreading.field_sets import Asked, FieldsOrder, spread_fields
 from posecore.spreading.packing import settled
 from posecore.spreading.workers import Processes, Workers
@@ -151,3 +154,41 @@ def test_a_bad_picture_is_left_out_of_every_set(
         assert [view.image.image_id for view, _ in kept] == [0, 1, 2, 4, 6, 7, 8, 9]
         assert [one.file for one in kept.problems] == [images[3].path, images[5].path]
         assert "too much for this input" in kept.problems[1].reason
+
+
+def fail_on(image: AnnotatedImage, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the network fail on one picture at one size of its input."""
+    name, fields = picture_id(read_labelled(image)), MODEL.fields
+
+    def failing(pictures: Any, region: Any = None, *, picture: Any = None, **network: Any) -> Any:
+        if name in picture and network["input_size"] == size:
+            raise ValueError("too much for this input")
+        return fields(pictures, region, picture=picture, **network)
+
+    monkeypatch.setattr(MODEL, "fields", failing)
+
+
+def test_one_process_leaves_a_bad_picture_out_of_every_set_too(
+    images: list[AnnotatedImage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images[3].path.write_bytes(b"no picture")
+    fail_on(images[5], NETWORKS[1]["input_size"], monkeypatch)
+    place = FieldFolder(tmp_path / "alone")
+    first, second = (keep_fields(MODEL, images, "full", one, folder=place) for one in NETWORKS)
+    assert (len(first), len(second)) == (9, 8)
+    for kept in alike([first, second]):
+        assert [view.image.image_id for view, _ in kept] == [0, 1, 2, 4, 6, 7, 8, 9]
+        assert [one.file for one in kept.problems] == [images[3].path, images[5].path]
+        assert "too much for this input" in kept.problems[1].reason
+
+
+@pytest.mark.parametrize("protocol", ["crops", "full"])
+def test_evaluating_goes_on_after_a_picture_that_the_network_fails_on(
+    images: list[AnnotatedImage], monkeypatch: pytest.MonkeyPatch, protocol: Protocol
+) -> None:
+    fail_on(images[5], NETWORKS[0]["input_size"], monkeypatch)
+    problems: list[Problem] = []
+    dataset = PoseDataset("drawn", COCO_17, tuple(images))
+    found = predict(MODEL, dataset, protocol, NETWORKS[0], {}, problems=problems)
+    assert [one.image.image_id for one in found] == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    assert [(one.file, one.reason) for one in problems] == [(images[5].path, "ValueError: too much for this input")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from posecore.data.annotations import AnnotatedImage, PoseDataset, spread
 from posecore.data.detect import open_dataset
 from posecore.data.pictures import read_labelled
 from posecore.errors import DataError, ImageError, SettingsError
-from posecore.evaluation.field_sets import FieldFolder, FieldSet, keep_fields
+from posecore.evaluation.field_sets import FieldFolder, FieldSet, alike, keep_fields
 from posecore.evaluation.network_choices import OF_MACHINES, changed_words, networks_among
 from posecore.evaluation.predictions import protocol_settings
 from posecore.evaluation.tuning import Bench, Figures, Goal, Trial, Tuned, searchable, tunable, tune_among
@@ -164,20 +164,24 @@ def _paces(
 
 def _looks(
     model: PoseModel, dataset: PoseDataset, networks: Sequence[Mapping[str, Any]], cluster: str | None, device: str
-) -> Iterator[FieldSet]:
-    """The fields of all pictures with each of these network settings; what is on disk already is taken from there."""
+) -> list[FieldSet]:
+    """The fields of all pictures with each of these network settings; what is on disk already is taken from there.
+
+    Pictures that cannot be looked at with some of the settings are left out of all.
+    """
     with counting_progress() as progress:
         task = progress.add_task("Pictures", total=len(dataset) * len(networks))
 
         def advance() -> None:
             progress.advance(task)
 
-        sets: Iterable[FieldSet]
         if cluster is None:
             place = FieldFolder()
-            sets = (
-                keep_fields(model, dataset.images, "full", network, folder=place, advance=advance)
-                for network in networks
+            sets = alike(
+                [
+                    keep_fields(model, dataset.images, "full", network, folder=place, advance=advance)
+                    for network in networks
+                ]
             )
         else:
             sets = spread_fields(
@@ -189,12 +193,11 @@ def _looks(
                 device=device,
                 advance=advance,
             )
-        for number, kept in enumerate(sets):
-            for problem in () if number else kept.problems:
-                errors.print(f"skipped: {problem}", markup=False, soft_wrap=True, highlight=False)
-            if not len(kept):
-                raise DataError(f"No picture of {dataset.name} can be used.")
-            yield kept
+    for problem in sets[0].problems:
+        errors.print(f"skipped: {problem}", markup=False, soft_wrap=True, highlight=False)
+    if not len(sets[0]):
+        raise DataError(f"No picture of {dataset.name} can be used.")
+    return sets
 
 
 def _names(text: str) -> list[str]:

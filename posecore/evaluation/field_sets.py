@@ -9,7 +9,7 @@ when there are more than ``POSECORE_FIELDS_GB`` (4 unless set).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
@@ -18,7 +18,7 @@ from typing import Any
 
 from posecore.data.annotations import AnnotatedImage, Problem
 from posecore.errors import DataError
-from posecore.evaluation.predictions import BATCH, NO_SLOT, Protocol, View, pictures_of
+from posecore.evaluation.predictions import BATCH, NO_SLOT, Protocol, View, answers, looking, note, pictures_of
 from posecore.fields import Fields
 from posecore.home import home
 from posecore.imaging import Picture
@@ -61,6 +61,24 @@ class FieldSet:
         """Bytes on disk."""
         return sum(file.stat().st_size for file in self.files)
 
+    def without(self, images: Container[int], problems: Sequence[Problem]) -> FieldSet:
+        """The set without some pictures, named by their ids, and with other problems."""
+        left = [(v, f) for v, f in zip(self.views, self.files, strict=True) if v.image.image_id not in images]
+        return FieldSet([view for view, _ in left], [file for _, file in left], problems)
+
+
+def alike(sets: Sequence[FieldSet]) -> list[FieldSet]:
+    """Sets of the same pictures, each without those that are missing in any of them; the problems of all in each.
+
+    What is measured on one is then measured on the same pictures as on another.
+    """
+    every = [{view.image.image_id for view in one.views} for one in sets]
+    missing = set().union(*every) - (set.intersection(*every) if every else set())
+    problems: dict[tuple[Path, str], Problem] = {}
+    for problem in (problem for one in sets for problem in one.problems):
+        problems.setdefault((problem.file, problem.place), problem)
+    return [one.without(missing, list(problems.values())) for one in sets]
+
 
 def keep_fields(
     model: PoseModel,
@@ -73,6 +91,8 @@ def keep_fields(
     slot: AbstractContextManager[object] = NO_SLOT,
 ) -> FieldSet:
     """Fields of every view; the network runs only for pictures that are not there yet.
+
+    Pictures that it fails on are left out and among the problems.
 
     Args:
         model: The model.
@@ -108,23 +128,26 @@ def keep_views(
     """
     place = folder if isinstance(folder, FieldFolder) else FieldFolder(folder)
     views, files = [], []
+    failed: list[Problem] = []
+    lost: set[int] = set()
     while some := list(islice(looked_at, BATCH)):
         names = [place.file_of(model.provenance(name, view.region, **network).key) for view, _, name in some]
         missing = [index for index, file in enumerate(names) if not place.holds(file)]
         if missing:
+            look = looking(model, some, network)
             with slot:
-                made = model.fields(
-                    [some[index][1] for index in missing],
-                    [some[index][0].region for index in missing],
-                    picture=[some[index][2] for index in missing],
-                    **network,
-                )
-            for index, fields in zip(missing, made, strict=True):
-                place.keep(decoded_of(fields), names[index])
+                made = answers(look, missing)
+            for index, answer in zip(missing, made, strict=True):
+                if isinstance(answer, Fields):
+                    place.keep(decoded_of(answer), names[index])
+                else:
+                    image = some[index][0].image
+                    note(failed, image, answer)
+                    lost.add(image.image_id)
         views += [view for view, _, _ in some]
         files += names
     place.make_room()
-    return FieldSet(views, files, problems)
+    return FieldSet(views, files, problems).without(lost, [*problems, *failed])
 
 
 class FieldFolder:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from posecore.data.annotations import AnnotatedImage, Person, PoseDataset, Problem
 from posecore.data.box_files import Box, PlacedBoxes
 from posecore.data.pictures import read_labelled
-from posecore.errors import ImageError, SettingsError
+from posecore.errors import ImageError, MissingExtraError, SettingsError, told
 from posecore.fields import Fields
 from posecore.imaging import Picture, Region, picture_id, square_around_box
 from posecore.model import PoseModel
@@ -120,6 +120,7 @@ def analyse(
     advance: Callable[[], object] = lambda: None,
     slot: AbstractContextManager[object] = NO_SLOT,
     boxes: PlacedBoxes | None = None,
+    lost: set[int] | None = None,
 ) -> Iterator[tuple[View, Fields]]:
     """Fields of every view of every picture, in order; decoding them is left to the caller.
 
@@ -129,22 +130,77 @@ def analyse(
         protocol: What is looked at.
         network: Network settings.
         batch: Most views that go through the network together.
-        problems: Takes pictures that cannot be read or are not of the size that the labels say; such are left out.
+        problems: Takes pictures that cannot be read, are not of the size that the labels say, or that the network fails
+            on; such are left out. Without it an error of the network ends the work.
         advance: Called after every picture read.
         slot: Held while the network runs.
         boxes: Where people are, for a :class:`posecore.two_stage.BoxedModel`, which looks at these alone.
+        lost: Takes ids of pictures that the network fails on, of which other views may have been yielded.
     """
     pictures = pictures_of(images, protocol, problems, advance)
     while some := list(islice(pictures, batch)):
-        names = [name for _, _, name in some]
+        look = looking(model, some, network, boxes, problems)
         with slot:
-            if boxes is not None and isinstance(model, BoxedModel):
-                given = [_boxes_of(view.image, boxes, problems) for view, _, _ in some]
-                made = model.look_in([picture for _, picture, _ in some], given, picture=names, **network)
-            else:
-                regions = [view.region for view, _, _ in some]
-                made = model.fields([picture for _, picture, _ in some], regions, picture=names, **network)
-        yield from zip((view for view, _, _ in some), made, strict=True)
+            made = look(range(len(some))) if problems is None else answers(look, range(len(some)))
+        for (view, _, _), answer in zip(some, made, strict=True):
+            if isinstance(answer, Fields):
+                yield view, answer
+                continue
+            if problems is not None:
+                note(problems, view.image, answer)
+            if lost is not None:
+                lost.add(view.image.image_id)
+
+
+def looking(
+    model: PoseModel,
+    some: Sequence[tuple[View, Picture, str]],
+    network: Mapping[str, Any],
+    boxes: PlacedBoxes | None = None,
+    problems: list[Problem] | None = None,
+) -> Callable[[Sequence[int]], Sequence[Fields]]:
+    """Runs the network on those of some views that are named by their places."""
+    if boxes is not None and isinstance(model, BoxedModel):
+        given = [_boxes_of(view.image, boxes, problems) for view, _, _ in some]
+        return lambda places: model.look_in(
+            [some[at][1] for at in places],
+            [given[at] for at in places],
+            picture=[some[at][2] for at in places],
+            **network,
+        )
+    return lambda places: model.fields(
+        [some[at][1] for at in places],
+        [some[at][0].region for at in places],
+        picture=[some[at][2] for at in places],
+        **network,
+    )
+
+
+def answers(look: Callable[[Sequence[int]], Sequence[Fields]], places: Sequence[int]) -> list[Fields | str]:
+    """What the network says about each of some views, or why it fails: an error costs the view alone that it is about.
+
+    Args:
+        look: Runs it on views that are named by their places.
+        places: Of those that are wanted.
+
+    Raises:
+        SettingsError, MissingExtraError: From ``look``: they are about all views.
+    """
+    try:
+        return [*look(places)]
+    except (SettingsError, MissingExtraError):
+        raise
+    except Exception as error:  # noqa: BLE001 - told as a problem of this picture; the others go on
+        if len(places) == 1:
+            return [told(error)]
+    return [answer for at in places for answer in answers(look, [at])]
+
+
+def note(problems: list[Problem], image: AnnotatedImage, reason: str) -> None:
+    """Add to ``problems`` that a picture is left out, once however many of its views are concerned."""
+    place = f"image {image.image_id}"
+    if not any((one.file, one.place) == (image.path, place) for one in problems):
+        problems.append(Problem(image.path, place, reason))
 
 
 def _boxes_of(image: AnnotatedImage, boxes: PlacedBoxes, problems: list[Problem] | None) -> list[Box]:
@@ -190,16 +246,18 @@ def predict(
     slot: AbstractContextManager[object] = NO_SLOT,
     boxes: PlacedBoxes | None = None,
 ) -> list[PicturePoses]:
-    """Poses of every picture that can be read; see :func:`analyse` for the arguments.
+    """Poses of every picture that can be read and looked at; see :func:`analyse` for the arguments.
 
     ``limit`` takes only the first pictures.
     """
     images = islice(dataset, limit)
+    lost: set[int] = set()
     found = analyse(
-        model, images, protocol, network, batch=batch, problems=problems, advance=advance, slot=slot, boxes=boxes
-    )
+        model, images, protocol, network,
+        batch=batch, problems=problems, advance=advance, slot=slot, boxes=boxes, lost=lost,
+    )  # fmt: skip
     decoded = ((view, model.decode(fields, **decode)) for view, fields in found)
-    return collect(decoded, dataset.skeleton)
+    return [one for one in collect(decoded, dataset.skeleton) if one.image.image_id not in lost]
 
 
 def collect(decoded: Iterable[tuple[View, Poses]], skeleton: Skeleton) -> list[PicturePoses]:

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Protocol, TypeVar
 
-from posecore.errors import PosecoreError
+from posecore.errors import PosecoreError, told
 
 Item_contra = TypeVar("Item_contra", contravariant=True)
 Item = TypeVar("Item")
@@ -83,7 +83,7 @@ def attempt(work: Work[Item, Result], items: Sequence[Item]) -> Sequence[Result]
     try:
         return work(items)
     except Exception as error:  # noqa: BLE001 - told to whoever handed it out; the rest of the work goes on
-        return Lost(f"{type(error).__name__}: {error}" if not isinstance(error, PosecoreError) else str(error))
+        return Lost(told(error))
 
 
 class StartCheck:

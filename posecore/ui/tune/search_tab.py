@@ -19,6 +19,7 @@ from posecore.model import PoseModel
 from posecore.settings import Control
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.navigation import page_link
+from posecore.ui.shared.plain import plain
 from posecore.ui.shared.session import state_of
 from posecore.ui.shared.widgets.options import option_texts
 from posecore.ui.tune.charts import FIGURES, value_of
@@ -182,6 +183,11 @@ def _found(found: Searched, bench: Bench, network: Mapping[str, Any], decode: Ma
         st.caption(
             "Pictures a second: one at a time on this machine as it was just now. Figures: with the best settings for "
             "each, on the half that chose." + _slow_words(found.slow)
+        )
+    if found.problems:
+        st.caption(
+            f":material/warning: {counted(len(found.problems), 'picture')} could not be looked at in each way and "
+            f"{'is' if len(found.problems) == 1 else 'are'} left out of all: {plain(found.problems[0])}"
         )
     now = {**network, **decode}
     file = {"model": bench.model.name, "settings": {**now, **tuned.settings}}

@@ -9,10 +9,12 @@ from math import prod
 from typing import Any
 
 from posecore.benchmark import Paced, paces
+from posecore.data.annotations import Problem
 from posecore.errors import DataError
-from posecore.evaluation.field_sets import FieldFolder, keep_views
+from posecore.evaluation.field_sets import FieldFolder, FieldSet, alike, keep_views
 from posecore.evaluation.network_choices import networks_among
 from posecore.evaluation.tuning import Bench, Goal, Trial, Tuned, tune_among
+from posecore.model import PoseModel
 from posecore.ui.shared.models.engine import network_slots
 from posecore.ui.tune.pictures import Chosen
 from posecore.ui.tune.work import Looked
@@ -67,11 +69,13 @@ class Searched:
         tuned: The outcome, with the network settings that were chosen among its settings.
         networks: Those that were chosen among and quick enough; empty when there was no choice and no time to keep.
         slow: Those that are left out, as they are too slow.
+        problems: Pictures that were left out as some of the networks could not look at them.
     """
 
     tuned: Tuned
     networks: tuple[OfNetwork, ...] = ()
     slow: tuple[Paced, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def search(
@@ -100,22 +104,35 @@ def search(
     if quick:
         among = [dict(one.network) for one in quick]
     place = FieldFolder(in_use=[looked.fields])
-    benches = [before if one == network else _bench(chosen, before, one, place, step) for one in among]
+    kept = [looked.fields if one == network else _fields(chosen, before.model, one, place, step) for one in among]
+    now, *sets = alike([looked.fields, *kept])
+    if len(now) < len(looked.fields):
+        before = _bench(before, chosen, now)
+    benches = [
+        before if one == network else _bench(before, chosen, fields) for one, fields in zip(among, sets, strict=True)
+    ]
     found = tune_among(benches, before, wish.goal, wish.names, wish.most, wish.seed, step)
     other = {name: value for name, value in among[found.place].items() if value != network[name]}
     return Searched(
         replace(found.tuned, settings={**other, **found.tuned.settings}),
         tuple(OfNetwork(pace, best) for pace, best in zip(quick, found.best if quick else (), strict=True)),
         tuple(one for one in measured if one.rate < wish.fps),
+        tuple(one for one in now.problems if one not in looked.fields.problems),
     )
 
 
-def _bench(
-    chosen: Chosen, before: Bench, network: Mapping[str, Any], place: FieldFolder, step: Callable[[], None]
-) -> Bench:
-    """The same pictures with other network settings."""
-    opened = chosen.open()
-    fields = keep_views(before.model, opened.views([], step), network, folder=place, slot=network_slots())
-    if opened.labels is None or not len(fields):
+def _fields(
+    chosen: Chosen, model: PoseModel, network: Mapping[str, Any], place: FieldFolder, step: Callable[[], None]
+) -> FieldSet:
+    """What is said about the same pictures with other network settings."""
+    problems: list[Problem] = []
+    views = chosen.open().views(problems, step)
+    return keep_views(model, views, network, folder=place, problems=problems, slot=network_slots())
+
+
+def _bench(before: Bench, chosen: Chosen, fields: FieldSet) -> Bench:
+    """The same labels and decode settings on other fields."""
+    labels = chosen.open().labels
+    if labels is None or not len(fields):
         raise DataError("None of these pictures can be used any more: look at them again.")
-    return Bench(before.model, fields, opened.labels, before.fixed)
+    return Bench(before.model, fields, labels, before.fixed)
