@@ -73,7 +73,7 @@ def alike(sets: Sequence[FieldSet]) -> list[FieldSet]:
     What is measured on one is then measured on the same pictures as on another.
     """
     every = [{view.image.image_id for view in one.views} for one in sets]
-    missing = set().union(*every) - (set.intersection(*every) if every else set())
+    missing = set[int]().union(*every) - (set.intersection(*every) if every else set())
     problems: dict[tuple[Path, str], Problem] = {}
     for problem in (problem for one in sets for problem in one.problems):
         problems.setdefault((problem.file, problem.place), problem)
