@@ -9,6 +9,7 @@ when there are more than ``POSECORE_FIELDS_GB`` (4 unless set).
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -72,8 +73,8 @@ def alike(sets: Sequence[FieldSet]) -> list[FieldSet]:
 
     What is measured on one is then measured on the same pictures as on another.
     """
-    every = [{view.image.image_id for view in one.views} for one in sets]
-    missing = set[int]().union(*every) - (set.intersection(*every) if every else set())
+    counts = Counter(number for one in sets for number in {view.image.image_id for view in one.views})
+    missing = {number for number, count in counts.items() if count < len(sets)}
     problems: dict[tuple[Path, str], Problem] = {}
     for problem in (problem for one in sets for problem in one.problems):
         problems.setdefault((problem.file, problem.place), problem)
