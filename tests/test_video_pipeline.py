@@ -87,6 +87,16 @@ def test_clips_are_what_browsers_play_and_seek(plain: Path, tmp_path: Path) -> N
         assert stream.average_rate == 30
 
 
+def test_a_quicker_encoder_makes_a_larger_clip(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "a.mp4", even_ticks(20), (320, 240))
+    sizes = {}
+    for preset in ("ultrafast", "medium"):
+        drawn = tmp_path / f"{preset}.mp4"
+        process_video(clip, StubModel(), drawn, VideoOptions(output=OutputSettings(preset=preset)))
+        sizes[preset] = drawn.stat().st_size
+    assert sizes["ultrafast"] > 1.2 * sizes["medium"]
+
+
 def test_colours_survive_the_way_through(plain: Path, tmp_path: Path) -> None:
     options = VideoOptions(output=OutputSettings(crf=5), decode={})
     process_video(plain, StubModel(), tmp_path / "out.mp4", options)

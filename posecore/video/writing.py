@@ -57,6 +57,11 @@ class OutputSettings(Settings):
         title="Compression",
         description="Constant rate factor of H.264: lower is a better picture and a larger file.",
     )
+    preset: Literal["ultrafast", "superfast", "veryfast", "medium"] = Field(
+        default="veryfast",
+        title="Encoder",
+        description="Preset of x264: a quicker one takes less of the processor and makes a larger file.",
+    )
 
 
 def output_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -120,7 +125,7 @@ class ClipWriter:
             raise
 
     def _add_video(self, info: VideoInfo, settings: OutputSettings) -> av.VideoStream:
-        options = {"preset": "veryfast", "crf": str(settings.crf)}
+        options = {"preset": settings.preset, "crf": str(settings.crf)}
         if self._even[0] * self._even[1] > _LARGE:
             # Otherwise some fifty pictures wait in the encoder.
             options["tune"] = "zerolatency"
