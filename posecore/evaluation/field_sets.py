@@ -139,12 +139,12 @@ def keep_views(
             with slot:
                 made = answers(look, missing)
             for index, answer in zip(missing, made, strict=True):
-                if isinstance(answer, Fields):
-                    place.keep(decoded_of(answer), names[index])
-                else:
-                    image = some[index][0].image
+                image = some[index][0].image
+                if isinstance(answer, str):
                     note(failed, image, answer)
                     lost.add(image.image_id)
+                else:
+                    place.keep(decoded_of(answer), names[index])
         views += [view for view, _, _ in some]
         files += names
     place.make_room()

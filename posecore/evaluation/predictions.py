@@ -143,7 +143,7 @@ def analyse(
         with slot:
             made = look(range(len(some))) if problems is None else answers(look, range(len(some)))
         for (view, _, _), answer in zip(some, made, strict=True):
-            if isinstance(answer, Fields):
+            if not isinstance(answer, str):
                 yield view, answer
                 continue
             if problems is not None:
