@@ -737,7 +737,7 @@ def test_a_movement_is_held_against_another(squats: VideoRun, tmp_path: Path, mo
     slow = finish(run_desk().find(video_of(path), Squatter(), VideoOptions()))
     monkeypatch.setattr("posecore.ui.video.against.known_runs", lambda: [squats, slow])
     app = show(squats, video_tab="Compare")
-    assert app.selectbox(key="video_reference").options == ["slow.mp4 · squatter"]
+    assert app.selectbox(key="video_reference").options == ["1 · slow.mp4 · squatter"]
     assert "left knee angle" in set(app.dataframe[0].value["Angle"])
     spec = json.loads(app.get("plotly_chart")[0].proto.spec)
     assert {trace["name"] for trace in spec["data"]} == {"reference", "here"}

@@ -11,7 +11,7 @@ from posecore.errors import PosecoreError, VideoError
 from posecore.results import safe_table
 from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.measure_words import in_words
-from posecore.ui.video.chosen_run import known_runs
+from posecore.ui.video.chosen_run import known_runs, titles_of
 from posecore.ui.video.people import Followed, choose_person, followed
 from posecore.ui.video.plots import CHART, motion_figure
 from posecore.ui.video.runs import VideoRun
@@ -82,12 +82,14 @@ def show_against(
 def _references(run: VideoRun, people: list[Followed]) -> dict[str, str]:
     """What may be a reference, with words for each."""
     found: dict[str, str] = {}
-    for one in known_runs():
+    runs = known_runs()
+    titles = titles_of(runs)
+    for one in runs:
         with suppress(VideoError):
             if one is run:
                 found |= {one.token: "This video, somebody else"} if len(people) > 1 else {}
             elif one.result is not None and one.result.frames:
-                found[one.token] = f"{one.video.label} · {one.model}"
+                found[one.token] = titles[one.token]
     return found
 
 

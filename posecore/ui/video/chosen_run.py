@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from posecore.errors import PosecoreError
@@ -47,6 +49,11 @@ def known_runs() -> list[VideoRun]:
     return [run for token in reversed(shelf().runs) if (run := run_desk().get(token)) is not None]
 
 
+def titles_of(runs: Sequence[VideoRun]) -> dict[str, str]:
+    """Words for runs, the newest first, by their tokens; numbered, for several may be of one video."""
+    return {run.token: f"{len(runs) - place} · {run.video.label} · {run.model}" for place, run in enumerate(runs)}
+
+
 def _follow(token: str | None) -> None:
     """Show the result that the address names."""
     if token in shelf().runs:
@@ -88,10 +95,7 @@ def _pick_run(runs: dict[str, VideoRun]) -> VideoRun:
         st.session_state[_RUN] = next(iter(runs))
     if len(runs) == 1:
         return next(iter(runs.values()))
-    titles = {
-        token: f"{len(runs) - place} · {run.video.label} · {run.model}"
-        for place, (token, run) in enumerate(runs.items())
-    }
+    titles = titles_of(list(runs.values()))
     token = st.selectbox(
         "Run",
         list(runs),
