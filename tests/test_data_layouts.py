@@ -729,3 +729,10 @@ def test_a_zip_half_unpacked_is_unpacked_anew(tmp_path: Path, home: Path) -> Non
     (where / "a.json").unlink()
     where.with_name(f"{where.name}.json").unlink()
     assert open_dataset(archive).people == 1
+
+
+def test_a_table_in_utf_16_is_not_passed_over_either(tmp_path: Path) -> None:
+    picture(tmp_path / "set" / "a.jpg")
+    (tmp_path / "set" / "labels.csv").write_text("who,images/a.jpg,1.5,2.5,3,4\n", encoding="utf-16")
+    with pytest.raises(DataError, match=r"labels\.csv looks like labels of a format that is not known"):
+        Library(tmp_path / "library").add("set", tmp_path / "set")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from posecore.data.annotations import AnnotatedImage, PoseDataset, Problem, whole
-from posecore.data.checks import EntryError
+from posecore.data.checks import EntryError, beginning_of
 from posecore.data.folders import files_in, is_picture_name
 from posecore.data.foreign import foreign_labels
 from posecore.data.pictures import picture_size
@@ -74,16 +74,11 @@ def _unknown_labels(files: Iterable[Path], pictures: Iterable[Path]) -> Path | N
         suffix = path.suffix.lower()
         if suffix in _ARRAYS:
             return path
-        if suffix in _FIELDS and _WORDS.search(_beginning(path)):
+        if suffix in _FIELDS and _WORDS.search(beginning_of(path, _LOOK)):
             return path
-        if suffix in _TABLES and _tells_positions(_beginning(path), path.stem.lower() in stems, stems):
+        if suffix in _TABLES and _tells_positions(beginning_of(path, _LOOK), path.stem.lower() in stems, stems):
             return path
     return None
-
-
-def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_LOOK)
 
 
 def _tells_positions(content: bytes, of_a_picture: bool, stems: set[str]) -> bool:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.checks import MAX_COORDINATE, EntryError, beginning_of, load_text, number_of, shown
-from posecore.data.folders import ending_of, files_in, split_of
+from posecore.data.folders import ending_of, split_of
 from posecore.data.translated.shapes import Area, Drawn, Point, around, people_in
 from posecore.data.translated.translation import Translation
 from posecore.errors import DataError
@@ -54,21 +54,18 @@ def read_cvat(path: Path, images: str | Path | None = None, *, pictures: bool = 
         DataError: When no file can be read or none has keypoints.
     """
     told = Translation(path)
-    for file in [path] if path.is_file() else [one for one in files_in(path) if is_cvat(one)]:
-        try:
-            root = _tree(file)
-        except DataError as error:
-            if path.is_file():
-                raise
-            told.left_out(file, "the file", str(error))
-            continue
-        _name_keypoints(told, root)
-        for picture in _Picture.all_in(root):
-            try:
-                picture.tell(told, file)
-            except EntryError as error:
-                told.left_out(file, picture.name, str(error))
+    told.read(told.files(is_cvat), _read_file)
     return told.dataset(images, pictures=pictures)
+
+
+def _read_file(told: Translation, file: Path) -> None:
+    root = _tree(file)
+    _name_keypoints(told, root)
+    for picture in _Picture.all_in(root):
+        try:
+            picture.tell(told, file)
+        except EntryError as error:
+            told.left_out(file, picture.name, str(error))
 
 
 def _tree(file: Path) -> Element:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.checks import MAX_COORDINATE, beginning_of, load_text, number_of, shown
-from posecore.data.folders import ending_of, files_in
+from posecore.data.folders import ending_of
 from posecore.data.translated.translation import Keypoint, Translation
 from posecore.errors import DataError
 
@@ -46,23 +47,17 @@ def read_deeplabcut(path: Path, images: str | Path | None = None, *, pictures: b
         DataError: When no table can be read, or it says what a network found.
     """
     told = Translation(path)
-    for file in [path] if path.is_file() else _tables(told, path):
-        try:
-            _read_table(told, file)
-        except DataError as error:
-            if path.is_file():
-                raise
-            told.left_out(file, "the table", str(error))
+    told.read(_tables(told), _read_table, "the table")
     return told.dataset(images, pictures=pictures)
 
 
-def _tables(told: Translation, folder: Path) -> list[Path]:
+def _tables(told: Translation) -> Iterator[Path]:
     """Tables in a folder and below, without the copies that a project has of them."""
-    tables = [one for one in files_in(folder) if is_deeplabcut(one)]
-    own = [one for one in tables if _COPIES not in one.relative_to(folder).parts] or tables
+    tables = [*told.files(is_deeplabcut)]
+    own = [one for one in tables if _COPIES not in one.relative_to(told.place).parts] or tables
     for _ in range(len(tables) - len(own)):
         told.problems.remark(f"a table in {_COPIES}, where DeepLabCut keeps copies; passed over")
-    return own
+    yield from own
 
 
 @dataclass(frozen=True)

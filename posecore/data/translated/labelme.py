@@ -8,10 +8,9 @@ from typing import Any
 
 from posecore.data.annotations import PoseDataset
 from posecore.data.checks import EntryError, a_list, a_number, a_text, load_json, shown
-from posecore.data.folders import ending_of, files_in
+from posecore.data.folders import ending_of
 from posecore.data.translated.shapes import Area, Point, around, is_hidden, people_in
 from posecore.data.translated.translation import Translation
-from posecore.errors import DataError
 
 _PERSON = "person"
 #: Shapes that are regions, by the fewest positions that make one.
@@ -43,24 +42,15 @@ def read_labelme(path: Path, images: str | Path | None = None, *, pictures: bool
         DataError: When no file can be read or none has points.
     """
     told = Translation(path)
-    for file in [path] if path.is_file() else [one for one in files_in(path) if ending_of(one.name) == ".json"]:
-        try:
-            data = load_json(file)
-        except DataError as error:
-            if path.is_file():
-                raise
-            told.left_out(file, "the file", str(error))
-            continue
-        if is_labelme(data):
-            try:
-                _read_file(told, file, data)
-            except EntryError as error:
-                told.left_out(file, "the file", str(error))
+    told.read(told.files(lambda file: ending_of(file.name) == ".json"), _read_file)
     return told.dataset(images, pictures=pictures)
 
 
-def _read_file(told: Translation, file: Path, data: dict[str, Any]) -> None:
+def _read_file(told: Translation, file: Path) -> None:
     """Take one picture; raises ``EntryError``, and takes nothing, when its people cannot be told apart."""
+    data = load_json(file)
+    if not is_labelme(data):
+        return
     points: list[Point] = []
     areas: list[Area] = []
     for number, shape in enumerate(data["shapes"]):

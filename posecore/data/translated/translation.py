@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from posecore.data.annotations import PoseDataset
-from posecore.data.checks import Problems, is_file
+from posecore.data.checks import EntryError, Problems, is_file
 from posecore.data.coco.read import read_content
+from posecore.data.folders import files_in
 from posecore.data.naming import canonical
 from posecore.data.resolving import PathResolver
 from posecore.errors import DataError
@@ -65,6 +66,32 @@ class Translation:
         self._labelled: set[str] = set()
         self._people: list[dict[str, Any]] = []
         self._categories: dict[str, _Category] = {}
+
+    def files(self, wanted: Callable[[Path], bool]) -> Iterator[Path]:
+        """Those files of the folder that are wanted, once they are asked for."""
+        yield from filter(wanted, files_in(self.place))
+
+    def read(self, files: Iterable[Path], tell: Callable[[Translation, Path], None], called: str = "the file") -> None:
+        """Tell what files say; of several, one that cannot be read, or whose people cannot be told apart, is left out.
+
+        Args:
+            files: Those of a folder; a file that was given alone is the only one.
+            tell: Adds what a file says.
+            called: What a file is called where it is left out.
+
+        Raises:
+            DataError: When the file that was given alone cannot be read.
+        """
+        alone = self.place.is_file()
+        for file in [self.place] if alone else files:
+            try:
+                tell(self, file)
+            except DataError as error:
+                if alone:
+                    raise
+                self.left_out(file, called, str(error))
+            except EntryError as error:
+                self.left_out(file, called, str(error))
 
     def name_keypoints(self, category: str, names: Iterable[str], edges: Sequence[Edge] = ()) -> None:
         """Say which keypoints those of a category have, in this order; others may be added by who has them."""
