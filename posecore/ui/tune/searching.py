@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 from math import prod
 from typing import Any
@@ -16,7 +17,7 @@ from posecore.evaluation.network_choices import networks_among
 from posecore.evaluation.tuning import Bench, Goal, Trial, Tuned, tune_among
 from posecore.model import PoseModel
 from posecore.ui.shared.models.engine import network_slots
-from posecore.ui.tune.pictures import Chosen
+from posecore.ui.tune.pictures import Chosen, Opened
 from posecore.ui.tune.work import Looked
 
 #: Pictures that the time is measured on.
@@ -96,20 +97,22 @@ def search(
     before = looked.bench.fixed_at(decode)
     among = networks_among(before.model, network, dict(wish.each))
     measured: list[Paced] = []
+    # Making pictures ready may take seconds, and may not be needed.
+    opened = cache(chosen.open)
     if wish.fps or wish.each:
-        shots = [picture for _, picture, _ in islice(chosen.open().views([], lambda: None), _TIMED)]
+        shots = [picture for _, picture, _ in islice(opened().views([], lambda: None), _TIMED)]
         with network_slots():
             measured = paces(before.model, among, decode, shots, wish.fps)
     quick = [one for one in measured if one.rate >= wish.fps]
     if quick:
         among = [dict(one.network) for one in quick]
     place = FieldFolder(in_use=[looked.fields])
-    kept = [looked.fields if one == network else _fields(chosen, before.model, one, place, step) for one in among]
+    kept = [looked.fields if one == network else _fields(opened(), before.model, one, place, step) for one in among]
     now, *sets = alike([looked.fields, *kept])
     if len(now) < len(looked.fields):
-        before = _bench(before, chosen, now)
+        before = _bench(before, opened(), now)
     benches = [
-        before if one == network else _bench(before, chosen, fields) for one, fields in zip(among, sets, strict=True)
+        before if one == network else _bench(before, opened(), fields) for one, fields in zip(among, sets, strict=True)
     ]
     found = tune_among(benches, before, wish.goal, wish.names, wish.most, wish.seed, step)
     other = {name: value for name, value in among[found.place].items() if value != network[name]}
@@ -122,17 +125,16 @@ def search(
 
 
 def _fields(
-    chosen: Chosen, model: PoseModel, network: Mapping[str, Any], place: FieldFolder, step: Callable[[], None]
+    opened: Opened, model: PoseModel, network: Mapping[str, Any], place: FieldFolder, step: Callable[[], None]
 ) -> FieldSet:
     """What is said about the same pictures with other network settings."""
     problems: list[Problem] = []
-    views = chosen.open().views(problems, step)
+    views = opened.views(problems, step)
     return keep_views(model, views, network, folder=place, problems=problems, slot=network_slots())
 
 
-def _bench(before: Bench, chosen: Chosen, fields: FieldSet) -> Bench:
+def _bench(before: Bench, opened: Opened, fields: FieldSet) -> Bench:
     """The same labels and decode settings on other fields."""
-    labels = chosen.open().labels
-    if labels is None or not len(fields):
+    if opened.labels is None or not len(fields):
         raise DataError("None of these pictures can be used any more: look at them again.")
-    return Bench(before.model, fields, labels, before.fixed)
+    return Bench(before.model, fields, opened.labels, before.fixed)
