@@ -13,7 +13,7 @@ from posecore.ui.shared.error_messages import show_error
 from posecore.ui.shared.measure_words import in_words
 from posecore.ui.video.chosen_run import known_runs, titles_of
 from posecore.ui.video.people import Followed, choose_person, followed
-from posecore.ui.video.plots import CHART, motion_figure
+from posecore.ui.video.plots import CHART, motion_figure, span_of
 from posecore.ui.video.runs import VideoRun
 from posecore.video import PoseSequence, SmoothingSettings
 from posecore.video.motion import Alike, compare_motion
@@ -43,14 +43,11 @@ def show_against(
             "it well, or one with two people."
         )
         return
+    titles = {token: title for token, (title, _) in references.items()}
     token = st.selectbox(
-        "Reference",
-        list(references),
-        format_func=lambda one: references.get(one, ""),
-        key="video_reference",
-        help=_HELP,
+        "Reference", list(titles), format_func=lambda one: titles.get(one, ""), key="video_reference", help=_HELP
     )
-    chosen = next(one for one in known_runs() if one.token == token)
+    chosen = references[token][1]
     try:
         other = sequence if chosen is run else chosen.smoothed(smoothing)
     except VideoError as error:
@@ -79,17 +76,17 @@ def show_against(
     _show(found, run, sequence, plots)
 
 
-def _references(run: VideoRun, people: list[Followed]) -> dict[str, str]:
-    """What may be a reference, with words for each."""
-    found: dict[str, str] = {}
+def _references(run: VideoRun, people: list[Followed]) -> dict[str, tuple[str, VideoRun]]:
+    """What may be a reference, with words for each, by token."""
+    found: dict[str, tuple[str, VideoRun]] = {}
     runs = known_runs()
     titles = titles_of(runs)
     for one in runs:
         with suppress(VideoError):
             if one is run:
-                found |= {one.token: "This video, somebody else"} if len(people) > 1 else {}
+                found |= {one.token: ("This video, somebody else", one)} if len(people) > 1 else {}
             elif one.result is not None and one.result.frames:
-                found[one.token] = titles[one.token]
+                found[one.token] = titles[one.token], one
     return found
 
 
@@ -116,10 +113,9 @@ def _show(found: Alike, run: VideoRun, sequence: PoseSequence, plots: str) -> No
     names = {joint.measure.text: in_words(joint.measure) for joint in joints}
     text = st.selectbox("Angle", list(names), format_func=lambda one: names.get(one, ""), key="video_against_angle")
     at = next(at for at, measure in enumerate(found.measures) if measure.text == text)
-    span = float(sequence.times[0]), max(float(sequence.times[-1]), float(sequence.times[0]) + 0.1)
     with st.container(key=plots):
         st.plotly_chart(
-            motion_figure(found, at, span),
+            motion_figure(found, at, span_of(sequence)),
             width="stretch",
             config=CHART,
             key="video_against_chart",

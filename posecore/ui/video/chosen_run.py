@@ -39,13 +39,13 @@ def my_runs() -> dict[str, VideoRun]:
         _follow(token)
     elif came_back():
         _follow(asked(Parameter.VIDEO_RUN))
-    found = {token: run for token in reversed(mine.runs) if (run := run_desk().get(token)) is not None}
+    found = {run.token: run for run in known_runs()}
     mine.runs = list(reversed(found))
     return found
 
 
 def known_runs() -> list[VideoRun]:
-    """This visitor's runs, as :func:`my_runs` has found them."""
+    """This visitor's runs, the newest first, as :func:`my_runs` has found them."""
     return [run for token in reversed(shelf().runs) if (run := run_desk().get(token)) is not None]
 
 

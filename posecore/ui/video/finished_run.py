@@ -19,7 +19,7 @@ from posecore.ui.video.correcting import correct_people
 from posecore.ui.video.files import video_downloads
 from posecore.ui.video.measures import Measuring, choose_measures
 from posecore.ui.video.people import Followed, choose_people, choose_person, followed, people_table
-from posecore.ui.video.plots import CHART, joint_figure, measures_figure
+from posecore.ui.video.plots import CHART, joint_figure, measures_figure, span_of
 from posecore.ui.video.progress import show_progress
 from posecore.ui.video.room import show_room
 from posecore.ui.video.run_folders import KEPT_RUNS
@@ -216,12 +216,6 @@ def _nobody(result: VideoResult) -> None:
         )
 
 
-def _span(sequence: PoseSequence) -> tuple[float, float]:
-    """First and last second, never the same."""
-    first, last = float(sequence.times[0]), float(sequence.times[-1])
-    return first, max(last, first + 0.1)
-
-
 def _measures(sequence: PoseSequence, people: list[Followed]) -> None:
     measuring = choose_measures(sequence.skeleton, people[0].track)
     chosen = choose_people(people, "video_people")
@@ -233,7 +227,7 @@ def _measures(sequence: PoseSequence, people: list[Followed]) -> None:
         {one.number: one.track for one in chosen},
         [(measure, in_words(measure)) for measure in measuring.measures],
         counted,
-        _span(sequence),
+        span_of(sequence),
     )
     with st.container(key=_PLOTS):
         st.plotly_chart(figure, width="stretch", config=CHART, key="video_measure_chart", alt="Measures over time")
@@ -271,7 +265,7 @@ def _tracks(result: VideoResult, sequence: PoseSequence, people: list[Followed])
         )
     raw = result.raw.tracks().get(one.number, one.track)
     smoothed = one.track if sequence is not result.raw else None
-    figure = joint_figure(raw, smoothed, skeleton.index(joint), _span(sequence), sequence.image_size)
+    figure = joint_figure(raw, smoothed, skeleton.index(joint), span_of(sequence), sequence.image_size)
     with st.container(key=_PLOTS):
         st.plotly_chart(figure, width="stretch", config=CHART, key="video_track_chart", alt=f"{words(joint)} over time")
     st.caption(

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from posecore.drawing.overlay import color_of
 from posecore.lifting.measures import room_values
 from posecore.lifting.room_poses import RoomPoses
-from posecore.video import Measure, Repetitions, Track
+from posecore.video import Measure, PoseSequence, Repetitions, Track
 from posecore.video.motion import Alike
 
 Array = NDArray[np.float64]
@@ -24,6 +24,12 @@ _AS_FOUND = "rgba(140, 150, 160, 0.85)"
 _LEGEND = 24
 CHART = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 _MARGINS = {"l": 8, "r": 8, "t": 24, "b": 8}
+
+
+def span_of(sequence: PoseSequence) -> tuple[float, float]:
+    """First and last second, never the same."""
+    first, last = float(sequence.times[0]), float(sequence.times[-1])
+    return first, max(last, first + 0.1)
 
 
 def thin(times: Array, values: Array, most: int = MOST_POINTS) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from posecore.ui.shared.plain import plain
 from posecore.ui.shared.room_files import room_downloads
 from posecore.ui.shared.widgets.figure import figure_view
 from posecore.ui.video.people import Followed, choose_people
-from posecore.ui.video.plots import CHART, room_figure
+from posecore.ui.video.plots import CHART, room_figure, span_of
 from posecore.ui.video.runs import VideoRun
 from posecore.video import Correction, PoseSequence, SmoothingSettings, Track, parse_measure
 
@@ -75,10 +75,9 @@ def _chart(sequence: PoseSequence, shown: list[RoomPoses], tracks: dict[int, Tra
         key="video_room_measure",
         persist_state="session",
     )
-    span = float(sequence.times[0]), max(float(sequence.times[-1]), float(sequence.times[0]) + 0.1)
     with st.container(key=plots):
         st.plotly_chart(
-            room_figure(shown, tracks, measures[text], parse_measure(text, sequence.skeleton), span),
+            room_figure(shown, tracks, measures[text], parse_measure(text, sequence.skeleton), span_of(sequence)),
             width="stretch",
             config=CHART,
             key="video_room_chart",

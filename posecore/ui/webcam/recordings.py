@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
@@ -16,6 +17,16 @@ from posecore.ui.webcam.camera import Recording, Webcam
 
 #: Before the names of how recordings are lifted: those of the live figure may be on the page as well.
 RECORDED_PREFIX = "recorded_"
+#: Kind of table → its button, type, icon and what is said about it.
+_TABLES = {
+    "csv": ("Keypoints", "text/csv", ":material/table:", None),
+    "json": (
+        "Poses",
+        "application/json",
+        ":material/data_object:",
+        "Keypoints and what made them (JSON), which `posecore lift` and `posecore motion` read.",
+    ),
+}
 
 
 @dataclass
@@ -49,25 +60,17 @@ def _recording(camera: Webcam, recording: Recording) -> None:
             on_click="ignore",
             key=f"clip_{recording.name}",
         )
-        st.download_button(
-            "Keypoints",
-            lambda: recording.table("csv"),
-            f"{recording.name}.csv",
-            "text/csv",
-            icon=":material/table:",
-            on_click="ignore",
-            key=f"table_{recording.name}",
-        )
-        st.download_button(
-            "Poses",
-            lambda: recording.table("json"),
-            f"{recording.name}.json",
-            "application/json",
-            icon=":material/data_object:",
-            help="Keypoints and what made them (JSON), which `posecore lift` and `posecore motion` read.",
-            on_click="ignore",
-            key=f"poses_{recording.name}",
-        )
+        for kind, (label, mime, icon, words) in _TABLES.items():
+            st.download_button(
+                label,
+                partial(recording.table, kind),
+                f"{recording.name}.{kind}",
+                mime,
+                icon=icon,
+                help=words,
+                on_click="ignore",
+                key=f"{kind}_{recording.name}",
+            )
         _space_button(recording)
         st.button(
             "",
