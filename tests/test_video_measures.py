@@ -259,6 +259,23 @@ def test_noise_alone_is_no_repetition(noise: float) -> None:
     assert count_repetitions(np.arange(1800) / 30, values).count == 0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_fast_repetitions_are_counted_though_half_of_the_frames_are_missing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    times = np.arange(30 * 24) / 30
+    values = 125 + 45 * np.cos(2 * np.pi * times / 1.2)
+    values[rng.random(len(times)) < 0.5] = np.nan
+    assert count_repetitions(times, values).count == 20
+
+
+def test_noise_between_frames_far_apart_adds_no_repetitions() -> None:
+    times = np.arange(10 * 40) / 10
+    values = 170 - 90 * np.sin(np.pi * times / 5) ** 8
+    noisy = values + np.random.default_rng(1).normal(0, 8, len(times))
+    noisy[np.random.default_rng(2).random(len(times)) < 0.2] = np.nan
+    assert count_repetitions(times, noisy).count == 8
+
+
 def test_what_is_no_angle_is_judged_by_the_size_of_the_person() -> None:
     times, values = knee(4, noise=0.3)
     counts = {}

@@ -20,6 +20,8 @@ Array = NDArray[np.float64]
 
 #: Standard deviations between the lowest and the highest of some thousand values of pure noise.
 _NOISE_SPAN = 8.0
+#: Share of the span of all values that is taken for noise at most, where noise and movement look alike.
+_NOISE_SHARE = 0.4
 #: Share of the way to or from the far end at which a movement has left its rest or is back there.
 _NEAR_REST = 0.75
 #: Share of the time that must be spent on the other side before the side that a clip begins on is not its rest.
@@ -151,15 +153,18 @@ def count_repetitions(
 
 def _without_bad_frames(times: Array, values: Array, seconds: float) -> tuple[Array, float]:
     """The values without excursions of less than half of ``seconds``, and the span that noise alone has in them."""
-    if len(values) < 3:
+    steps = np.diff(times)
+    # Frames that were passed over make the steps longer; while nobody is seen nothing is known of them.
+    steps = steps[steps <= max(seconds, float(np.median(steps)) if len(steps) else 0.0)]
+    if len(values) < 3 or not len(steps):
         return values, 0.0
-    frames = int(seconds / max(float(np.median(np.diff(times))), 1e-6) + 1e-6)
+    frames = int(seconds / max(float(np.mean(steps)), 1e-6) + 1e-6)
     frames = min(frames, len(values)) - 1 | 1
-    if frames < 3:
-        # Between frames this far apart a movement bends like noise.
-        return values, 0.0
     # Second differences of a smooth movement are small; those of noise have √6 times its standard deviation.
     noise = float(np.median(np.abs(np.diff(values, 2)))) / 0.6745 / np.sqrt(6)
+    if frames < 3:
+        # Between frames this far apart a movement bends like noise: what seems noise may be most of what there is.
+        return values, min(_NOISE_SPAN * noise, _NOISE_SHARE * float(np.ptp(np.percentile(values, [5, 95]))))
     smooth = np.asarray(median_filter(values, frames, mode="nearest"))
     return smooth, _NOISE_SPAN * noise * np.sqrt(np.pi / 2 / frames)
 
