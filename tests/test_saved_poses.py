@@ -18,7 +18,7 @@ from posecore.cli import app
 from posecore.cli.lifting import lift_command
 from posecore.errors import DataError
 from posecore.poses import Poses
-from posecore.skeleton import COCO_17
+from posecore.skeleton import COCO_17, Skeleton
 from posecore.video import PoseSequence, VideoOptions, VideoResult, save_tables
 from posecore.video.reading import VideoInfo
 from posecore.video.saved import read_saved_poses
@@ -63,6 +63,24 @@ def test_a_clip_is_read_as_it_was_saved(tmp_path: Path, ending: str) -> None:
     assert (back.skeleton, back.image_size) == (COCO_17, poses.image_size)
     for name in ("times", "numbers", "frames", "track_ids", "keypoints", "keypoint_scores", "scores"):
         np.testing.assert_allclose(getattr(back, name), getattr(poses, name), atol=1e-3, err_msg=name)
+
+
+#: Keypoints as people call them, in an order that a table's reader may stumble over.
+ODD = Skeleton(
+    "=mine", ("1", "2", "NA", "=left", "-right", "nan", "a, \"b\"", "'x", "über\n", ""), ((0, 2),), ((3, 4),), (0.1,) * 10
+)
+
+
+@pytest.mark.parametrize("ending", [".json", ".csv"])
+def test_a_skeleton_of_ones_own_comes_back_whole(tmp_path: Path, ending: str) -> None:
+    rng = np.random.default_rng(0)
+    frames = [poses_from(rng.random((2, 10, 2)), rng.random((2, 10)), np.ones(2), ODD, (64, 48), np.arange(2))] * 3
+    poses = PoseSequence.collect(((frame / 30, one) for frame, one in enumerate(frames)), ODD, (64, 48))
+    for name, which in (("all", np.ones(6, bool)), ("nobody", np.zeros(6, bool))):
+        save(poses.rows(which), tmp_path / name)
+        back = read_saved_poses(tmp_path / f"{name}{ending}")
+        assert back.skeleton == ODD
+        np.testing.assert_allclose(back.keypoints, poses.keypoints[which], atol=1e-3)
 
 
 @pytest.mark.parametrize("ending", [".json", ".csv"])

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from posecore.errors import DataError
+from posecore.errors import DataError, SkeletonError
 from posecore.parsing import MalformedError, parse_json, read_json, shown
 from posecore.poses import JSON_VERSION as POSES_VERSION
 from posecore.poses import Poses
-from posecore.skeleton import COCO_17, SKELETONS, Skeleton, data_of_skeleton
+from posecore.results import safe_cell
+from posecore.skeleton import COCO_17, SKELETONS, Skeleton, data_of_skeleton, skeleton_of_data
 from posecore.video.live_following import mirrored_poses
 from posecore.video.sequence import UNTRACKED, PoseSequence, SequenceBuilder
 from posecore.video.tables import JSON_VERSION
@@ -57,7 +58,7 @@ def _damage_of(path: Path, words: str) -> Iterator[None]:
     """Say which file it is that cannot be read, and in ``words`` what is wrong where its values make no sense."""
     try:
         yield
-    except DataError as error:
+    except (DataError, SkeletonError) as error:
         raise DataError(f"{path}: {error}") from error
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or error}.") from error
@@ -95,11 +96,13 @@ def _as_filmed(sequence: PoseSequence, facts: Mapping[str, Any]) -> PoseSequence
 
 
 def _skeleton(data: dict[str, Any]) -> Skeleton:
-    name, keypoints = str(data["skeleton"]), tuple(str(one) for one in data["keypoint_names"])
-    known = SKELETONS.get(name)
-    if known is not None and known.keypoints == keypoints:
-        return known
-    return Skeleton(name, keypoints, tuple((int(a), int(b)) for a, b in data["edges"]))
+    keypoints = tuple(str(one) for one in data["keypoint_names"])
+    said = data["skeleton"]
+    skeleton = SKELETONS.get(said) if isinstance(said, str) else skeleton_of_data(said)
+    if skeleton is not None and skeleton.keypoints == keypoints:
+        return skeleton
+    # Older files name a skeleton of one's own, and say of it what can be drawn.
+    return Skeleton(str(said), keypoints, tuple((int(a), int(b)) for a, b in data["edges"]))
 
 
 def _frames(frames: Any, skeleton: Skeleton, size: Any) -> Iterator[tuple[int, float, Poses]]:
@@ -131,18 +134,33 @@ def _of_table(path: Path) -> PoseSequence:
     with _damage_of(path, "is no table of a clip's keypoints"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
-            table = pd.read_csv(path, usecols=list(_COLUMNS))
-        return _as_filmed(_sequence_of(table, (width, height)), facts)
+            # A keypoint may be called 1, or NA.
+            missing = {name: [""] for name in _COLUMNS if name != "keypoint"}
+            table = pd.read_csv(
+                path, usecols=list(_COLUMNS), dtype={"keypoint": str}, keep_default_na=False, na_values=missing
+            )
+        names = tuple(dict.fromkeys(table["keypoint"]))
+        return _as_filmed(_sequence_of(table, _skeleton_of_table(names, facts), (width, height)), facts)
 
 
-def _sequence_of(table: pd.DataFrame, size: tuple[int, int]) -> PoseSequence:
+def _skeleton_of_table(names: tuple[str, ...], facts: Mapping[str, Any]) -> Skeleton:
+    """The skeleton whose keypoints a table lists; of an older table no more than their names are known."""
+    said = skeleton_of_data(facts["skeleton"]) if "skeleton" in facts else None
+    known = [one for one in (said, *SKELETONS.values()) if one is not None]
+    written = {tuple(safe_cell(name) for name in one.keypoints): one for one in reversed(known)}
+    if names:
+        return written.get(names) or Skeleton("saved", names)
+    return said or COCO_17
+
+
+def _sequence_of(table: pd.DataFrame, skeleton: Skeleton, size: tuple[int, int]) -> PoseSequence:
     """A clip of a table; frames without anybody are not in it and lie evenly between the others."""
     if table.empty:
-        return PoseSequence.collect([], COCO_17, size)
+        return PoseSequence.collect([], skeleton, size)
     numbers = table.astype({name: np.float64 for name in _COLUMNS if name != "keypoint"})
     if not np.isfinite(numbers[["frame", "time", "track_id"]]).all(axis=None):
         raise DataError("every line needs frame, time and track_id.")
-    names = tuple(dict.fromkeys(table["keypoint"].astype(str)))
+    names = tuple(dict.fromkeys(table["keypoint"]))
     count, left = divmod(len(table), len(names))
     if left or list(table["keypoint"]) != list(names) * count:
         raise DataError("every person needs a line for each keypoint, in the same order.")
@@ -161,7 +179,7 @@ def _sequence_of(table: pd.DataFrame, size: tuple[int, int]) -> PoseSequence:
         raise DataError("the numbers of its frames cannot be.")
     every = np.arange(frames[0], frames[-1] + 1)
     return PoseSequence(
-        next((one for one in SKELETONS.values() if one.keypoints == names), Skeleton("saved", names)),
+        skeleton,
         size,
         np.interp(every, known, times),
         frames - frames[0],

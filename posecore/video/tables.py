@@ -15,6 +15,7 @@ import pandas as pd
 from posecore.errors import SettingsError, VideoError
 from posecore.results import safe_table
 from posecore.settings import Settings
+from posecore.skeleton import data_of_skeleton
 from posecore.storage import replacing, writing
 from posecore.video.measures import count_track, measure_table, parse_measure
 from posecore.video.repetitions import RepetitionSettings
@@ -149,6 +150,7 @@ def run_facts(result: VideoResult) -> dict[str, Any]:
         "source": result.source.name,
         "model": result.model,
         "image_size": list(result.poses.image_size),
+        "skeleton": data_of_skeleton(result.poses.skeleton),
         "fps": result.fps,
         "mirrored": result.mirrored,
         "corrections": [asdict(one) for one in result.corrections],
@@ -182,7 +184,6 @@ def _json_pieces(result: VideoResult, measured: pd.DataFrame, counted: pd.DataFr
         **run_facts(result),
         "clip_start": result.start,
         "codec": info.codec,
-        "skeleton": result.poses.skeleton.name,
         "keypoint_names": list(result.poses.skeleton.keypoints),
         "edges": [list(edge) for edge in result.poses.skeleton.edges],
         "complete": not result.cancelled,
