@@ -67,7 +67,7 @@ def test_a_clip_is_read_as_it_was_saved(tmp_path: Path, ending: str) -> None:
 
 #: Keypoints as people call them, in an order that a table's reader may stumble over.
 ODD = Skeleton(
-    "=mine", ("1", "2", "NA", "=left", "-right", "nan", "a, \"b\"", "'x", "über\n", ""), ((0, 2),), ((3, 4),), (0.1,) * 10
+    "=mine", ("1", "2", "NA", "=left", "-right", "nan", 'a, "b"', "'x", "über\n", ""), ((0, 2),), ((3, 4),), (0.1,) * 10
 )
 
 
