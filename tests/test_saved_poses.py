@@ -103,6 +103,15 @@ def test_a_clip_without_anybody_and_a_picture_are_read(tmp_path: Path) -> None:
     assert (len(picture), picture.track_ids.tolist()) == (1, [1])
 
 
+@pytest.mark.parametrize("missing", ["", "NA", "NaN"])
+def test_a_table_says_what_is_missing_as_other_programs_do(tmp_path: Path, missing: str) -> None:
+    save(sequence(), tmp_path / "clip")
+    before = read_saved_poses(tmp_path / "clip.csv")
+    pd.read_csv(tmp_path / "clip.csv").to_csv(tmp_path / "clip.csv", index=False, na_rep=missing)
+    assert np.isnan(before.keypoints).any()
+    np.testing.assert_array_equal(read_saved_poses(tmp_path / "clip.csv").keypoints, before.keypoints)
+
+
 def broken(data: dict[str, Any], how: str) -> Any:
     changes: dict[str, Any] = {
         "another": {"format": "other"},

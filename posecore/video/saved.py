@@ -135,7 +135,7 @@ def _of_table(path: Path) -> PoseSequence:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
             # A keypoint may be called 1, or NA.
-            missing = {name: [""] for name in _COLUMNS if name != "keypoint"}
+            missing = {name: ["", "NA", "NaN", "nan"] for name in _COLUMNS if name != "keypoint"}
             table = pd.read_csv(
                 path, usecols=list(_COLUMNS), dtype={"keypoint": str}, keep_default_na=False, na_values=missing
             )
