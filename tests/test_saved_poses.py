@@ -103,7 +103,7 @@ def test_a_clip_without_anybody_and_a_picture_are_read(tmp_path: Path) -> None:
     assert (len(picture), picture.track_ids.tolist()) == (1, [1])
 
 
-@pytest.mark.parametrize("missing", ["", "NA", "NaN"])
+@pytest.mark.parametrize("missing", ["", "NA", "NaN", "#N/A", "null"])
 def test_a_table_says_what_is_missing_as_other_programs_do(tmp_path: Path, missing: str) -> None:
     save(sequence(), tmp_path / "clip")
     before = read_saved_poses(tmp_path / "clip.csv")

@@ -23,6 +23,8 @@ from posecore.video.tables import JSON_VERSION
 
 #: Columns of the keypoint table that are read.
 _COLUMNS = ("frame", "time", "track_id", "pose_score", "keypoint", "x", "y", "score")
+#: How programs write that a number is missing.
+_MISSING = ["", "NA", "N/A", "#N/A", "<NA>", "n/a", "NaN", "nan", "-nan", "null", "NULL", "None"]
 #: Frames between a table's first and last one: more are another kind of number.
 _MOST_FRAMES = 20_000_000
 
@@ -96,13 +98,14 @@ def _as_filmed(sequence: PoseSequence, facts: Mapping[str, Any]) -> PoseSequence
 
 
 def _skeleton(data: dict[str, Any]) -> Skeleton:
-    keypoints = tuple(str(one) for one in data["keypoint_names"])
-    said = data["skeleton"]
-    skeleton = SKELETONS.get(said) if isinstance(said, str) else skeleton_of_data(said)
-    if skeleton is not None and skeleton.keypoints == keypoints:
-        return skeleton
+    said, keypoints = data["skeleton"], tuple(str(one) for one in data["keypoint_names"])
+    if not isinstance(said, str):
+        return skeleton_of_data(said)
+    known = SKELETONS.get(said)
+    if known is not None and known.keypoints == keypoints:
+        return known
     # Older files name a skeleton of one's own, and say of it what can be drawn.
-    return Skeleton(str(said), keypoints, tuple((int(a), int(b)) for a, b in data["edges"]))
+    return Skeleton(said, keypoints, tuple((int(a), int(b)) for a, b in data["edges"]))
 
 
 def _frames(frames: Any, skeleton: Skeleton, size: Any) -> Iterator[tuple[int, float, Poses]]:
@@ -135,7 +138,7 @@ def _of_table(path: Path) -> PoseSequence:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.DtypeWarning)
             # A keypoint may be called 1, or NA.
-            missing = {name: ["", "NA", "NaN", "nan"] for name in _COLUMNS if name != "keypoint"}
+            missing = {name: _MISSING for name in _COLUMNS if name != "keypoint"}
             table = pd.read_csv(
                 path, usecols=list(_COLUMNS), dtype={"keypoint": str}, keep_default_na=False, na_values=missing
             )
@@ -146,11 +149,10 @@ def _of_table(path: Path) -> PoseSequence:
 def _skeleton_of_table(names: tuple[str, ...], facts: Mapping[str, Any]) -> Skeleton:
     """The skeleton whose keypoints a table lists; of an older table no more than their names are known."""
     said = skeleton_of_data(facts["skeleton"]) if "skeleton" in facts else None
-    known = [one for one in (said, *SKELETONS.values()) if one is not None]
-    written = {tuple(safe_cell(name) for name in one.keypoints): one for one in reversed(known)}
-    if names:
-        return written.get(names) or Skeleton("saved", names)
-    return said or COCO_17
+    if not names:
+        return said or COCO_17
+    known = (*([said] if said else []), *SKELETONS.values())
+    return next((one for one in known if tuple(map(safe_cell, one.keypoints)) == names), Skeleton("saved", names))
 
 
 def _sequence_of(table: pd.DataFrame, skeleton: Skeleton, size: tuple[int, int]) -> PoseSequence:
